@@ -1,0 +1,83 @@
+"""What feature extraction asks of an encoder, whichever network stands behind it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frame = NDArray[np.uint8]
+"""One RGB picture, [H, W, 3], 0..255."""
+
+Windows = NDArray[np.float32]
+"""A batch of sound windows, [N, samples], mono at SAMPLE_RATE_HZ, nominally within [-1, 1]."""
+
+Identity = dict[str, str | int | float | bool | list[int]]
+"""Everything about an encoder that changes its numbers; written into feature files and checkpoints and compared."""
+
+SAMPLE_RATE_HZ = 16_000  # Wav2CLIP's, and ours for every audio encoder
+
+
+class VisualEncoder(Protocol):
+    """Turns the frames of snippets into one vector per snippet and crop."""
+
+    name: str
+    dim: int
+    frame_offsets: tuple[int, ...]
+    """Which model frames of a snippet it looks at, ascending, e.g. (0,) or (0, 2, 4, .., 14)."""
+    frame_size: tuple[int, int] | None
+    """(height, width) the reader's scaler should deliver; None asks for full-size frames."""
+    num_crops: int
+    snippets_per_batch: int
+    """How many snippets one `encode` call should hold for good speed in bounded memory."""
+
+    def encode(self, frames: list[Frame]) -> NDArray[np.float32]:
+        """Encode whole snippets: len(frames) = N * len(frame_offsets), in time order. Returns [num_crops, N, dim].
+
+        A snippet's features never depend on which other snippets share the call.
+        """
+        ...
+
+    def identity(self) -> Identity:
+        """See Identity."""
+        ...
+
+
+class AudioEncoder(Protocol):
+    """Turns one sound window per snippet into one vector per snippet."""
+
+    name: str
+    dim: int
+    window_seconds: float
+    """Length of the window, centred on the snippet."""
+
+    def encode_recording(self, read_windows: Callable[[], Iterator[Windows]]) -> NDArray[np.float32]:
+        """Encode a whole recording, [T, dim].
+
+        Args:
+            read_windows: each call reads the recording from its start and yields consecutive batches of windows; an
+                encoder that normalises over the recording calls it twice. Batch sizes never change a number.
+        """
+        ...
+
+    def identity(self) -> Identity:
+        """See Identity."""
+        ...
+
+
+class TextEncoder(Protocol):
+    """Turns class words into vectors in the joint space of picture, sound and text."""
+
+    def encode_words(self, phrases: Iterable[str]) -> NDArray[np.float32]:
+        """[number of phrases, D], not normalised."""
+        ...
+
+
+class Encoders(NamedTuple):
+    """The frozen encoders one model was trained on."""
+
+    name: str
+    """As a user writes it: `lite`, `clip`, `clip:/folder`."""
+    visual: VisualEncoder
+    audio: AudioEncoder | None
+    text: TextEncoder | None

@@ -1,0 +1,32 @@
+"""What goes wrong with a user's input: one class per kind, one line per message.
+
+Every message says what was found, what was needed, and what to do about it.
+"""
+
+
+class AvadclipError(Exception):
+    """A problem with the input that the user can act on."""
+
+
+class MediaError(AvadclipError):
+    """A video or its sound track cannot be read."""
+
+
+class WeightsError(AvadclipError):
+    """Encoder weights are missing, damaged, or not the ones expected."""
+
+
+class FeatureError(AvadclipError):
+    """A feature file is missing, damaged, or made for another model."""
+
+
+class CheckpointError(AvadclipError):
+    """A checkpoint is missing, damaged, or does not fit the request."""
+
+
+class ConfigError(AvadclipError):
+    """A configuration file or option holds something unusable."""
+
+
+class DataError(AvadclipError):
+    """A dataset (labels, lists, annotations) is not usable as given."""
