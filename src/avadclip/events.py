@@ -1,0 +1,112 @@
+"""From a score per snippet to timed events, in seconds."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Severity = Literal["alert", "detection"]
+Modality = Literal["audio-visual", "visual", "audio"]
+
+
+@dataclass(frozen=True)
+class ScoreTrack:
+    """What one network says about one video, snippet by snippet."""
+
+    scores: NDArray[np.float32]
+    """Anomaly score of the classification branch, [T], within [0, 1]."""
+    class_probabilities: NDArray[np.float32]
+    """Softmax of the alignment map over the classes, [T, C]."""
+    classes: tuple[str, ...]
+    """C names; the first is `normal`."""
+    snippet_seconds: float
+    end_seconds: float
+    """End of the video; the last snippet's score holds until here."""
+
+    def boundaries(self) -> NDArray[np.float64]:
+        """Start of every snippet and the end of the last one in seconds, [T + 1]."""
+        starts = np.arange(len(self.scores) + 1) * self.snippet_seconds
+        starts[-1] = max(self.end_seconds, starts[-2])
+        return starts
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Anomaly scores from which an event counts, chosen on validation and stored in the checkpoint."""
+
+    detection: float
+    alert: float
+
+
+@dataclass(frozen=True)
+class EventRules:
+    """How scores become events."""
+
+    threshold: float
+    """An event needs one snippet at or above this score."""
+    min_seconds: float = 0.0
+    """Shorter events are dropped."""
+    merge_gap_seconds: float = 1.0
+    """Events closer than this become one; by default a single quiet snippet does not cut an event in two."""
+    release_share: float = 0.8
+    """An event lasts while the score stays at or above this share of the threshold (hysteresis)."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One predicted anomalous stretch, half open [start, end)."""
+
+    id: str
+    source: str
+    """The video, as the user named it."""
+    label: str
+    """The alignment branch's best anomaly class over the event."""
+    score: float
+    """Highest anomaly score inside, within [0, 1]."""
+    start: float
+    """Seconds from the start of the picture."""
+    end: float
+    severity: Severity
+    modality: Modality
+    model: str
+    threshold: float
+    sound_gain: float | None = None
+    """Mean of teacher minus visual student over the event; None where either is missing."""
+    picture_gain: float | None = None
+    """Mean of teacher minus audio student over the event; None where either is missing."""
+    snapshot: str | None = None
+    """Picture of the event's peak, a path; None where none was written."""
+
+
+def find_spans(track: ScoreTrack, rules: EventRules) -> list[tuple[int, int]]:
+    """Half-open snippet ranges of the events, by hysteresis, then gap filling, then the shortest length."""
+    boundaries = track.boundaries()
+    held = track.scores >= rules.threshold * rules.release_share
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], held, [False]])))
+    runs = [
+        (int(start), int(stop))
+        for start, stop in edges.reshape(-1, 2)
+        if (track.scores[start:stop] >= rules.threshold).any()
+    ]
+    merged: list[tuple[int, int]] = []
+    for start, stop in runs:
+        if merged and boundaries[start] - boundaries[merged[-1][1]] < rules.merge_gap_seconds:
+            merged[-1] = (merged[-1][0], stop)
+        else:
+            merged.append((start, stop))
+    return [(start, stop) for start, stop in merged if boundaries[stop] - boundaries[start] >= rules.min_seconds]
+
+
+def mean_gain(track: ScoreTrack, without: ScoreTrack | None, span: tuple[int, int]) -> float | None:
+    """How much higher `track` scores this span than the network that lacks one modality."""
+    if without is None:
+        return None
+    start, stop = span
+    return float(np.mean(track.scores[start:stop] - without.scores[start:stop]))
+
+
+def best_anomaly_class(track: ScoreTrack, span: tuple[int, int]) -> str:
+    """The anomaly class with the highest mean probability over the span; `normal` is not a candidate."""
+    start, stop = span
+    return track.classes[1 + int(track.class_probabilities[start:stop, 1:].mean(axis=0).argmax())]
