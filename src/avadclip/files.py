@@ -1,8 +1,8 @@
 """Writing files whole or not at all.
 
 A full disk, a killed process, or an error half way must never leave a file that looks finished. Everything is written
-under a temporary name in the folder it belongs to (a rename is only atomic inside one file system), flushed to disk, and
-renamed.
+under a temporary name in the folder it belongs to (a rename is only atomic inside one file system), flushed to disk,
+and renamed.
 """
 
 import os
