@@ -1,0 +1,126 @@
+"""The one place that opens media files, and what it refuses before a single picture is decoded.
+
+A name says nothing about a file: FFmpeg would open a picture or a playlist called .mp4, and a playlist may pull in
+other files. Hence the whitelists and the pixel limit, at every open.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Discard, Disposition, Stream
+from av.video.stream import VideoStream
+
+from avadclip.errors import MediaError
+
+MAX_PIXELS = 4096 * 4096  # of one picture; 8192 x 8192 costs 349 MB for two frames
+
+# Containers of video, by FFmpeg's names: no pictures, playlists, network or devices. CCTV recorders write `dhav`.
+FORMATS = (
+    "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,kux,asf,asf_o,ogg,nut,mxf,wtv,rm,dv,dhav,ivf,obu,"
+    "h261,h263,h264,hevc,vvc,m4v,vc1,yuv4mpegpipe"
+)
+
+_OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "max_pixels": str(MAX_PIXELS)}
+
+
+def shown(path: str | Path) -> str:
+    """A path as it may stand in a one-line message: line breaks and bytes that are no text are escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in os.fspath(path))
+
+
+@contextmanager
+def open_media(path: str | Path) -> Iterator[InputContainer]:
+    """Open a video file for reading; the picture's header has been checked, nothing has been decoded for use.
+
+    Raises:
+        MediaError: missing, a directory, empty, no permission, not a video, no picture, or a picture above MAX_PIXELS.
+    """
+    _check_path(Path(path))
+    try:
+        # With "file:" in front, no name is taken for a protocol or an option.
+        container = av.open(f"file:{os.fspath(path)}", options=_OPTIONS)
+    except av.FFmpegError as error:
+        raise MediaError(
+            f"{shown(path)} is not a video this tool reads ({error.strerror}); give a video file such as mp4, mkv or "
+            "avi, and check that it plays"
+        ) from error
+    with container:
+        stream = picture_stream(container)
+        width, height = stream.codec_context.width, stream.codec_context.height
+        if width * height > MAX_PIXELS:
+            raise MediaError(
+                f"{shown(path)} has pictures of {width}x{height} pixels, the limit is {MAX_PIXELS}; scale it down first"
+            )
+        yield container
+
+
+def picture_stream(container: InputContainer) -> VideoStream:
+    """The video stream to watch: FFmpeg's best choice, never cover art, set up to decode on about one core."""
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic and _decodable(s)]
+    if not streams:
+        raise MediaError(
+            f"{shown(_path(container))} holds no video stream that can be decoded; give a file with a picture"
+        )
+    best = container.streams.best("video")
+    stream = next((s for s in streams if best is not None and s.index == best.index), streams[0])
+    _prepare(stream)
+    return stream
+
+
+def sound_stream(container: InputContainer) -> AudioStream | None:
+    """The sound track that belongs to the picture, or None."""
+    streams = [s for s in container.streams.audio if _decodable(s)]
+    if not streams:
+        return None
+    best = container.streams.best("audio", related=picture_stream(container))
+    stream = next((s for s in streams if best is not None and s.index == best.index), streams[0])
+    _prepare(stream)
+    return stream
+
+
+def keep_only(container: InputContainer, *streams: Stream) -> None:
+    """Let the demuxer skip every other stream."""
+    wanted = {stream.index for stream in streams}
+    for stream in container.streams:
+        if stream.index not in wanted:
+            stream.discard = Discard.all
+
+
+def _path(container: InputContainer) -> str:
+    return container.name.removeprefix("file:")
+
+
+def _decodable(stream: Stream) -> bool:
+    return stream.codec_context is not None
+
+
+def _prepare(stream: VideoStream | AudioStream) -> None:
+    context = stream.codec_context
+    if not context.is_open:
+        # The options of the container reach the decoders that probe it, not this one.
+        context.options = {"max_pixels": str(MAX_PIXELS)} if stream.type == "video" else {}
+        context.thread_count = 1  # threads inside one decode cost CPU; run videos side by side instead
+
+
+def _check_path(path: Path) -> None:
+    name = shown(path)
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        raise MediaError(f"{name} does not exist; check the path") from error
+    except (OSError, ValueError) as error:
+        raise MediaError(f"{name} cannot be opened ({getattr(error, 'strerror', None) or error})") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise MediaError(f"{name} is a directory, a video file was needed; give the files inside it")
+    if not stat.S_ISREG(status.st_mode):
+        raise MediaError(f"{name} is not a regular file (a pipe or a device); copy the video to a file first")
+    if status.st_size == 0:
+        raise MediaError(f"{name} is empty (0 bytes); copy or download it again")
+    if not os.access(path, os.R_OK):
+        raise MediaError(f"{name} may not be read by this user; change its permissions")

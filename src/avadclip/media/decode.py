@@ -1,0 +1,49 @@
+"""Decoding packet by packet: one bad packet costs one packet, not the rest of the file."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import av
+from av.packet import Packet
+
+
+@dataclass
+class DecodeCount:
+    """What happened to the packets of one stream in one pass."""
+
+    num_packets: int = 0
+    num_failed: int = 0
+    read_error: str | None = None
+    """Why reading stopped before the file's end, if it did."""
+
+    @property
+    def failed_share(self) -> float:
+        """Share of packets that could not be decoded, 0 where there was none."""
+        return self.num_failed / max(self.num_packets, 1)
+
+
+def readable(packets: "Iterable[Packet[Any]]", count: DecodeCount) -> "Iterator[Packet[Any]]":
+    """Packets until the end of the file or of what can be read; the reason is kept in `count`."""
+    try:
+        yield from packets
+    except (av.FFmpegError, ValueError) as error:
+        count.read_error = getattr(error, "strerror", None) or str(error)
+
+
+def decode(packets: "Iterable[Packet[Any]]", codec_context: Any, count: DecodeCount) -> Iterator[Any]:
+    """Frames of one stream in the order they are shown; the decoder is flushed at the end whatever happened before."""
+    for packet in packets:
+        if packet.size == 0:  # the demuxer's own flush packet; ours comes below, also after a read error
+            continue
+        count.num_packets += 1
+        yield from _decode_one(codec_context, packet, count)
+    yield from _decode_one(codec_context, None, count)
+
+
+def _decode_one(codec_context: Any, packet: "Packet[Any] | None", count: DecodeCount) -> list[Any]:
+    try:
+        return list(codec_context.decode(packet))
+    except av.FFmpegError:
+        count.num_failed += packet is not None
+        return []
