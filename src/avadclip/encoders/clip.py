@@ -1,0 +1,198 @@
+"""CLIP (Radford et al., 2021): picture and text in one 512-d space, as a small module of our own.
+
+Attributes are named so that the state dict has the tensor names of Hugging Face's checkpoints (where `pre_layrnorm` is
+spelled so). Unlike transformers' CLIPModel, the text tower runs on embeddings, because prompts are learned vectors.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from avadclip.encoders.frozen import FrozenModule
+
+
+@dataclass(frozen=True)
+class ClipConfig:
+    """Sizes of both towers; the defaults are ViT-B/16."""
+
+    vision_width: int = 768
+    vision_depth: int = 12
+    vision_heads: int = 12
+    image_size: int = 224  # pixels a side
+    patch_size: int = 16  # pixels a side
+    text_width: int = 512
+    text_depth: int = 12
+    text_heads: int = 8
+    num_positions: int = 77  # text tokens, SOS and EOT included
+    vocabulary: int = 49_408  # the last two are SOS and EOT
+    embed_dim: int = 512  # of the space that picture and text share
+
+
+def quick_gelu(x: Tensor) -> Tensor:
+    """CLIP's cheap stand-in for GELU; the weights were trained with it, so the exact GELU would be wrong."""
+    return x * torch.sigmoid(1.702 * x)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with separate projections."""
+
+    def __init__(self, *, width: int, heads: int, causal: bool) -> None:
+        super().__init__()
+        self.heads, self.causal = heads, causal
+        self.q_proj = nn.Linear(width, width)
+        self.k_proj = nn.Linear(width, width)
+        self.v_proj = nn.Linear(width, width)
+        self.out_proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [N, L, width]. Returns [N, L, width]."""
+        q, k, v = (
+            projection(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [N, heads, L, width / heads]
+            for projection in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        mixed = scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        return cast(Tensor, self.out_proj(mixed.transpose(1, 2).flatten(-2)))
+
+
+class FeedForward(nn.Module):
+    """Two linear layers, four times as wide in between."""
+
+    def __init__(self, *, width: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [.., width]. Returns [.., width]."""
+        return cast(Tensor, self.fc2(quick_gelu(self.fc1(x))))
+
+
+class Block(nn.Module):
+    """One transformer block, normalised before each part."""
+
+    def __init__(self, *, width: int, heads: int, causal: bool) -> None:
+        super().__init__()
+        self.layer_norm1 = nn.LayerNorm(width)
+        self.self_attn = Attention(width=width, heads=heads, causal=causal)
+        self.layer_norm2 = nn.LayerNorm(width)
+        self.mlp = FeedForward(width=width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [N, L, width]. Returns [N, L, width]."""
+        x = x + self.self_attn(self.layer_norm1(x))
+        return cast(Tensor, x + self.mlp(self.layer_norm2(x)))
+
+
+class Blocks(nn.Module):
+    """A stack of blocks."""
+
+    def __init__(self, *, depth: int, width: int, heads: int, causal: bool) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(Block(width=width, heads=heads, causal=causal) for _ in range(depth))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [N, L, width]. Returns [N, L, width]."""
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class PatchEmbeddings(nn.Module):
+    """Cuts a picture into patches, embeds each, and puts the class token in front."""
+
+    def __init__(self, *, width: int, image_size: int, patch_size: int) -> None:
+        super().__init__()
+        self.class_embedding = nn.Parameter(torch.randn(width) * width**-0.5)
+        self.patch_embedding = nn.Conv2d(3, width, kernel_size=patch_size, stride=patch_size, bias=False)
+        self.position_embedding = nn.Embedding((image_size // patch_size) ** 2 + 1, width)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """pixels: [N, 3, S, S], normalised. Returns [N, 1 + patches, width]."""
+        patches = self.patch_embedding(pixels).flatten(2).transpose(1, 2)
+        class_token = self.class_embedding.expand(len(pixels), 1, -1)
+        return torch.cat([class_token, patches], dim=1) + self.position_embedding.weight
+
+
+class TokenEmbeddings(nn.Module):
+    """The tables of the text tower: words and positions."""
+
+    def __init__(self, *, width: int, vocabulary: int, num_positions: int) -> None:
+        super().__init__()
+        self.token_embedding = nn.Embedding(vocabulary, width)
+        self.position_embedding = nn.Embedding(num_positions, width)
+
+
+class VisionTower(nn.Module):
+    """A picture to one vector, before projection."""
+
+    def __init__(self, config: ClipConfig) -> None:
+        super().__init__()
+        width = config.vision_width
+        self.embeddings = PatchEmbeddings(width=width, image_size=config.image_size, patch_size=config.patch_size)
+        self.pre_layrnorm = nn.LayerNorm(width)
+        self.encoder = Blocks(depth=config.vision_depth, width=width, heads=config.vision_heads, causal=False)
+        self.post_layernorm = nn.LayerNorm(width)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """pixels: [N, 3, S, S], normalised. Returns [N, width], read at the class token."""
+        tokens = self.encoder(self.pre_layrnorm(self.embeddings(pixels)))
+        return cast(Tensor, self.post_layernorm(tokens[:, 0]))
+
+
+class TextTower(nn.Module):
+    """A sequence of token embeddings to one vector, before projection."""
+
+    def __init__(self, config: ClipConfig) -> None:
+        super().__init__()
+        width = config.text_width
+        self.embeddings = TokenEmbeddings(width=width, vocabulary=config.vocabulary, num_positions=config.num_positions)
+        self.encoder = Blocks(depth=config.text_depth, width=width, heads=config.text_heads, causal=True)
+        self.final_layer_norm = nn.LayerNorm(width)
+
+    def forward(self, embeddings: Tensor, end_positions: Tensor) -> Tensor:
+        """embeddings: [N, L, width]; end_positions: [N] int. Returns [N, width], read at the end positions."""
+        # Attention is causal, so what stands behind the last end position is never read: leave it out.
+        length = int(end_positions.max()) + 1
+        x = self.encoder(embeddings[:, :length] + self.embeddings.position_embedding.weight[:length])
+        at_end = x[torch.arange(len(x), device=x.device), end_positions]
+        return cast(Tensor, self.final_layer_norm(at_end))
+
+
+class Clip(FrozenModule):
+    """Both towers and their projections into the shared space; features are not normalised."""
+
+    title = "CLIP ViT-B/16 in Hugging Face's layout"
+    ignored_suffixes = (".position_ids",)  # buffers of older checkpoints, only 0, 1, 2, ..
+
+    def __init__(self, config: ClipConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or ClipConfig()
+        self.vision_model = VisionTower(config)
+        self.text_model = TextTower(config)
+        self.visual_projection = nn.Linear(config.vision_width, config.embed_dim, bias=False)
+        self.text_projection = nn.Linear(config.text_width, config.embed_dim, bias=False)
+        self.logit_scale = nn.Parameter(torch.tensor(2.6592))  # ln(1 / 0.07), CLIP's starting value
+        self.train(False)
+
+    def encode_images(self, pixels: Tensor) -> Tensor:
+        """pixels: [N, 3, S, S], normalised as in preprocess.py. Returns [N, embed_dim]."""
+        return cast(Tensor, self.visual_projection(self.vision_model(pixels)))
+
+    def token_embedding(self, ids: Tensor) -> Tensor:
+        """Embeddings of tokens, without positions. ids: [..] int. Returns [.., text_width]."""
+        return cast(Tensor, self.text_model.embeddings.token_embedding(ids))
+
+    def encode_text_embeddings(self, embeddings: Tensor, end_positions: Tensor) -> Tensor:
+        """Run the text tower on token embeddings, frozen or learned; gradients reach them.
+
+        Args:
+            embeddings: [N, L, text_width] without positions, which are added here; L is at most num_positions.
+            end_positions: [N] int, where EOT stands and the feature is read. Whatever follows is without effect.
+
+        Returns:
+            [N, embed_dim]
+        """
+        return cast(Tensor, self.text_projection(self.text_model(embeddings, end_positions)))

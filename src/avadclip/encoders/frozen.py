@@ -1,0 +1,72 @@
+"""Modules that are loaded once and never trained."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from avadclip.errors import WeightsError
+
+
+class FrozenModule(nn.Module):
+    """A module in evaluation mode and without trainable parameters, for good.
+
+    A stray `.train()` on a parent would otherwise switch batch norm to the statistics of the batch and change features
+    without a word. Gradients still pass *through* the module, from its output to its input: learned prompts need them.
+    """
+
+    title: ClassVar[str]
+    """What the weights are, as a user knows them; for messages."""
+    ignored_suffixes: ClassVar[tuple[str, ...]] = ()
+    """Endings of tensor names that weight files may carry and this module does not need."""
+
+    def train(self, mode: bool = True) -> Self:  # noqa: ARG002 - the signature is torch's; the answer is always no
+        """Freeze (again), whatever the mode asked for. Returns self."""
+        super().train(False)
+        for parameter in self.parameters():
+            parameter.requires_grad_(False)
+        return self
+
+    def load_tensors(self, tensors: Mapping[str, Tensor], source: str) -> Self:
+        """Take the weights over as float32, all of them and nothing else.
+
+        Args:
+            tensors: by this module's names; half precision is widened, which is exact.
+            source: where they come from, for the message.
+
+        Raises:
+            WeightsError: a name is missing or unknown, or a shape or dtype is not the one needed.
+        """
+        needed = {name: tensor.shape for name, tensor in self.state_dict().items()}
+        found = {name: tensor for name, tensor in tensors.items() if not name.endswith(self.ignored_suffixes)}
+        problems = _differences(found, needed)
+        if problems:
+            raise WeightsError(f"{source} does not hold {self.title}: {'; '.join(problems)}; use a file made for it")
+        self.load_state_dict({name: tensor.to(torch.float32) for name, tensor in found.items()}, assign=True)
+        return self.train(False)
+
+
+def _differences(found: Mapping[str, Tensor], needed: Mapping[str, torch.Size]) -> list[str]:
+    missing, unknown = needed.keys() - found.keys(), found.keys() - needed.keys()
+    problems = []
+    if missing:
+        problems.append(f"{len(missing)} of {len(needed)} tensors are missing ({_some(missing)})")
+    if unknown:
+        problems.append(f"{len(unknown)} tensors are unknown ({_some(unknown)})")
+    for name in sorted(needed.keys() & found.keys()):
+        tensor, shape = found[name], needed[name]
+        if tensor.shape != shape:
+            problems.append(f"{name} has shape {list(tensor.shape)}, needed {list(shape)}")
+        elif not tensor.is_floating_point():
+            problems.append(f"{name} is {tensor.dtype}, needed floating point")
+    return _at_most(problems, 3)
+
+
+def _some(names: Collection[str]) -> str:
+    return ", ".join(_at_most(sorted(names), 3))
+
+
+def _at_most(items: Iterable[str], limit: int) -> list[str]:
+    items = list(items)
+    return items if len(items) <= limit else [*items[:limit], f"and {len(items) - limit} more"]

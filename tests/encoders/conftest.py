@@ -1,0 +1,78 @@
+"""Full-size models with random weights, made once a session and saved as the published ones are."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from torch import nn
+
+torch.set_num_threads(2)
+
+
+@torch.no_grad()
+def randomise(module: nn.Module, seed: int) -> None:
+    """Weights of realistic size, so that a difference of 1e-5 in the output means something."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in module.named_parameters():
+        if name == "logit_scale":
+            continue
+        noise = torch.randn(parameter.shape, generator=generator)
+        if parameter.dim() == 1:  # a bias is small, the gain of a norm near one
+            parameter.copy_(0.1 * noise + (1.0 if "norm" in name and name.endswith("weight") else 0.0))
+        else:
+            fan_in = 1 if "embedding.weight" in name and parameter.dim() == 2 else parameter[0].numel()
+            parameter.copy_(noise * (0.3 if fan_in == 1 else fan_in**-0.5))
+
+
+@pytest.fixture(scope="session")
+def hf_clip():
+    """transformers' CLIPModel, full ViT-B/16 size."""
+    from transformers import CLIPConfig, CLIPModel  # noqa: PLC0415 - seconds, only for the tests that need it
+
+    vision = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "patch_size": 16}
+    model = CLIPModel(CLIPConfig(vision_config=vision, text_config={"eos_token_id": 49_407})).eval()
+    randomise(model, seed=0)
+    return model
+
+
+@pytest.fixture(scope="session")
+def big_dir() -> Iterator[Path]:
+    """A folder for files of hundreds of megabytes; unlike pytest's own, gone after the session."""
+    with tempfile.TemporaryDirectory(prefix="avadclip-tests-") as folder:
+        yield Path(folder)
+
+
+def clip_tokenizer_json() -> str:
+    """A small BPE tokenizer in the format of CLIP's tokenizer.json: 49,408 ids, almost all of them filler."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges = [("f", "i"), ("fi", "g"), ("fig", "h"), ("figh", "t</w>"), ("c", "a"), ("ca", "r</w>")]
+    words = [*letters, *(f"{letter}</w>" for letter in letters), *("".join(pair) for pair in merges)]
+    vocabulary = {word: index for index, word in enumerate(words)}
+    vocabulary |= {f"<filler{index}>": index for index in range(len(words), 49_406)}
+    vocabulary |= {"<|startoftext|>": 49_406, "<|endoftext|>": 49_407}
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges, unk_token="<|endoftext|>", end_of_word_suffix="</w>"))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    pattern = Regex(r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(pattern, "removed", invert=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.RobertaProcessing(
+        sep=("<|endoftext|>", 49_407), cls=("<|startoftext|>", 49_406), add_prefix_space=False, trim_offsets=False
+    )
+    tokenizer.add_special_tokens(["<|startoftext|>", "<|endoftext|>"])
+    return tokenizer.to_str()
+
+
+@pytest.fixture(scope="session")
+def tokenizer_file(big_dir) -> Path:
+    path = big_dir / "tokenizer.json"
+    path.write_text(clip_tokenizer_json())
+    assert json.loads(path.read_text())["model"]["type"] == "BPE"
+    return path
