@@ -1,7 +1,7 @@
 """Frames, snippets, windows and seconds: the one place that converts between them.
 
-Snippets are cut by time at the model's frame rate, never by counting a file's own frames: 16 frames are 0.67 s at 24 fps
-and 0.27 s at 60 fps, and a model must see the same stretch of time from either camera.
+Snippets are cut by time at the model's frame rate, never by counting a file's own frames: 16 frames are 0.67 s at
+24 fps and 0.27 s at 60 fps, and a model must see the same stretch of time from either camera.
 """
 
 from collections.abc import Iterator
@@ -57,6 +57,4 @@ class SnippetGrid:
 
 def windows(num_snippets: int, window_snippets: int = WINDOW_SNIPPETS) -> list[tuple[int, int]]:
     """Half-open snippet ranges of consecutive windows; 256 snippets are one window, not one and an empty one."""
-    return [
-        (start, min(start + window_snippets, num_snippets)) for start in range(0, num_snippets, window_snippets)
-    ]
+    return [(start, min(start + window_snippets, num_snippets)) for start in range(0, num_snippets, window_snippets)]

@@ -1,0 +1,115 @@
+"""What can be configured: one frozen model per subject, read from TOML, unknown keys refused."""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from avadclip.errors import ConfigError
+
+Variant = Literal["paper", "released"]
+FusionKind = Literal["adaptive", "concat", "add", "cross-attention", "none"]
+
+
+class _Config(BaseModel):
+    """Frozen; a key nobody knows is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TemporalConfig(_Config):
+    """The temporal model of the visual features."""
+
+    num_blocks: int = Field(2, ge=1, le=8)
+    """Transformer blocks; the paper's teacher has 2, its students 1."""
+    attention_window: int = Field(4, ge=1, le=256)
+    """Snippets that attend to each other; the paper's teacher has 4, its students 64."""
+
+
+class NetworkConfig(_Config):
+    """Shape of the networks; widths of the features come with the data."""
+
+    variant: Variant = "paper"
+    """Where the printed method and the authors' release differ, which of the two."""
+    embed_dim: int = Field(512, ge=8, le=2048)
+    """D; the width of CLIP's joint space, or what the features of other encoders are projected to."""
+    teacher_temporal: TemporalConfig = TemporalConfig()
+    student_temporal: TemporalConfig = TemporalConfig(num_blocks=1, attention_window=64)
+    fusion: FusionKind = "adaptive"
+    """How sound joins the picture; the paper's Table 5."""
+    audio_visual_prompt: bool = True
+    """Off: X_cp = X_c."""
+    enhancement_blocks: int = Field(3, ge=1, le=8)
+    """Students' convolution blocks; printed 1, released 3."""
+    input_dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    """Share of projected input channels dropped in training; only where features are projected."""
+
+
+class LossConfig(_Config):
+    """Weights and parts of the objective."""
+
+    focal: bool = True
+    """Off: L_ALIGN = L_NCE."""
+    text_separation: float = Field(1e-4, ge=0.0)
+    """Weight of L_TEXT."""
+
+
+class OptimizerConfig(_Config):
+    """AdamW and its schedule."""
+
+    learning_rate: float = Field(1e-5, gt=0.0)
+    weight_decay: float = Field(0.01, ge=0.0)
+    batch_size: int = Field(96, ge=1)
+    """Bags a step."""
+    epochs: int = Field(10, ge=1)
+    milestones: tuple[int, ...] = (3, 6)
+    """Epochs after which the learning rate is cut to a tenth."""
+
+
+class TrainingConfig(_Config):
+    """One training recipe."""
+
+    seed: int = Field(0, ge=0)
+    network: NetworkConfig = NetworkConfig()
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+
+def read_config(path: Path, model: type[ConfigT]) -> ConfigT:
+    """Read a TOML file into a config model; ConfigError names the first thing that is wrong with it."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a readable TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML ({error}); correct the file") from error
+    return parse_config(content, model, origin=str(path))
+
+
+def parse_config(content: dict[str, Any], model: type[ConfigT], *, origin: str) -> ConfigT:
+    """Validate plain values against a config model; `origin` starts the message."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"{origin}: unknown key `{where}`{_nearest(first['loc'], model)}") from error
+        message = first["msg"][0].lower() + first["msg"][1:]
+        raise ConfigError(f"{origin}: `{where}` is {first['input']!r}; {message}") from error
+
+
+def _nearest(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    """`; did you mean `x`?` for the known key most like the unknown one, or the list of known keys."""
+    for part in location[:-1]:
+        annotation = model.model_fields[str(part)].annotation
+        assert isinstance(annotation, type)
+        model = annotation
+    known = list(model.model_fields)
+    close = difflib.get_close_matches(str(location[-1]), known, n=1)
+    return f"; did you mean `{close[0]}`?" if close else f"; known keys are {', '.join(known)}"

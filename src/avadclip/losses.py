@@ -1,0 +1,96 @@
+"""The objective's parts: multiple-instance losses of the two branches, text separation, distillation."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+FOCAL_GAMMA = 2.0
+FOCAL_ALPHA = 0.25  # per class; fixed in the variant `paper`, the initial value in `released`
+LOG_VARIANCE_LIMIT = 7.0  # theta is clamped to +- this in the variant `paper`
+
+
+def topk_mean(logits: Tensor, valid: Tensor, snippets_per_pick: int = 16) -> Tensor:
+    """Pool each bag to the mean of its k largest snippets, k = T_i // snippets_per_pick + 1.
+
+    Args:
+        logits: [B, T, C]; each class is ranked on its own.
+        valid: [B, T] bool; padding is never picked. Every bag needs one real snippet.
+        snippets_per_pick: not the frames in a snippet, though both happen to be 16.
+
+    Returns:
+        [B, C]
+    """
+    k = valid.sum(dim=1) // snippets_per_pick + 1  # [B]
+    ranked = logits.masked_fill(~valid[..., None], -torch.inf).sort(dim=1, descending=True).values
+    picked = torch.arange(logits.shape[1], device=logits.device) < k[:, None]  # [B, T]
+    return ranked.masked_fill(~picked[..., None], 0.0).sum(dim=1) / k[:, None]
+
+
+def anomaly_mil_loss(anomaly_logits: Tensor, valid: Tensor, targets: Tensor) -> Tensor:
+    """L_BCE: binary cross-entropy of the mean of the top-k anomaly scores.
+
+    Args:
+        anomaly_logits: [B, T]
+        valid: [B, T] bool
+        targets: [B, C] in {0, 1}; a bag is anomalous if any class but 0 is set.
+    """
+    scores = topk_mean(anomaly_logits.sigmoid()[..., None], valid).squeeze(-1)
+    anomalous = (targets[:, 1:].sum(dim=1) > 0).to(scores.dtype)
+    return functional.binary_cross_entropy(scores.clamp(0.0, 1.0), anomalous)
+
+
+def alignment_mil_loss(alignment_logits: Tensor, valid: Tensor, targets: Tensor, *, alpha: Tensor | None) -> Tensor:
+    """L_ALIGN = (L_NCE + L_FOCAL) / 2 on the top-k mean alignment logits.
+
+    Args:
+        alignment_logits: [B, T, C]
+        valid: [B, T] bool
+        targets: [B, C] in {0, 1}; several classes share the target equally.
+        alpha: [C], weight per class of the focal part; None leaves it out: L_ALIGN = L_NCE.
+    """
+    log_probabilities = topk_mean(alignment_logits, valid).log_softmax(dim=-1)
+    shares = targets / targets.sum(dim=1, keepdim=True)
+    nce = -(shares * log_probabilities).sum(dim=1).mean()
+    if alpha is None:
+        return nce
+    return (nce + focal_loss(log_probabilities, shares, alpha)) / 2
+
+
+def focal_loss(log_probabilities: Tensor, shares: Tensor, alpha: Tensor) -> Tensor:
+    """Mean over bags of alpha_b (1 - p_t)^2 sum_c t_c (-ln p_c), p_t = sum_c t_c p_c, alpha_b = sum_c t_c alpha_c.
+
+    Args:
+        log_probabilities: [B, C], log softmax.
+        shares: t, [B, C], rows sum to 1.
+        alpha: [C]
+    """
+    true_probability = (shares * log_probabilities.exp()).sum(dim=1)
+    cross_entropy = -(shares * log_probabilities).sum(dim=1)
+    return ((shares @ alpha) * (1.0 - true_probability) ** FOCAL_GAMMA * cross_entropy).mean()
+
+
+def text_separation_loss(class_features: Tensor) -> Tensor:
+    """L_TEXT: mean over the anomaly classes of |cos(X_c[normal], X_c[j])|; class_features [C, D]."""
+    normal, anomalies = class_features[:1], class_features[1:]
+    return functional.cosine_similarity(normal, anomalies, dim=-1).abs().mean()
+
+
+def uncertainty_distillation_loss(
+    teacher_features: Tensor, student_features: Tensor, log_variance: Tensor, valid: Tensor, *, released: bool
+) -> Tensor:
+    """L_UKD, eq. 11: squared distance to the teacher's features, each channel weighted by its learned certainty.
+
+    The teacher's features are a constant: no gradient reaches them.
+
+    Args:
+        teacher_features: X_av, [B, T, D]
+        student_features: X_vs or X_as, [B, T, D]
+        log_variance: theta = ln sigma^2, [B, T, D]
+        valid: [B, T] bool; unused in the released form, which averages over padding too.
+        released: the authors' d^2 / (1e-6 + 2 exp(theta)) + theta; otherwise d^2 exp(-theta) + theta, theta clamped.
+    """
+    squared = (teacher_features.detach() - student_features) ** 2
+    if released:
+        return (squared / (1e-6 + 2.0 * log_variance.exp()) + log_variance).mean()
+    theta = log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT)
+    return (squared * (-theta).exp() + theta)[valid].mean()

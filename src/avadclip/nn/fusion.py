@@ -1,0 +1,80 @@
+"""How sound joins the picture: the paper's adaptive fusion and the partners it is compared with (Table 5)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class AdaptiveFusion(nn.Module):
+    """Add an audio-informed residual to the visual features, gated per channel (eq. 1-3).
+
+    W = sigmoid(Linear([Xv; Xa])), Xres = Linear(GELU(Linear([Xv; Xa]))), Xav = Xv + W * Xres.
+    """
+
+    def __init__(self, embed_dim: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(2 * embed_dim, embed_dim)
+        self.residual_in = nn.Linear(2 * embed_dim, embed_dim)
+        self.residual_out = nn.Linear(embed_dim, embed_dim)
+
+    def forward(self, visual: Tensor, audio: Tensor, valid: Tensor) -> Tensor:
+        """visual, audio: [B, T, D]; valid is unused here. Returns [B, T, D]."""
+        del valid
+        both = torch.cat([visual, audio], dim=-1)
+        residual = self.residual_out(functional.gelu(self.residual_in(both)))
+        fused: Tensor = visual + torch.sigmoid(self.gate(both)) * residual
+        return fused
+
+
+class ConcatFusion(nn.Module):
+    """Linear([Xv; Xa])."""
+
+    def __init__(self, embed_dim: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(2 * embed_dim, embed_dim)
+
+    def forward(self, visual: Tensor, audio: Tensor, valid: Tensor) -> Tensor:
+        """visual, audio: [B, T, D]; valid is unused here. Returns [B, T, D]."""
+        del valid
+        fused: Tensor = self.project(torch.cat([visual, audio], dim=-1))
+        return fused
+
+
+class AdditiveFusion(nn.Module):
+    """Xv + Xa."""
+
+    def __init__(self, embed_dim: int) -> None:
+        del embed_dim
+        super().__init__()
+
+    def forward(self, visual: Tensor, audio: Tensor, valid: Tensor) -> Tensor:
+        """visual, audio: [B, T, D]; valid is unused here. Returns [B, T, D]."""
+        del valid
+        return visual + audio
+
+
+class CrossAttentionFusion(nn.Module):
+    """Every snippet's picture asks the sound of the whole window; the answer is the fused feature."""
+
+    def __init__(self, embed_dim: int) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(embed_dim, num_heads=1, batch_first=True)
+
+    def forward(self, visual: Tensor, audio: Tensor, valid: Tensor) -> Tensor:
+        """visual, audio: [B, T, D]; valid: [B, T] bool, padding is never attended to. Returns [B, T, D]."""
+        attended, _ = self.attention(visual, audio, audio, key_padding_mask=~valid, need_weights=False)
+        fused: Tensor = attended
+        return fused
+
+
+class NoFusion(nn.Module):
+    """Xav = Xv: the row "fusion off" of the ablations."""
+
+    def __init__(self, embed_dim: int) -> None:
+        del embed_dim
+        super().__init__()
+
+    def forward(self, visual: Tensor, audio: Tensor, valid: Tensor) -> Tensor:
+        """Return visual, [B, T, D]."""
+        del audio, valid
+        return visual

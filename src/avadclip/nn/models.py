@@ -1,0 +1,176 @@
+"""The networks: an audio-visual teacher, and students that see or hear only."""
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from avadclip.config import FusionKind, NetworkConfig, TemporalConfig
+from avadclip.nn.fusion import AdaptiveFusion, AdditiveFusion, ConcatFusion, CrossAttentionFusion, NoFusion
+from avadclip.nn.heads import AnomalyClassifier, EnhancementBlock, UncertaintyHead, alignment_map
+from avadclip.nn.projection import FeatureProjection
+from avadclip.nn.prompts import AudioVisualPrompt, PlainPrompt
+from avadclip.nn.temporal import AudioTcn, LocalGlobalAdapter
+
+NetworkKind = Literal["teacher", "visual student", "audio student"]
+
+FUSIONS: dict[FusionKind, type[nn.Module]] = {
+    "adaptive": AdaptiveFusion,
+    "concat": ConcatFusion,
+    "add": AdditiveFusion,
+    "cross-attention": CrossAttentionFusion,
+    "none": NoFusion,
+}
+
+
+class Bags(NamedTuple):
+    """Features of several bags or windows, padded to one length."""
+
+    visual: Tensor | None
+    """[B, T, Dv]; None for the audio student."""
+    audio: Tensor | None
+    """[B, T, Da]; None for the visual student."""
+    valid: Tensor
+    """[B, T] bool, True for real snippets."""
+
+
+class Encoded(NamedTuple):
+    """What a network makes of its bags before any class word is read."""
+
+    features: Tensor
+    """X_av of the teacher or its stand-in of a student, [B, T, D]."""
+    anomaly_logits: Tensor
+    """Classification branch, [B, T]."""
+    pooled: Tensor
+    """A^T X_av, [B, D]; sums of a video's windows add up to the video's."""
+    log_variance: Tensor | None
+    """Students: theta = ln sigma^2, [B, T, D]."""
+
+
+class TeacherEncoder(nn.Module):
+    """Picture and sound, each through its temporal model, then fused."""
+
+    def __init__(
+        self,
+        *,
+        visual_projection: nn.Module,
+        audio_projection: nn.Module,
+        visual_temporal: nn.Module,
+        audio_temporal: nn.Module,
+        fusion: nn.Module,
+    ) -> None:
+        super().__init__()
+        self.visual_projection = visual_projection
+        self.audio_projection = audio_projection
+        self.visual_temporal = visual_temporal
+        self.audio_temporal = audio_temporal
+        self.fusion = fusion
+
+    def forward(self, bags: Bags, seen: Tensor) -> Tensor:
+        """X_av, [B, T, D]; see Network.encode for `seen`."""
+        visual = self.visual_temporal(self.visual_projection(bags.visual), bags.valid, seen)
+        audio = self.audio_temporal(self.audio_projection(bags.audio), bags.valid, seen)
+        fused: Tensor = self.fusion(visual, audio, seen)
+        return fused
+
+
+class StudentEncoder(nn.Module):
+    """One side of the teacher, then enhancement blocks."""
+
+    def __init__(
+        self,
+        *,
+        modality: Literal["visual", "audio"],
+        projection: nn.Module,
+        temporal: nn.Module,
+        enhancement: list[EnhancementBlock],
+    ) -> None:
+        super().__init__()
+        self.modality = modality
+        self.projection = projection
+        self.temporal = temporal
+        self.enhancement = nn.ModuleList(enhancement)
+
+    def forward(self, bags: Bags, seen: Tensor) -> Tensor:
+        """X_vs or X_as, [B, T, D]; see Network.encode for `seen`."""
+        features = bags.visual if self.modality == "visual" else bags.audio
+        x: Tensor = self.temporal(self.projection(features), bags.valid, seen)
+        for block in self.enhancement:
+            x = block(x, seen)
+        return x
+
+
+class Network(nn.Module):
+    """Teacher or student: an encoder of the features, then the two branches."""
+
+    def __init__(
+        self,
+        *,
+        encoder: TeacherEncoder | StudentEncoder,
+        classifier: AnomalyClassifier,
+        prompt: AudioVisualPrompt | PlainPrompt,
+        uncertainty: UncertaintyHead | None,
+        padding_is_seen: bool,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.classifier = classifier
+        self.prompt = prompt
+        self.uncertainty = uncertainty
+        self.padding_is_seen = padding_is_seen
+        """True in the variant `released`, whose bags are always padded to 256 snippets."""
+
+    def encode(self, bags: Bags) -> Encoded:
+        """Features, anomaly logits and the pooled video of every bag or window."""
+        seen = torch.ones_like(bags.valid) if self.padding_is_seen else bags.valid
+        features = self.encoder(bags, seen)
+        anomaly_logits = self.classifier(features)
+        pooled = self.prompt.pool(features, anomaly_logits, seen)
+        log_variance = None if self.uncertainty is None else self.uncertainty(features, seen)
+        return Encoded(features, anomaly_logits, pooled, log_variance)
+
+    def align(self, features: Tensor, class_features: Tensor, pooled: Tensor) -> Tensor:
+        """Alignment map of features [B, T, D] with class features [C, D] under pooled videos [B, D]: [B, T, C]."""
+        return alignment_map(features, self.prompt(class_features, pooled))
+
+
+def build_network(kind: NetworkKind, config: NetworkConfig, *, visual_dim: int, audio_dim: int) -> Network:
+    """Build an untrained network for features of these widths.
+
+    Features as wide as D enter as they are; others are standardised and projected (FeatureProjection).
+    """
+    dim = config.embed_dim
+    encoder: TeacherEncoder | StudentEncoder
+    if kind == "teacher":
+        encoder = TeacherEncoder(
+            visual_projection=_build_projection(visual_dim, config),
+            audio_projection=_build_projection(audio_dim, config),
+            visual_temporal=_build_adapter(dim, config.teacher_temporal),
+            audio_temporal=AudioTcn(embed_dim=dim),
+            fusion=FUSIONS[config.fusion](dim),
+        )
+    else:
+        is_visual = kind == "visual student"
+        encoder = StudentEncoder(
+            modality="visual" if is_visual else "audio",
+            projection=_build_projection(visual_dim if is_visual else audio_dim, config),
+            temporal=_build_adapter(dim, config.student_temporal) if is_visual else AudioTcn(embed_dim=dim),
+            enhancement=[EnhancementBlock(dim) for _ in range(config.enhancement_blocks)],
+        )
+    return Network(
+        encoder=encoder,
+        classifier=AnomalyClassifier(dim),
+        prompt=AudioVisualPrompt(dim, variant=config.variant) if config.audio_visual_prompt else PlainPrompt(),
+        uncertainty=None if kind == "teacher" else UncertaintyHead(dim),
+        padding_is_seen=config.variant == "released",
+    )
+
+
+def _build_projection(feature_dim: int, config: NetworkConfig) -> nn.Module:
+    if feature_dim == config.embed_dim:
+        return nn.Identity()
+    return FeatureProjection(feature_dim, config.embed_dim, dropout=config.input_dropout)
+
+
+def _build_adapter(dim: int, config: TemporalConfig) -> LocalGlobalAdapter:
+    return LocalGlobalAdapter(embed_dim=dim, num_blocks=config.num_blocks, attention_window=config.attention_window)

@@ -1,0 +1,32 @@
+"""The way into the networks for features that do not live in CLIP's joint space."""
+
+import torch
+from torch import Tensor, nn
+
+STANDARD_LIMIT = 5.0  # standard deviations; an outlier of an unseen camera must not drown the other channels
+
+
+class FeatureProjection(nn.Module):
+    """Standardise by the training data's own mean and deviation, then Linear to D."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, feature_dim: int, embed_dim: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(feature_dim))
+        self.register_buffer("deviation", torch.ones(feature_dim))
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(feature_dim, embed_dim)
+
+    def fit(self, features: Tensor) -> None:
+        """Take mean and deviation from training features, [N, feature_dim]; constant channels are left as they are."""
+        self.mean.copy_(features.mean(dim=0))
+        deviation = features.std(dim=0)
+        self.deviation.copy_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, T, feature_dim] to [B, T, D]."""
+        standard = ((features - self.mean) / self.deviation).clamp(-STANDARD_LIMIT, STANDARD_LIMIT)
+        projected: Tensor = self.linear(self.dropout(standard))
+        return projected
