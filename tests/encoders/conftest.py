@@ -31,7 +31,7 @@ def randomise(module: nn.Module, seed: int) -> None:
 @pytest.fixture(scope="session")
 def hf_clip():
     """transformers' CLIPModel, full ViT-B/16 size."""
-    from transformers import CLIPConfig, CLIPModel  # noqa: PLC0415 - seconds, only for the tests that need it
+    from transformers import CLIPConfig, CLIPModel
 
     vision = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "patch_size": 16}
     model = CLIPModel(CLIPConfig(vision_config=vision, text_config={"eos_token_id": 49_407})).eval()
