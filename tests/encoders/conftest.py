@@ -76,3 +76,38 @@ def tokenizer_file(big_dir) -> Path:
     path.write_text(clip_tokenizer_json())
     assert json.loads(path.read_text())["model"]["type"] == "BPE"
     return path
+
+
+@pytest.fixture(scope="session")
+def wav2clip_tensors() -> dict[str, torch.Tensor]:
+    """The flat dict of Wav2CLIP.pt: the sound encoder, its projection, and parts that are not needed."""
+    generator = torch.Generator().manual_seed(1)
+
+    def normal(*shape: int) -> torch.Tensor:
+        fan_in = torch.Size(shape[1:]).numel()
+        return torch.randn(shape, generator=generator) * (2 / fan_in) ** 0.5
+
+    def norm(name: str, channels: int) -> dict[str, torch.Tensor]:
+        uniform = torch.rand(4, channels, generator=generator)
+        values = {"weight": uniform[0] + 0.5, "bias": uniform[1] - 0.5}
+        values |= {"running_mean": uniform[2] - 0.5, "running_var": uniform[3] + 0.5}
+        values |= {"num_batches_tracked": torch.tensor(1)}
+        return {f"{name}.{key}": value.clone() for key, value in values.items()}
+
+    tensors = {"audio_encoder.spectrogram.window": torch.hann_window(512)}
+    tensors |= {"audio_encoder.conv1.weight": normal(64, 1, 7, 7), **norm("audio_encoder.bn1", 64)}
+    inputs = 64
+    for layer, channels in enumerate((64, 128, 256, 512), start=1):
+        for block in (0, 1):
+            name = f"audio_encoder.layer{layer}.{block}"
+            tensors |= {f"{name}.conv1.weight": normal(channels, inputs, 3, 3), **norm(f"{name}.bn1", channels)}
+            tensors |= {f"{name}.conv2.weight": normal(channels, channels, 3, 3), **norm(f"{name}.bn2", channels)}
+            if inputs != channels:
+                tensors[f"{name}.downsample.0.weight"] = normal(channels, inputs, 1, 1)
+                tensors |= norm(f"{name}.downsample.1", channels)
+            inputs = channels
+    for modality in ("audio", "image"):
+        for index in (0, 3):
+            name = f"{modality}_transform.sequential.{index}"
+            tensors |= {f"{name}.weight": normal(512, 512), f"{name}.bias": normal(512, 512)[0]}
+    return tensors

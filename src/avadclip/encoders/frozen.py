@@ -1,5 +1,6 @@
 """Modules that are loaded once and never trained."""
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from typing import ClassVar, Self
 
@@ -45,6 +46,19 @@ class FrozenModule(nn.Module):
             raise WeightsError(f"{source} does not hold {self.title}: {'; '.join(problems)}; use a file made for it")
         self.load_state_dict({name: tensor.to(torch.float32) for name, tensor in found.items()}, assign=True)
         return self.train(False)
+
+    def sha256(self, *prefixes: str) -> str:
+        """Hash of the weights' content: the same whatever kind of file they came from.
+
+        Args:
+            prefixes: only tensors whose name begins with one of them; none means all.
+        """
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.state_dict().items()):
+            if not prefixes or name.startswith(prefixes):
+                digest.update(f"{name} {list(tensor.shape)}\n".encode())
+                digest.update(tensor.cpu().contiguous().numpy())
+        return digest.hexdigest()
 
 
 def _differences(found: Mapping[str, Tensor], needed: Mapping[str, torch.Size]) -> list[str]:
