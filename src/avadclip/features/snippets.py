@@ -1,0 +1,65 @@
+"""The features of one video, and where they come from."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avadclip.encoders.base import Identity
+from avadclip.errors import FeatureError
+from avadclip.timeline import SnippetGrid
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Everything that decides a feature file's numbers; compared with what a model was trained on."""
+
+    grid: SnippetGrid
+    visual: Identity
+    audio: Identity | None
+    """None for features made without an audio encoder."""
+
+
+@dataclass(frozen=True)
+class SnippetFeatures:
+    """Features of one video."""
+
+    visual: NDArray[np.float32]
+    """[K, T, Dv], one row per crop of the crop set; the first is the centre."""
+    audio: NDArray[np.float32] | None
+    """[T, Da]; None without a sound track."""
+    duration_seconds: float
+    """Of the picture."""
+    provenance: Provenance | None
+    """None for published features, which do not say."""
+    sound_is_silent: bool = False
+    """There is a sound track, but nothing on it."""
+    source_sha256: str | None = None
+    """Of the video file's content."""
+    notes: tuple[str, ...] = field(default=())
+    """What was odd about the file."""
+
+    def __len__(self) -> int:
+        return int(self.visual.shape[1])
+
+    @property
+    def has_usable_sound(self) -> bool:
+        """Whether there is anything to hear."""
+        return self.audio is not None and not self.sound_is_silent
+
+    def validate(self, name: str) -> None:
+        """Raise FeatureError, starting with `name`, unless shapes agree and every number is finite."""
+        for modality, rows in (("visual", self.visual), ("audio", self.audio)):
+            if rows is not None and not np.isfinite(rows).all():
+                bad = np.argwhere(~np.isfinite(rows))[0]
+                raise FeatureError(
+                    f"{name} holds a {modality} value that is not a finite number "
+                    f"(snippet {bad[-2]}, channel {bad[-1]}); extract it again"
+                )
+        if self.visual.ndim != 3 or len(self) == 0:
+            raise FeatureError(f"{name} holds no snippets (visual shape {self.visual.shape}); extract it again")
+        if self.audio is not None and len(self.audio) != len(self):
+            raise FeatureError(
+                f"{name} holds {len(self)} visual but {len(self.audio)} audio snippets; "
+                "extract both again in one `avadclip extract` run"
+            )
