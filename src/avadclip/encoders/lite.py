@@ -153,4 +153,5 @@ def _export(weights: Path) -> bytes:
     finally:
         exporter_log.setLevel(level)
     assert program is not None
-    return program.model_proto.SerializeToString()
+    graph: bytes = program.model_proto.SerializeToString()
+    return graph

@@ -49,7 +49,11 @@ def extract_features(
 
 def provenance_of(encoders: Encoders, grid: SnippetGrid) -> Provenance:
     """What features made with these encoders on this grid will say of themselves."""
-    return Provenance(grid, encoders.visual.identity(), encoders.audio.identity() if encoders.audio else None)
+    return Provenance(
+        grid=grid,
+        visual=encoders.visual.identity(),
+        audio=None if encoders.audio is None else encoders.audio.identity(),
+    )
 
 
 def _encode_picture(

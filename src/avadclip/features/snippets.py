@@ -4,20 +4,33 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
 from avadclip.encoders.base import Identity
 from avadclip.errors import FeatureError
 from avadclip.timeline import SnippetGrid
 
 
-@dataclass(frozen=True)
-class Provenance:
+class Provenance(BaseModel):
     """Everything that decides a feature file's numbers; compared with what a model was trained on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     grid: SnippetGrid
     visual: Identity
     audio: Identity | None
     """None for features made without an audio encoder."""
+
+    def difference(self, needed: "Provenance") -> str | None:
+        """The first thing that is not as needed, `<what> is <found>, needed <needed>`; None where all agrees."""
+        pairs = {"snippet grid": (vars(self.grid), vars(needed.grid)), "visual encoder": (self.visual, needed.visual)}
+        if self.audio is not None and needed.audio is not None:
+            pairs["audio encoder"] = (self.audio, needed.audio)
+        for subject, (found, wanted) in pairs.items():
+            for key in sorted(found.keys() | wanted.keys()):
+                if found.get(key) != wanted.get(key):
+                    return f"{subject}: {key} is {found.get(key)}, needed {wanted.get(key)}"
+        return None
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """The networks: an audio-visual teacher, and students that see or hear only."""
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from avadclip.config import FusionKind, NetworkConfig, TemporalConfig
+from avadclip.config import FusionKind, NetworkConfig, TemporalConfig, Variant
 from avadclip.nn.fusion import AdaptiveFusion, AdditiveFusion, ConcatFusion, CrossAttentionFusion, NoFusion
 from avadclip.nn.heads import AnomalyClassifier, EnhancementBlock, UncertaintyHead, alignment_map
 from avadclip.nn.projection import FeatureProjection
@@ -32,6 +33,19 @@ class Bags(NamedTuple):
     """[B, T, Da]; None for the visual student."""
     valid: Tensor
     """[B, T] bool, True for real snippets."""
+
+    def to(self, device: torch.device) -> "Bags":
+        """The same bags on a device."""
+        return self._each(lambda part: part.to(device))
+
+    def rows(self, start: int, stop: int) -> "Bags":
+        """Bags start .. stop - 1."""
+        return self._each(lambda part: part[start:stop])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Bags":
+        visual = None if self.visual is None else change(self.visual)
+        audio = None if self.audio is None else change(self.audio)
+        return Bags(visual, audio, change(self.valid))
 
 
 class Encoded(NamedTuple):
@@ -66,6 +80,12 @@ class TeacherEncoder(nn.Module):
         self.audio_temporal = audio_temporal
         self.fusion = fusion
 
+    def fit_projections(self, visual: Tensor, audio: Tensor | None) -> None:
+        """Standardise by training features, [N, Dv] and [N, Da]."""
+        assert audio is not None, "a teacher is trained on bags with sound"
+        _fit(self.visual_projection, visual)
+        _fit(self.audio_projection, audio)
+
     def forward(self, bags: Bags, seen: Tensor) -> Tensor:
         """X_av, [B, T, D]; see Network.encode for `seen`."""
         visual = self.visual_temporal(self.visual_projection(bags.visual), bags.valid, seen)
@@ -91,6 +111,12 @@ class StudentEncoder(nn.Module):
         self.temporal = temporal
         self.enhancement = nn.ModuleList(enhancement)
 
+    def fit_projections(self, visual: Tensor, audio: Tensor | None) -> None:
+        """Standardise by training features, [N, Dv] or [N, Da]."""
+        rows = visual if self.modality == "visual" else audio
+        assert rows is not None, "an audio student is trained on bags with sound"
+        _fit(self.projection, rows)
+
     def forward(self, bags: Bags, seen: Tensor) -> Tensor:
         """X_vs or X_as, [B, T, D]; see Network.encode for `seen`."""
         features = bags.visual if self.modality == "visual" else bags.audio
@@ -110,19 +136,19 @@ class Network(nn.Module):
         classifier: AnomalyClassifier,
         prompt: AudioVisualPrompt | PlainPrompt,
         uncertainty: UncertaintyHead | None,
-        padding_is_seen: bool,
+        variant: Variant,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.classifier = classifier
         self.prompt = prompt
         self.uncertainty = uncertainty
-        self.padding_is_seen = padding_is_seen
-        """True in the variant `released`, whose bags are always padded to 256 snippets."""
+        self.variant = variant
+        """In `released`, padding takes part; its bags are always padded to 256 snippets."""
 
     def encode(self, bags: Bags) -> Encoded:
         """Features, anomaly logits and the pooled video of every bag or window."""
-        seen = torch.ones_like(bags.valid) if self.padding_is_seen else bags.valid
+        seen = torch.ones_like(bags.valid) if self.variant == "released" else bags.valid
         features = self.encoder(bags, seen)
         anomaly_logits = self.classifier(features)
         pooled = self.prompt.pool(features, anomaly_logits, seen)
@@ -132,6 +158,14 @@ class Network(nn.Module):
     def align(self, features: Tensor, class_features: Tensor, pooled: Tensor) -> Tensor:
         """Alignment map of features [B, T, D] with class features [C, D] under pooled videos [B, D]: [B, T, C]."""
         return alignment_map(features, self.prompt(class_features, pooled))
+
+
+class TrainedNetwork(NamedTuple):
+    """A network ready to score, and the class features it was trained with."""
+
+    network: Network
+    class_features: Tensor
+    """X_c, [C, D]."""
 
 
 def build_network(kind: NetworkKind, config: NetworkConfig, *, visual_dim: int, audio_dim: int) -> Network:
@@ -162,8 +196,13 @@ def build_network(kind: NetworkKind, config: NetworkConfig, *, visual_dim: int, 
         classifier=AnomalyClassifier(dim),
         prompt=AudioVisualPrompt(dim, variant=config.variant) if config.audio_visual_prompt else PlainPrompt(),
         uncertainty=None if kind == "teacher" else UncertaintyHead(dim),
-        padding_is_seen=config.variant == "released",
+        variant=config.variant,
     )
+
+
+def _fit(projection: nn.Module, rows: Tensor) -> None:
+    if isinstance(projection, FeatureProjection):
+        projection.fit(rows)
 
 
 def _build_projection(feature_dim: int, config: NetworkConfig) -> nn.Module:

@@ -110,3 +110,15 @@ class PlainPrompt(nn.Module):
     def forward(self, class_features: Tensor, pooled: Tensor) -> Tensor:
         """class_features [C, D] for every bag, [B, C, D]."""
         return class_features.expand(pooled.shape[0], -1, -1)
+
+
+class LearnedClassVectors(nn.Module):
+    """X_c learned freely, one vector per class: for encoders that have no text tower."""
+
+    def __init__(self, num_classes: int, embed_dim: int) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(torch.randn(num_classes, embed_dim))
+
+    def forward(self) -> Tensor:
+        """[C, D]."""
+        return self.vectors
