@@ -1,0 +1,196 @@
+"""What was detected, in the forms other programs read: JSON, CSV and WebVTT.
+
+All three say the same thing: the fields of `Event`, times in seconds rounded to the millisecond, scores and gains
+rounded to six decimals. docs/detect.md describes the JSON for its readers.
+"""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avadclip import __version__
+from avadclip.detection import Detection
+from avadclip.events import Event, ScoreTrack
+from avadclip.media.probe import MediaInfo
+
+FORMAT = "avadclip-detection/1"
+"""Names the JSON document and its version; the number rises when a reader of the old one would break."""
+
+EVENT_FIELDS = (
+    "id",
+    "source",
+    "label",
+    "score",
+    "start",
+    "end",
+    "severity",
+    "modality",
+    "model",
+    "threshold",
+    "snapshot",
+    "sound_gain",
+    "picture_gain",
+)
+"""Columns of the CSV and keys of an event in JSON, in this order."""
+
+Row = dict[str, str | float | None]
+
+
+def event_row(event: Event) -> Row:
+    """One event with its numbers rounded, keyed by EVENT_FIELDS."""
+    row: Row = {}
+    for name in EVENT_FIELDS:
+        value = getattr(event, name)
+        if isinstance(value, str):
+            row[name] = clean_text(value)
+        elif value is None:
+            row[name] = None
+        else:
+            row[name] = round(float(value), 3 if name in ("start", "end") else 6)
+    return row
+
+
+def clean_text(text: str) -> str:
+    """Text that can be written as UTF-8: bytes of a file name that are not UTF-8 become U+FFFD."""
+    return os.fsencode(text).decode("utf-8", errors="replace") if not _is_unicode(text) else text
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def to_document(detection: Detection, *, include_scores: bool = False) -> dict[str, Any]:
+    """A detection as plain dicts, lists, strings and numbers.
+
+    Args:
+        detection: what was found in one video.
+        include_scores: also every snippet's scores and class probabilities.
+    """
+    track = detection.track
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "tool": f"avadclip {__version__}",
+        "source": clean_text(detection.source),
+        "media": _media_document(detection.media),
+        "model": detection.model,
+        "network": detection.network,
+        "modality": detection.modality,
+        "reason": detection.reason,
+        "encoders": detection.encoders,
+        "classes": list(track.classes),
+        "thresholds": {
+            "detection": round(detection.thresholds.detection, 6),
+            "alert": round(detection.thresholds.alert, 6),
+        },
+        "num_snippets": len(track.scores),
+        "peak_score": peak_score(track),
+        "notes": [clean_text(note) for note in detection.notes],
+        "events": [event_row(event) for event in detection.events],
+    }
+    if include_scores:
+        document["scores"] = _scores_document(detection)
+    return document
+
+
+def peak_score(track: ScoreTrack) -> float | None:
+    """Highest anomaly score of the video, rounded; None where it has no snippet."""
+    return round(float(track.scores.max()), 6) if len(track.scores) else None
+
+
+def to_json(detection: Detection, *, include_scores: bool = False) -> str:
+    """One detection as a JSON document, ending in a line feed."""
+    return dump_json(to_document(detection, include_scores=include_scores)) + "\n"
+
+
+def dump_json(document: object) -> str:
+    """JSON indented for people, with lists of numbers kept on one line each."""
+    return _dump(document, indent="")
+
+
+def to_csv(events: Iterable[Event]) -> str:
+    """One table of events, RFC 4180: a header line, then a line per event; None is an empty field."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, EVENT_FIELDS)
+    writer.writeheader()
+    writer.writerows(event_row(event) for event in events)
+    return text.getvalue()
+
+
+def to_webvtt(detection: Detection) -> str:
+    """One cue per event, for players that show subtitles or chapters."""
+    about = f"{detection.source}, scored by avadclip {detection.model}, {detection.network}"
+    blocks = ["WEBVTT", f"NOTE {_one_line(about)}"]
+    for event in detection.events:
+        start_ms = round(event.start * 1000)
+        end_ms = max(round(event.end * 1000), start_ms + 1)  # a cue must end after it starts
+        text = f"{event.label} {event.score:.2f} ({event.severity})"
+        blocks.append(
+            f"{_one_line(event.id)}\n{_vtt_time(start_ms)} --> {_vtt_time(end_ms)}\n{_escape_cue(_one_line(text))}"
+        )
+    return "\n\n".join(blocks) + "\n"
+
+
+def _media_document(media: MediaInfo) -> dict[str, Any]:
+    # Not the path: it says more about the user's machine than a result should carry around.
+    sound = media.sound
+    return {
+        "duration_seconds": round(media.duration_seconds, 3),
+        "frame_rate_hz": round(media.frame_rate_hz, 3),
+        "width": media.width,
+        "height": media.height,
+        "rotation_degrees": media.rotation_degrees,
+        "sound": sound and {"sample_rate_hz": sound.sample_rate_hz, "channels": sound.channels, "layout": sound.layout},
+    }
+
+
+def _scores_document(detection: Detection) -> dict[str, Any]:
+    track = detection.track
+    return {
+        "snippet_seconds": round(track.snippet_seconds, 6),
+        "end_seconds": round(track.end_seconds, 3),
+        "anomaly": _rounded(track.scores),
+        "class_probabilities": [_rounded(row) for row in track.class_probabilities],
+        "visual_student": None if detection.visual_track is None else _rounded(detection.visual_track.scores),
+        "audio_student": None if detection.audio_track is None else _rounded(detection.audio_track.scores),
+    }
+
+
+def _rounded(values: NDArray[np.float32]) -> list[float]:
+    return [round(float(value), 6) for value in values]
+
+
+def _dump(value: object, *, indent: str) -> str:
+    deeper = indent + "  "
+    if isinstance(value, dict) and value:
+        pairs = [f"{deeper}{json.dumps(key)}: {_dump(item, indent=deeper)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(pairs) + f"\n{indent}}}"
+    if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        items = [deeper + _dump(item, indent=deeper) for item in value]
+        return "[\n" + ",\n".join(items) + f"\n{indent}]"
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _vtt_time(milliseconds: int) -> str:
+    seconds, milliseconds = divmod(milliseconds, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02d}:{minutes:02d}:{seconds:02d}.{milliseconds:03d}"
+
+
+def _one_line(text: str) -> str:
+    """Without what would end a block (an empty line) or be read as a cue's times."""
+    return " ".join(clean_text(text).split()).replace("-->", "->")
+
+
+def _escape_cue(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
