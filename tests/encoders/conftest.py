@@ -64,7 +64,7 @@ def clip_tokenizer_json() -> str:
     )
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.RobertaProcessing(
-        sep=("<|endoftext|>", 49_407), cls=("<|startoftext|>", 49_406), add_prefix_space=False, trim_offsets=False
+        ("<|endoftext|>", 49_407), ("<|startoftext|>", 49_406), add_prefix_space=False, trim_offsets=False
     )
     tokenizer.add_special_tokens(["<|startoftext|>", "<|endoftext|>"])
     return tokenizer.to_str()

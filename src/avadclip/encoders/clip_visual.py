@@ -1,0 +1,77 @@
+"""CLIP as the visual encoder of feature extraction."""
+
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from avadclip.encoders.base import Frame, Identity
+from avadclip.encoders.clip import Clip
+from avadclip.encoders.preprocess import Framing, crop_frame, normalise_pixels
+from avadclip.timeline import SNIPPET_FRAMES
+
+IMAGES_PER_BATCH = 16  # of one forward pass; more gain nothing on a CPU and hold more full-size frames in memory
+
+
+class ClipVisualEncoder:
+    """A snippet as the mean embedding of a few of its frames, one row per crop.
+
+    Args:
+        clip: the towers, loaded.
+        frames_per_snippet: 1 takes a snippet's first frame, n takes n evenly spaced ones. Which of the two the
+            published features are is not known.
+        framing: see preprocess.Framing.
+        num_crops: 1, 5 or 10; more than 1 with `published` framing only.
+        snippet_frames: model frames in a snippet.
+        device: where the tower runs; frames are resized on the CPU.
+    """
+
+    name = "clip"
+    frame_size: tuple[int, int] | None = None  # full size: FFmpeg's scaler differs from CLIP's by whole levels
+
+    def __init__(
+        self,
+        clip: Clip,
+        *,
+        frames_per_snippet: int = 1,
+        framing: Framing = "centre",
+        num_crops: int = 1,
+        snippet_frames: int = SNIPPET_FRAMES,
+        device: str = "cpu",
+    ) -> None:
+        self.dim = clip.config.embed_dim
+        self.frame_offsets = tuple(i * snippet_frames // frames_per_snippet for i in range(frames_per_snippet))
+        self.framing = framing
+        self.num_crops = num_crops
+        self._frames_per_batch = max(1, IMAGES_PER_BATCH // num_crops)
+        self.snippets_per_batch = max(1, self._frames_per_batch // frames_per_snippet)
+        self._sha256 = clip.sha256("vision_model.", "visual_projection.")
+        self._clip = clip.to(device)
+        self._device = device
+
+    @torch.inference_mode()
+    def encode(self, frames: list[Frame]) -> NDArray[np.float32]:
+        """See VisualEncoder."""
+        starts = range(0, len(frames), self._frames_per_batch)
+        batches = [self._encode_frames(frames[start : start + self._frames_per_batch]) for start in starts]
+        rows = torch.cat([torch.zeros(0, self.num_crops, self.dim), *batches])  # [frames, crops, dim]
+        snippets = rows.view(-1, len(self.frame_offsets), self.num_crops, self.dim).mean(dim=1)
+        return cast(NDArray[np.float32], snippets.transpose(0, 1).contiguous().numpy())
+
+    def identity(self) -> Identity:
+        """See Identity."""
+        return {
+            "name": self.name,
+            "weights_sha256": self._sha256,
+            "frame_offsets": list(self.frame_offsets),
+            "framing": self.framing,
+            "num_crops": self.num_crops,
+            "precision": "fp32",
+        }
+
+    def _encode_frames(self, frames: list[Frame]) -> Tensor:
+        crops = torch.cat([crop_frame(frame, self.framing, self.num_crops) for frame in frames])
+        features = self._clip.encode_images(normalise_pixels(crops.to(self._device)))
+        return features.view(len(frames), self.num_crops, self.dim).cpu()

@@ -1,0 +1,72 @@
+"""What `avadclip weights convert` does: published weight files into safetensors, so that detection never unpickles."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from avadclip.encoders.frozen import FrozenModule
+from avadclip.encoders.weight_formats import (
+    clip_from_openai,
+    clip_from_pickle,
+    is_torchscript,
+    read_pickled,
+    wav2clip_from_pickle,
+    write_weights,
+)
+from avadclip.encoders.weights import CLIP_FILES, TOKENIZER_FILE, WAV2CLIP_FILES, get_tokenizer
+from avadclip.errors import WeightsError
+
+
+class Converted(NamedTuple):
+    """A file that was written, and what the user still has to know; the note may be empty."""
+
+    path: Path
+    note: str
+
+
+def convert_weights(source: Path, out_folder: Path) -> Converted:
+    """Convert any published file known here: ViT-B-16.pt, pytorch_model.bin or Wav2CLIP.pt.
+
+    Raises:
+        WeightsError: it is none of them, is damaged, or the converted file exists already.
+    """
+    if is_torchscript(source):
+        return convert_openai_clip(source, out_folder)
+    tensors = read_pickled(source)
+    if any(name.startswith("audio_encoder.") for name in tensors):
+        return convert_wav2clip(source, out_folder)
+    if any(name.startswith("vision_model.") for name in tensors):
+        return Converted(_write_new(clip_from_pickle(source), out_folder / CLIP_FILES[0]), _tokenizer_note(out_folder))
+    raise WeightsError(
+        f"{source} holds neither CLIP nor Wav2CLIP (its first tensor is {next(iter(tensors), 'none')});"
+        " needed: OpenAI's ViT-B-16.pt, Hugging Face's pytorch_model.bin, or Wav2CLIP.pt"
+    )
+
+
+def convert_openai_clip(source: Path, out_folder: Path) -> Converted:
+    """OpenAI's ViT-B-16.pt, a TorchScript archive, to `model.safetensors` with Hugging Face's names in float32.
+
+    Raises:
+        WeightsError: not such an archive, not of the size or shapes of ViT-B/16, or the converted file exists already.
+    """
+    return Converted(_write_new(clip_from_openai(source), out_folder / CLIP_FILES[0]), _tokenizer_note(out_folder))
+
+
+def convert_wav2clip(source: Path, out_folder: Path) -> Converted:
+    """The published Wav2CLIP.pt to `wav2clip.safetensors` with our names.
+
+    Raises:
+        WeightsError: unreadable, other names or shapes, or the converted file exists already.
+    """
+    return Converted(_write_new(wav2clip_from_pickle(source), out_folder / WAV2CLIP_FILES[0]), "")
+
+
+def _write_new(module: FrozenModule, path: Path) -> Path:
+    if path.exists():
+        raise WeightsError(f"{path} exists already and is not overwritten; remove it or choose another folder")
+    return write_weights(module, path)
+
+
+def _tokenizer_note(folder: Path) -> str:
+    if (folder / TOKENIZER_FILE).exists():
+        return ""
+    return f"{TOKENIZER_FILE} is still needed beside it, from Hugging Face: {get_tokenizer(folder)}"

