@@ -5,23 +5,21 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-import av
 import numpy as np
-from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from numpy.typing import NDArray
 
 from avadclip.errors import MediaError
+from avadclip.media.clock import Clock, may_jump, sound_packets, zero_seconds
 from avadclip.media.container import keep_only, open_media, picture_stream, shown, sound_stream
 from avadclip.media.decode import DecodeCount, decode, readable
+from avadclip.media.track import SAMPLE_RATE_HZ, Block, Track
 
-SAMPLE_RATE_HZ = 16_000  # what every audio encoder here was made for
 SILENCE_DBFS = -60.0  # a track whose peak stays below this says nothing: muted, or a dead microphone
 LOWEST_DBFS = -120.0  # reported for digital silence, whose true level is minus infinity
-JITTER_SECONDS = 0.015  # timestamps off by less are continuous sound; one lost AAC packet is 0.021 s
+LATE_SECONDS = 0.1  # a start this far from the picture's is noted; encoders shift it by some 0.02 s
 
 
 @dataclass(frozen=True)
@@ -34,30 +32,22 @@ class SoundReport:
     """Loudest sample of the mono mix, 0 is full scale; LOWEST_DBFS for digital silence."""
     num_gaps: int
     """Stretches inside the track without sound, filled with zeros."""
+    undecodable_share: float
+    """Share of packets that failed to decode, [0, 1]."""
     notes: tuple[str, ...]
+    """What was odd, one line each."""
 
     @property
     def silent(self) -> bool:
-        """There is a track, but nothing on it: not the same as no track."""
+        """There is a track, but nothing to hear on it: not the same as no track."""
         return self.peak_dbfs < SILENCE_DBFS
-
-
-class _Block(NamedTuple):
-    """Samples [N] and the place of the first one on the video's clock, in samples."""
-
-    start: int
-    samples: NDArray[np.float32]
-
-    @property
-    def end(self) -> int:
-        return self.start + len(self.samples)
 
 
 class SoundReader:
     """Reads the sound of one video as windows around given times.
 
-    Channels are mixed to mono by FFmpeg's matrix, scaled so that full scale stays full scale: stereo becomes its mean; of
-    5.1, the centre counts most, the front pair 3 dB less, the rear pair 6 dB less, and the subwoofer is left out.
+    Channels are mixed to mono by FFmpeg's matrix, scaled so that full scale stays full scale: stereo becomes its mean;
+    of 5.1, the centre counts most, the front pair 3 dB less, the rear pair 6 dB less, the subwoofer not at all.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -76,8 +66,10 @@ class SoundReader:
     def windows(self, centres: Iterable[float], window_seconds: float) -> Iterator[NDArray[np.float32]]:
         """One window of sound per centre, zeros where the track has nothing; each call is a fresh pass.
 
+        After the last window the rest of the track is read too, for the report.
+
         Args:
-            centres: ascending seconds on the video's clock, whose zero is the first picture.
+            centres: ascending seconds on the video's clock, whose zero is the first picture; finite.
             window_seconds: length of a window; windows may overlap.
 
         Yields:
@@ -91,91 +83,81 @@ class SoundReader:
             stream = sound_stream(container)
             if stream is None:
                 raise MediaError(f"{shown(self.path)} has no sound track; use a model that needs none")
-            run = _Pass(container, stream)
-            yield from run.cut(centres, round(window_seconds * SAMPLE_RATE_HZ))
+            run = _Pass(container, stream, zero_seconds(self.path))
+            yield from _cut(run.blocks(), centres, round(window_seconds * SAMPLE_RATE_HZ))
             self._report = run.report()
+
+
+def _cut(blocks: Iterator[Block], centres: Iterable[float], num_samples: int) -> Iterator[NDArray[np.float32]]:
+    """Windows [num_samples] from ascending blocks, holding only those that a window still needs."""
+    held: deque[Block] = deque()
+    for centre in centres:
+        start = round(centre * SAMPLE_RATE_HZ) - num_samples // 2
+        while not held or held[-1].end < start + num_samples:
+            block = next(blocks, None)
+            if block is None:
+                break
+            held.append(block)
+            while len(held) > 1 and held[0].end <= start:
+                held.popleft()
+        while len(held) > 1 and held[0].end <= start:
+            held.popleft()
+        window = np.zeros(num_samples, dtype=np.float32)
+        for block in held:
+            block.copy_into(window, start)
+        yield window
+    for _ in blocks:
+        pass
 
 
 class _Pass:
     """One run through the packets of a sound track."""
 
-    def __init__(self, container: InputContainer, stream: AudioStream) -> None:
+    def __init__(self, container: InputContainer, stream: AudioStream, zero: float) -> None:
+        picture = picture_stream(container)
+        # Reading the picture's packets costs little where files may jump; elsewhere they can be skipped unread.
+        self._with_picture = may_jump(container)
+        keep_only(container, stream, *([picture] if self._with_picture else []))
         self._container = container
+        self._picture = picture
         self._stream = stream
+        self._clock = Clock(picture, zero, restarts_are_common=may_jump(container))
         self._count = DecodeCount()
-        self._start: int | None = None
-        self._end = 0
+        self._track = Track(float(stream.time_base or 0))
         self._peak = 0.0
-        self._num_gaps = 0
 
-    def cut(self, centres: Iterable[float], num_samples: int) -> Iterator[NDArray[np.float32]]:
-        blocks = self._blocks()
-        held: deque[_Block] = deque()
-        for centre in centres:
-            start = round(centre * SAMPLE_RATE_HZ) - num_samples // 2
-            while not held or held[-1].end < start + num_samples:
-                block = next(blocks, None)
-                if block is None:
-                    break
-                held.append(block)
-                while held and held[0].end <= start:
-                    held.popleft()
-            while held and held[0].end <= start:
-                held.popleft()
-            yield _window(held, start, num_samples)
-        for _ in blocks:  # the report is about the whole track
-            pass
-
-    def _blocks(self) -> Iterator[_Block]:
-        picture = picture_stream(self._container)
-        keep_only(self._container, self._stream)
-        zero = float((picture.start_time or 0) * (picture.time_base or 0))
-        time_base = float(self._stream.time_base or 0)
-        resampler: AudioResampler | None = None
-        position = 0
-        expected = -math.inf
-        packets = readable(self._container.demux(self._stream), self._count)
-        for frame in decode(packets, self._stream.codec_context, self._count):
-            start = frame.pts * time_base - zero if frame.pts is not None else expected
-            if abs(start - expected) > JITTER_SECONDS:
-                if resampler is not None:
-                    yield from self._emit(resampler.resample(None), position)
-                    self._num_gaps += start > expected
-                resampler = _resampler()
-                position = round(start * SAMPLE_RATE_HZ)
-                expected = start
-            expected += frame.samples / frame.sample_rate
-            for block in self._emit(resampler.resample(frame), position):
-                position = block.end
-                yield block
-        if resampler is not None:
-            yield from self._emit(resampler.resample(None), position)
-
-    def _emit(self, frames: list[av.AudioFrame], position: int) -> Iterator[_Block]:
-        for frame in frames:
-            samples = frame.to_ndarray().reshape(-1).astype(np.float32, copy=False)
-            if len(samples) == 0:
-                continue
-            self._start = position if self._start is None else self._start
-            self._peak = max(self._peak, float(np.abs(samples).max()))
-            yield _Block(position, samples)
-            position += len(samples)
-            self._end = position
+    def blocks(self) -> Iterator[Block]:
+        """The sound in ascending blocks; what lies between them is silence."""
+        streams = (self._picture, self._stream) if self._with_picture else (self._stream,)
+        packets = sound_packets(readable(self._container.demux(streams), self._count), self._picture, self._clock)
+        for block in self._track.place(decode(packets, self._stream.codec_context, self._count)):
+            self._peak = max(self._peak, float(np.abs(block.samples).max()))
+            yield block
 
     def report(self) -> SoundReport:
-        peak_dbfs = max(20 * math.log10(self._peak), LOWEST_DBFS) if self._peak > 0 else LOWEST_DBFS
-        start = (self._start or 0) / SAMPLE_RATE_HZ
-        return SoundReport(start, self._end / SAMPLE_RATE_HZ, peak_dbfs, self._num_gaps, ())
+        track = self._track
+        return SoundReport(
+            start_seconds=track.start / SAMPLE_RATE_HZ,
+            end_seconds=track.end / SAMPLE_RATE_HZ,
+            peak_dbfs=max(20 * math.log10(self._peak), LOWEST_DBFS) if self._peak > 0 else LOWEST_DBFS,
+            num_gaps=track.num_gaps,
+            undecodable_share=self._count.failed_share,
+            notes=tuple(self._notes()),
+        )
 
-
-def _resampler() -> AudioResampler:
-    return AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ, options={"rematrix_maxval": "1.0"})
-
-
-def _window(blocks: Iterable[_Block], start: int, num_samples: int) -> NDArray[np.float32]:
-    window = np.zeros(num_samples, dtype=np.float32)
-    for block in blocks:
-        first, last = max(start, block.start), min(start + num_samples, block.end)
-        if first < last:
-            window[first - start : last - start] = block.samples[first - block.start : last - block.start]
-    return window
+    def _notes(self) -> Iterator[str]:
+        start = self._track.start / SAMPLE_RATE_HZ
+        if abs(start) > LATE_SECONDS:
+            yield f"sound starts {abs(start):.2f} s {'after' if start > 0 else 'before'} the picture"
+        if self._track.end == self._track.start:
+            yield "no packet of the sound track could be decoded"
+        elif self._count.num_failed:
+            yield f"{self._count.num_failed} of {self._count.num_packets} sound packets could not be decoded"
+        if self._count.read_error:
+            yield f"reading stopped early: {self._count.read_error}"
+        if self._track.num_gaps:
+            yield f"{self._track.num_gaps} gaps, {self._track.gap_seconds:.2f} s in all, filled with silence"
+        if self._clock.num_jumps:
+            yield f"timestamps restart {self._clock.num_jumps} times (joined file?); the clock continues across them"
+        if self._track.num_formats > 1:
+            yield f"sample rate or channels change {self._track.num_formats - 1} times"

@@ -53,9 +53,11 @@ def open_media(path: str | Path) -> Iterator[InputContainer]:
     with container:
         stream = picture_stream(container)
         width, height = stream.codec_context.width, stream.codec_context.height
-        if width * height > MAX_PIXELS:
+        # FFmpeg, told of the limit, states a larger picture's size as 0 for some codecs.
+        if not 0 < width * height <= MAX_PIXELS:
             raise MediaError(
-                f"{shown(path)} has pictures of {width}x{height} pixels, the limit is {MAX_PIXELS}; scale it down first"
+                f"{shown(path)} states a picture size of {width}x{height}, 1 to {MAX_PIXELS} pixels are needed "
+                "(0x0: damaged or too large); convert it to a smaller size first"
             )
         yield container
 
@@ -90,6 +92,24 @@ def keep_only(container: InputContainer, *streams: Stream) -> None:
     for stream in container.streams:
         if stream.index not in wanted:
             stream.discard = Discard.all
+
+
+def start_seconds(stream: Stream) -> float:
+    """Start of a stream on the file's own clock as the headers state it, 0 if they do not."""
+    return float((stream.start_time or 0) * (stream.time_base or 0))
+
+
+def header_seconds(container: InputContainer, stream: Stream) -> float | None:
+    """Length of a stream as the headers state it, of the whole file where they state only that, None if neither."""
+    if stream.duration is not None and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    # Matroska has no such field, but its usual writers leave a tag, 01:02:03.456, that counts from the file's start.
+    hours, _, rest = (stream.metadata.get("DURATION") or "").partition(":")
+    minutes, _, seconds = rest.partition(":")
+    try:
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds) - start_seconds(stream)
+    except ValueError:
+        return None if container.duration is None else container.duration / av.time_base
 
 
 def _path(container: InputContainer) -> str:

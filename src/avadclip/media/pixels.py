@@ -1,33 +1,45 @@
 """Decoded pictures to RGB arrays: colour, size, rotation."""
 
+from collections.abc import Iterator
+
 import av
 import numpy as np
-from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, ColorTrc, Interpolation, VideoReformatter
 from numpy.typing import NDArray
+
+_HDR = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
+
+
+def quarter_turns(frame: av.VideoFrame) -> int:
+    """How many quarter turns counter-clockwise the file asks for, 0..3."""
+    return round(frame.rotation / 90) % 4
 
 
 class RgbConverter:
     """Turns decoded pictures into RGB through one reused scaler.
 
     Colour matrix and range are the file's own; a file that names none is read as BT.601, limited range, as FFmpeg and
-    OpenCV do.
+    OpenCV do. The scaler sets itself up again where size or format change.
+
+    Args:
+        frame_size: (height, width) of the result, after rotation; None keeps the file's.
     """
 
     def __init__(self, frame_size: tuple[int, int] | None) -> None:
         self._frame_size = frame_size
         self._scaler = VideoReformatter()
         # Full size is for features that must match published ones: exact arithmetic. Small frames are for speed.
-        self._quality = (
-            Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-            if frame_size is None
-            else Interpolation.AREA
-        )
+        exact = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+        self._quality = exact if frame_size is None else Interpolation.AREA
+        self._sizes: list[str] = []
+        self._turned = self._interlaced = self._hdr = False
 
     def convert(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
-        """One picture as RGB [H, W, 3], turned as its rotation flag says; an array of its own."""
-        quarter_turns = round(frame.rotation / 90) % 4
+        """One picture as RGB [H, W, 3], turned as its rotation flag says."""
+        self._look(frame)
+        turns = quarter_turns(frame)
         height, width = self._frame_size or (None, None)
-        if quarter_turns % 2:
+        if turns % 2:
             height, width = width, height
         rgb = self._scaler.reformat(
             frame,
@@ -38,4 +50,23 @@ class RgbConverter:
             interpolation=self._quality,
             threads=1,
         ).to_ndarray()
-        return np.ascontiguousarray(np.rot90(rgb, quarter_turns))
+        return np.ascontiguousarray(np.rot90(rgb, turns), dtype=np.uint8)
+
+    def _look(self, frame: av.VideoFrame) -> None:
+        size = f"{frame.width}x{frame.height}"
+        if not self._sizes or self._sizes[-1] != size:
+            self._sizes.append(size)
+        self._turned |= quarter_turns(frame) > 0
+        self._interlaced |= frame.interlaced_frame
+        self._hdr |= frame.color_trc in _HDR
+
+    def notes(self) -> Iterator[str]:
+        """What was odd about the pictures converted so far."""
+        if len(self._sizes) > 1:
+            yield f"picture size changes {len(self._sizes) - 1} times: {', '.join(self._sizes[:4])}"
+        if self._turned:
+            yield "turned as the rotation flag says"
+        if self._interlaced:
+            yield "interlaced, and left so: fast motion shows combs"
+        if self._hdr:
+            yield "HDR, not tone-mapped: colours look flat"

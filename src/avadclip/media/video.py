@@ -3,21 +3,22 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
 from av.container import InputContainer
-from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from avadclip.errors import MediaError
-from avadclip.media.container import keep_only, open_media, picture_stream, shown
+from avadclip.media.clock import LONGEST_PAUSE_SECONDS, Clock, may_jump, zero_seconds
+from avadclip.media.container import header_seconds, keep_only, open_media, picture_stream, shown
 from avadclip.media.decode import DecodeCount, decode, readable
 from avadclip.media.pixels import RgbConverter
 
 MAX_UNDECODABLE_SHARE = 0.5  # of the packets; above it the picture is more guess than video
 NOMINAL_RATE_HZ = 25.0  # where a file states no frame rate at all
+MISSING_SECONDS = 0.5  # a picture that ends this much before the header's duration is noted
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class _Shown(NamedTuple):
 class VideoReader:
     """Reads the pictures of one video; each call of `frames_at` is a pass of its own.
 
+    Rotation flags are applied. Interlaced pictures stay interlaced, and HDR is not tone-mapped; the notes say so.
+
     Args:
         path: a video file.
         frame_size: (height, width) that one reused, fast scaler delivers; None for the file's own size.
@@ -66,7 +69,8 @@ class VideoReader:
         """The picture shown at each time: the last one that began at or before it.
 
         Args:
-            times: ascending seconds on the video's clock, whose zero is the first picture; may be endless.
+            times: ascending seconds on the video's clock, whose zero is the first picture; may be endless. Where they
+                end before the picture does, the rest is not read, and the report is about what was.
 
         Yields:
             RGB [H, W, 3] for each time before the picture's end. A picture asked for twice comes as the same array.
@@ -75,65 +79,88 @@ class VideoReader:
             MediaError: the file cannot be opened, holds no picture, or is mostly undecodable.
         """
         self._report = None
+        zero = zero_seconds(self.path)
         with open_media(self.path) as container:
-            stream = picture_stream(container)
-            keep_only(container, stream)
-            run = _Pass(container, stream)
-            yield from run.sample(times, RgbConverter(self.frame_size))
+            run = _Pass(container, zero, RgbConverter(self.frame_size))
+            yield from run.sample(times)
             self._report = run.report(shown(self.path))
 
 
 class _Pass:
     """One run through the packets of a video."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+    def __init__(self, container: InputContainer, zero: float, converter: RgbConverter) -> None:
+        stream = picture_stream(container)
+        keep_only(container, stream)
         self._container = container
         self._stream = stream
+        self._converter = converter
+        self._clock = Clock(stream, zero, restarts_are_common=may_jump(container))
         self._count = DecodeCount()
-        self._notes: list[str] = []
+        self._rate_hz = float(stream.average_rate or stream.guessed_rate or NOMINAL_RATE_HZ)
+        self._tick = float(stream.time_base or 0)
         self._num_frames = 0
+        self._num_without_time = 0
+        self._first = 0.0
         self._end = 0.0
-        tick = float(stream.time_base or 0)
-        # Timestamps are rounded to ticks (1 ms in mkv): a picture may claim to begin up to half a tick late.
-        self._tolerance = min(tick / 2, 0.0005) + 1e-6
+        self._complete = False
 
-    def sample(self, times: Iterable[float], converter: RgbConverter) -> Iterator[NDArray[np.uint8]]:
+    def sample(self, times: Iterable[float]) -> Iterator[NDArray[np.uint8]]:
+        # Timestamps are rounded to ticks (1 ms in mkv): a picture may claim to begin up to half a tick late.
+        tolerance = min(self._tick / 2, 0.0005) + 1e-6
         pictures = self._pictures()
         current, following = next(pictures, None), next(pictures, None)
         rgb: NDArray[np.uint8] | None = None
         for time in times:
-            while following is not None and following.start <= time + self._tolerance:
+            while following is not None and following.start <= time + tolerance:
                 current, following, rgb = following, next(pictures, None), None
-            if current is None or (following is None and time >= current.end - self._tolerance):
+            if current is None or (following is None and time >= current.end - tolerance):
                 break
             if rgb is None:
-                rgb = converter.convert(current.picture)
+                rgb = self._converter.convert(current.picture)
             yield rgb
 
     def _pictures(self) -> Iterator[_Shown]:
-        step = 1.0 / float(self._stream.average_rate or self._stream.guessed_rate or NOMINAL_RATE_HZ)
-        time_base = float(self._stream.time_base or 0)
-        zero: float | None = None
-        if self._stream.start_time is not None:
-            zero = self._stream.start_time * time_base
-        packets = readable(self._container.demux(self._stream), self._count)
-        for picture in decode(packets, self._stream.codec_context, self._count):
+        for picture in decode(self._packets(), self._stream.codec_context, self._count):
             if picture.pts is None:
+                self._num_without_time += 1
                 start = self._end
             else:
-                seconds = picture.pts * time_base
-                zero = seconds if zero is None else zero
-                start = seconds - zero
-            length = picture.duration * time_base if picture.duration else step
+                start = picture.pts * self._tick
+            seconds = (picture.duration or 0) * self._tick
+            if not 0 < seconds < LONGEST_PAUSE_SECONDS:
+                seconds = 1.0 / self._rate_hz
+            self._first = start if self._num_frames == 0 else self._first
             self._num_frames += 1
-            self._end = start + length
+            self._end = start + seconds
             yield _Shown(picture, start, self._end)
+        self._complete = True
+
+    def _packets(self) -> "Iterator[av.Packet[Any]]":
+        for packet in readable(self._container.demux(self._stream), self._count):
+            self._clock.set_picture(packet)
+            yield packet
 
     def report(self, name: str) -> VideoReport:
         share = self._count.failed_share
         if self._num_frames == 0 or share > MAX_UNDECODABLE_SHARE:
             raise MediaError(
-                f"{name} is unreadable: {self._count.num_failed} of {self._count.num_packets} packets of its picture cannot "
-                "be decoded; copy or download it again"
+                f"{name} is unreadable: {self._count.num_failed} of {self._count.num_packets} packets of its picture "
+                f"failed, {self._num_frames} pictures were decoded; copy or download it again"
             )
-        return VideoReport(self._end, self._num_frames, share, tuple(self._notes))
+        return VideoReport(self._end, self._num_frames, share, (*self._notes(), *self._converter.notes()))
+
+    def _notes(self) -> Iterator[str]:
+        header = header_seconds(self._container, self._stream)
+        if self._complete and header is not None and header - self._end > MISSING_SECONDS:
+            yield f"picture ends at {self._end:.2f} s, the header states {header:.2f} s: cut off, or only sound goes on"
+        if self._count.read_error:
+            yield f"reading stopped early: {self._count.read_error}"
+        if self._count.num_failed:
+            yield f"{self._count.num_failed} of {self._count.num_packets} packets could not be decoded"
+        if self._first > MISSING_SECONDS:
+            yield f"first decodable picture at {self._first:.2f} s; it stands in for the time before"
+        if self._clock.num_jumps:
+            yield f"timestamps restart {self._clock.num_jumps} times (joined file?); the clock continues across them"
+        if self._num_without_time:
+            yield f"{self._num_without_time} pictures without timestamps, placed at {self._rate_hz:g} frames/s"

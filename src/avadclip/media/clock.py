@@ -1,0 +1,153 @@
+"""The video's clock: seconds since the first picture, without jumps, the same for picture and sound.
+
+Transport streams start anywhere (1.48 s is common), and joined ones jump in the middle. The picture's packets decide
+where the clock is set again; sound follows the picture's decision, so the two stay together across a join.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from avadclip.media.container import keep_only, open_media, picture_stream
+from avadclip.media.decode import DecodeCount, readable
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+
+BACKWARD_SECONDS = 0.1  # a step back beyond this is a restart; below it, untidy rounding
+FORWARD_SECONDS = 10.0  # a step ahead beyond this is a restart in a format that may jump (the ffmpeg program's limit)
+LONGEST_PAUSE_SECONDS = 3600.0  # the same in any other format, where a slide may stand for minutes
+MAX_WAITING = 256  # sound packets held back until the picture shows whether it jumps too; about 5 s of AAC
+ZERO_PACKETS = 16  # of the picture, read to find the first one shown; B-frames reorder fewer
+
+
+def may_jump(container: InputContainer) -> bool:
+    """Whether timestamps may restart inside the file: true of MPEG streams, which are joined by appending."""
+    return container.format.name in ("mpegts", "mpeg")
+
+
+def zero_seconds(path: str | Path) -> float:
+    """Time of the first picture on the file's own clock, 0 where pictures carry no time.
+
+    From the packets: the header's start is that of the first decoded, not the first shown picture in AVI, and can be
+    that of the sound in Matroska.
+    """
+    with open_media(path) as container:
+        stream = picture_stream(container)
+        keep_only(container, stream)
+        packets = islice(readable(container.demux(stream), DecodeCount()), ZERO_PACKETS)
+        starts = [p.pts * p.time_base for p in packets if p.pts is not None and not p.is_discard]
+    return float(min(starts, default=0))
+
+
+class Clock:
+    """Moves packets from the file's own time to the video's clock by rewriting their timestamps.
+
+    Args:
+        picture: its packets must all pass through `set_picture`, in file order.
+        zero: time of the first picture on the file's own clock, in seconds.
+        restarts_are_common: see `may_jump`.
+    """
+
+    def __init__(self, picture: VideoStream, zero: float, *, restarts_are_common: bool) -> None:
+        self._longest_step = FORWARD_SECONDS if restarts_are_common else LONGEST_PAUSE_SECONDS
+        self._offsets = [-zero]  # one per stretch between jumps
+        self._picture = _Trail(1.0 / float(picture.average_rate or picture.guessed_rate or 25))
+        self._sound = _Trail(0.0)
+        self._sound_stretch = 0
+        self._sound_shift = 0.0
+
+    @property
+    def num_jumps(self) -> int:
+        """How often the picture's timestamps restarted so far."""
+        return len(self._offsets) - 1
+
+    def set_picture(self, packet: "Packet[Any]") -> None:
+        """Rewrite the timestamps of the picture's next packet."""
+        now = _seconds(packet)
+        if now is None:
+            return
+        if self._jumps(now, self._picture):
+            self._offsets.append(self._offsets[-1] + self._picture.expected - now)
+        self._picture.follow(now, packet)
+        _shift(packet, self._offsets[-1])
+
+    def set_sound(self, packet: "Packet[Any]", *, wait: bool) -> bool:
+        """Rewrite the timestamps of the next sound packet.
+
+        Returns:
+            False if it jumps and `wait` is set: the picture may be about to jump too; ask again after its next packet.
+        """
+        now = _seconds(packet)
+        if now is not None:
+            if self._jumps(now, self._sound) and not self._follow_picture(now, wait=wait):
+                return False
+            self._sound.follow(now, packet)
+        _shift(packet, self._sound_offset())
+        return True
+
+    def _follow_picture(self, now: float, *, wait: bool) -> bool:
+        if self._sound_stretch < self.num_jumps:
+            self._sound_stretch += 1
+            self._sound_shift = 0.0
+        elif wait:
+            return False
+        elif now < self._sound.expected:  # sound alone went back: it continues; alone ahead, it is a gap
+            self._sound_shift += self._sound.expected - now
+        return True
+
+    def _sound_offset(self) -> float:
+        return self._offsets[self._sound_stretch] + self._sound_shift
+
+    def _jumps(self, now: float, trail: "_Trail") -> bool:
+        if trail.last is None:
+            return False
+        return not -BACKWARD_SECONDS <= now - trail.last <= self._longest_step
+
+
+class _Trail:
+    """Where a stream was last, on the file's own clock."""
+
+    def __init__(self, step: float) -> None:
+        self.last: float | None = None
+        self._step = step
+
+    @property
+    def expected(self) -> float:
+        return (self.last or 0.0) + self._step
+
+    def follow(self, now: float, packet: "Packet[Any]") -> None:
+        self.last = now
+        if packet.duration:
+            self._step = float(packet.duration * packet.time_base)
+
+
+def sound_packets(packets: "Iterable[Packet[Any]]", picture: VideoStream, clock: Clock) -> "Iterator[Packet[Any]]":
+    """Of the packets of picture and sound, those of sound, their timestamps on the video's clock."""
+    waiting: deque[Packet[Any]] = deque()
+    for packet in packets:
+        if packet.stream_index != picture.index:
+            waiting.append(packet)
+        elif packet.size:
+            clock.set_picture(packet)
+        while waiting and clock.set_sound(waiting[0], wait=len(waiting) < MAX_WAITING):
+            yield waiting.popleft()
+    for packet in waiting:
+        clock.set_sound(packet, wait=False)
+        yield packet
+
+
+def _seconds(packet: "Packet[Any]") -> float | None:
+    # Decoding order: of all timestamps, these never step back in a sound file.
+    return None if packet.dts is None else float(packet.dts * packet.time_base)
+
+
+def _shift(packet: "Packet[Any]", seconds: float) -> None:
+    ticks = round(seconds / packet.time_base)
+    packet.dts = None if packet.dts is None else packet.dts + ticks
+    packet.pts = None if packet.pts is None else packet.pts + ticks

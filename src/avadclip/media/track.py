@@ -1,0 +1,102 @@
+"""A decoded sound track as mono samples at 16 kHz, each at its place on the video's clock."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av.audio.resampler import AudioResampler
+from numpy.typing import NDArray
+
+SAMPLE_RATE_HZ = 16_000  # what every audio encoder here was made for
+JITTER_SECONDS = 0.015  # timestamps off by less are continuous sound; one lost AAC packet is 0.021 s
+
+
+class Block(NamedTuple):
+    """Samples [N] and the place of the first one, in samples since the video's zero."""
+
+    start: int
+    samples: NDArray[np.float32]
+
+    @property
+    def end(self) -> int:
+        """Place after the last sample."""
+        return self.start + len(self.samples)
+
+    def copy_into(self, window: NDArray[np.float32], window_start: int) -> None:
+        """Write the part that falls into a window [N] which begins at window_start."""
+        first, last = max(window_start, self.start), min(window_start + len(window), self.end)
+        if first < last:
+            window[first - window_start : last - window_start] = self.samples[first - self.start : last - self.start]
+
+
+class Track:
+    """Resamples decoded frames and places them by timestamp.
+
+    Within a stretch of continuous timestamps samples are counted, so that rounded timestamps tear no holes; only a step
+    of more than JITTER_SECONDS ends the stretch and places the next one anew, which also stops slow drift.
+    """
+
+    def __init__(self, tick_seconds: float) -> None:
+        self.start = 0
+        self.end = 0
+        """Place after the last sample so far."""
+        self.num_gaps = 0
+        self.gap_seconds = 0.0
+        self.num_formats = 0
+        self._tick = tick_seconds
+        self._resampler: AudioResampler | None = None
+        self._format: tuple[str, str, int] | None = None
+        self._position = 0  # of the next sample to come out of the resampler
+        self._expected = 0.0  # timestamp of the next frame if sound is continuous, seconds
+
+    def place(self, frames: Iterable[av.AudioFrame]) -> Iterator[Block]:
+        """Ascending blocks that never overlap, from frames whose timestamps are on the video's clock."""
+        for frame in frames:
+            start = self._expected if frame.pts is None else frame.pts * self._tick
+            if self._resampler is None or self._changed(frame) or abs(start - self._expected) > JITTER_SECONDS:
+                yield from self._flush()
+                self._begin(start, frame)
+            self._expected += frame.samples / frame.sample_rate
+            yield from self._resample(frame)
+        yield from self._flush()
+
+    def _changed(self, frame: av.AudioFrame) -> bool:
+        return self._format != _format_of(frame)
+
+    def _begin(self, start: float, frame: av.AudioFrame) -> None:
+        self.num_formats += self._changed(frame)
+        position = round(start * SAMPLE_RATE_HZ)
+        if self._resampler is None:
+            self.start = self.end = position
+        elif start - self._expected > JITTER_SECONDS:
+            self.num_gaps += 1
+            self.gap_seconds += start - self._expected
+        self._resampler = AudioResampler(
+            format="flt", layout="mono", rate=SAMPLE_RATE_HZ, options={"rematrix_maxval": "1.0"}
+        )
+        self._format = _format_of(frame)
+        self._position = position
+        self._expected = start
+
+    def _flush(self) -> Iterator[Block]:
+        if self._resampler is not None:
+            yield from self._resample(None)
+
+    def _resample(self, frame: av.AudioFrame | None) -> Iterator[Block]:
+        if self._resampler is None:
+            return
+        for part in self._resampler.resample(frame):
+            if part is None:  # what a resampler with nothing to do returns when it is flushed
+                continue
+            samples = part.to_ndarray().reshape(-1).astype(np.float32, copy=False)
+            overlap = min(max(self.end - self._position, 0), len(samples))
+            block = Block(self._position + overlap, samples[overlap:])
+            self._position += len(samples)
+            if len(block.samples):
+                self.end = block.end
+                yield block
+
+
+def _format_of(frame: av.AudioFrame) -> tuple[str, str, int]:
+    return frame.format.name, frame.layout.name, frame.sample_rate
