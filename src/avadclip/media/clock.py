@@ -75,6 +75,8 @@ class Clock:
         if self._jumps(now, self._picture):
             self._offsets.append(self._offsets[-1] + self._picture.expected - now)
         self._picture.follow(now, packet)
+        if packet.pts is not None and abs(packet.pts * packet.time_base - now) > self._longest_step:
+            packet.pts = None  # no decoder holds a picture that long: a damaged timestamp
         _shift(packet, self._offsets[-1])
 
     def set_sound(self, packet: "Packet[Any]", *, wait: bool) -> bool:

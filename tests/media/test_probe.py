@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from avadclip.media.probe import SoundInfo, probe
+
+
+def test_probe_tells_size_rate_length_and_sound(tmp_path, make_video, sound_track):
+    sound = sound_track(np.zeros((6, 48_000), np.float32), layout="5.1")
+    info = probe(make_video(tmp_path / "a.mp4", rate_hz=24, sound=sound))
+    assert (info.width, info.height, info.frame_rate_hz, info.rotation_degrees) == (64, 48, 24.0, 0)
+    assert info.duration_seconds == pytest.approx(1.0)
+    assert info.sound == SoundInfo(48_000, 6, "5.1")
+    assert info.notes == ()
+
+
+def test_duration_is_the_pictures_even_if_sound_goes_on(tmp_path, make_video, sound_track):
+    for name in ("a.mp4", "a.mkv"):
+        info = probe(make_video(tmp_path / name, sound=sound_track(np.zeros(3 * 48_000, np.float32))))
+        assert info.duration_seconds == pytest.approx(1.0, abs=0.05)
+        assert any("after the picture" in note for note in info.notes)
+
+
+def test_sound_that_ends_early_is_noted(tmp_path, make_video, sound_track):
+    info = probe(make_video(tmp_path / "a.mp4", num_frames=72, sound=sound_track(np.zeros(48_000, np.float32))))
+    assert any("before the picture" in note for note in info.notes)
+
+
+def test_late_sound_is_noted(tmp_path, make_video, sound_track):
+    sound = sound_track(np.zeros(48_000, np.float32), start_seconds=1.48)
+    info = probe(make_video(tmp_path / "a.mkv", num_frames=72, sound=sound))
+    assert any(note.startswith("sound starts 1.48 s after") for note in info.notes)
+
+
+def test_size_is_as_shown_after_rotation(tmp_path, make_video):
+    info = probe(make_video(tmp_path / "a.mp4", rotation=90))
+    assert (info.width, info.height, info.rotation_degrees) == (48, 64, 90)
+    assert any("rotation" in note for note in info.notes)
+
+
+def test_odd_properties_are_noted(tmp_path, make_video):
+    times = [0, 0.04, 0.1, 0.5, 0.6, 1.0, 1.7]
+    cases = {
+        "variable": {"times": times, "codec_options": {"bf": "0"}},
+        "10 bits": {"pix_fmt": "yuv420p10le"},
+        "interlaced": {"codec_options": {"x264-params": "tff=1"}},
+    }
+    for word, kwargs in cases.items():
+        info = probe(make_video(tmp_path / "a.mp4", **kwargs))
+        assert any(word in note for note in info.notes), info.notes
+
+
+@pytest.mark.parametrize(("name", "options"), [("a.mkv", {"live": "1"}), ("a.h264", {})])
+def test_a_missing_duration_comes_from_the_packets_and_is_noted(tmp_path, make_video, name, options):
+    info = probe(make_video(tmp_path / name, rate_hz=25, num_frames=50, container_options=options))
+    assert info.duration_seconds == pytest.approx(2.0, abs=0.05)
+    assert any("states no duration" in note for note in info.notes)
+
+
+def test_real_videos(sample_videos):
+    bunny, bikes = (probe(path) for path in sample_videos)
+    assert (bunny.width, bunny.height, bunny.frame_rate_hz, bunny.duration_seconds) == (1280, 720, 25.0, 5.28)
+    assert bunny.sound == SoundInfo(48_000, 6, "5.1")
+    assert bikes.sound is None
