@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from avadclip import __version__
 from avadclip.detection import Detection
-from avadclip.events import Event, ScoreTrack
+from avadclip.events import Event
 from avadclip.media.probe import MediaInfo
 
 FORMAT = "avadclip-detection/1"
@@ -93,7 +93,7 @@ def to_document(detection: Detection, *, include_scores: bool = False) -> dict[s
             "alert": round(detection.thresholds.alert, 6),
         },
         "num_snippets": len(track.scores),
-        "peak_score": peak_score(track),
+        "peak_score": round(float(track.scores.max()), 6),
         "notes": [clean_text(note) for note in detection.notes],
         "events": [event_row(event) for event in detection.events],
     }
@@ -102,19 +102,21 @@ def to_document(detection: Detection, *, include_scores: bool = False) -> dict[s
     return document
 
 
-def peak_score(track: ScoreTrack) -> float | None:
-    """Highest anomaly score of the video, rounded; None where it has no snippet."""
-    return round(float(track.scores.max()), 6) if len(track.scores) else None
-
-
 def to_json(detection: Detection, *, include_scores: bool = False) -> str:
     """One detection as a JSON document, ending in a line feed."""
     return dump_json(to_document(detection, include_scores=include_scores)) + "\n"
 
 
-def dump_json(document: object) -> str:
-    """JSON indented for people, with lists of numbers kept on one line each."""
-    return _dump(document, indent="")
+def dump_json(value: object, *, indent: str = "") -> str:
+    """JSON indented for people, with a list of numbers kept on one line; `indent` stands before all but the first."""
+    deeper = indent + "  "
+    if isinstance(value, dict) and value:
+        pairs = [f"{deeper}{json.dumps(key)}: {dump_json(item, indent=deeper)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(pairs) + f"\n{indent}}}"
+    if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        items = [deeper + dump_json(item, indent=deeper) for item in value]
+        return "[\n" + ",\n".join(items) + f"\n{indent}]"
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def to_csv(events: Iterable[Event]) -> str:
@@ -167,17 +169,6 @@ def _scores_document(detection: Detection) -> dict[str, Any]:
 
 def _rounded(values: NDArray[np.float32]) -> list[float]:
     return [round(float(value), 6) for value in values]
-
-
-def _dump(value: object, *, indent: str) -> str:
-    deeper = indent + "  "
-    if isinstance(value, dict) and value:
-        pairs = [f"{deeper}{json.dumps(key)}: {_dump(item, indent=deeper)}" for key, item in value.items()]
-        return "{\n" + ",\n".join(pairs) + f"\n{indent}}}"
-    if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
-        items = [deeper + _dump(item, indent=deeper) for item in value]
-        return "[\n" + ",\n".join(items) + f"\n{indent}]"
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _vtt_time(milliseconds: int) -> str:

@@ -18,7 +18,7 @@ from avadclip import __version__
 from avadclip.detection import Detection
 from avadclip.events import Event, ScoreTrack
 from avadclip.files import atomic_path
-from avadclip.report.words import clock, counted
+from avadclip.report.words import clock, counted, printable
 
 # Okabe and Ito's palette keeps its hues apart for colour-blind readers; line styles differ too, for print in grey.
 SCORE_COLOUR = "#0072B2"
@@ -266,7 +266,7 @@ def _write_title(figure: Figure, detection: Detection, left: float, height: floa
         figure.text(
             left,
             1 - offset / height,
-            _printable(text),
+            printable(text),
             fontsize=size,
             fontweight=weight,
             color=colour,
@@ -275,7 +275,7 @@ def _write_title(figure: Figure, detection: Detection, left: float, height: floa
 
 
 def _short(name: str) -> str:
-    return _printable(name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…")
+    return printable(name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…")
 
 
 def _middle_cut(text: str, length: int) -> str:
@@ -284,7 +284,3 @@ def _middle_cut(text: str, length: int) -> str:
         return text
     half = (length - 1) // 2
     return f"{text[:half]}…{text[-half:]}"
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)

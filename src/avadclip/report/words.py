@@ -15,3 +15,8 @@ def clock(seconds: float, *, decimals: int = 0) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 event`, `2 events`, `no events`."""
     return f"{number or 'no'} {noun}" if number == 1 else f"{number or 'no'} {noun}s"
+
+
+def printable(text: str) -> str:
+    """Text that is safe on a terminal and in a picture: what is not printable is written as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

@@ -1,0 +1,99 @@
+"""What goes to the terminal beside the data: errors, warnings and progress, all on stderr."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from avadclip.report.words import clock, printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+
+def error(message: str) -> None:
+    """One line on stderr, whatever the message holds."""
+    print(f"avadclip: error: {printable(' '.join(message.splitlines()))}", file=sys.stderr)  # noqa: T201
+
+
+def make_console() -> "Console":
+    """For people, on stdout; plain text where stdout is not a terminal."""
+    from rich.console import Console
+
+    return Console(markup=False, highlight=False, emoji=False)
+
+
+def complain_about(name: str, problem: Exception | str) -> None:
+    """One error line that names the input, once."""
+    message = str(problem)
+    error(message if printable(name) in message or name in message else f"{name}: {message}")
+
+
+def exit_code(num_failed: int, num_inputs: int) -> int:
+    """0 where all went well, 1 where the only input failed, 3 where inputs failed among several."""
+    if num_failed == 0:
+        return 0
+    return 1 if num_inputs == 1 else 3
+
+
+class Work:
+    """Progress over inputs and, inside the one at work, over its seconds."""
+
+    def __init__(self, progress: "Progress", num_inputs: int) -> None:
+        self._progress = progress
+        self._inputs: TaskID | None = None
+        if num_inputs > 1:
+            self._inputs = progress.add_task("videos", total=num_inputs, count="")
+        self._num_inputs = num_inputs
+        self._seconds = progress.add_task("", total=None, count="")
+
+    @property
+    def is_shown(self) -> bool:
+        """False where nobody would see it, and nothing needs to be found out for it."""
+        return not self._progress.disable
+
+    def begin(self, name: str, index: int) -> None:
+        """Start input number `index`, from 0."""
+        if self._inputs is not None:
+            self._progress.update(self._inputs, completed=index, count=f"{index + 1} of {self._num_inputs}")
+        shown = printable(name)
+        shown = shown if len(shown) <= 30 else f"…{shown[-29:]}"
+        self._progress.reset(self._seconds, total=None, description=shown, count="")
+
+    def advance(self, seconds_done: float, seconds_total: float) -> None:
+        """Show how far the input at work is."""
+        total = max(seconds_done, seconds_total)
+        count = f"{clock(seconds_done)} of {clock(total)}"
+        self._progress.update(self._seconds, completed=seconds_done, total=total, count=count)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Clear the bars while something is printed: data and progress may share one terminal."""
+        self._progress.stop()
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            self._progress.start()
+
+
+@contextmanager
+def show_work(num_inputs: int) -> Iterator[Work]:
+    """Bars on stderr while the block runs; none where stderr is not a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[count]}", markup=False),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        redirect_stdout=False,  # data must reach stdout, also while stderr shows bars
+        redirect_stderr=False,
+        disable=not console.is_terminal,
+    ) as progress:
+        yield Work(progress, num_inputs)

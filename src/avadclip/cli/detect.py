@@ -1,0 +1,158 @@
+"""`avadclip detect`."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from itertools import chain, count
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from avadclip.cli.console import complain_about, error, exit_code, show_work
+from avadclip.cli.inputs import expand_inputs
+from avadclip.errors import AvadclipError
+
+if TYPE_CHECKING:
+    from avadclip.detection import Detection, Detector
+
+
+class OutputFormat(StrEnum):
+    """What goes to stdout."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    VTT = "vtt"
+
+
+def detect(  # noqa: PLR0917  Typer's way to declare options
+    paths: Annotated[list[str], typer.Argument(help="Video files, folders (with all below), patterns.")],
+    model: Annotated[
+        str, typer.Option(help="A checkpoint file, `starter`, or `zero-shot` (CLIP and Wav2CLIP untrained).")
+    ] = "starter",
+    encoders: Annotated[
+        str | None, typer.Option(help="lite, clip or clip:FOLDER.", show_default="those of the model")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="For zero-shot: class words, as in 'normal,fighting,explosion'.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where the networks run: cpu, cuda, cuda:1 or mps.")] = "cpu",
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Score from which an event counts.", show_default="the model's own"),
+    ] = None,
+    min_seconds: Annotated[float, typer.Option(min=0, help="Drop shorter events.")] = 0.0,
+    merge_gap: Annotated[float, typer.Option(min=0, help="Join events that are closer than this many seconds.")] = 1.0,
+    output_format: Annotated[
+        OutputFormat, typer.Option("--format", help="What to print: a table for people, the rest for programs.")
+    ] = OutputFormat.TABLE,
+    scores: Annotated[bool, typer.Option("--scores", help="Every snippet's score too (table and json).")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Write a report folder per video into this folder: JSON, CSV, WebVTT, PNG."),
+    ] = None,
+) -> None:
+    """Score videos and list their anomalous events.
+
+    Data goes to stdout, progress and errors to stderr.
+    A bad input is one line on stderr, and the others go on: exit code 3.
+    Where it was the only input: exit code 1.
+    """
+    class_words = _split_classes(classes)
+    if scores and output_format in (OutputFormat.CSV, OutputFormat.VTT):
+        raise typer.BadParameter(f"--scores goes with --format table or json, not {output_format}")
+    inputs = expand_inputs(paths)
+    if output_format is OutputFormat.VTT and inputs.num_named > 1:
+        raise typer.BadParameter(f"--format vtt is for one video, not {inputs.num_named}; --out writes a file for each")
+    for problem in inputs.problems:
+        error(problem)
+    if not inputs.videos:
+        raise typer.Exit(exit_code(len(inputs.problems), inputs.num_named))
+
+    from avadclip.cli.outputs import OUTPUTS
+    from avadclip.detection import load_detector
+
+    detector = load_detector(model, encoders=encoders, classes=class_words, device=device)
+    num_failed = len(inputs.problems)
+    output = OUTPUTS[output_format](include_scores=scores)
+    try:
+        for outcome in _detect_each(
+            detector, inputs.videos, out, threshold=threshold, min_seconds=min_seconds, merge_gap_seconds=merge_gap
+        ):
+            if isinstance(outcome, _Failed):
+                num_failed += 1
+                complain_about(str(outcome.path), outcome.problem)
+            else:
+                output.add(outcome.detection, outcome.report)
+    finally:
+        output.finish(num_failed)  # also after ctrl-C or a full disk: what was printed is a whole document
+    raise typer.Exit(exit_code(num_failed, inputs.num_named))
+
+
+class _Done(NamedTuple):
+    detection: "Detection"
+    report: str | None
+
+
+class _Failed(NamedTuple):
+    path: Path
+    problem: Exception
+
+
+def _detect_each(
+    detector: "Detector",
+    videos: list[Path],
+    out: Path | None,
+    *,
+    threshold: float | None,
+    min_seconds: float,
+    merge_gap_seconds: float,
+) -> Iterator[_Done | _Failed]:
+    """Detect in one video after the other, with progress; bars are away while the caller prints."""
+    folders = report_folders(videos, out)
+    with show_work(len(videos)) as work:
+        for index, path in enumerate(videos):
+            work.begin(str(path), index)
+            outcome: _Done | _Failed
+            try:
+                detection = detector.detect(
+                    path,
+                    threshold=threshold,
+                    min_seconds=min_seconds,
+                    merge_gap_seconds=merge_gap_seconds,
+                    on_progress=work.advance if work.is_shown else None,
+                )
+            except (AvadclipError, OSError) as problem:
+                outcome = _Failed(path, problem)
+            else:
+                folder = folders.get(path)
+                if folder is not None:
+                    from avadclip.report.folder import write_report
+
+                    write_report(detection, folder)
+                outcome = _Done(detection, None if folder is None else str(folder))
+            with work.paused():
+                yield outcome
+
+
+def report_folders(videos: list[Path], out: Path | None) -> dict[Path, Path]:
+    """A folder for every video: its name without the suffix, and a number where several videos share it."""
+    if out is None:
+        return {}
+    folders: dict[Path, Path] = {}
+    taken: set[str] = set()
+    for path in videos:
+        names = chain([path.stem], (f"{path.stem}-{number}" for number in count(2)))
+        name = next(name for name in names if name.casefold() not in taken)
+        taken.add(name.casefold())  # two names that differ in case only are one folder on some systems
+        folders[path] = out / name
+    return folders
+
+
+def _split_classes(classes: str | None) -> tuple[str, ...] | None:
+    if classes is None:
+        return None
+    words = tuple(word.strip() for word in classes.split(",") if word.strip())
+    if len(words) < 2 or len(set(words)) < len(words):
+        raise typer.BadParameter("--classes needs at least two different words, such as 'normal,fighting'")
+    return words

@@ -1,0 +1,74 @@
+"""From what the user named to the videos to work on."""
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+VIDEO_SUFFIXES = frozenset({
+    ".3gp", ".asf", ".avi", ".dav", ".divx", ".flv", ".h264", ".h265", ".hevc", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4",
+    ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogv", ".rm", ".ts", ".vob", ".webm", ".wmv",
+})  # fmt: skip
+"""What counts as a video inside a folder; a file that is named itself is always tried."""
+
+
+class Inputs(NamedTuple):
+    """The videos to work on, and what was named but leads to none."""
+
+    videos: list[Path]
+    problems: list[str]
+
+    @property
+    def num_named(self) -> int:
+        """Videos and problems together: what there was to do."""
+        return len(self.videos) + len(self.problems)
+
+
+def expand_inputs(names: Iterable[str]) -> Inputs:
+    """Files as named, folders with all videos below them, patterns also where the shell left them alone.
+
+    Order is that of the names, sorted inside a folder or pattern. A video reached twice is taken once. Hidden files and
+    folders are taken only where they are named.
+    """
+    videos: dict[Path, Path] = {}
+    problems: list[str] = []
+    for name in names:
+        try:
+            found = list(_expand(name))
+        except OSError as error:
+            problems.append(str(error))
+            continue
+        if not found:
+            kind = "folder" if Path(name).is_dir() else "pattern"
+            problems.append(f"the {kind} {name} leads to no video; name a video file, or a folder that holds some")
+        for path in found:
+            videos.setdefault(path.resolve(), path)
+    return Inputs(list(videos.values()), problems)
+
+
+def _expand(name: str) -> Iterator[Path]:
+    path = Path(name)
+    if path.is_dir():
+        yield from _videos_below(path)
+    elif path.exists() or not glob.has_magic(name):
+        yield path  # a missing file too: reading it says so
+    else:
+        # `*.dat` asks for .dat files; `*` asks for videos.
+        wanted = VIDEO_SUFFIXES | {path.suffix.lower()} - {""}
+        for match in sorted(map(Path, glob.glob(name, recursive=True))):  # noqa: PTH207  Path.glob: no absolute ones
+            if match.is_dir():
+                yield from _videos_below(match)
+            elif match.suffix.lower() in wanted:
+                yield match
+
+
+def _videos_below(folder: Path) -> Iterator[Path]:
+    def fail(error: OSError) -> None:
+        raise error
+
+    for parent, folders, files in os.walk(folder, onerror=fail):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES:
+                yield Path(parent) / name
