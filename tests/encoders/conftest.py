@@ -10,7 +10,14 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from torch import nn
 
-torch.set_num_threads(2)
+
+@pytest.fixture(scope="package", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Single pictures gain little from a second core, and lose a lot where it is busy with something else."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @torch.no_grad()
@@ -111,3 +118,32 @@ def wav2clip_tensors() -> dict[str, torch.Tensor]:
             name = f"{modality}_transform.sequential.{index}"
             tensors |= {f"{name}.weight": normal(512, 512), f"{name}.bias": normal(512, 512)[0]}
     return tensors
+
+
+@pytest.fixture(scope="session")
+def safetensors_folder(hf_clip, tokenizer_file, big_dir) -> Path:
+    """A folder as `save_pretrained` leaves it."""
+    folder = big_dir / "safetensors"
+    hf_clip.save_pretrained(folder)
+    (folder / "tokenizer.json").write_bytes(tokenizer_file.read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pickle_folder(hf_clip, tokenizer_file, big_dir) -> Path:
+    """A folder as older checkpoints are: pytorch_model.bin, with position ids."""
+    folder = big_dir / "pickle"
+    folder.mkdir()
+    tensors = dict(hf_clip.state_dict())
+    tensors["text_model.embeddings.position_ids"] = torch.arange(77)[None]
+    tensors["vision_model.embeddings.position_ids"] = torch.arange(197)[None]
+    torch.save(tensors, folder / "pytorch_model.bin")
+    (folder / "tokenizer.json").write_bytes(tokenizer_file.read_bytes())
+    return folder
+
+
+@pytest.fixture
+def empty_caches(tmp_path, monkeypatch) -> None:
+    """Caches of a machine that has never run the tool, instead of those of whoever runs the tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))

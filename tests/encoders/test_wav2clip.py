@@ -89,10 +89,10 @@ def test_features_are_those_of_the_published_function_on_the_whole_recording(net
 
 @pytest.mark.parametrize("normalisation", ["recording", "window"])
 def test_batch_sizes_never_change_a_number(net, normalisation):
-    windows = recording(70)
+    windows = recording(40)
     expected = encode(net, windows, [], normalisation=normalisation)
-    assert expected.shape == (70, 512)
-    for sizes in ([1] * 69, [0, 32, 0], [31, 2, 36], [69]):
+    assert expected.shape == (40, 512)
+    for sizes in ([1] * 39, [0, 32, 0], [31, 2]):
         features = encode(net, windows, sizes, normalisation=normalisation)
         np.testing.assert_allclose(features, expected, atol=1e-6, rtol=0)
 

@@ -69,7 +69,8 @@ def load_encoders(spec: str = "lite", options: EncoderOptions = DEFAULTS) -> Enc
 
 
 def _load_lite(options: EncoderOptions) -> Encoders:
-    from avadclip.encoders.lite import LiteAudioEncoder, LiteVisualEncoder
+    from avadclip.encoders.lite import LiteVisualEncoder
+    from avadclip.encoders.log_mel import LogMelEncoder
 
     without_effect = sorted(
         name
@@ -78,7 +79,7 @@ def _load_lite(options: EncoderOptions) -> Encoders:
     )
     if without_effect:
         raise ConfigError(f"the lite encoders have no option {', '.join(without_effect)}; leave it out or use clip")
-    return Encoders("lite", LiteVisualEncoder(), LiteAudioEncoder() if options.sound else None, text=None)
+    return Encoders("lite", LiteVisualEncoder(), LogMelEncoder() if options.sound else None, text=None)
 
 
 def _load_clip(spec: str, folder: Path | None, options: EncoderOptions) -> Encoders:

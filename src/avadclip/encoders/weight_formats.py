@@ -1,8 +1,6 @@
 """Reads the published weight files: safetensors, pickles (nothing in them is run) and OpenAI's TorchScript archive."""
 
-import os
 import pickle
-import uuid
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -18,6 +16,7 @@ from avadclip.encoders.clip import Clip
 from avadclip.encoders.frozen import FrozenModule
 from avadclip.encoders.wav2clip import Wav2Clip
 from avadclip.errors import WeightsError
+from avadclip.files import atomic_path
 
 # Parts of names in OpenAI's state dict and what Hugging Face calls them, longest first.
 _OPENAI_PREFIXES = {
@@ -135,19 +134,14 @@ def read_pickled(path: Path) -> dict[str, Tensor]:
 
 def write_weights(module: FrozenModule, path: Path) -> Path:
     """Write the weights as safetensors, whole or not at all. Returns the path."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    tensors = {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: t.contiguous() for name, t in module.state_dict().items()}, temporary, {"format": "pt"})
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
+        with atomic_path(path) as temporary:
+            save_file(tensors, temporary, {"format": "pt"})
     except (OSError, SafetensorError) as error:
         raise WeightsError(
             f"{path} cannot be written ({first_line(error)}); free space or choose another folder"
         ) from None
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 
