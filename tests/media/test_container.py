@@ -1,3 +1,4 @@
+import contextlib
 import os
 import shutil
 
@@ -7,7 +8,9 @@ import pytest
 from PIL import Image
 
 from avadclip.errors import MediaError
+from avadclip.media.audio import SoundReader
 from avadclip.media.container import MAX_PIXELS, open_media
+from avadclip.media.probe import probe
 from avadclip.media.video import VideoReader
 
 
@@ -127,3 +130,30 @@ def test_cover_art_is_not_the_video(tmp_path, make_video):
     with av.open(str(path)) as container:
         assert len(container.streams.video) == 2
     assert next(VideoReader(path).frames_at([0.0])).shape == (48, 64, 3)
+
+
+def test_titles_that_are_not_utf8_do_no_harm(tmp_path, make_video):
+    path = make_video(tmp_path / "a.mp4")
+    content = path.read_bytes()
+    assert b"VideoHandler" in content
+    path.write_bytes(content.replace(b"VideoHandler", b"Vid\xe9oHandler"))
+    assert len(list(VideoReader(path).frames_at([0.0]))) == 1
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.flv", "a.avi"])
+def test_damage_of_any_kind_is_a_media_error_or_none(tmp_path, make_video, sound_track, click_at, name):
+    random = np.random.default_rng(7)
+    codecs = ("mpeg4", "libmp3lame") if name == "a.avi" else ("libx264", "aac")
+    path = make_video(tmp_path / name, codec=codecs[0], sound=sound_track(click_at(0.5, 1.0), codec=codecs[1]))
+    original = path.read_bytes()
+    for num_flips in [1, 10, 100] * 8:
+        content = bytearray(original)
+        for place in random.integers(0, len(content), num_flips):
+            content[place] ^= 1 << int(random.integers(8))
+        path.write_bytes(content[: int(random.integers(1, len(content)))] if num_flips == 10 else content)
+        with contextlib.suppress(MediaError):
+            probe(path)
+        with contextlib.suppress(MediaError):
+            list(VideoReader(path, frame_size=(24, 32)).frames_at(i / 24 for i in range(48)))
+        with contextlib.suppress(MediaError):
+            list(SoundReader(path).windows([0.1, 0.9], 1.0))

@@ -165,6 +165,17 @@ def test_colours_follow_the_files_matrix_and_range(tmp_path, make_video, case):
     assert np.abs(fast - expected).max() <= 3.0
 
 
+def test_a_matrix_that_cannot_be_converted_is_noted(tmp_path, make_video):
+    picture = av.VideoFrame(64, 48, "yuv420p")
+    picture.colorspace = 8  # YCgCo
+    path = make_video(
+        tmp_path / "a.mp4", pictures=[picture], times=[0], setup=lambda s: setattr(s.codec_context, "colorspace", 8)
+    )
+    reader = VideoReader(path)
+    assert len(list(reader.frames_at([0.0, 1.0]))) == 1
+    assert any("colour matrix" in note for note in reader.report.notes)
+
+
 def cut(path, share):
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])

@@ -12,8 +12,8 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from avadclip.errors import MediaError
-from avadclip.media.clock import Clock, may_jump, sound_packets, zero_seconds
-from avadclip.media.container import keep_only, open_media, picture_stream, shown, sound_stream
+from avadclip.media.clock import Clock, longest_pause, may_jump, sound_packets, zero_seconds
+from avadclip.media.container import keep_only, open_media, picture_stream, readable_or_refused, shown, sound_stream
 from avadclip.media.decode import DecodeCount, decode, readable
 from avadclip.media.track import SAMPLE_RATE_HZ, Block, Track
 
@@ -84,7 +84,8 @@ class SoundReader:
             if stream is None:
                 raise MediaError(f"{shown(self.path)} has no sound track; use a model that needs none")
             run = _Pass(container, stream, zero_seconds(self.path))
-            yield from _cut(run.blocks(), centres, round(window_seconds * SAMPLE_RATE_HZ))
+            with readable_or_refused(self.path):
+                yield from _cut(run.blocks(), centres, round(window_seconds * SAMPLE_RATE_HZ))
             self._report = run.report()
 
 
@@ -121,7 +122,7 @@ class _Pass:
         self._container = container
         self._picture = picture
         self._stream = stream
-        self._clock = Clock(picture, zero, restarts_are_common=may_jump(container))
+        self._clock = Clock(picture, zero, longest_pause=longest_pause(container, picture))
         self._count = DecodeCount()
         self._track = Track(float(stream.time_base or 0))
         self._peak = 0.0

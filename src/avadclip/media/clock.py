@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from avadclip.media.container import keep_only, open_media, picture_stream
+from avadclip.media.container import header_seconds, keep_only, open_media, picture_stream
 from avadclip.media.decode import DecodeCount, readable
 
 if TYPE_CHECKING:
     from av.packet import Packet
 
 BACKWARD_SECONDS = 0.1  # a step back beyond this is a restart; below it, untidy rounding
-FORWARD_SECONDS = 10.0  # a step ahead beyond this is a restart in a format that may jump (the ffmpeg program's limit)
-LONGEST_PAUSE_SECONDS = 3600.0  # the same in any other format, where a slide may stand for minutes
+FORWARD_SECONDS = 10.0  # a step ahead beyond this is a restart in an MPEG stream (the ffmpeg program's limit)
+LONGEST_PAUSE_SECONDS = 3600.0  # the same at most in any other format, where a slide may stand for minutes
 MAX_WAITING = 256  # sound packets held back until the picture shows whether it jumps too; about 5 s of AAC
 ZERO_PACKETS = 16  # of the picture, read to find the first one shown; B-frames reorder fewer
 
@@ -29,6 +29,12 @@ ZERO_PACKETS = 16  # of the picture, read to find the first one shown; B-frames 
 def may_jump(container: InputContainer) -> bool:
     """Whether timestamps may restart inside the file: true of MPEG streams, which are joined by appending."""
     return container.format.name in ("mpegts", "mpeg")
+
+
+def longest_pause(container: InputContainer, picture: VideoStream) -> float:
+    """The longest step ahead, in seconds, that is still a pause; outside MPEG streams, up to the whole video."""
+    stated = 0.0 if may_jump(container) else header_seconds(container, picture) or LONGEST_PAUSE_SECONDS
+    return min(max(stated, FORWARD_SECONDS), LONGEST_PAUSE_SECONDS)
 
 
 def zero_seconds(path: str | Path) -> float:
@@ -51,11 +57,11 @@ class Clock:
     Args:
         picture: its packets must all pass through `set_picture`, in file order.
         zero: time of the first picture on the file's own clock, in seconds.
-        restarts_are_common: see `may_jump`.
+        longest_pause: a longer step ahead is a restart, in seconds.
     """
 
-    def __init__(self, picture: VideoStream, zero: float, *, restarts_are_common: bool) -> None:
-        self._longest_step = FORWARD_SECONDS if restarts_are_common else LONGEST_PAUSE_SECONDS
+    def __init__(self, picture: VideoStream, zero: float, *, longest_pause: float) -> None:
+        self._longest_pause = longest_pause
         self._offsets = [-zero]  # one per stretch between jumps
         self._picture = _Trail(1.0 / float(picture.average_rate or picture.guessed_rate or 25))
         self._sound = _Trail(0.0)
@@ -75,7 +81,7 @@ class Clock:
         if self._jumps(now, self._picture):
             self._offsets.append(self._offsets[-1] + self._picture.expected - now)
         self._picture.follow(now, packet)
-        if packet.pts is not None and abs(packet.pts * packet.time_base - now) > self._longest_step:
+        if packet.pts is not None and abs(packet.pts * packet.time_base - now) > self._longest_pause:
             packet.pts = None  # no decoder holds a picture that long: a damaged timestamp
         _shift(packet, self._offsets[-1])
 
@@ -109,7 +115,7 @@ class Clock:
     def _jumps(self, now: float, trail: "_Trail") -> bool:
         if trail.last is None:
             return False
-        return not -BACKWARD_SECONDS <= now - trail.last <= self._longest_step
+        return not -BACKWARD_SECONDS <= now - trail.last <= self._longest_pause
 
 
 class _Trail:

@@ -43,8 +43,8 @@ def open_media(path: str | Path) -> Iterator[InputContainer]:
     """
     _check_path(Path(path))
     try:
-        # With "file:" in front, no name is taken for a protocol or an option.
-        container = av.open(f"file:{os.fspath(path)}", options=_OPTIONS)
+        # With "file:" in front, no name is taken for a protocol or an option. Old files have titles in Latin-1.
+        container = av.open(f"file:{os.fspath(path)}", options=_OPTIONS, metadata_errors="replace")
     except av.FFmpegError as error:
         raise MediaError(
             f"{shown(path)} is not a video this tool reads ({error.strerror}); give a video file such as mp4, mkv or "
@@ -60,6 +60,17 @@ def open_media(path: str | Path) -> Iterator[InputContainer]:
                 "(0x0: damaged or too large); convert it to a smaller size first"
             )
         yield container
+
+
+@contextmanager
+def readable_or_refused(path: str | Path) -> Iterator[None]:
+    """Turn what FFmpeg refuses in the middle of a file into a MediaError."""
+    try:
+        yield
+    except av.FFmpegError as error:
+        raise MediaError(
+            f"{shown(path)} holds something that cannot be processed ({error.strerror}); convert it to mp4 first"
+        ) from error
 
 
 def picture_stream(container: InputContainer) -> VideoStream:

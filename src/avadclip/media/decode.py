@@ -27,6 +27,8 @@ def readable(packets: "Iterable[Packet[Any]]", count: DecodeCount) -> "Iterator[
     """Packets until the end of the file or of what can be read; the reason is kept in `count`."""
     try:
         yield from packets
+    except IndexError:
+        return  # PyAV 18.1 at the end of a file in which a stream turned up midway; every packet has been given
     except (av.FFmpegError, ValueError) as error:
         count.read_error = getattr(error, "strerror", None) or str(error)
 

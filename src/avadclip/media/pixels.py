@@ -8,6 +8,8 @@ from av.video.reformatter import ColorRange, ColorTrc, Interpolation, VideoRefor
 from numpy.typing import NDArray
 
 _HDR = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
+_UNSPECIFIED = 2  # by the codes of ITU-T H.273, as below
+_MATRICES = (0, 1, 2, 3, 4, 5, 6, 7, 9)  # what FFmpeg's scaler converts; it refuses YCgCo, ICtCp and the like
 
 
 def quarter_turns(frame: av.VideoFrame) -> int:
@@ -32,7 +34,7 @@ class RgbConverter:
         exact = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
         self._quality = exact if frame_size is None else Interpolation.AREA
         self._sizes: list[str] = []
-        self._turned = self._interlaced = self._hdr = False
+        self._turned = self._interlaced = self._hdr = self._unknown_matrix = False
 
     def convert(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         """One picture as RGB [H, W, 3], turned as its rotation flag says."""
@@ -59,6 +61,9 @@ class RgbConverter:
         self._turned |= quarter_turns(frame) > 0
         self._interlaced |= frame.interlaced_frame
         self._hdr |= frame.color_trc in _HDR
+        if frame.colorspace not in _MATRICES:
+            self._unknown_matrix = True
+            frame.colorspace = _UNSPECIFIED
 
     def notes(self) -> Iterator[str]:
         """What was odd about the pictures converted so far."""
@@ -70,3 +75,5 @@ class RgbConverter:
             yield "interlaced, and left so: fast motion shows combs"
         if self._hdr:
             yield "HDR, not tone-mapped: colours look flat"
+        if self._unknown_matrix:
+            yield "colour matrix of a kind that cannot be converted, read as BT.601: colours are off"

@@ -11,8 +11,8 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from avadclip.errors import MediaError
-from avadclip.media.clock import LONGEST_PAUSE_SECONDS, Clock, may_jump, zero_seconds
-from avadclip.media.container import header_seconds, keep_only, open_media, picture_stream, shown
+from avadclip.media.clock import LONGEST_PAUSE_SECONDS, Clock, longest_pause, zero_seconds
+from avadclip.media.container import header_seconds, keep_only, open_media, picture_stream, readable_or_refused, shown
 from avadclip.media.decode import DecodeCount, decode, readable
 from avadclip.media.pixels import RgbConverter
 
@@ -82,7 +82,8 @@ class VideoReader:
         zero = zero_seconds(self.path)
         with open_media(self.path) as container:
             run = _Pass(container, zero, RgbConverter(self.frame_size))
-            yield from run.sample(times)
+            with readable_or_refused(self.path):
+                yield from run.sample(times)
             self._report = run.report(shown(self.path))
 
 
@@ -95,7 +96,7 @@ class _Pass:
         self._container = container
         self._stream = stream
         self._converter = converter
-        self._clock = Clock(stream, zero, restarts_are_common=may_jump(container))
+        self._clock = Clock(stream, zero, longest_pause=longest_pause(container, stream))
         self._count = DecodeCount()
         self._rate_hz = float(stream.average_rate or stream.guessed_rate or NOMINAL_RATE_HZ)
         self._tick = float(stream.time_base or 0)
