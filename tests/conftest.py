@@ -8,6 +8,7 @@ from avadclip.detection import Detection
 from avadclip.events import (
     Event,
     EventRules,
+    Modality,
     ScoreTrack,
     Thresholds,
     best_anomaly_class,
@@ -46,7 +47,8 @@ def make_detection(
     visual_scores = np.clip(scores * 0.8 + 0.03 * random.normal(size=num_snippets), 0, 1).astype(np.float32)
     visual = ScoreTrack(visual_scores, probabilities, classes, seconds, end) if with_sound else None
     boundaries = track.boundaries()
-    modality = "audio-visual" if with_sound else "visual"
+    modality: Modality = "audio-visual" if with_sound else "visual"
+    alert = 2.0 if thresholds.alert is None else thresholds.alert
     events = tuple(
         Event(
             id=f"yard-{index:04d}",
@@ -55,7 +57,7 @@ def make_detection(
             score=float(scores[span[0] : span[1]].max()),
             start=float(boundaries[span[0]]),
             end=float(boundaries[span[1]]),
-            severity="alert" if scores[span[0] : span[1]].max() >= thresholds.alert else "detection",
+            severity="alert" if scores[span[0] : span[1]].max() >= alert else "detection",
             modality=modality,
             model="starter",
             threshold=thresholds.detection,

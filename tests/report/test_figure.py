@@ -77,3 +77,8 @@ def test_both_thresholds_are_drawn(made_up: MakeDetection) -> None:
     levels = {line.get_ydata()[0] for line in axes.lines if line.get_ydata()[0] <= 1}
     assert levels == {0.41, 0.43}
     assert np.diff([text.get_window_extent().y0 for text in axes.texts[:2]])[0] > 5
+
+
+def test_a_model_without_alarms_has_one_threshold(made_up: MakeDetection) -> None:
+    axes = draw_figure(made_up(16, quiet=True, thresholds=Thresholds(0.5, None))).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["detection 0.50"]

@@ -90,7 +90,7 @@ def to_document(detection: Detection, *, include_scores: bool = False) -> dict[s
         "classes": list(track.classes),
         "thresholds": {
             "detection": round(detection.thresholds.detection, 6),
-            "alert": round(detection.thresholds.alert, 6),
+            "alert": None if detection.thresholds.alert is None else round(detection.thresholds.alert, 6),
         },
         "num_snippets": len(track.scores),
         "peak_score": round(float(track.scores.max()), 6),

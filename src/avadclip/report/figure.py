@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from avadclip import __version__
 from avadclip.detection import Detection
-from avadclip.events import Event, ScoreTrack
+from avadclip.events import Event, ScoreTrack, Thresholds
 from avadclip.files import atomic_path
 from avadclip.report.words import clock, counted, printable
 
@@ -81,23 +81,7 @@ def draw_figure(detection: Detection) -> Figure:
 def _draw_scores(axes: Axes, detection: Detection) -> None:
     boundaries = detection.track.boundaries()
     width = 1.8 if len(detection.track.scores) <= 300 else 1.1
-    thresholds = detection.thresholds
-    for value, name, style in (
-        (thresholds.detection, "detection", "--"),
-        (thresholds.alert, "alert", ":"),
-    ):
-        axes.axhline(value, color=EVENT_COLOUR, linewidth=1.0, linestyle=style, zorder=2)
-        axes.annotate(
-            f"{name} {value:.2f}",
-            (1, value),
-            xycoords=("axes fraction", "data"),
-            # Two close thresholds would otherwise be written over each other.
-            xytext=(5, 1 if name == "alert" else -1),
-            textcoords="offset points",
-            va="bottom" if name == "alert" and thresholds.alert - thresholds.detection < 0.07 else "center",
-            color=EVENT_COLOUR,
-            fontsize=8.5,
-        )
+    _draw_thresholds(axes, detection.thresholds)
     curves = (
         (detection.audio_track, "audio student alone", AUDIO_COLOUR, ":", 0.8),
         (detection.visual_track, "visual student alone", VISUAL_COLOUR, "-", 0.8),
@@ -137,6 +121,26 @@ def _draw_scores(axes: Axes, detection: Detection) -> None:
             fontsize=9,
             borderaxespad=0,
             reverse=True,
+        )
+
+
+def _draw_thresholds(axes: Axes, thresholds: Thresholds) -> None:
+    levels = [(thresholds.detection, "detection", "--")]
+    if thresholds.alert is not None:
+        levels.append((thresholds.alert, "alert", ":"))
+    levels.sort(key=lambda level: level[0])
+    are_close = levels[-1][0] - levels[0][0] < 0.07  # their names would be written over each other
+    for index, (value, name, style) in enumerate(levels):
+        axes.axhline(value, color=EVENT_COLOUR, linewidth=1.0, linestyle=style, zorder=2)
+        axes.annotate(
+            f"{name} {value:.2f}",
+            (1, value),
+            xycoords=("axes fraction", "data"),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va=("top", "bottom")[index] if are_close and len(levels) == 2 else "center",
+            color=EVENT_COLOUR,
+            fontsize=8.5,
         )
 
 
