@@ -17,6 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from avadclip.config import NetworkConfig
+from avadclip.encoders.load import EncoderOptions
 from avadclip.errors import CheckpointError
 from avadclip.events import Thresholds
 from avadclip.features.snippets import Provenance
@@ -40,6 +41,8 @@ class CheckpointHeader(BaseModel):
     """C names; the first is `normal`."""
     encoders: str
     """As `--encoders` takes it."""
+    encoder_options: EncoderOptions = EncoderOptions()
+    """How they looked and listened."""
     features: Provenance
     """What the networks were trained on; features made otherwise are refused."""
     visual_dim: int

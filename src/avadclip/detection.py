@@ -1,10 +1,35 @@
 """Detect anomalous events in a video: the library's front door."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
-from avadclip.encoders.base import Identity
-from avadclip.events import Event, Modality, ScoreTrack, Thresholds
-from avadclip.media.probe import MediaInfo
+import torch
+
+from avadclip.checkpoint import load_checkpoint
+from avadclip.encoders.base import Encoders, Identity
+from avadclip.encoders.load import EncoderOptions, load_encoders
+from avadclip.errors import CheckpointError, ConfigError
+from avadclip.events import (
+    Event,
+    EventRules,
+    Modality,
+    ScoreTrack,
+    Thresholds,
+    best_anomaly_class,
+    find_spans,
+    mean_gain,
+)
+from avadclip.features.extract import extract_features, provenance_of
+from avadclip.features.snippets import SnippetFeatures
+from avadclip.media.probe import MediaInfo, probe
+from avadclip.scorers import ZERO_SHOT, Scorer, TrainedScorer, Verdict, ZeroShotScorer
+from avadclip.scoring import SnippetScores
+from avadclip.timeline import SnippetGrid
+
+VideoProgress = Callable[[float, float], None]
+"""Called with the seconds of the video that are done, and its length in seconds."""
 
 
 @dataclass(frozen=True)
@@ -33,3 +58,161 @@ class Detection:
     """Identity of the visual and audio encoder."""
     notes: tuple[str, ...]
     """What is odd about the file, or was decided for it."""
+
+
+class _Tracks(NamedTuple):
+    chosen: ScoreTrack
+    visual: ScoreTrack | None
+    audio: ScoreTrack | None
+
+
+class Detector:
+    """Finds events in videos. Stateless: one detector may serve several threads."""
+
+    def __init__(self, scorer: Scorer, encoders: Encoders, *, grid: SnippetGrid) -> None:
+        self.scorer = scorer
+        self.encoders = encoders
+        self.grid = grid
+
+    def detect(
+        self,
+        path: str | Path,
+        *,
+        threshold: float | None = None,
+        min_seconds: float = 0.0,
+        merge_gap_seconds: float = 1.0,
+        on_progress: VideoProgress | None = None,
+    ) -> Detection:
+        """Score one video and list its anomalous events.
+
+        Args:
+            path: a video file.
+            threshold: anomaly score from which an event counts; by default the checkpoint's own.
+            min_seconds: shorter events are dropped.
+            merge_gap_seconds: events closer than this become one.
+            on_progress: see VideoProgress.
+
+        Raises:
+            MediaError: the file cannot be read, or is shorter than one snippet.
+        """
+        media = probe(path)
+        report = None if on_progress is None else lambda seconds: on_progress(seconds, media.duration_seconds)
+        features = extract_features(path, self.encoders, grid=self.grid, on_progress=report)
+        verdict = self.scorer.judge(features)
+        tracks = _Tracks(
+            self._track(verdict.scores, features),
+            None if verdict.visual_scores is None else self._track(verdict.visual_scores, features),
+            None if verdict.audio_scores is None else self._track(verdict.audio_scores, features),
+        )
+        thresholds = Thresholds(
+            verdict.thresholds.detection if threshold is None else threshold, verdict.thresholds.alert
+        )
+        rules = EventRules(thresholds.detection, min_seconds, merge_gap_seconds)
+        events = tuple(
+            self._event(
+                f"{Path(path).stem}-{number:04d}",
+                span,
+                source=str(path),
+                verdict=verdict,
+                thresholds=thresholds,
+                tracks=tracks,
+            )
+            for number, span in enumerate(find_spans(tracks.chosen, rules), start=1)
+        )
+        return Detection(
+            source=str(path),
+            media=media,
+            model=self.scorer.name,
+            network=verdict.network,
+            modality=verdict.modality,
+            reason=verdict.reason,
+            track=tracks.chosen,
+            visual_track=tracks.visual,
+            audio_track=tracks.audio,
+            thresholds=thresholds,
+            events=events,
+            encoders=self._identities(),
+            notes=tuple(dict.fromkeys([*media.notes, *features.notes])),
+        )
+
+    def _identities(self) -> dict[str, Identity]:
+        identities = {"visual": self.encoders.visual.identity()}
+        if self.encoders.audio is not None:
+            identities["audio"] = self.encoders.audio.identity()
+        return identities
+
+    def _track(self, scores: SnippetScores, features: SnippetFeatures) -> ScoreTrack:
+        return ScoreTrack(
+            scores=scores.anomaly_scores,
+            class_probabilities=scores.class_probabilities,
+            classes=self.scorer.classes,
+            snippet_seconds=self.grid.snippet_seconds,
+            end_seconds=features.duration_seconds,
+        )
+
+    def _event(
+        self,
+        event_id: str,
+        span: tuple[int, int],
+        *,
+        source: str,
+        verdict: Verdict,
+        thresholds: Thresholds,
+        tracks: _Tracks,
+    ) -> Event:
+        start, stop = span
+        boundaries = tracks.chosen.boundaries()
+        score = float(tracks.chosen.scores[start:stop].max())
+        return Event(
+            id=event_id,
+            source=source,
+            label=best_anomaly_class(tracks.chosen, span),
+            score=score,
+            start=float(boundaries[start]),
+            end=float(boundaries[stop]),
+            severity=thresholds.severity(score),
+            modality=verdict.modality,
+            model=self.scorer.name,
+            threshold=thresholds.detection,
+            sound_gain=mean_gain(tracks.chosen, tracks.visual, span),
+            picture_gain=mean_gain(tracks.chosen, tracks.audio, span),
+        )
+
+
+def load_detector(
+    model: str | Path = "starter",
+    *,
+    encoders: str | None = None,
+    classes: Sequence[str] | None = None,
+    device: str = "cpu",
+) -> Detector:
+    """Load a model and the encoders it needs, ready for any number of videos.
+
+    Args:
+        model: `starter`, a checkpoint file, or `zero-shot`.
+        encoders: `lite`, `clip` or `clip:FOLDER`; by default what the checkpoint was trained on, `clip` for zero-shot.
+        classes: class words for zero-shot, `normal` first; a checkpoint has its own.
+        device: where networks run, as torch names it.
+
+    Raises:
+        CheckpointError: no such checkpoint, or the encoders are not those it was trained on.
+        WeightsError: the encoders' weights are missing.
+        ConfigError: options that do not go together.
+    """
+    if model == ZERO_SHOT:
+        if classes is None:
+            raise ConfigError('zero-shot has no classes of its own; add e.g. --classes "normal,fighting,explosion"')
+        loaded = load_encoders(encoders or "clip", EncoderOptions(device=device))
+        return Detector(ZeroShotScorer(classes, loaded), loaded, grid=SnippetGrid())
+    if classes is not None:
+        raise ConfigError(f"{model} has classes of its own; --classes goes with --model {ZERO_SHOT}")
+    checkpoint = load_checkpoint(model)
+    header = checkpoint.header
+    loaded = load_encoders(encoders or header.encoders, header.encoder_options.model_copy(update={"device": device}))
+    difference = provenance_of(loaded, header.features.grid).difference(header.features)
+    if difference is not None:
+        raise CheckpointError(
+            f"{header.name} was trained on other encoders than `{loaded.name}` ({difference}); "
+            f"use --encoders {header.encoders}"
+        )
+    return Detector(TrainedScorer(checkpoint, device=torch.device(device)), loaded, grid=header.features.grid)

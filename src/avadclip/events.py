@@ -26,7 +26,7 @@ class ScoreTrack:
 
     def boundaries(self) -> NDArray[np.float64]:
         """Start of every snippet and the end of the last one in seconds, [T + 1]."""
-        starts = np.arange(len(self.scores) + 1) * self.snippet_seconds
+        starts: NDArray[np.float64] = np.arange(len(self.scores) + 1, dtype=np.float64) * self.snippet_seconds
         starts[-1] = max(self.end_seconds, starts[-2])
         return starts
 
@@ -36,7 +36,12 @@ class Thresholds:
     """Anomaly scores from which an event counts, chosen on validation and stored in the checkpoint."""
 
     detection: float
-    alert: float
+    alert: float | None
+    """None: this model raises no alarms, as zero-shot scores are not calibrated."""
+
+    def severity(self, score: float) -> Severity:
+        """What an event with this peak score is."""
+        return "alert" if self.alert is not None and score >= self.alert else "detection"
 
 
 @dataclass(frozen=True)

@@ -69,12 +69,12 @@ class LiteVisualEncoder:
     def identity(self) -> Identity:
         """See base.Identity."""
         return {
-            "encoder": self.name,
+            "name": self.name,
             "weights_sha256": self._weights_sha256,
             "frame_offsets": list(self.frame_offsets),
             "framing": f"stretched to {IMAGE_SIZE}x{IMAGE_SIZE}",
-            "crops": "whole picture",
-            "precision": "float32",
+            "num_crops": self.num_crops,
+            "precision": "fp32",
             "version": 1,
         }
 

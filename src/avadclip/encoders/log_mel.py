@@ -49,10 +49,10 @@ class LogMelEncoder:
     def identity(self) -> Identity:
         """See base.Identity."""
         return {
-            "encoder": self.name,
+            "name": self.name,
             "window_seconds": self.window_seconds,
             "normalisation": "none",
-            "precision": "float32",
+            "precision": "fp32",
             "version": 1,
         }
 

@@ -1,0 +1,131 @@
+"""How the starter model is measured: folds by source, composed sequences, a bootstrap by source, and a control."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from avadclip.config import TrainingConfig
+from avadclip.data.bags import Bag
+from avadclip.features.snippets import SnippetFeatures
+from avadclip.nn.models import NetworkKind, TrainedNetwork
+from avadclip.scoring import score_features
+from avadclip.training.loop import train_network
+
+NUM_FOLDS = 5
+SEQUENCES_PER_FOLD = 4
+CLIPS_PER_SEQUENCE = 40
+BLOCK_CLIPS = 10
+NUM_RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """What networks said of clips whose recording they never saw."""
+
+    clip_scores: NDArray[np.float64]
+    """[N], highest snippet score of each clip, scored alone."""
+    alone: tuple[NDArray[np.float64], NDArray[np.float64]]
+    """Snippet truth and score, clips scored alone."""
+    isolated: tuple[NDArray[np.float64], NDArray[np.float64]]
+    """Snippet truth and score in sequences where every fight stands between two normal clips."""
+    blocks: tuple[NDArray[np.float64], NDArray[np.float64]]
+    """Snippet truth and score in sequences with fights and normal clips in blocks of ten."""
+
+
+def truth_of(bags: Sequence[Bag]) -> NDArray[np.int64]:
+    """1 for a fight, [N]."""
+    return np.array([bag.is_anomalous for bag in bags], dtype=np.int64)
+
+
+def folds(bags: Sequence[Bag], seed: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Train and test indices; no recording is in both."""
+    splitter = StratifiedGroupKFold(NUM_FOLDS, shuffle=True, random_state=seed)
+    yield from splitter.split(bags, truth_of(bags), [bag.group for bag in bags])
+
+
+def cross_validate(kind: NetworkKind, bags: Sequence[Bag], config: TrainingConfig) -> OutOfFold:
+    """Train on four folds, score the fifth, five times; `config.seed` draws folds, weights and sequences."""
+    clip_scores = np.zeros(len(bags))
+    pooled: dict[str, list[tuple[NDArray[np.float64], NDArray[np.float64]]]] = {"alone": [], "isolated": [], "blocks": []}
+    draw = np.random.default_rng(config.seed)
+    for train, test in folds(bags, config.seed):
+        trained = train_network(kind, [bags[i] for i in train], config)
+        for i in test:
+            truth, scores = _score_sequence(trained, [bags[i]])
+            clip_scores[i] = scores.max()
+            pooled["alone"].append((truth, scores))
+        for _ in range(SEQUENCES_PER_FOLD):
+            for arrangement in ("isolated", "blocks"):
+                sequence = _compose([bags[i] for i in test], arrangement, draw)
+                pooled[arrangement].append(_score_sequence(trained, sequence))
+    joined = {name: tuple(np.concatenate(part) for part in zip(*parts, strict=True)) for name, parts in pooled.items()}
+    return OutOfFold(clip_scores, joined["alone"], joined["isolated"], joined["blocks"])
+
+
+def _score_sequence(
+    trained: TrainedNetwork, sequence: Sequence[Bag]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    features = [bag.features for bag in sequence]
+    sounds = [part.audio for part in features if part.audio is not None]
+    joined = replace(
+        features[0],
+        visual=np.concatenate([part.visual for part in features], axis=1),
+        audio=np.concatenate(sounds) if len(sounds) == len(features) else None,
+    )
+    truth = np.concatenate([np.full(len(bag.features), float(bag.is_anomalous)) for bag in sequence])
+    return truth, score_features(trained, joined).anomaly_scores.astype(np.float64)
+
+
+def _compose(bags: Sequence[Bag], arrangement: str, draw: np.random.Generator) -> list[Bag]:
+    """Half fights, half normal clips; a fold with too few of one kind uses some of them twice."""
+    queues = {}
+    for kind in (True, False):
+        own = [bag for bag in bags if bag.is_anomalous == kind]
+        order = np.concatenate([draw.permutation(len(own)) for _ in range(-(-CLIPS_PER_SEQUENCE // len(own)))])
+        queues[kind] = iter([own[i] for i in order])
+    run = 1 if arrangement == "isolated" else BLOCK_CLIPS
+    return [next(queues[place // run % 2 == 1]) for place in range(CLIPS_PER_SEQUENCE)]
+
+
+def file_property_scores(bags: Sequence[Bag], properties: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """The control: out-of-fold probability of a fight from frame rate, size, length and bit rate, no pixels."""
+    scores = np.zeros(len(bags))
+    for train, test in folds(bags, seed):
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        model.fit(properties[train], truth_of(bags)[train])
+        scores[test] = model.predict_proba(properties[test])[:, 1]
+    return scores
+
+
+def bootstrap_interval(
+    bags: Sequence[Bag], runs: Sequence[NDArray[np.float64]], baseline: Sequence[NDArray[np.float64]] | None = None
+) -> tuple[float, float]:
+    """95 % interval of the mean ROC AUC over runs (minus a baseline's), resampling recordings."""
+    truth, draw = truth_of(bags), np.random.default_rng(0)
+    members: dict[str, list[int]] = {}
+    for index, bag in enumerate(bags):
+        members.setdefault(bag.group, []).append(index)
+    groups = list(members.values())
+    values = []
+    while len(values) < NUM_RESAMPLES:
+        picked = np.concatenate([groups[i] for i in draw.integers(0, len(groups), len(groups))])
+        if 0 < truth[picked].sum() < len(picked):
+            value = np.mean([roc_auc_score(truth[picked], run[picked]) for run in runs])
+            if baseline is not None:
+                value -= np.mean([roc_auc_score(truth[picked], run[picked]) for run in baseline])
+            values.append(value)
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def frame_metrics(pooled: tuple[NDArray[np.float64], NDArray[np.float64]]) -> tuple[float, float]:
+    """ROC AUC and average precision over all snippets; every snippet has 16 frames, so these are the frame figures."""
+    truth, scores = pooled
+    return float(roc_auc_score(truth, scores)), float(average_precision_score(truth, scores))

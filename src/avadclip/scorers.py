@@ -1,0 +1,138 @@
+"""Models behind a detector: from a video's features to a verdict, and which network gave it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+
+from avadclip.checkpoint import Checkpoint
+from avadclip.encoders.base import Encoders
+from avadclip.errors import CheckpointError, ConfigError, FeatureError
+from avadclip.events import Modality, Thresholds
+from avadclip.features.snippets import SnippetFeatures
+from avadclip.nn.models import NetworkKind, TrainedNetwork
+from avadclip.scoring import SnippetScores, score_features
+from avadclip.zero_shot import check_classes, encode_classes, zero_shot_scores
+
+ZERO_SHOT = "zero-shot"
+ZERO_SHOT_THRESHOLDS = Thresholds(detection=0.5, alert=None)  # more anomalous than normal; nothing was validated
+MODALITY: dict[NetworkKind, Modality] = {
+    "teacher": "audio-visual",
+    "visual student": "visual",
+    "audio student": "audio",
+}
+
+
+class Verdict(NamedTuple):
+    """What a model says of one video's features."""
+
+    network: str
+    modality: Modality
+    reason: str
+    scores: SnippetScores
+    visual_scores: SnippetScores | None
+    audio_scores: SnippetScores | None
+    thresholds: Thresholds
+
+
+class Scorer(Protocol):
+    """A model that turns features into a verdict; holds no state between videos."""
+
+    name: str
+    classes: tuple[str, ...]
+
+    def judge(self, features: SnippetFeatures) -> Verdict:
+        """Choose the network by what the features hold, and score."""
+        ...
+
+
+class TrainedScorer:
+    """The networks of a checkpoint."""
+
+    def __init__(self, checkpoint: Checkpoint, *, device: torch.device) -> None:
+        self.name = checkpoint.header.name
+        self.classes = checkpoint.header.classes
+        self._header = checkpoint.header
+        self._networks = {
+            kind: TrainedNetwork(trained.network.to(device), trained.class_features.to(device))
+            for kind, trained in checkpoint.networks.items()
+        }
+
+    def judge(self, features: SnippetFeatures) -> Verdict:
+        """Teacher where there is something to see and hear, else the visual student.
+
+        Raises:
+            FeatureError: the features were made otherwise than those the networks were trained on.
+            CheckpointError: the network that these features need is not in the checkpoint.
+        """
+        self._check(features)
+        kind, reason = self._choose(features)
+        if kind not in self._networks:
+            raise CheckpointError(f"{self.name} holds no {kind}, needed because {reason}; use another checkpoint")
+        heard = kind == "teacher"
+        return Verdict(
+            network=kind,
+            modality=MODALITY[kind],
+            reason=reason,
+            scores=score_features(self._networks[kind], features),
+            visual_scores=self._companion("visual student", features) if heard else None,
+            audio_scores=self._companion("audio student", features) if heard else None,
+            thresholds=self._header.thresholds[kind],
+        )
+
+    def _check(self, features: SnippetFeatures) -> None:
+        header = self._header
+        difference = None if features.provenance is None else features.provenance.difference(header.features)
+        if difference is not None:
+            raise FeatureError(
+                f"the features do not fit {self.name} ({difference}); extract them with --encoders {header.encoders}"
+            )
+        widths = [("visual", features.visual, header.visual_dim), ("audio", features.audio, header.audio_dim)]
+        for modality, rows, needed in widths:
+            if rows is not None and rows.shape[-1] != needed:
+                raise FeatureError(
+                    f"the {modality} features are {rows.shape[-1]} wide, {self.name} needs {needed}; "
+                    f"extract them with --encoders {header.encoders}"
+                )
+
+    def _companion(self, kind: NetworkKind, features: SnippetFeatures) -> SnippetScores | None:
+        return score_features(self._networks[kind], features) if kind in self._networks else None
+
+    def _choose(self, features: SnippetFeatures) -> tuple[NetworkKind, str]:
+        if features.provenance is not None and features.provenance.audio is None:
+            return "visual student", "the encoders were loaded without sound"
+        if features.audio is None:
+            return "visual student", "the file has no sound track"
+        if features.sound_is_silent:
+            return "visual student", "the sound track is silent"
+        if "teacher" not in self._networks:
+            return "visual student", f"{self.name} holds no teacher"
+        return "teacher", "the file has picture and sound"
+
+
+class ZeroShotScorer:
+    """Frozen CLIP and Wav2CLIP against class words."""
+
+    name = ZERO_SHOT
+
+    def __init__(self, classes: Sequence[str], encoders: Encoders) -> None:
+        if encoders.text is None:
+            raise ConfigError(
+                f"zero-shot compares features with words, which the encoders `{encoders.name}` cannot; "
+                "add --encoders clip or --encoders clip:FOLDER"
+            )
+        self.classes = check_classes(classes)
+        self._class_vectors = encode_classes(self.classes, encoders.text)
+
+    def judge(self, features: SnippetFeatures) -> Verdict:
+        """Picture, and sound where there is any."""
+        heard = features.has_usable_sound
+        return Verdict(
+            network=ZERO_SHOT,
+            modality="audio-visual" if heard else "visual",
+            reason="the file has picture and sound" if heard else "the file has no sound to use",
+            scores=zero_shot_scores(features, self._class_vectors),
+            visual_scores=None,
+            audio_scores=None,
+            thresholds=ZERO_SHOT_THRESHOLDS,
+        )
