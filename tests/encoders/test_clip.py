@@ -98,7 +98,7 @@ def _with_another_tower(tensors):
     [
         (_without_projection, r"1 of \d+ tensors are missing \(visual_projection.weight\)"),
         (_with_another_patch_size, r"patch_embedding.weight has shape \[16, 3, 8, 8\], needed \[16, 3, 16, 16\]"),
-        (_with_integers, r"logit_scale is torch.int64, needed floating point"),
+        (_with_integers, r"logit_scale is torch.int64, needed float32"),
         (_with_another_tower, r"1 tensors are unknown \(audio_model.weight\)"),
     ],
 )

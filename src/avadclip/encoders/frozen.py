@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from avadclip.errors import WeightsError
 
+WEIGHT_DTYPES = (torch.float32, torch.float16, torch.bfloat16)  # what float32 holds exactly
+
 
 class FrozenModule(nn.Module):
     """A module in evaluation mode and without trainable parameters, for good.
@@ -72,8 +74,8 @@ def _differences(found: Mapping[str, Tensor], needed: Mapping[str, torch.Size]) 
         tensor, shape = found[name], needed[name]
         if tensor.shape != shape:
             problems.append(f"{name} has shape {list(tensor.shape)}, needed {list(shape)}")
-        elif not tensor.is_floating_point():
-            problems.append(f"{name} is {tensor.dtype}, needed floating point")
+        elif tensor.dtype not in WEIGHT_DTYPES:
+            problems.append(f"{name} is {tensor.dtype}, needed float32, float16 or bfloat16")
     return _at_most(problems, 3)
 
 
