@@ -33,8 +33,8 @@ WAV2CLIP_FILES = ("wav2clip.safetensors", "Wav2CLIP.pt")
 WAV2CLIP_URL = "https://github.com/descriptinc/lyrebird-wav2clip/releases/download/v0.1.0-alpha/Wav2CLIP.pt"
 WITHOUT_CLIP = "`--encoders lite` and the starter model work without it"
 GET_CLIP = (
-    f"on a machine with a network, `hf download {CLIP_REPO} --revision {CLIP_REVISION} --local-dir FOLDER`,"
-    " then `--encoders clip:FOLDER`"
+    f"on a machine with a network, `hf download {CLIP_REPO} {CLIP_FILES[1]} {TOKENIZER_FILE} --revision"
+    f" {CLIP_REVISION} --local-dir FOLDER`, then `--encoders clip:FOLDER`"
 )
 
 
