@@ -17,7 +17,7 @@ ROWS = {
     3: ("encoders",),
     4: ("baselines", "features", "metrics"),
     5: ("checkpoint", "data", "scoring", "zero_shot"),
-    6: ("detection", "evaluation"),
+    6: ("detection", "evaluation", "scorers"),
     7: ("archive", "live", "report", "training"),
     8: ("reproduce", "service"),
     9: ("cli",),
@@ -26,7 +26,7 @@ ROWS = {
 ROW_OF = {unit: row for row, units in ROWS.items() for unit in units}
 
 # Files of one subject that need no folder, and may import each other like files of one: (importing, imported).
-ONE_SUBJECT = {("zero_shot", "scoring")}
+ONE_SUBJECT = {("zero_shot", "scoring"), ("detection", "scorers")}
 
 # Libraries that a unit must do without.
 FORBIDDEN = {

@@ -48,10 +48,11 @@ def read_webvtt(text: str) -> list[tuple[str, float, float, str]]:
     blocks = [block.split("\n") for block in re.split(r"\n{2,}", text.strip("\n"))]
     assert blocks[0] == ["WEBVTT"]
     for lines in blocks[1:]:
-        if "-->" not in lines[1 if len(lines) > 1 else 0]:
+        if not any("-->" in line for line in lines):
             assert lines[0].startswith("NOTE ")
             continue
-        identifier, times, words = lines
+        identifier, times, words = lines if len(lines) == 3 else ["", *lines]
+        assert "-->" not in identifier + words
         start, end = (to_seconds(part) for part in times.split(" --> "))
         assert not re.search(r"[<>]|&(?!amp;|lt;|gt;)", words)
         cues.append((identifier, start, end, unescape(words)))

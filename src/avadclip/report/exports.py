@@ -135,10 +135,10 @@ def to_webvtt(detection: Detection) -> str:
     for event in detection.events:
         start_ms = round(event.start * 1000)
         end_ms = max(round(event.end * 1000), start_ms + 1)  # a cue must end after it starts
+        times = f"{_vtt_time(start_ms)} --> {_vtt_time(end_ms)}"
         text = f"{event.label} {event.score:.2f} ({event.severity})"
-        blocks.append(
-            f"{_one_line(event.id)}\n{_vtt_time(start_ms)} --> {_vtt_time(end_ms)}\n{_escape_cue(_one_line(text))}"
-        )
+        lines = (_one_line(event.id), times, _escape_cue(_one_line(text)))
+        blocks.append("\n".join(line for line in lines if line))  # an empty line would end the cue
     return "\n\n".join(blocks) + "\n"
 
 

@@ -1,0 +1,58 @@
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from avadclip.cli.main import app
+
+REPOSITORY = Path(__file__).parents[1]
+DOCS = REPOSITORY / "docs"
+PAGES = [*sorted(DOCS.glob("*.md")), *sorted(REPOSITORY.glob("*.md"))]
+
+
+def dotted_names(page: str) -> list[str]:
+    return sorted(set(re.findall(r"`(avadclip\.[\w.]+)", (DOCS / page).read_text())))
+
+
+@pytest.mark.parametrize("page", ["how-it-works.md", "detect.md", "features.md"])
+def test_every_name_on_the_page_exists(page: str) -> None:
+    names = dotted_names(page)
+    assert names
+    for name in names:
+        parts = name.split(".")
+        for length in range(len(parts), 0, -1):
+            try:
+                found: object = importlib.import_module(".".join(parts[:length]))
+            except ModuleNotFoundError:
+                continue
+            for part in parts[length:]:
+                found = getattr(found, part)
+            break
+
+
+@pytest.mark.parametrize("command", ["detect", "extract"])
+def test_every_option_is_documented(command: str) -> None:
+    page = (DOCS / {"detect": "detect.md", "extract": "features.md"}[command]).read_text()
+    table = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `--")]
+    documented = {option for cell in table for option in re.findall(r"`(--[\w-]+)`", cell)}
+    parameters = get_command(app).commands[command].params
+    real = {option for each in parameters for option in (*each.opts, *each.secondary_opts) if option.startswith("--")}
+    assert documented == real - {"--help"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_and_modules_that_pages_name_exist(page: Path) -> None:
+    roots = (REPOSITORY, REPOSITORY / "src" / "avadclip")
+    named = set(re.findall(r"`((?:[\w-]+/)+[\w-]+\.(?:py|md|toml))`", page.read_text()))
+    to_come = {"scripts/train_starter.py"}
+    assert [name for name in sorted(named - to_come) if not any((root / name).is_file() for root in roots)] == []
+
+
+def test_the_site_loads_nothing_from_elsewhere() -> None:
+    configuration = (REPOSITORY / "mkdocs.yml").read_text()
+    assert "font: false" in configuration
+    assert "http" not in configuration
+    for picture in DOCS.glob("images/*.svg"):
+        assert re.findall(r'(?:href|src)="http|@import|url\(http', picture.read_text()) == []
