@@ -4,6 +4,7 @@ import zipfile
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from avadclip.encoders import weight_formats
@@ -135,6 +136,14 @@ def test_openais_names_and_back_are_the_same_tensors():
     assert all(torch.equal(back[name].float(), state[name]) for name in state)
 
 
+def test_parts_of_one_tensor_are_written_apart(tmp_path):
+    config = ClipConfig(vision_width=8, vision_heads=2, text_width=8, text_heads=2, vocabulary=20, embed_dim=4)
+    in_fp32 = {name: tensor.float() for name, tensor in openai_state(Clip(config).state_dict()).items()}
+    clip = Clip(config).load_tensors(hugging_face_names(in_fp32), "archive")  # q, k and v are views of in_proj
+    tensors = load_file(write_weights(clip, tmp_path / "model.safetensors"))
+    assert all(torch.equal(tensors[name], tensor) for name, tensor in clip.state_dict().items())
+
+
 def test_published_wav2clip_is_read_and_written_whole(wav2clip_tensors, tmp_path):
     torch.save(wav2clip_tensors, tmp_path / "Wav2CLIP.pt")
     net = wav2clip_from_pickle(tmp_path / "Wav2CLIP.pt")
@@ -163,7 +172,7 @@ def test_code_in_a_pickle_is_refused_and_not_run(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("content", [b"", b"not weights", b"PK\x03\x04"])
+@pytest.mark.parametrize("content", [b"", b"not weights", b"PK\x03\x04", b"PK\x05\x06" + 18 * b"\x01"])
 def test_damaged_files_are_refused_in_one_line(tmp_path, content):
     path = tmp_path / "model"
     path.write_bytes(content)
