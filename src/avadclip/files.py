@@ -32,14 +32,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(_usual_mode())  # mkstemp's 0600 would hide results from everyone else
-        _flush_to_disk(temporary)
+        _flush_to_disk(temporary, os.O_RDWR)  # Windows flushes only what may be written
         temporary.replace(path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
     with suppress(OSError):  # not every file system can flush a folder, and the file itself is safe
-        _flush_to_disk(path.parent)
+        _flush_to_disk(path.parent, os.O_RDONLY)
 
 
 def _usual_mode() -> int:
@@ -51,8 +51,8 @@ def _usual_mode() -> int:
     return 0o644
 
 
-def _flush_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _flush_to_disk(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

@@ -46,8 +46,11 @@ def test_list_says_where_weights_are_or_how_to_get_them(
 
 
 def test_convert_writes_beside_the_source_unless_told(
-    avadclip_command: Command, monkeypatch: pytest.MonkeyPatch
+    avadclip_command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("old").mkdir()
+    Path("old/ViT-B-16.pt").touch()
     monkeypatch.setattr(
         avadclip.encoders.convert,
         "convert_weights",
@@ -56,3 +59,4 @@ def test_convert_writes_beside_the_source_unless_told(
     code, out, err = avadclip_command("weights", "convert", "old/ViT-B-16.pt")
     assert (code, out, err) == (0, "old/model.safetensors\n", "tokenizer.json is still needed\n")
     assert avadclip_command("weights", "convert", "old/ViT-B-16.pt", "--out", "new")[1] == "new/model.safetensors\n"
+    assert avadclip_command("weights", "convert", "old/missing.pt")[0] == 2

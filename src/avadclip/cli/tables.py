@@ -1,6 +1,7 @@
 """A detection as people read it in a terminal; fits 80 columns."""
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -16,11 +17,11 @@ def print_detection(console: Console, detection: Detection, *, report: str | Non
     _print_line(console, printable(detection.source), f"  {_media_words(detection.media)}", style="bold")
     _print_line(console, f"  {detection.model}, {detection.network}: {detection.reason}")
     if detection.events:
-        console.print(_event_table(detection))
+        console.print(Padding.indent(_event_table(detection), 2))
     else:
         _print_line(console, f"  {_nothing_found(detection)}")
     if include_scores:
-        console.print(_score_table(detection))
+        console.print(Padding.indent(_score_table(detection), 2))
     for note in detection.notes:
         _print_line(console, "", f"  note: {printable(note)}")
     if report is not None:
@@ -95,7 +96,7 @@ def _score_table(detection: Detection) -> Table:
 
 
 def _plain_table() -> Table:
-    return Table(box=None, pad_edge=False, padding=(0, 2), header_style="dim", show_edge=False)
+    return Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
 
 
 def _signed(gain: float | None) -> str:

@@ -50,7 +50,10 @@ def list_weights(
 @weights_app.command(epilog="Example: avadclip weights convert ViT-B-16.pt --out models/clip")
 def convert(
     source: Annotated[
-        Path, typer.Argument(help="OpenAI's ViT-B-16.pt, Hugging Face's pytorch_model.bin, or Wav2CLIP.pt.")
+        Path,
+        typer.Argument(
+            exists=True, dir_okay=False, help="OpenAI's ViT-B-16.pt, Hugging Face's pytorch_model.bin, or Wav2CLIP.pt."
+        ),
     ],
     out: Annotated[
         Path | None,
