@@ -27,6 +27,7 @@ from avadclip.media.probe import MediaInfo, probe
 from avadclip.scorers import ZERO_SHOT, Scorer, TrainedScorer, Verdict, ZeroShotScorer
 from avadclip.scoring import SnippetScores
 from avadclip.timeline import SnippetGrid
+from avadclip.zero_shot import check_classes
 
 VideoProgress = Callable[[float, float], None]
 """Called with the seconds of the video that are done, and its length in seconds."""
@@ -202,8 +203,9 @@ def load_detector(
     if model == ZERO_SHOT:
         if classes is None:
             raise ConfigError('zero-shot has no classes of its own; add e.g. --classes "normal,fighting,explosion"')
+        words = check_classes(classes)  # before anything large is loaded
         loaded = load_encoders(encoders or "clip", EncoderOptions(device=device))
-        return Detector(ZeroShotScorer(classes, loaded), loaded, grid=SnippetGrid())
+        return Detector(ZeroShotScorer(words, loaded), loaded, grid=SnippetGrid())
     if classes is not None:
         raise ConfigError(f"{model} has classes of its own; --classes goes with --model {ZERO_SHOT}")
     checkpoint = load_checkpoint(model)

@@ -12,7 +12,7 @@ from avadclip.events import Modality, Thresholds
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.nn.models import NetworkKind, TrainedNetwork
 from avadclip.scoring import SnippetScores, score_features
-from avadclip.zero_shot import check_classes, encode_classes, zero_shot_scores
+from avadclip.zero_shot import encode_classes, zero_shot_scores
 
 ZERO_SHOT = "zero-shot"
 ZERO_SHOT_THRESHOLDS = Thresholds(detection=0.5, alert=None)  # more anomalous than normal; nothing was validated
@@ -111,7 +111,7 @@ class TrainedScorer:
 
 
 class ZeroShotScorer:
-    """Frozen CLIP and Wav2CLIP against class words."""
+    """Frozen CLIP and Wav2CLIP against class words, which zero_shot.check_classes has approved."""
 
     name = ZERO_SHOT
 
@@ -121,7 +121,7 @@ class ZeroShotScorer:
                 f"zero-shot compares features with words, which the encoders `{encoders.name}` cannot; "
                 "add --encoders clip or --encoders clip:FOLDER"
             )
-        self.classes = check_classes(classes)
+        self.classes = tuple(classes)
         self._class_vectors = encode_classes(self.classes, encoders.text)
 
     def judge(self, features: SnippetFeatures) -> Verdict:

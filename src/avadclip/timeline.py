@@ -33,7 +33,7 @@ class SnippetGrid:
 
     def starts(self, num_snippets: int) -> NDArray[np.float64]:
         """Start of every snippet in seconds, [T]."""
-        return np.arange(num_snippets) * self.snippet_seconds
+        return np.arange(num_snippets, dtype=np.float64) * self.snippet_seconds
 
     def centres(self) -> Iterator[float]:
         """Centre of snippet 0, 1, 2, .. in seconds, without end."""

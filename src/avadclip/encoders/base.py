@@ -10,12 +10,10 @@ Frame = NDArray[np.uint8]
 """One RGB picture, [H, W, 3], 0..255."""
 
 Windows = NDArray[np.float32]
-"""A batch of sound windows, [N, samples], mono at SAMPLE_RATE_HZ, nominally within [-1, 1]."""
+"""A batch of sound windows, [N, samples], mono at media.track.SAMPLE_RATE_HZ, nominally within [-1, 1]."""
 
 Identity = dict[str, str | int | float | bool | list[int]]
 """Everything about an encoder that changes its numbers; written into feature files and checkpoints and compared."""
-
-SAMPLE_RATE_HZ = 16_000  # Wav2CLIP's, and ours for every audio encoder
 
 
 class VisualEncoder(Protocol):

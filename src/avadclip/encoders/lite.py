@@ -36,8 +36,8 @@ class LiteVisualEncoder:
 
     name = "lite"
     dim = 2 * CHANNELS + 2 * MOTION_ROWS * MOTION_COLUMNS
-    frame_offsets = MOTION_OFFSETS
-    frame_size = (IMAGE_SIZE, IMAGE_SIZE)
+    frame_offsets: tuple[int, ...] = MOTION_OFFSETS
+    frame_size: tuple[int, int] | None = (IMAGE_SIZE, IMAGE_SIZE)
     num_crops = 1
     snippets_per_batch = 4
 

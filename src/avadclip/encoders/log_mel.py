@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avadclip.encoders.base import SAMPLE_RATE_HZ, Identity, Windows
+from avadclip.encoders.base import Identity, Windows
+from avadclip.media.track import SAMPLE_RATE_HZ
 
 NUM_BANDS = 64
 FFT_SAMPLES = 512  # 32 ms

@@ -9,7 +9,6 @@ from torch import nn
 from avadclip.config import TrainingConfig
 from avadclip.data.bags import Bag, collate
 from avadclip.nn.models import Network, NetworkKind, TrainedNetwork, build_network
-from avadclip.nn.projection import FeatureProjection
 from avadclip.nn.prompts import LearnedClassVectors
 from avadclip.training.objective import Losses, Objective
 

@@ -1,0 +1,57 @@
+# The commands of this project. `make demo` and `make test` need Python 3.11 or newer and nothing else.
+
+PYTHON ?= python3
+# Where pip finds torch. Empty: pip's own index. For the small CPU build on other machines:
+#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+VIDEO ?=
+TORCH := torch==2.13.0
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+INSTALLED := .venv/.installed
+INSTALLED_DEV := .venv/.installed-dev
+
+.PHONY: demo test lint docs starter setup-system clean
+
+demo: $(INSTALLED)
+	@$(BIN)/python scripts/demo.py $(VIDEO)
+
+test: $(INSTALLED_DEV) lint docs
+	@$(BIN)/python -m pytest
+
+lint: $(INSTALLED_DEV)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+
+docs: $(INSTALLED_DEV)
+	@$(BIN)/mkdocs build --strict --quiet
+
+# Train the starter checkpoint again and write its model card; needs the shared fights in AVADCLIP_DATA.
+starter: $(INSTALLED_DEV)
+	@$(BIN)/python scripts/train_starter.py
+
+# Programs that tests marked `system` need.
+setup-system:
+	@command -v apt-get >/dev/null || { echo "setup-system knows apt only; install ffmpeg by hand"; exit 1; }
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends ffmpeg
+
+clean:
+	rm -rf .venv site demo-report
+
+# The stamp of a working .venv: torch first and pinned, so that no later requirement draws another build of it.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, this is $$($(PYTHON) --version); try: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "Python's venv is missing; install it first: apt-get install python3-venv"; exit 1; }
+	@echo "setting up .venv (some minutes the first time)"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install --constraint constraints.txt $(TORCH) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	@$(PIP) install --constraint constraints.txt --editable ".[demo]"
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED)
+	@$(PIP) install --constraint constraints.txt --editable ".[dev]"
+	@touch $@
