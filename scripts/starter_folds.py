@@ -5,23 +5,23 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from avadclip.config import TrainingConfig
 from avadclip.data.bags import Bag
-from avadclip.features.snippets import SnippetFeatures
 from avadclip.nn.models import NetworkKind, TrainedNetwork
 from avadclip.scoring import score_features
 from avadclip.training.loop import train_network
 
+TruthAndScores = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Per snippet, pooled over sequences: 1 for a fight, and the anomaly score."""
+
 NUM_FOLDS = 5
 SEQUENCES_PER_FOLD = 4
 CLIPS_PER_SEQUENCE = 40
-BLOCK_CLIPS = 10
+FIGHTS_PER_SEQUENCE = 10
 NUM_RESAMPLES = 2000
 
 
@@ -31,12 +31,12 @@ class OutOfFold:
 
     clip_scores: NDArray[np.float64]
     """[N], highest snippet score of each clip, scored alone."""
-    alone: tuple[NDArray[np.float64], NDArray[np.float64]]
-    """Snippet truth and score, clips scored alone."""
-    isolated: tuple[NDArray[np.float64], NDArray[np.float64]]
-    """Snippet truth and score in sequences where every fight stands between two normal clips."""
-    blocks: tuple[NDArray[np.float64], NDArray[np.float64]]
-    """Snippet truth and score in sequences with fights and normal clips in blocks of ten."""
+    alone: TruthAndScores
+    """Clips scored alone."""
+    isolated: TruthAndScores
+    """Sequences where every fight stands alone between three normal clips."""
+    blocks: TruthAndScores
+    """Sequences with all ten fights in a row."""
 
 
 def truth_of(bags: Sequence[Bag]) -> NDArray[np.int64]:
@@ -53,7 +53,7 @@ def folds(bags: Sequence[Bag], seed: int) -> Iterator[tuple[NDArray[np.int64], N
 def cross_validate(kind: NetworkKind, bags: Sequence[Bag], config: TrainingConfig) -> OutOfFold:
     """Train on four folds, score the fifth, five times; `config.seed` draws folds, weights and sequences."""
     clip_scores = np.zeros(len(bags))
-    pooled: dict[str, list[tuple[NDArray[np.float64], NDArray[np.float64]]]] = {"alone": [], "isolated": [], "blocks": []}
+    pooled: dict[str, list[TruthAndScores]] = {"alone": [], "isolated": [], "blocks": []}
     draw = np.random.default_rng(config.seed)
     for train, test in folds(bags, config.seed):
         trained = train_network(kind, [bags[i] for i in train], config)
@@ -69,9 +69,7 @@ def cross_validate(kind: NetworkKind, bags: Sequence[Bag], config: TrainingConfi
     return OutOfFold(clip_scores, joined["alone"], joined["isolated"], joined["blocks"])
 
 
-def _score_sequence(
-    trained: TrainedNetwork, sequence: Sequence[Bag]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _score_sequence(trained: TrainedNetwork, sequence: Sequence[Bag]) -> TruthAndScores:
     features = [bag.features for bag in sequence]
     sounds = [part.audio for part in features if part.audio is not None]
     joined = replace(
@@ -84,21 +82,25 @@ def _score_sequence(
 
 
 def _compose(bags: Sequence[Bag], arrangement: str, draw: np.random.Generator) -> list[Bag]:
-    """Half fights, half normal clips; a fold with too few of one kind uses some of them twice."""
+    """Ten fights among thirty normal clips: every fourth clip, or all ten in a row.
+
+    A fold with too few clips of one kind uses some of them twice.
+    """
     queues = {}
     for kind in (True, False):
         own = [bag for bag in bags if bag.is_anomalous == kind]
         order = np.concatenate([draw.permutation(len(own)) for _ in range(-(-CLIPS_PER_SEQUENCE // len(own)))])
         queues[kind] = iter([own[i] for i in order])
-    run = 1 if arrangement == "isolated" else BLOCK_CLIPS
-    return [next(queues[place // run % 2 == 1]) for place in range(CLIPS_PER_SEQUENCE)]
+    fights = range(2, CLIPS_PER_SEQUENCE, 4) if arrangement == "isolated" else range(15, 15 + FIGHTS_PER_SEQUENCE)
+    return [next(queues[place in fights]) for place in range(CLIPS_PER_SEQUENCE)]
 
 
 def file_property_scores(bags: Sequence[Bag], properties: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     """The control: out-of-fold probability of a fight from frame rate, size, length and bit rate, no pixels."""
     scores = np.zeros(len(bags))
     for train, test in folds(bags, seed):
-        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        # Not a linear model: file properties are few values that come in clusters, one per uploader.
+        model = RandomForestClassifier(500, min_samples_leaf=3, random_state=seed)
         model.fit(properties[train], truth_of(bags)[train])
         scores[test] = model.predict_proba(properties[test])[:, 1]
     return scores
@@ -125,7 +127,7 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def frame_metrics(pooled: tuple[NDArray[np.float64], NDArray[np.float64]]) -> tuple[float, float]:
+def frame_metrics(pooled: TruthAndScores) -> tuple[float, float]:
     """ROC AUC and average precision over all snippets; every snippet has 16 frames, so these are the frame figures."""
     truth, scores = pooled
     return float(roc_auc_score(truth, scores)), float(average_precision_score(truth, scores))
