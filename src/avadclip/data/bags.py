@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,7 +11,15 @@ from torch import Tensor
 
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.nn.models import Bags
-from avadclip.timeline import WINDOW_SNIPPETS
+from avadclip.timeline import WINDOW_SNIPPETS, SnippetGrid
+
+
+class Interval(NamedTuple):
+    """One annotated anomalous stretch, half open [start, end), in seconds on the video's clock."""
+
+    label: str
+    start: float
+    end: float
 
 
 @dataclass(frozen=True)
@@ -23,11 +32,30 @@ class Bag:
     features: SnippetFeatures
     targets: NDArray[np.float32]
     """[C] in {0, 1}; class 0 is set where no other is."""
+    intervals: tuple[Interval, ...] | None = None
+    """What happens when, for evaluation only; None where nobody annotated it, () in a normal video."""
 
     @property
     def is_anomalous(self) -> bool:
         """Whether any anomaly class is set."""
         return bool(self.targets[1:].any())
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Bags of one benchmark or of one user, split; no group is in two splits."""
+
+    name: str
+    classes: tuple[str, ...]
+    """C names; the first is `normal`."""
+    grid: SnippetGrid
+    train: tuple[Bag, ...]
+    validation: tuple[Bag, ...]
+    """Held out of the training videos by group; checkpoints and thresholds are chosen on it."""
+    test: tuple[Bag, ...]
+    """Never looked at before the end."""
+    is_synthetic: bool = False
+    """Whether every figure measured on it has to be called synthetic."""
 
 
 def bin_snippets(rows: NDArray[np.float32], num_bins: int = WINDOW_SNIPPETS) -> NDArray[np.float32]:
