@@ -12,7 +12,7 @@ from avadclip.features.snippets import SnippetFeatures
 from avadclip.nn.models import Bags, TrainedNetwork
 from avadclip.timeline import WINDOW_SNIPPETS
 
-WINDOWS_PER_PASS = 16  # bounds memory on videos of many hours
+WINDOWS_PER_PASS = 4  # bounds memory on videos of many hours
 
 
 class SnippetScores(NamedTuple):
@@ -38,8 +38,9 @@ def score_features(trained: TrainedNetwork, features: SnippetFeatures, *, crop: 
     network, class_features = trained
     whole_windows = network.variant == "released"
     length = WINDOW_SNIPPETS if whole_windows else min(WINDOW_SNIPPETS, len(features))
-    windows = _cut_windows(features, crop, length)
-    parts = [windows.rows(start, start + WINDOWS_PER_PASS) for start in range(0, len(windows.valid), WINDOWS_PER_PASS)]
+    parts = (
+        _cut_windows(features, crop, start, length) for start in range(0, len(features), WINDOWS_PER_PASS * length)
+    )
     passes = [(network.encode(part.to(class_features.device)), part.valid) for part in parts]
     of_video = torch.cat([encoded.pooled for encoded, _ in passes]).sum(dim=0, keepdim=True)
     anomaly_scores, class_probabilities = [], []
@@ -51,14 +52,15 @@ def score_features(trained: TrainedNetwork, features: SnippetFeatures, *, crop: 
     return SnippetScores(np.concatenate(anomaly_scores), np.concatenate(class_probabilities))
 
 
-def _cut_windows(features: SnippetFeatures, crop: int, length: int) -> Bags:
-    """Consecutive windows as rows, the last one padded with zeros; [W, length, ..]."""
-    num_windows = -(-len(features) // length)
+def _cut_windows(features: SnippetFeatures, crop: int, start: int, length: int) -> Bags:
+    """One pass's windows from snippet `start` on, as rows; the video's last one padded with zeros; [W, length, ..]."""
+    num_snippets = min(WINDOWS_PER_PASS * length, len(features) - start)
+    num_windows = -(-num_snippets // length)
 
     def cut(rows: NDArray[np.float32]) -> Tensor:
-        padded = functional.pad(torch.from_numpy(rows), (0, 0, 0, num_windows * length - len(rows)))
-        return padded.reshape(num_windows, length, -1)
+        own = torch.from_numpy(rows[start : start + num_snippets])
+        return functional.pad(own, (0, 0, 0, num_windows * length - num_snippets)).reshape(num_windows, length, -1)
 
-    valid = torch.arange(num_windows * length) < len(features)
+    valid = torch.arange(num_windows * length) < num_snippets
     audio = None if features.audio is None else cut(features.audio)
     return Bags(cut(features.visual[crop]), audio, valid.reshape(num_windows, length))
