@@ -17,10 +17,9 @@ from starter_folds import (
     truth_of,
 )
 
-from avadclip.config import TrainingConfig
+from avadclip.config import NetworkKind, TrainingConfig
 from avadclip.data.bags import Bag
 from avadclip.events import Thresholds
-from avadclip.nn.models import NetworkKind
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,16 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
-from avadclip.config import TrainingConfig
+from avadclip.config import NetworkKind, TrainingConfig
 from avadclip.data.bags import Bag
-from avadclip.nn.models import NetworkKind, TrainedNetwork
+from avadclip.nn.models import TrainedNetwork
 from avadclip.scoring import score_features
-from avadclip.training.loop import train_network
+from avadclip.training.loop import Supervision, train_network
 
 TruthAndScores = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Per snippet, pooled over sequences: 1 for a fight, and the anomaly score."""
 
+CLASSES = ("normal", "fighting")
 NUM_FOLDS = 5
 SEQUENCES_PER_FOLD = 4
 CLIPS_PER_SEQUENCE = 40
@@ -56,7 +57,7 @@ def cross_validate(kind: NetworkKind, bags: Sequence[Bag], config: TrainingConfi
     pooled: dict[str, list[TruthAndScores]] = {"alone": [], "isolated": [], "blocks": []}
     draw = np.random.default_rng(config.seed)
     for train, test in folds(bags, config.seed):
-        trained = train_network(kind, [bags[i] for i in train], config)
+        trained = train_network(kind, [bags[i] for i in train], config, Supervision(CLASSES)).last
         for i in test:
             truth, scores = _score_sequence(trained, [bags[i]])
             clip_scores[i] = scores.max()

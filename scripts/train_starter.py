@@ -9,7 +9,6 @@ src/avadclip/checkpoints/starter.safetensors and docs/starter.md; features are k
 import csv
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,25 +16,22 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import precision_recall_curve
 from starter_card import Measured, write_card
-from starter_folds import cross_validate, file_property_scores, truth_of
+from starter_folds import CLASSES, cross_validate, file_property_scores, truth_of
 
 from avadclip.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
-from avadclip.config import TrainingConfig, read_config
+from avadclip.config import NetworkKind, TrainingConfig, read_config
 from avadclip.data.bags import Bag
 from avadclip.encoders.load import load_encoders
 from avadclip.errors import AvadclipError, DataError
 from avadclip.events import Thresholds
 from avadclip.features.batch import extract_to_folder
 from avadclip.features.store import read_features
-from avadclip.nn.models import NetworkKind
-from avadclip.training.loop import train_network
+from avadclip.training.loop import Supervision, train_network
+from avadclip.training.thresholds import choose_thresholds
 
 REPOSITORY = Path(__file__).parents[1]
-CLASSES = ("normal", "fighting")
 SEEDS = (0, 1, 2)
-DETECTION_PRECISION, ALERT_PRECISION = 0.75, 0.9  # share of fights among clips at or above the threshold, out of fold
 
 
 @dataclass(frozen=True)
@@ -65,18 +61,6 @@ def read_clips(folder: Path) -> Clips:
     return Clips(bags, np.array(properties))
 
 
-def choose_thresholds(truth: NDArray[np.int64], runs: Sequence[NDArray[np.float64]]) -> Thresholds:
-    """The lowest scores with the wanted precisions, on out-of-fold clips.
-
-    Not the best F1: half of these clips are fights, and next to no minute of real video is.
-    """
-    precision, _, scores = precision_recall_curve(np.tile(truth, len(runs)), np.concatenate(runs))
-    detection, alert = (
-        float(scores[precision[:-1] >= wanted].min()) for wanted in (DETECTION_PRECISION, ALERT_PRECISION)
-    )
-    return Thresholds(detection=detection, alert=alert)
-
-
 def main() -> None:
     """Measure, train on everything, save, and write the card."""
     if "AVADCLIP_DATA" not in os.environ:
@@ -90,7 +74,8 @@ def main() -> None:
     for kind, bags in trained_on.items():
         runs = [cross_validate(kind, bags, recipe.model_copy(update={"seed": seed})) for seed in SEEDS]
         measured[kind] = Measured(bags, runs)
-        thresholds[kind] = choose_thresholds(truth_of(bags), [run.clip_scores for run in runs])
+        scores = np.concatenate([run.clip_scores for run in runs])
+        thresholds[kind] = choose_thresholds(np.tile(truth_of(bags), len(runs)), scores)
         print(f"{kind}: measured on {len(bags)} clips, thresholds {thresholds[kind]}", file=sys.stderr)
     control = [file_property_scores(clips.bags, clips.properties, seed) for seed in SEEDS]
     card = write_card(recipe, measured, thresholds, control)
@@ -109,7 +94,8 @@ def main() -> None:
         selection="last",
         card=card,
     )
-    networks = {kind: train_network(kind, bags, recipe) for kind, bags in trained_on.items()}
+    supervision = Supervision(CLASSES)
+    networks = {kind: train_network(kind, bags, recipe, supervision).last for kind, bags in trained_on.items()}
     save_checkpoint(REPOSITORY / "src/avadclip/checkpoints/starter.safetensors", Checkpoint(header, networks))
     (REPOSITORY / "docs/starter.md").write_text(card, encoding="utf-8")
 

@@ -16,13 +16,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from avadclip.config import NetworkConfig
+from avadclip.config import NetworkConfig, NetworkKind
 from avadclip.encoders.load import EncoderOptions
 from avadclip.errors import CheckpointError
 from avadclip.events import Thresholds
 from avadclip.features.snippets import Provenance
 from avadclip.files import write_atomically
-from avadclip.nn.models import NetworkKind, TrainedNetwork, build_network
+from avadclip.nn.models import TrainedNetwork, build_network
 
 FORMAT = 1
 HEADER_KEY = "avadclip"

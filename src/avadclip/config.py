@@ -3,7 +3,7 @@
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -11,6 +11,10 @@ from avadclip.errors import ConfigError
 
 Variant = Literal["paper", "released"]
 FusionKind = Literal["adaptive", "concat", "add", "cross-attention", "none"]
+NetworkKind = Literal["teacher", "visual student", "audio student"]
+DistillationKind = Literal["none", "uncertainty", "mse"]
+Precision = Literal["fp32", "bf16"]
+Selection = Literal["validation", "last"]
 
 
 class _Config(BaseModel):
@@ -56,25 +60,54 @@ class LossConfig(_Config):
     """Weight of L_TEXT."""
 
 
+class DistillationConfig(_Config):
+    """What a student takes from its teacher besides the labels."""
+
+    kind: DistillationKind = "none"
+    """`uncertainty`: L_UKD of the variant. `mse`: the plain squared distance the paper argues against."""
+    weight: float = Field(0.1, ge=0.0)
+    """The authors' release has 1e-8, at which the term does nothing."""
+
+
 class OptimizerConfig(_Config):
     """AdamW and its schedule."""
 
     learning_rate: float = Field(1e-5, gt=0.0)
     weight_decay: float = Field(0.01, ge=0.0)
     batch_size: int = Field(96, ge=1)
-    """Bags a step."""
+    """Bags a step, over all processes."""
     epochs: int = Field(10, ge=1)
     milestones: tuple[int, ...] = (3, 6)
     """Epochs after which the learning rate is cut to a tenth."""
+    precision: Precision = "fp32"
+    """`bf16` computes the networks in bfloat16; weights and losses stay float32."""
+
+
+class DataConfig(_Config):
+    """What to train on."""
+
+    source: str
+    """A CSV file or folder of the user's own, or `synthetic:tiny`, `synthetic:small`, `synthetic:xd`."""
+    features: Path | None = None
+    """Folder of feature files from `avadclip extract`; not for synthetic data."""
 
 
 class TrainingConfig(_Config):
     """One training recipe."""
 
+    network_kind: NetworkKind = "teacher"
+    """`avadclip distill` trains students."""
     seed: int = Field(0, ge=0)
+    data: DataConfig | None = None
+    """None where the caller brings the bags."""
+    encoders: str = "clip"
+    """What the features were made with, as `--encoders` takes it. `clip` learns prompts around the class words."""
     network: NetworkConfig = NetworkConfig()
     loss: LossConfig = LossConfig()
+    distillation: DistillationConfig = DistillationConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    selection: Selection = "validation"
+    """`validation`: the epoch with the best video-level AP on held-out training videos. `last`: the last epoch."""
 
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
@@ -108,8 +141,8 @@ def _nearest(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
     """`; did you mean `x`?` for the known key most like the unknown one, or the list of known keys."""
     for part in location[:-1]:
         annotation = model.model_fields[str(part)].annotation
-        assert isinstance(annotation, type)
-        model = annotation
+        candidates = [annotation, *get_args(annotation)]  # a field may be `DataConfig | None`
+        model = next(kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel))
     known = list(model.model_fields)
     close = difflib.get_close_matches(str(location[-1]), known, n=1)
     return f"; did you mean `{close[0]}`?" if close else f"; known keys are {', '.join(known)}"

@@ -75,6 +75,17 @@ def text_separation_loss(class_features: Tensor) -> Tensor:
     return functional.cosine_similarity(normal, anomalies, dim=-1).abs().mean()
 
 
+def plain_distillation_loss(teacher_features: Tensor, student_features: Tensor, valid: Tensor) -> Tensor:
+    """Mean squared distance to the teacher's features over valid snippets: what L_UKD is compared with.
+
+    Args:
+        teacher_features: [B, T, D]; a constant, no gradient reaches it.
+        student_features: [B, T, D]
+        valid: [B, T] bool, at least one True.
+    """
+    return ((teacher_features.detach() - student_features) ** 2)[valid].mean()
+
+
 def uncertainty_distillation_loss(
     teacher_features: Tensor, student_features: Tensor, log_variance: Tensor, valid: Tensor, *, released: bool
 ) -> Tensor:

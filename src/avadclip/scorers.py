@@ -6,11 +6,12 @@ from typing import NamedTuple, Protocol
 import torch
 
 from avadclip.checkpoint import Checkpoint
+from avadclip.config import NetworkKind
 from avadclip.encoders.base import Encoders
 from avadclip.errors import CheckpointError, ConfigError, FeatureError
 from avadclip.events import Modality, Thresholds
 from avadclip.features.snippets import SnippetFeatures
-from avadclip.nn.models import NetworkKind, TrainedNetwork
+from avadclip.nn.models import TrainedNetwork
 from avadclip.scoring import SnippetScores, score_features
 from avadclip.zero_shot import encode_classes, zero_shot_scores
 

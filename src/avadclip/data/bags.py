@@ -1,7 +1,7 @@
 """Bags: one video's snippets under one label, and batches of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -77,25 +77,52 @@ def bin_snippets(rows: NDArray[np.float32], num_bins: int = WINDOW_SNIPPETS) -> 
     return (sums / np.maximum(np.diff(edges), 1)[:, None]).astype(np.float32)
 
 
-def collate(bags: Sequence[Bag], *, variant_released: bool = False) -> tuple[Bags, Tensor]:
-    """Pad bags to their longest, or to 256 snippets where the variant `released` needs it.
+def bin_bag(bag: Bag) -> Bag:
+    """The bag as training sees it, at most 256 snippets long; see bin_snippets."""
+    features = bag.features
+    if len(features) <= WINDOW_SNIPPETS:
+        return bag
+    visual = np.stack([bin_snippets(crop) for crop in features.visual])
+    audio = None if features.audio is None else bin_snippets(features.audio)
+    return replace(bag, features=replace(features, visual=visual, audio=audio))
 
-    Returns:
-        The batch, audio only where every bag has it, and targets [B, C].
-    """
-    visual = [torch.from_numpy(bin_snippets(bag.features.visual[0])) for bag in bags]
-    lengths = torch.tensor([len(rows) for rows in visual])
-    longest = WINDOW_SNIPPETS if variant_released else int(lengths.max())
-    valid = torch.arange(longest) < lengths[:, None]
-    audio = [torch.from_numpy(bin_snippets(bag.features.audio)) for bag in bags if bag.features.audio is not None]
-    return (
-        Bags(_pad(visual, longest), _pad(audio, longest) if len(audio) == len(bags) else None, valid),
-        torch.from_numpy(np.stack([bag.targets for bag in bags])),
+
+class Batch(NamedTuple):
+    """Bags of one training step, padded to one length."""
+
+    bags: Bags
+    """Sound is zeros where a bag has none, and None where no bag has any."""
+    targets: Tensor
+    """[B, C] in {0, 1}."""
+    heard: Tensor
+    """[B] bool, True for bags with sound."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on a device."""
+        return Batch(self.bags.to(device), self.targets.to(device), self.heard.to(device))
+
+
+def collate(bags: Sequence[Bag], *, whole_windows: bool = False) -> Batch:
+    """Pad bags of at most 256 snippets to their longest, or to 256 where the variant `released` needs it."""
+    lengths = torch.tensor([len(bag.features) for bag in bags])
+    longest = WINDOW_SNIPPETS if whole_windows else int(lengths.max())
+    heard = torch.tensor([bag.features.has_usable_sound for bag in bags])
+    sounds = [bag.features.audio if bag.features.has_usable_sound else None for bag in bags]
+    return Batch(
+        bags=Bags(
+            visual=_pad([bag.features.visual[0] for bag in bags], longest),
+            audio=_pad(sounds, longest) if heard.any() else None,
+            valid=torch.arange(longest) < lengths[:, None],
+        ),
+        targets=torch.from_numpy(np.stack([bag.targets for bag in bags])),
+        heard=heard,
     )
 
 
-def _pad(rows: list[Tensor], longest: int) -> Tensor:
-    padded = rows[0].new_zeros(len(rows), longest, rows[0].shape[1])
+def _pad(rows: Sequence[NDArray[np.float32] | None], longest: int) -> Tensor:
+    width = next(row.shape[1] for row in rows if row is not None)
+    padded = torch.zeros(len(rows), longest, width)
     for index, row in enumerate(rows):
-        padded[index, : len(row)] = row
+        if row is not None:
+            padded[index, : len(row)] = torch.from_numpy(row)
     return padded

@@ -6,14 +6,12 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from avadclip.config import FusionKind, NetworkConfig, TemporalConfig, Variant
+from avadclip.config import FusionKind, NetworkConfig, NetworkKind, TemporalConfig, Variant
 from avadclip.nn.fusion import AdaptiveFusion, AdditiveFusion, ConcatFusion, CrossAttentionFusion, NoFusion
 from avadclip.nn.heads import AnomalyClassifier, EnhancementBlock, UncertaintyHead, alignment_map
 from avadclip.nn.projection import FeatureProjection
 from avadclip.nn.prompts import AudioVisualPrompt, PlainPrompt
 from avadclip.nn.temporal import AudioTcn, LocalGlobalAdapter
-
-NetworkKind = Literal["teacher", "visual student", "audio student"]
 
 FUSIONS: dict[FusionKind, type[nn.Module]] = {
     "adaptive": AdaptiveFusion,

@@ -5,9 +5,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from avadclip.config import LossConfig, Variant
-from avadclip.losses import FOCAL_ALPHA, alignment_mil_loss, anomaly_mil_loss, text_separation_loss
-from avadclip.nn.models import Bags, Network
+from avadclip.config import DistillationConfig, LossConfig, Precision
+from avadclip.data.bags import Batch
+from avadclip.losses import (
+    FOCAL_ALPHA,
+    alignment_mil_loss,
+    anomaly_mil_loss,
+    plain_distillation_loss,
+    text_separation_loss,
+    uncertainty_distillation_loss,
+)
+from avadclip.nn.models import Encoded, Network
 
 
 class Losses(NamedTuple):
@@ -17,29 +25,64 @@ class Losses(NamedTuple):
     anomaly: Tensor
     alignment: Tensor
     text_separation: Tensor
+    distillation: Tensor
+    """0 without a teacher."""
 
 
 class Objective(nn.Module):
-    """L_BCE + L_ALIGN + weight * L_TEXT."""
+    """A network, its class text, and L_BCE + L_ALIGN + weights * (L_TEXT, L_UKD).
+
+    One module, so that whatever wraps modules for several devices sees all that is trained.
+    """
 
     alpha: Tensor
 
-    def __init__(self, config: LossConfig, *, num_classes: int, variant: Variant) -> None:
+    def __init__(
+        self,
+        network: Network,
+        class_text: nn.Module,
+        *,
+        num_classes: int,
+        loss: LossConfig,
+        distillation: DistillationConfig,
+        precision: Precision = "fp32",
+    ) -> None:
         super().__init__()
-        self.config = config
+        self.network = network
+        self.class_text = class_text
+        self.loss = loss
+        self.distillation = distillation
+        self.precision = precision
         alpha = torch.full((num_classes,), FOCAL_ALPHA)
-        if variant == "released":  # learned per class, unbounded
+        if network.variant == "released":  # learned per class, unbounded
             self.alpha = nn.Parameter(alpha)
         else:
             self.register_buffer("alpha", alpha)
 
-    def forward(self, network: Network, bags: Bags, targets: Tensor, class_features: Tensor) -> Losses:
-        """targets: [B, C]; class_features: X_c, [C, D], made once per step."""
-        encoded = network.encode(bags)
-        alignment_logits = network.align(encoded.features, class_features, encoded.pooled)
-        anomaly = anomaly_mil_loss(encoded.anomaly_logits, bags.valid, targets)
-        alignment = alignment_mil_loss(
-            alignment_logits, bags.valid, targets, alpha=self.alpha if self.config.focal else None
-        )
-        text = text_separation_loss(class_features)
-        return Losses(anomaly + alignment + self.config.text_separation * text, anomaly, alignment, text)
+    def forward(self, batch: Batch, teacher_features: Tensor | None = None) -> Losses:
+        """Losses of one batch; teacher_features: X_av of the same bags, [B, T, D]."""
+        bags = batch.bags
+        with torch.autocast(bags.valid.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            class_features = self.class_text()
+            encoded = self.network.encode(bags)
+            alignment_logits = self.network.align(encoded.features, class_features, encoded.pooled)
+        # Losses are taken in float32 whatever precision the networks run in.
+        anomaly = anomaly_mil_loss(encoded.anomaly_logits.float(), bags.valid, batch.targets)
+        alpha = self.alpha if self.loss.focal else None
+        alignment = alignment_mil_loss(alignment_logits.float(), bags.valid, batch.targets, alpha=alpha)
+        text = text_separation_loss(class_features.float())
+        distilled = self._distil(encoded, batch, teacher_features)
+        total = anomaly + alignment + self.loss.text_separation * text + self.distillation.weight * distilled
+        return Losses(total, anomaly, alignment, text, distilled)
+
+    def _distil(self, encoded: Encoded, batch: Batch, teacher_features: Tensor | None) -> Tensor:
+        # Only bags with sound have something to teach.
+        taught = batch.bags.valid & batch.heard[:, None]
+        if teacher_features is None or self.distillation.kind == "none" or not taught.any():
+            return encoded.features.new_zeros((), dtype=torch.float32)
+        teacher, student = teacher_features.float(), encoded.features.float()
+        if self.distillation.kind == "mse":
+            return plain_distillation_loss(teacher, student, taught)
+        assert encoded.log_variance is not None, "students have an uncertainty head"
+        released = self.network.variant == "released"
+        return uncertainty_distillation_loss(teacher, student, encoded.log_variance.float(), taught, released=released)

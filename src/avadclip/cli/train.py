@@ -1,0 +1,67 @@
+"""`avadclip train` and `avadclip distill`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from avadclip.config import TrainingConfig
+
+ConfigFile = Annotated[Path, typer.Argument(help="The recipe, TOML; see configs/ for examples.")]
+OutFolder = Annotated[
+    Path, typer.Option(file_okay=False, help="Run folder; the same command again goes on with an interrupted run.")
+]
+
+
+def train(config: ConfigFile, out: OutFolder) -> None:
+    """Train a teacher, or a student without one, by a recipe.
+
+    For several GPUs or machines, start it with `accelerate launch -m avadclip train ...`.
+    """
+    from avadclip.config import TrainingConfig, read_config
+
+    _run(read_config(config, TrainingConfig), out, teacher=None)
+
+
+def distill(
+    config: ConfigFile,
+    teacher: Annotated[Path, typer.Option(help="Checkpoint that holds the teacher.")],
+    out: OutFolder,
+) -> None:
+    """Train a student that needs only picture or only sound, with a teacher's features as its example."""
+    from avadclip.config import TrainingConfig, read_config
+
+    _run(read_config(config, TrainingConfig), out, teacher=teacher)
+
+
+def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from avadclip.training.experiment import run_training
+    from avadclip.training.loop import Step
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(f"training the {config.network_kind}", total=None)
+
+        def show(step: Step) -> None:
+            parts = " ".join(f"{name} {value.item():.3f}" for name, value in step.losses._asdict().items())
+            done = (step.epoch - 1) * step.num_steps + step.step
+            bar.update(
+                task,
+                description=f"epoch {step.epoch}/{config.optimizer.epochs}  {parts}",
+                completed=done,
+                total=config.optimizer.epochs * step.num_steps,
+            )
+
+        progress = run_training(config, out, teacher=teacher, on_step=show)
+    last = progress.metrics[-1]
+    chosen = max(progress.metrics, key=lambda line: line["validation_ap"] or 0.0)
+    typer.echo(f"last: epoch {last['epoch']}, loss {last['total']:.4f}, {out / 'last.safetensors'}")
+    if chosen["validation_ap"] is not None:
+        typer.echo(
+            f"best: epoch {chosen['epoch']}, video AP {chosen['validation_ap']:.4f} on validation, "
+            f"{out / 'best.safetensors'}"
+        )

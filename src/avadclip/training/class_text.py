@@ -1,0 +1,42 @@
+"""Where X_c comes from in training: prompts learned around class words, or vectors learned freely."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from avadclip.encoders.clip_text import ClipTextEncoder
+from avadclip.nn.prompts import LearnedClassVectors, LearnedPrompts
+
+
+class PromptedClassText(nn.Module):
+    """Learned prompts through CLIP's frozen text tower; computed once per step."""
+
+    start_of_text: Tensor
+    end_of_text: Tensor
+
+    def __init__(self, classes: Sequence[str], encoder: ClipTextEncoder) -> None:
+        super().__init__()
+        # In a tuple, so that the frozen tower is no part of the trained state.
+        self._tower = (encoder.clip,)
+        tokenizer = encoder.tokenizer
+        with torch.no_grad():
+            self._words = [encoder.clip.token_embedding(torch.tensor(tokenizer.word_ids(word))) for word in classes]
+            ends = encoder.clip.token_embedding(torch.tensor([tokenizer.sos, tokenizer.eot]))
+        self.register_buffer("start_of_text", ends[0], persistent=False)
+        self.register_buffer("end_of_text", ends[1], persistent=False)
+        self.prompts = LearnedPrompts(ends.shape[-1])
+
+    def forward(self) -> Tensor:
+        """X_c, [C, 512], not normalised."""
+        tower = self._tower[0].to(self.start_of_text.device)
+        words = [word.to(self.start_of_text.device) for word in self._words]
+        embeddings, end_positions = self.prompts(words, self.start_of_text, self.end_of_text)
+        return tower.encode_text_embeddings(embeddings, end_positions)
+
+
+def build_class_text(classes: Sequence[str], embed_dim: int, encoder: ClipTextEncoder | None) -> nn.Module:
+    """Prompts where the encoders have a text tower, free vectors where they have none."""
+    if encoder is None:
+        return LearnedClassVectors(len(classes), embed_dim)
+    return PromptedClassText(classes, encoder)
