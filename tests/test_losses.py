@@ -1,0 +1,208 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from avadclip.losses import (
+    alignment_mil_loss,
+    anomaly_mil_loss,
+    focal_loss,
+    plain_distillation_loss,
+    text_separation_loss,
+    topk_mean,
+    uncertainty_distillation_loss,
+)
+
+torch.set_num_threads(1)
+
+
+def random(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def valid_of(lengths: list[int], longest: int) -> torch.Tensor:
+    return torch.arange(longest) < torch.tensor(lengths)[:, None]
+
+
+def test_topk_mean_never_picks_padding() -> None:
+    logits = torch.tensor([[[3.0], [1.0], [9.0]]])
+    valid = torch.tensor([[True, True, False]])
+    assert topk_mean(logits, valid).item() == 3.0  # k = 2 // 16 + 1 = 1, and the 9 is padding
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 70), min_size=1, max_size=4),
+    extra=st.integers(0, 9),
+    num_classes=st.integers(1, 3),
+    snippets_per_pick=st.sampled_from([16, 5, 2]),
+)
+def test_topk_mean_equals_a_loop_over_bags_and_classes(
+    lengths: list[int], extra: int, num_classes: int, snippets_per_pick: int
+) -> None:
+    longest = max(lengths) + extra + 1
+    logits = random(len(lengths), longest, num_classes)
+    pooled = topk_mean(logits, valid_of(lengths, longest), snippets_per_pick)
+    for bag, length in enumerate(lengths):
+        k = length // snippets_per_pick + 1
+        for c in range(num_classes):
+            picked = sorted(logits[bag, :length, c].tolist(), reverse=True)[:k]
+            # One snippet per pick asks for one more than there are; the divisor is still k.
+            assert pooled[bag, c].item() == pytest.approx(sum(picked) / k, abs=1e-5)
+
+
+@pytest.mark.parametrize(("length", "k"), [(1, 1), (15, 1), (16, 2), (31, 2), (32, 3), (255, 16), (256, 17)])
+def test_topk_mean_picks_one_in_sixteen_and_one_more(length: int, k: int) -> None:
+    logits = torch.arange(length, dtype=torch.float32)[None, :, None]
+    expected = sum(range(length - k, length)) / k
+    assert topk_mean(logits, torch.ones(1, length, dtype=torch.bool)).item() == pytest.approx(expected)
+
+
+def test_topk_mean_gives_gradient_to_what_it_picked_only() -> None:
+    logits = random(1, 20, 1).requires_grad_()
+    topk_mean(logits, valid_of([17], 20)).sum().backward()
+    best = logits[0, :17, 0].topk(2).indices.tolist()
+    assert {t: g for t, g in enumerate(logits.grad[0, :, 0].tolist()) if g} == dict.fromkeys(best, 0.5)
+
+
+def test_anomaly_loss_by_hand() -> None:
+    logits = torch.tensor([[0.0, 2.0, 50.0], [-1.0, -3.0, 1.0]])
+    valid = torch.tensor([[True, True, False], [True, True, True]])
+    targets = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    first = -math.log(1 / (1 + math.exp(-2)))
+    second = -math.log(1 - 1 / (1 + math.exp(-1)))
+    assert anomaly_mil_loss(logits, valid, targets).item() == pytest.approx((first + second) / 2)
+
+
+def test_the_mean_is_taken_of_scores_not_of_logits() -> None:
+    logits = torch.full((1, 16), -20.0)
+    logits[0, 0], logits[0, 1] = 4.0, -8.0  # k = 2: the scores' mean is .49, the score of the logits' mean .12
+    score = (torch.sigmoid(torch.tensor(4.0)) + torch.sigmoid(torch.tensor(-8.0))).item() / 2
+    loss = anomaly_mil_loss(logits, torch.ones(1, 16, dtype=torch.bool), torch.tensor([[0.0, 1.0]]))
+    assert loss.item() == pytest.approx(-math.log(score), rel=1e-5)
+
+
+@pytest.mark.parametrize("logit", [-200.0, 200.0])
+@pytest.mark.parametrize("anomalous", [0.0, 1.0])
+def test_anomaly_loss_of_the_surest_scores_is_finite(logit: float, anomalous: float) -> None:
+    logits = torch.full((1, 3), logit, requires_grad=True)
+    loss = anomaly_mil_loss(logits, torch.ones(1, 3, dtype=torch.bool), torch.tensor([[1 - anomalous, anomalous]]))
+    loss.backward()
+    assert loss.isfinite()
+    assert logits.grad.isfinite().all()
+
+
+def test_alignment_loss_by_hand_with_two_classes_in_one_bag() -> None:
+    logits = torch.tensor([[[1.0, 0.0, -1.0]], [[0.5, 2.0, 2.5]]])
+    targets = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])  # the second bag is "shooting and explosion"
+    nce, focal = [], []
+    for bag in range(2):
+        exponentials = [math.exp(value) for value in logits[bag, 0].tolist()]
+        probabilities = [value / sum(exponentials) for value in exponentials]
+        shares = [value / sum(targets[bag].tolist()) for value in targets[bag].tolist()]
+        entropy = -sum(share * math.log(p) for share, p in zip(shares, probabilities, strict=True))
+        true_probability = sum(share * p for share, p in zip(shares, probabilities, strict=True))
+        nce.append(entropy)
+        focal.append(0.25 * (1 - true_probability) ** 2 * entropy)
+    valid = torch.ones(2, 1, dtype=torch.bool)
+    alpha = torch.full((3,), 0.25)
+    both = alignment_mil_loss(logits, valid, targets, alpha=alpha).item()
+    assert both == pytest.approx((sum(nce) / 2 + sum(focal) / 2) / 2)
+    # Focal off: not halved.
+    assert alignment_mil_loss(logits, valid, targets, alpha=None).item() == pytest.approx(sum(nce) / 2)
+
+
+def test_focal_weights_are_those_of_the_bags_own_classes() -> None:
+    log_probabilities = torch.tensor([[0.5, 0.25, 0.25]]).log()
+    shares = torch.tensor([[0.0, 0.5, 0.5]])
+    alpha = torch.tensor([9.0, 0.1, 0.3], requires_grad=True)
+    loss = focal_loss(log_probabilities, shares, alpha)
+    assert loss.item() == pytest.approx(0.2 * 0.75**2 * -math.log(0.25))
+    loss.backward()
+    assert alpha.grad[0] == 0
+    assert alpha.grad[1] == alpha.grad[2] > 0
+
+
+def test_alignment_pools_each_class_on_its_own_over_valid_snippets() -> None:
+    logits = random(1, 40, 3, seed=1)
+    valid = valid_of([33], 40)
+    targets = torch.tensor([[0.0, 1.0, 0.0]])
+    pooled = torch.stack([logits[0, :33, c].topk(3).values.mean() for c in range(3)])
+    expected = -(pooled - pooled.logsumexp(dim=0))[1]
+    torch.testing.assert_close(alignment_mil_loss(logits, valid, targets, alpha=None), expected)
+
+
+def test_losses_do_not_depend_on_padding() -> None:
+    targets = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    logits, scores = random(2, 30, 2), random(2, 30)
+    for extra in (0, 1, 50):
+        wide = torch.nn.functional.pad(logits, (0, 0, 0, extra), value=30.0)
+        wide_scores = torch.nn.functional.pad(scores, (0, extra), value=30.0)
+        valid = valid_of([30, 12], 30 + extra)
+        losses = alignment_mil_loss(wide, valid, targets, alpha=torch.full((2,), 0.25))
+        anomaly = anomaly_mil_loss(wide_scores, valid, targets)
+        if extra == 0:
+            first, first_anomaly = losses, anomaly
+        torch.testing.assert_close(losses, first)
+        torch.testing.assert_close(anomaly, first_anomaly)
+
+
+def test_text_separation_is_the_mean_absolute_cosine_to_normal() -> None:
+    features = torch.tensor([[1.0, 0.0], [-3.0, 4.0], [0.0, 5.0], [2.0, 0.0]])
+    assert text_separation_loss(features).item() == pytest.approx((0.6 + 0.0 + 1.0) / 3)
+
+
+def test_uncertainty_distillation_by_hand() -> None:
+    teacher, student = torch.tensor([[[1.0, 5.0]]]), torch.tensor([[[3.0, 5.0]]])
+    theta = torch.tensor([[[math.log(2.0), -1.0]]])
+    valid = torch.tensor([[True]])
+    paper = uncertainty_distillation_loss(teacher, student, theta, valid, released=False)
+    assert paper.item() == pytest.approx((4 / 2 + math.log(2) + 0 - 1) / 2)
+    released = uncertainty_distillation_loss(teacher, student, theta, valid, released=True)
+    assert released.item() == pytest.approx((4 / (1e-6 + 4) + math.log(2) + 0 - 1) / 2, rel=1e-5)
+
+
+def test_uncertainty_is_best_at_the_squared_distance_and_at_half_of_it_in_the_release() -> None:
+    teacher, student = torch.zeros(1, 1, 1), torch.full((1, 1, 1), 3.0)
+    for released, best in ((False, math.log(9.0)), (True, math.log(4.5))):
+        theta = torch.full((1, 1, 1), best, requires_grad=True)
+        valid = torch.ones(1, 1, dtype=torch.bool)
+        uncertainty_distillation_loss(teacher, student, theta, valid, released=released).backward()
+        assert theta.grad.item() == pytest.approx(0.0, abs=1e-5)
+
+
+def test_theta_is_clamped_in_the_paper_variant_only() -> None:
+    teacher, student = torch.zeros(1, 1, 2), torch.tensor([[[1.0, 1.0]]])
+    theta = torch.tensor([[[50.0, -50.0]]], requires_grad=True)
+    valid = torch.ones(1, 1, dtype=torch.bool)
+    loss = uncertainty_distillation_loss(teacher, student, theta, valid, released=False)
+    assert loss.item() == pytest.approx((math.exp(-7) + 7 + math.exp(7) - 7) / 2, rel=1e-5)
+    loss.backward()
+    assert (theta.grad == 0).all()
+    released = uncertainty_distillation_loss(teacher, student, theta, valid, released=True)
+    assert released.item() == pytest.approx((50 + 1e6 - 50) / 2, rel=1e-3)
+
+
+def test_padding_is_left_out_of_distillation_but_not_in_the_release() -> None:
+    teacher, student, theta = random(2, 6, 3), random(2, 6, 3, seed=1), random(2, 6, 3, seed=2)
+    valid = valid_of([6, 2], 6)
+    rows = torch.cat([teacher[0], teacher[1, :2]]), torch.cat([student[0], student[1, :2]])
+    own = torch.cat([theta[0], theta[1, :2]])
+    expected = ((rows[0] - rows[1]) ** 2 * (-own).exp() + own).mean()
+    torch.testing.assert_close(uncertainty_distillation_loss(teacher, student, theta, valid, released=False), expected)
+    torch.testing.assert_close(plain_distillation_loss(teacher, student, valid), ((rows[0] - rows[1]) ** 2).mean())
+    everywhere = ((teacher - student) ** 2 / (1e-6 + 2 * theta.exp()) + theta).mean()
+    torch.testing.assert_close(uncertainty_distillation_loss(teacher, student, theta, valid, released=True), everywhere)
+
+
+@pytest.mark.parametrize("released", [True, False])
+def test_no_gradient_reaches_the_teacher(released: bool) -> None:
+    teacher, student, theta = (random(1, 4, 3, seed=seed).requires_grad_() for seed in range(3))
+    valid = torch.ones(1, 4, dtype=torch.bool)
+    loss = uncertainty_distillation_loss(teacher, student, theta, valid, released=released)
+    (loss + plain_distillation_loss(teacher, student, valid)).backward()
+    assert teacher.grad is None
+    assert student.grad.abs().sum() > 0
+    assert theta.grad.abs().sum() > 0
