@@ -14,6 +14,7 @@ from avadclip import __version__
 from avadclip.cli.console import error
 from avadclip.cli.detect import detect
 from avadclip.cli.extract import extract
+from avadclip.cli.train import distill, train
 from avadclip.cli.weights import weights_app
 from avadclip.errors import AvadclipError
 
@@ -51,6 +52,11 @@ app.command(
 app.command(
     epilog="Example: avadclip extract videos/ --out features --encoders clip --crops published-5",
 )(extract)
+app.command(epilog="Example: avadclip train configs/synthetic/teacher.toml --out runs/teacher")(train)
+app.command(
+    epilog="Example: avadclip distill configs/synthetic/visual_student.toml --teacher runs/teacher/best.safetensors "
+    "--out runs/student",
+)(distill)
 app.add_typer(weights_app, name="weights")
 
 

@@ -1,0 +1,73 @@
+"""The page of the synthetic study: every figure in it comes from the runs it is given."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+Results = Sequence[dict[str, float]]
+"""Per seed, test AP by row."""
+
+NONE, UNCERTAINTY, MSE = "no distillation", "uncertainty", "plain MSE"
+
+
+def write_page(size: str, results: Results) -> str:
+    """Markdown."""
+    rows = [name for name in results[0] if name.startswith("teacher")]
+    visual_only = f"visual student: {NONE}"
+    return f"""# What the parts do, on synthetic data
+
+**All figures on this page are synthetic.** They come from `synthetic:{size}` (see [data](data.md)): feature vectors made up
+by a formula, with events planted in them. They test that the machinery works, and say nothing about real video.
+
+Frame AP in percent, classifier head, test split, the epoch chosen on validation. {len(results)} seeds; data, weights and
+order are drawn anew for each. Repeat with `python scripts/synthetic_study.py`.
+
+| | AP, mean ± deviation | each seed |
+|---|---|---|
+| chance (share of anomalous frames) | {_cells(results, "chance")} |
+| visual only (student without teacher) | {_cells(results, visual_only)} |
+| teacher, audio-visual | {_cells(results, "teacher: + focal")} |
+
+## The paper's parts
+
+Table 4 is cumulative; below it, each part switched off alone.
+
+| | AP, mean ± deviation | each seed |
+|---|---|---|
+{_rows(results, rows)}
+
+## Distillation
+
+A student with uncertainty-weighted distillation against the same student without a teacher, and against the plain
+squared distance. Weights of both were chosen on the validation split of another seed. Gains are paired: same seed, same data, same
+first weights.
+
+{_distillation(results, "visual student")}
+
+{_distillation(results, "audio student")}
+"""
+
+
+def _distillation(results: Results, kind: str) -> str:
+    rows = [name for name in results[0] if name.startswith(kind)]
+    gains = [
+        (f"{UNCERTAINTY} minus {NONE}", UNCERTAINTY, NONE),
+        (f"{UNCERTAINTY} minus {MSE}", UNCERTAINTY, MSE),
+        (f"{UNCERTAINTY}, authors' weight, minus {NONE}", "uncertainty, authors' weight", NONE),
+    ]
+    lines = [f"| {kind} | AP, mean ± deviation | each seed |", "|---|---|---|", _rows(results, rows), ""]
+    lines += ["| paired gain | mean | each seed |", "|---|---|---|"]
+    for title, first, second in gains:
+        paired = np.array([100 * (seed[f"{kind}: {first}"] - seed[f"{kind}: {second}"]) for seed in results])
+        lines.append(f"| {title} | {paired.mean():+.2f} | {' '.join(f'{gain:+.2f}' for gain in paired)} |")
+    return "\n".join(lines)
+
+
+def _rows(results: Results, names: Sequence[str]) -> str:
+    return "\n".join(f"| {name.partition(': ')[2]} | {_cells(results, name)} |" for name in names)
+
+
+def _cells(results: Results, name: str) -> str:
+    values = np.array([100 * seed[name] for seed in results])
+    deviation = values.std(ddof=1) if len(values) > 1 else 0.0
+    return f"{values.mean():.2f} ± {deviation:.2f} | {' '.join(f'{value:.1f}' for value in values)}"
