@@ -16,7 +16,7 @@ ROWS = {
     2: ("events", "losses", "media", "nn"),
     3: ("encoders",),
     4: ("baselines", "features", "metrics"),
-    5: ("checkpoint", "data", "scoring", "zero_shot"),
+    5: ("checkpoint", "data", "released", "scoring", "zero_shot"),
     6: ("detection", "evaluation", "scorers"),
     7: ("archive", "live", "report", "training"),
     8: ("reproduce", "service"),
