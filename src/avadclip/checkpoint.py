@@ -119,7 +119,10 @@ def locate_checkpoint(name_or_path: str | Path) -> Path:
 def _parse_header(path: Path, metadata: dict[str, str] | None) -> CheckpointHeader:
     if metadata is None or HEADER_KEY not in metadata:
         raise CheckpointError(f"{path} is a safetensors file, but no avadclip checkpoint; name one made by avadclip")
-    content = json.loads(metadata[HEADER_KEY])
+    try:
+        content = dict(json.loads(metadata[HEADER_KEY]))
+    except (ValueError, TypeError, RecursionError) as error:  # not JSON, or not an object
+        raise _unreadable(path, error) from error
     if "classes" not in content:
         raise CheckpointError(f"{path} holds features or something else of avadclip; name a checkpoint")
     if content.get("format") != FORMAT:

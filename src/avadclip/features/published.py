@@ -50,8 +50,9 @@ def read_published(visual_paths: list[Path], audio_path: Path | None, *, grid: S
 
 def _read_rows(path: Path) -> NDArray[np.float32]:
     try:
-        rows = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        with path.open("rb") as file:  # np.load would also open archives
+            rows = np.lib.format.read_array(file, allow_pickle=False)
+    except Exception as error:  # numpy reads the header as Python source, and a damaged one can fail in any way
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FeatureError(f"{path} cannot be read as a .npy array ({reason}); download it again") from error
     if rows.ndim != 2 or not np.issubdtype(rows.dtype, np.floating):

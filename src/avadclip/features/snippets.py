@@ -62,14 +62,21 @@ class SnippetFeatures:
 
     def validate(self, name: str) -> None:
         """Raise FeatureError, starting with `name`, unless shapes agree and every number is finite."""
-        for modality, rows in (("visual", self.visual), ("audio", self.audio)):
-            if rows is not None and not np.isfinite(rows).all():
+        for modality, rows, axes in (("visual", self.visual, 3), ("audio", self.audio, 2)):
+            if rows is None:
+                continue
+            if rows.ndim != axes or rows.dtype != np.float32:
+                raise FeatureError(
+                    f"{name} holds {rows.dtype} values of {modality} shape {rows.shape}, needed float32 rows, "
+                    "one per snippet; extract it again"
+                )
+            if not np.isfinite(rows).all():
                 bad = np.argwhere(~np.isfinite(rows))[0]
                 raise FeatureError(
                     f"{name} holds a {modality} value that is not a finite number "
                     f"(snippet {bad[-2]}, channel {bad[-1]}); extract it again"
                 )
-        if self.visual.ndim != 3 or len(self) == 0:
+        if len(self) == 0:
             raise FeatureError(f"{name} holds no snippets (visual shape {self.visual.shape}); extract it again")
         if self.audio is not None and len(self.audio) != len(self):
             raise FeatureError(

@@ -88,7 +88,7 @@ def read_features(path: Path) -> SnippetFeatures:
         with safe_open(path, framework="numpy") as file:
             header = _parse_header(path, file.metadata())
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, AttributeError, TypeError) as error:  # the last two: a dtype numpy lacks
         raise _unreadable(path, error) from error
     if "visual" not in tensors:
         raise FeatureError(f"{path} holds no tensor `visual` (found: {', '.join(tensors)}); extract it again")
@@ -111,7 +111,10 @@ def _parse_header(path: Path, metadata: dict[str, str] | None) -> FeatureHeader:
         raise FeatureError(
             f"{path} is a safetensors file, but not of avadclip features; name a file from `avadclip extract`"
         )
-    content = json.loads(metadata[HEADER_KEY])
+    try:
+        content = dict(json.loads(metadata[HEADER_KEY]))
+    except (ValueError, TypeError, RecursionError) as error:  # not JSON, or not an object
+        raise _unreadable(path, error) from error
     if content.get("format") != FORMAT:
         raise FeatureError(
             f"{path} has feature format {content.get('format')}, this version reads {FORMAT}; "
