@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -26,6 +26,7 @@ from avadclip.nn.models import TrainedNetwork, build_network
 
 FORMAT = 1
 HEADER_KEY = "avadclip"
+MAX_WIDTH = 65_536  # of features; a damaged header must not ask for all memory
 CLASS_FEATURES = "class_features"
 SHIPPED = ("starter",)  # checkpoints inside the package, known by name
 
@@ -45,8 +46,8 @@ class CheckpointHeader(BaseModel):
     """How they looked and listened."""
     features: Provenance
     """What the networks were trained on; features made otherwise are refused."""
-    visual_dim: int
-    audio_dim: int
+    visual_dim: int = Field(ge=0, le=MAX_WIDTH)
+    audio_dim: int = Field(ge=0, le=MAX_WIDTH)
     network: NetworkConfig
     thresholds: dict[NetworkKind, Thresholds]
     """Per network: their scores are not on one scale. The keys say which networks are inside."""

@@ -1,0 +1,183 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from avadclip.checkpoint import Checkpoint, CheckpointHeader
+from avadclip.config import NetworkConfig
+from avadclip.encoders.base import Encoders
+from avadclip.errors import CheckpointError, ConfigError, FeatureError
+from avadclip.events import Thresholds
+from avadclip.features.snippets import Provenance, SnippetFeatures
+from avadclip.nn.models import TrainedNetwork, build_network
+from avadclip.scorers import TrainedScorer, ZeroShotScorer
+from avadclip.scoring import score_features
+from avadclip.timeline import SnippetGrid
+from avadclip.zero_shot import zero_shot_scores
+
+torch.set_num_threads(1)
+
+KINDS = ("teacher", "visual student", "audio student")
+PROVENANCE = Provenance(grid=SnippetGrid(), visual={"name": "lite"}, audio={"name": "log-mel"})
+
+
+def make_checkpoint(kinds: tuple[str, ...] = KINDS) -> Checkpoint:
+    config = NetworkConfig(embed_dim=8)
+    torch.manual_seed(0)
+    networks = {
+        kind: TrainedNetwork(build_network(kind, config, visual_dim=10, audio_dim=6).eval(), torch.randn(2, 8))
+        for kind in kinds
+    }
+    header = CheckpointHeader(
+        name="tiny",
+        classes=("normal", "fighting"),
+        encoders="lite",
+        features=PROVENANCE,
+        visual_dim=10,
+        audio_dim=6,
+        network=config,
+        thresholds={kind: Thresholds(0.1 * number, None) for number, kind in enumerate(kinds, 1)},
+        selection="last",
+        card="",
+    )
+    return Checkpoint(header, networks)
+
+
+def scorer_of(checkpoint: Checkpoint) -> TrainedScorer:
+    return TrainedScorer(checkpoint, device=torch.device("cpu"))
+
+
+def make_features(**changes: object) -> SnippetFeatures:
+    random = np.random.default_rng(0)
+    values: dict[str, object] = {
+        "visual": random.normal(size=(1, 7, 10)).astype(np.float32),
+        "audio": random.normal(size=(7, 6)).astype(np.float32),
+        "duration_seconds": 5.0,
+        "provenance": PROVENANCE,
+        **changes,
+    }
+    return SnippetFeatures(**values)
+
+
+def assert_same(found, expected) -> None:
+    np.testing.assert_array_equal(found.anomaly_scores, expected.anomaly_scores)
+    np.testing.assert_array_equal(found.class_probabilities, expected.class_probabilities)
+
+
+def test_picture_and_sound_go_to_the_teacher_and_the_students_are_heard_too() -> None:
+    checkpoint, features = make_checkpoint(), make_features()
+    verdict = scorer_of(checkpoint).judge(features)
+    assert (verdict.network, verdict.modality) == ("teacher", "audio-visual")
+    assert verdict.reason == "the file has picture and sound"
+    assert verdict.thresholds == checkpoint.header.thresholds["teacher"]
+    assert_same(verdict.scores, score_features(checkpoint.networks["teacher"], features))
+    assert_same(verdict.visual_scores, score_features(checkpoint.networks["visual student"], features))
+    assert_same(verdict.audio_scores, score_features(checkpoint.networks["audio student"], features))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"audio": None}, "the file has no sound track"),
+        ({"sound_is_silent": True}, "the sound track is silent"),
+        (
+            {"audio": None, "provenance": PROVENANCE.model_copy(update={"audio": None})},
+            "the encoders were loaded without sound",
+        ),
+    ],
+)
+def test_without_usable_sound_the_visual_student_scores_and_says_why(changes: dict, reason: str) -> None:
+    checkpoint, features = make_checkpoint(), make_features(**changes)
+    verdict = scorer_of(checkpoint).judge(features)
+    assert (verdict.network, verdict.modality, verdict.reason) == ("visual student", "visual", reason)
+    assert verdict.visual_scores is None
+    assert verdict.audio_scores is None
+    assert verdict.thresholds == checkpoint.header.thresholds["visual student"]
+    assert_same(verdict.scores, score_features(checkpoint.networks["visual student"], features))
+
+
+def test_a_checkpoint_without_a_teacher_only_sees() -> None:
+    verdict = scorer_of(make_checkpoint(("visual student",))).judge(make_features())
+    assert (verdict.network, verdict.reason) == ("visual student", "tiny holds no teacher")
+
+
+def test_a_teacher_alone_has_no_companions() -> None:
+    verdict = scorer_of(make_checkpoint(("teacher",))).judge(make_features())
+    assert verdict.network == "teacher"
+    assert verdict.visual_scores is None
+    assert verdict.audio_scores is None
+
+
+def test_a_network_that_is_not_there_is_named_with_the_reason() -> None:
+    with pytest.raises(CheckpointError, match="holds no visual student, needed because the sound track is silent"):
+        scorer_of(make_checkpoint(("teacher",))).judge(make_features(sound_is_silent=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"visual": np.zeros((1, 7, 11), np.float32)}, "visual features are 11 wide, tiny needs 10"),
+        ({"audio": np.zeros((7, 5), np.float32)}, "audio features are 5 wide, tiny needs 6"),
+        (
+            {"provenance": PROVENANCE.model_copy(update={"visual": {"name": "clip"}})},
+            "visual encoder: name is clip, needed lite",
+        ),
+        (
+            {"provenance": PROVENANCE.model_copy(update={"audio": {"name": "wav2clip"}})},
+            "audio encoder: name is wav2clip, needed log-mel",
+        ),
+        (
+            {"provenance": PROVENANCE.model_copy(update={"grid": SnippetGrid(snippet_frames=4)})},
+            "snippet_frames is 4, needed 16",
+        ),
+    ],
+)
+def test_features_made_otherwise_are_refused_with_what_to_do(changes: dict, said: str) -> None:
+    with pytest.raises(FeatureError) as refused:
+        scorer_of(make_checkpoint()).judge(make_features(**changes))
+    message = str(refused.value)
+    assert said in message
+    assert message.endswith("extract them with --encoders lite")
+    assert "\n" not in message
+
+
+def test_published_features_say_nothing_and_are_judged_by_their_width() -> None:
+    scorer = scorer_of(make_checkpoint())
+    assert scorer.judge(make_features(provenance=None)).network == "teacher"
+    with pytest.raises(FeatureError, match="12 wide"):
+        scorer.judge(make_features(provenance=None, visual=np.zeros((1, 7, 12), np.float32)))
+
+
+def test_judging_one_video_does_not_touch_the_next() -> None:
+    scorer = scorer_of(make_checkpoint())
+    first = scorer.judge(make_features()).scores
+    scorer.judge(make_features(audio=None))
+    assert_same(scorer.judge(make_features()).scores, first)
+
+
+class FakeText:
+    """One axis per phrase."""
+
+    def encode_words(self, phrases) -> np.ndarray:
+        return np.eye(len(list(phrases)), 4, dtype=np.float32)
+
+
+def test_zero_shot_hears_where_it_can() -> None:
+    encoders = Encoders("clip", None, None, FakeText())
+    scorer = ZeroShotScorer(("normal", "riot"), encoders)
+    random = np.random.default_rng(0)
+    features = make_features(
+        visual=random.normal(size=(1, 5, 4)).astype(np.float32), audio=random.normal(size=(5, 4)).astype(np.float32)
+    )
+    verdict = scorer.judge(features)
+    assert (verdict.network, verdict.modality) == ("zero-shot", "audio-visual")
+    assert verdict.thresholds.alert is None
+    assert_same(verdict.scores, zero_shot_scores(features, np.eye(2, 4, dtype=np.float32)))
+    silent = scorer.judge(dataclasses.replace(features, sound_is_silent=True))
+    assert (silent.modality, silent.reason) == ("visual", "the file has no sound to use")
+
+
+def test_zero_shot_needs_encoders_that_can_read() -> None:
+    with pytest.raises(ConfigError, match="--encoders clip"):
+        ZeroShotScorer(("normal", "riot"), Encoders("lite", None, None, None))
