@@ -1,5 +1,4 @@
 import csv
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,16 +19,6 @@ class XdTestSet:
     names: tuple[str, ...]
     truth: dict[str, tuple[TruthInterval, ...]]
     num_snippets: dict[str, int]
-
-
-@pytest.fixture(scope="session")
-def development_data() -> Path:
-    if "AVADCLIP_DATA" not in os.environ:
-        message = "AVADCLIP_DATA is not set: it names the folder of development data"
-        if os.environ.get("AVADCLIP_TESTS_SKIP_NOTHING") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
-    return Path(os.environ["AVADCLIP_DATA"])
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import typer
 from avadclip import __version__
 from avadclip.cli.console import error
 from avadclip.cli.detect import detect
+from avadclip.cli.evaluate import evaluate
 from avadclip.cli.extract import extract
 from avadclip.cli.train import distill, train
 from avadclip.cli.weights import weights_app
@@ -57,6 +58,7 @@ app.command(
     epilog="Example: avadclip distill configs/synthetic/visual_student.toml --teacher runs/teacher/best.safetensors "
     "--out runs/student",
 )(distill)
+app.command(epilog="Example: avadclip evaluate runs/teacher/best.safetensors --data synthetic:small")(evaluate)
 app.add_typer(weights_app, name="weights")
 
 

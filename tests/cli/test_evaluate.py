@@ -1,0 +1,148 @@
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.main import get_command
+
+import avadclip.data.datasets
+from avadclip.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
+from avadclip.cli.main import app
+from avadclip.config import NetworkConfig
+from avadclip.data.bags import Bag, Dataset, Interval
+from avadclip.events import Thresholds
+from avadclip.features.snippets import Provenance, SnippetFeatures
+from avadclip.nn.models import TrainedNetwork, build_network
+from avadclip.timeline import SnippetGrid
+
+Command = Callable[..., tuple[int, str, str]]
+CLASSES = ("normal", "fighting", "a\x1b[31mriot")
+DIM = 8
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def make_bags() -> Iterator[Bag]:
+    random = np.random.default_rng(0)
+    for index in range(6):
+        visual, audio = (random.normal(size=(10, DIM)).astype(np.float32) for _ in range(2))
+        label = index % 3
+        yield Bag(
+            name=f"yard-{index}",
+            group=f"yard-{index}",
+            features=SnippetFeatures(visual[None], audio, 10 * 2 / 3, provenance=None),
+            targets=np.eye(3, dtype=np.float32)[label],
+            intervals=(Interval(CLASSES[label], 2.0, 4.0),) if label else (),
+        )
+
+
+@pytest.fixture
+def dataset(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """Replaces what `--data` names; keeps what was asked for."""
+    bags = tuple(make_bags())
+    seen: dict[str, object] = {"test": bags, "validation": bags[:3], "is_synthetic": True}
+
+    def load_dataset(spec: str, *, features: Path | None, seed: int) -> Dataset:
+        seen.update(spec=spec, features=features, seed=seed)
+        parts = {name: seen[name] for name in ("test", "validation", "is_synthetic")}
+        return Dataset(name=spec, classes=CLASSES, grid=SnippetGrid(), train=(), **parts)
+
+    monkeypatch.setattr(avadclip.data.datasets, "load_dataset", load_dataset)
+    return seen
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    config = NetworkConfig(embed_dim=DIM)
+    networks = {
+        kind: TrainedNetwork(
+            build_network(kind, config, visual_dim=DIM, audio_dim=DIM).eval(), torch.randn(len(CLASSES), DIM)
+        )
+        for kind in ("teacher", "visual student")
+    }
+    header = CheckpointHeader(
+        name="guard",
+        classes=CLASSES,
+        encoders="lite",
+        features=Provenance(grid=SnippetGrid(), visual={"name": "lite"}, audio=None),
+        visual_dim=DIM,
+        audio_dim=DIM,
+        network=config,
+        thresholds=dict.fromkeys(networks, Thresholds(0.5, None)),
+        selection="test",
+        card="",
+    )
+    save_checkpoint(tmp_path / "guard.safetensors", Checkpoint(header, networks))
+    return tmp_path / "guard.safetensors"
+
+
+def test_every_table_says_what_was_measured_and_fits_80_columns(
+    dataset: dict[str, object], checkpoint: Path, avadclip_command: Command
+) -> None:
+    code, out, err = avadclip_command("evaluate", str(checkpoint), "--data", "synthetic:small")
+    assert (code, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= 80
+    for network in ("teacher", "visual student"):
+        title = f"synthetic:small (synthetic data), test split, {network}, selected on test"
+        assert out.count(title) == 3  # frame level, mAP, per class
+    assert "a random score gets frame AP 20.00" in out
+    assert len(re.findall(r"^alignment +(?:legacy|strict)(?: +\d+\.\d\d){6} *$", out, re.MULTILINE)) == 4
+    assert "\x1b" not in out
+
+
+def test_json_holds_a_report_per_network(
+    dataset: dict[str, object], checkpoint: Path, avadclip_command: Command
+) -> None:
+    arguments = ("--data", "yard.csv", "--features", "rows", "--split", "validation", "--seed", "3", "--format", "json")
+    code, out, _ = avadclip_command("evaluate", str(checkpoint), *arguments)
+    assert code == 0
+    reports = json.loads(out)
+    assert [report["network"] for report in reports] == ["teacher", "visual student"]
+    assert {report["format"] for report in reports} == {"avadclip-evaluation/1"}
+    assert {report["num_videos"] for report in reports} == {3}
+    assert {measure["split"] for report in reports for measure in report["measures"]} == {"validation"}
+    assert (dataset["spec"], dataset["features"], dataset["seed"]) == ("yard.csv", Path("rows"), 3)
+
+
+def test_a_network_that_cannot_score_is_one_line_and_the_others_go_on(
+    dataset: dict[str, object], checkpoint: Path, avadclip_command: Command
+) -> None:
+    bags = list(dataset["test"])
+    bags[4] = dataclasses.replace(bags[4], features=dataclasses.replace(bags[4].features, audio=None))
+    dataset["test"] = tuple(bags)
+    code, out, err = avadclip_command("evaluate", str(checkpoint), "--data", "yard.csv", "--format", "json")
+    assert code == 3
+    assert [report["network"] for report in json.loads(out)] == ["visual student"]
+    assert err == ("avadclip: error: yard-4 has no sound, which the teacher needs; leave out videos without sound\n")
+
+
+def test_frames_of_one_kind_get_a_dash_and_no_chance_level(
+    dataset: dict[str, object], checkpoint: Path, avadclip_command: Command
+) -> None:
+    dataset.update(test=dataset["test"][:1], is_synthetic=False)
+    code, out, _ = avadclip_command("evaluate", str(checkpoint), "--data", "yard.csv")
+    assert code == 0
+    assert re.search(r"^classifier +- +- +- *$", out, re.MULTILINE)
+    assert "AP and AUC are undefined" in out
+    assert "random score" not in out
+    assert "synthetic" not in out
+
+
+def test_data_of_other_classes_are_exit_1(
+    dataset: dict[str, object], checkpoint: Path, avadclip_command: Command
+) -> None:
+    code, out, err = avadclip_command("evaluate", "starter", "--data", "yard.csv")
+    assert (code, out) == (1, "")
+    assert err.startswith("avadclip: error: yard.csv has the class `a\\x1b[31mriot`, starter knows normal, fighting")
+
+
+def test_every_option_is_documented() -> None:
+    page = (DOCS / "evaluation.md").read_text()
+    table = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `--")]
+    parameters = get_command(app).commands["evaluate"].params
+    options = {option for each in parameters for option in each.opts if option.startswith("--")}
+    assert {option for cell in table for option in re.findall(r"`(--[\w-]+)`", cell)} == options - {"--help"}
