@@ -224,3 +224,11 @@ def test_a_checkpoint_made_for_other_data_is_refused(
 ) -> None:
     with pytest.raises(AvadclipError, match=message):
         check_fit(make_checkpoint(**changes), dataset)
+
+
+def test_synthetic_data_of_another_seed_are_refused() -> None:
+    made = [Provenance(grid=GRID, visual={"name": "synthetic", "seed": seed}, audio=None) for seed in (0, 1)]
+    bag = dataclasses.replace(BAGS[0], features=dataclasses.replace(BAGS[0].features, provenance=made[1]))
+    dataset = dataclasses.replace(DATASET, test=(bag,), is_synthetic=True)
+    with pytest.raises(DataError, match=r"seed is 1, needed 0\); name the recipe's data and seed$"):
+        check_fit(make_checkpoint(features=made[0]), dataset)

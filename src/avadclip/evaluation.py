@@ -217,10 +217,12 @@ def check_fit(checkpoint: Checkpoint, dataset: Dataset) -> None:
             if rows is not None and difference is None and rows.shape[-1] != width > 0:
                 difference = f"{modality} features are {rows.shape[-1]} wide, needed {width}"
         if difference is not None:
-            raise DataError(
-                f"the features of {bag.name} do not fit {header.name} ({difference}); "
-                f"extract them with --encoders {header.encoders}"
+            remedy = (
+                "name the recipe's data and seed"
+                if dataset.is_synthetic
+                else f"extract with --encoders {header.encoders}"
             )
+            raise DataError(f"the features of {bag.name} do not fit {header.name} ({difference}); {remedy}")
 
 
 def _check_sound(trained: TrainedNetwork, bags: Sequence[Bag], network: str) -> None:
