@@ -26,7 +26,7 @@ lint: $(INSTALLED_DEV)
 	@$(BIN)/mypy
 
 docs: $(INSTALLED_DEV)
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # Train the starter checkpoint again and write its model card; needs the shared fights in AVADCLIP_DATA.
 starter: $(INSTALLED_DEV)

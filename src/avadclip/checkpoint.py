@@ -20,7 +20,7 @@ from avadclip.config import NetworkConfig, NetworkKind
 from avadclip.encoders.load import EncoderOptions
 from avadclip.errors import CheckpointError
 from avadclip.events import Thresholds
-from avadclip.features.snippets import Provenance
+from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.files import write_atomically
 from avadclip.nn.models import TrainedNetwork, build_network
 
@@ -55,6 +55,18 @@ class CheckpointHeader(BaseModel):
     """How the weights were chosen: `last`, `validation`, or `test`."""
     card: str
     """Model card, Markdown."""
+
+    def misfit(self, features: SnippetFeatures) -> str | None:
+        """Why the networks cannot score these features, `<what is found>, needed <what>`; None where they can."""
+        if features.provenance is not None:
+            difference = features.provenance.difference(self.features)
+            if difference is not None:
+                return difference
+        widths = [("visual", features.visual, self.visual_dim), ("audio", features.audio, self.audio_dim)]
+        for modality, rows, needed in widths:
+            if rows is not None and rows.shape[-1] != needed > 0:
+                return f"{modality} features are {rows.shape[-1]} wide, needed {needed}"
+        return None
 
 
 @dataclass(frozen=True)

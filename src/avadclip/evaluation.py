@@ -208,21 +208,14 @@ def check_fit(checkpoint: Checkpoint, dataset: Dataset) -> None:
             f"{dataset.name} has snippets of {found}, {header.name} needs {needed}; extract the features again"
         )
     for bag in (*dataset.validation, *dataset.test):
-        features = bag.features
-        difference = None if features.provenance is None else features.provenance.difference(header.features)
-        for modality, rows, width in (
-            ("visual", features.visual, header.visual_dim),
-            ("audio", features.audio, header.audio_dim),
-        ):
-            if rows is not None and difference is None and rows.shape[-1] != width > 0:
-                difference = f"{modality} features are {rows.shape[-1]} wide, needed {width}"
-        if difference is not None:
+        misfit = header.misfit(bag.features)
+        if misfit is not None:
             remedy = (
                 "name the recipe's data and seed"
                 if dataset.is_synthetic
                 else f"extract with --encoders {header.encoders}"
             )
-            raise DataError(f"the features of {bag.name} do not fit {header.name} ({difference}); {remedy}")
+            raise DataError(f"the features of {bag.name} do not fit {header.name} ({misfit}); {remedy}")
 
 
 def _check_sound(trained: TrainedNetwork, bags: Sequence[Bag], network: str) -> None:

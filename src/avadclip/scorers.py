@@ -66,7 +66,11 @@ class TrainedScorer:
             FeatureError: the features were made otherwise than those the networks were trained on.
             CheckpointError: the network that these features need is not in the checkpoint.
         """
-        self._check(features)
+        misfit = self._header.misfit(features)
+        if misfit is not None:
+            raise FeatureError(
+                f"the features do not fit {self.name} ({misfit}); extract them with --encoders {self._header.encoders}"
+            )
         kind, reason = self._choose(features)
         if kind not in self._networks:
             raise CheckpointError(f"{self.name} holds no {kind}, needed because {reason}; use another checkpoint")
@@ -80,21 +84,6 @@ class TrainedScorer:
             audio_scores=self._companion("audio student", features) if heard else None,
             thresholds=self._header.thresholds[kind],
         )
-
-    def _check(self, features: SnippetFeatures) -> None:
-        header = self._header
-        difference = None if features.provenance is None else features.provenance.difference(header.features)
-        if difference is not None:
-            raise FeatureError(
-                f"the features do not fit {self.name} ({difference}); extract them with --encoders {header.encoders}"
-            )
-        widths = [("visual", features.visual, header.visual_dim), ("audio", features.audio, header.audio_dim)]
-        for modality, rows, needed in widths:
-            if rows is not None and rows.shape[-1] != needed:
-                raise FeatureError(
-                    f"the {modality} features are {rows.shape[-1]} wide, {self.name} needs {needed}; "
-                    f"extract them with --encoders {header.encoders}"
-                )
 
     def _companion(self, kind: NetworkKind, features: SnippetFeatures) -> SnippetScores | None:
         return score_features(self._networks[kind], features) if kind in self._networks else None

