@@ -1,24 +1,45 @@
 """Datasets by name: `load_dataset("synthetic:small")`, `load_dataset("videos.csv", features=Path("features"))`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from avadclip.data.bags import Dataset
-from avadclip.data.synthetic import load_synthetic
-from avadclip.errors import ConfigError
+from avadclip.data.folder import load_csv, load_folder
+from avadclip.data.synthetic import SIZES, load_synthetic
+from avadclip.errors import ConfigError, DataError
 
 SYNTHETIC = "synthetic:"
 
 
-def load_dataset(spec: str, *, features: Path | None = None, seed: int = 0) -> Dataset:
+def load_dataset(
+    spec: str, *, features: Path | None = None, classes: Sequence[str] | None = None, seed: int = 0
+) -> Dataset:
     """Load what a recipe's `data.source` names.
 
     Args:
-        spec: `synthetic:tiny`, `synthetic:small`, `synthetic:xd`.
-        features: folder of feature files from `avadclip extract`; not for synthetic data.
-        seed: of the synthetic data.
+        spec: `synthetic:tiny`, `synthetic:small`, `synthetic:xd`; or a CSV file; or a folder of sub-folders by class.
+        features: folder of feature files from `avadclip extract`, for the user's own videos.
+        classes: of the user's own videos, `normal` first; by default those the labels name.
+        seed: of synthetic data, and of the hold-out of the user's own.
+
+    Raises:
+        ConfigError: nothing of this name.
+        DataError: the labels are not usable.
+        FeatureError: the features are not.
     """
+    path = Path(spec)
     if spec.startswith(SYNTHETIC):
         if features is not None:
-            raise ConfigError(f"{spec} has its own features, but the folder {features} is named; leave `features` out")
+            raise ConfigError(f"{spec} has its own features, but `features` is {features}; leave it out")
         return load_synthetic(spec.removeprefix(SYNTHETIC), seed=seed)
-    raise NotImplementedError
+    if path.is_dir():
+        return load_folder(path, features=features, classes=classes, seed=seed)
+    if path.is_file():
+        if features is None:
+            raise DataError(
+                f"{path} needs `features`, the folder of its feature files; "
+                "make one with `avadclip extract VIDEOS --out FOLDER`"
+            )
+        return load_csv(path, features=features, classes=classes, seed=seed)
+    known = ", ".join(f"{SYNTHETIC}{size}" for size in SIZES)
+    raise ConfigError(f"{spec}: no such data; name a CSV file, a folder of videos by class, or one of {known}")

@@ -1,0 +1,171 @@
+"""Labels of a user's own videos, read from a CSV file.
+
+The header names the columns; others than these are passed over:
+
+    video   path or name
+    label   class, several separated by `|`; `normal` where nothing happens; case does not matter
+    start   optional, with `end`: when it happens, in seconds; for evaluation, training never reads it
+    split   optional: train (also where empty), validation or test
+    group   optional: the recording a video was cut from; no split parts it
+
+A video may have several rows; their classes are joined.
+"""
+
+import csv
+import difflib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from avadclip.data.bags import Interval
+from avadclip.data.splits import group_of
+from avadclip.errors import DataError
+from avadclip.labels import NORMAL
+
+NEEDED_COLUMNS = ("video", "label")
+OPTIONAL_COLUMNS = ("start", "end", "split", "group")
+SPLITS = ("train", "validation", "test")
+CLASS_SEPARATOR = "|"
+
+
+class LabelledVideo(NamedTuple):
+    """What its owner says of a video."""
+
+    video: str
+    """Path or name, as written."""
+    labels: tuple[str, ...]
+    """Lower case; `normal` stands alone."""
+    intervals: tuple[Interval, ...] | None
+    """See Bag."""
+    split: str
+    group: str
+    origin: str
+    """Where it is said, for messages: `labels.csv:7`."""
+
+
+class Row(NamedTuple):
+    """One line of the file."""
+
+    video: str
+    labels: tuple[str, ...]
+    span: tuple[float, float] | None
+    """Start and end in seconds."""
+    split: str
+    group: str
+    origin: str
+
+
+def read_label_csv(path: Path) -> list[LabelledVideo]:
+    """Read a file of labels, its videos in the order they first appear in.
+
+    Raises:
+        DataError: unreadable, empty, a column or label missing, times that are none, rows that contradict each other.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, skipinitialspace=True)
+            columns = [column.strip().lower() for column in reader.fieldnames or ()]
+            _check_columns(path, columns)
+            reader.fieldnames = columns
+            rows = [_parse_row(f"{path}:{reader.line_num}", cells) for cells in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read ({error}); give a CSV file in UTF-8") from error
+    if not rows:
+        raise DataError(f"{path} names no video; write one line for each under the header `{','.join(columns)}`")
+    of_video: dict[str, list[Row]] = {}
+    for row in rows:
+        of_video.setdefault(row.video, []).append(row)
+    return [_join(same) for same in of_video.values()]
+
+
+def _check_columns(path: Path, columns: list[str]) -> None:
+    if not columns:
+        raise DataError(f"{path} is empty; write a header `video,label` and one line for each video")
+    for column in (*NEEDED_COLUMNS, *OPTIONAL_COLUMNS):
+        if column in columns:
+            if columns.count(column) > 1:
+                raise DataError(f"{path}:1: column `{column}` is there twice; name each column once")
+            continue
+        others = [other for other in columns if other not in NEEDED_COLUMNS + OPTIONAL_COLUMNS]
+        close = difflib.get_close_matches(column, others, n=1, cutoff=0.75)
+        if column in NEEDED_COLUMNS or close:
+            found = f"rename `{close[0]}`" if close else f"found {', '.join(f'`{other}`' for other in columns)}"
+            raise DataError(f"{path}:1: no column `{column}` ({found}); needed `video,label`, separated by commas")
+    if ("start" in columns) != ("end" in columns):
+        raise DataError(f"{path}:1: `start` and `end` are needed together; add the other one, or leave both out")
+
+
+def _parse_row(origin: str, cells: dict[str | None, str | list[str] | None]) -> Row:
+    if None in cells:
+        raise DataError(f"{origin}: more cells than the header names; put names that hold a comma in double quotes")
+    texts = {column: (cell or "").strip() for column, cell in cells.items() if not isinstance(cell, list)}
+    if not texts["video"]:
+        raise DataError(f"{origin}: `video` is empty; name the video, or take the line out")
+    labels = tuple(dict.fromkeys(label.strip().lower() for label in texts["label"].split(CLASS_SEPARATOR)))
+    if "" in labels:
+        raise DataError(f"{origin}: `label` is {texts['label']!r}; name a class, `{NORMAL}` where nothing happens")
+    split = texts.get("split", "").lower()
+    if split and split not in SPLITS:
+        raise DataError(f"{origin}: `split` is {split!r}; needed {', '.join(SPLITS)}, or nothing for {SPLITS[0]}")
+    span = _parse_span(origin, texts.get("start", ""), texts.get("end", ""))
+    return Row(texts["video"], labels, span, split, texts.get("group", ""), origin)
+
+
+def _parse_span(origin: str, start: str, end: str) -> tuple[float, float] | None:
+    if not start and not end:
+        return None
+    times = []
+    for column, text in (("start", start), ("end", end)):
+        try:
+            times.append(float(text))
+        except ValueError:
+            times.append(math.nan)
+        if not math.isfinite(times[-1]):
+            raise DataError(f"{origin}: `{column}` is {text!r}; needed a number of seconds such as 12.5")
+    if times[0] < 0 or times[1] <= times[0]:
+        raise DataError(f"{origin}: from {start} s to {end} s is no stretch of time; needed 0 <= start < end")
+    return times[0], times[1]
+
+
+def _join(rows: Sequence[Row]) -> LabelledVideo:
+    """What all rows of one video say together."""
+    video, origin = rows[0].video, rows[0].origin
+    labels = tuple(dict.fromkeys(label for row in rows for label in row.labels))
+    if NORMAL in labels and len(labels) > 1:
+        last = rows[-1].origin.rpartition(":")[2]
+        where = origin if len(rows) == 1 else f"{origin} to {last}"
+        other = next(label for label in labels if label != NORMAL)
+        raise DataError(
+            f"{where}: {video} is both `{NORMAL}` and `{other}`; keep one, an anomalous video needs no other"
+        )
+    return LabelledVideo(
+        video=video,
+        labels=labels,
+        intervals=_intervals(rows, labels),
+        split=_agreed(rows, "split") or SPLITS[0],
+        group=_agreed(rows, "group") or group_of(video),
+        origin=origin,
+    )
+
+
+def _intervals(rows: Sequence[Row], labels: tuple[str, ...]) -> tuple[Interval, ...] | None:
+    if labels == (NORMAL,):
+        return ()
+    timed = {Interval(label, *row.span) for row in rows if row.span is not None for label in row.labels}
+    without = [row for row in rows if row.span is None]
+    if timed and without:
+        raise DataError(
+            f"{without[0].origin}: no start and end, but other rows of {rows[0].video} have them; "
+            "give them in all its rows or in none"
+        )
+    return tuple(sorted(timed, key=lambda interval: (interval.start, interval.end, interval.label))) or None
+
+
+def _agreed(rows: Sequence[Row], column: str) -> str:
+    """The one value that all rows of a video give where they give any."""
+    values = {str(getattr(row, column)): row.origin for row in rows if getattr(row, column)}
+    if len(values) > 1:
+        (one, _), (other, origin), *_ = values.items()
+        raise DataError(f"{origin}: `{column}` of {rows[0].video} is {other!r}, but {one!r} before; keep one of them")
+    return next(iter(values), "")
