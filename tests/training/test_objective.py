@@ -8,6 +8,7 @@ from avadclip.config import DistillationConfig, LossConfig, NetworkConfig
 from avadclip.data.bags import Bag, Batch, collate
 from avadclip.encoders.clip import Clip, ClipConfig
 from avadclip.encoders.clip_text import ClipTextEncoder
+from avadclip.errors import ConfigError
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.losses import (
     alignment_mil_loss,
@@ -220,6 +221,13 @@ def test_class_text_does_not_depend_on_the_other_classes(text_encoder: ClipTextE
     torch.manual_seed(0)
     alone = make(("normal",), DIM, text_encoder)
     torch.testing.assert_close(both()[:1], alone(), rtol=1e-5, atol=1e-5)
+
+
+def test_class_names_that_leave_no_room_for_prompts_are_refused(text_encoder: ClipTextEncoder) -> None:
+    class_text = build_class_text(("normal", "a " * 55), DIM, text_encoder)
+    assert class_text().isfinite().all()
+    with pytest.raises(ConfigError, match="has 56 tokens, its prompt has room for 55"):
+        build_class_text(("normal", "a " * 56), DIM, text_encoder)
 
 
 def test_without_a_text_tower_class_vectors_are_learned_freely() -> None:

@@ -6,7 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from avadclip.encoders.clip_text import ClipTextEncoder
-from avadclip.nn.prompts import LearnedClassVectors, LearnedPrompts
+from avadclip.errors import ConfigError
+from avadclip.nn.prompts import CONTEXT_TOKENS, PROMPT_TOKENS, LearnedClassVectors, LearnedPrompts
+
+MAX_WORD_TOKENS = CONTEXT_TOKENS - 2 * PROMPT_TOKENS - 2  # beside learned vectors, SOS and EOT
 
 
 class PromptedClassText(nn.Module):
@@ -21,7 +24,7 @@ class PromptedClassText(nn.Module):
         self._tower = (encoder.clip,)
         tokenizer = encoder.tokenizer
         with torch.no_grad():
-            self._words = [encoder.clip.token_embedding(torch.tensor(tokenizer.word_ids(word))) for word in classes]
+            self._words = [encoder.clip.token_embedding(torch.tensor(_word_ids(word, encoder))) for word in classes]
             ends = encoder.clip.token_embedding(torch.tensor([tokenizer.sos, tokenizer.eot]))
         self.register_buffer("start_of_text", ends[0], persistent=False)
         self.register_buffer("end_of_text", ends[1], persistent=False)
@@ -33,6 +36,15 @@ class PromptedClassText(nn.Module):
         words = [word.to(self.start_of_text.device) for word in self._words]
         embeddings, end_positions = self.prompts(words, self.start_of_text, self.end_of_text)
         return tower.encode_text_embeddings(embeddings, end_positions)
+
+
+def _word_ids(word: str, encoder: ClipTextEncoder) -> list[int]:
+    ids = encoder.tokenizer.word_ids(word)
+    if len(ids) > MAX_WORD_TOKENS:
+        raise ConfigError(
+            f"class {word!r} has {len(ids)} tokens, its prompt has room for {MAX_WORD_TOKENS}; shorten it"
+        )
+    return ids
 
 
 def build_class_text(classes: Sequence[str], embed_dim: int, encoder: ClipTextEncoder | None) -> nn.Module:
