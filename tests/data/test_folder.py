@@ -7,7 +7,7 @@ import pytest
 
 from avadclip.data.bags import Interval
 from avadclip.data.datasets import load_dataset
-from avadclip.data.folder import VIDEO_SUFFIXES, load_csv, load_folder
+from avadclip.data.folder import load_csv, load_folder
 from avadclip.errors import ConfigError, DataError, FeatureError
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.features.store import write_features
@@ -200,9 +200,3 @@ def test_data_that_are_not_there_are_named(tmp_path):
         load_dataset(str(tmp_path / "nowhere.csv"))
     with pytest.raises(ConfigError, match="synthetic:tiny has its own features"):
         load_dataset("synthetic:tiny", features=tmp_path)
-
-
-def test_a_folder_holds_the_videos_that_extract_finds_in_it():
-    from avadclip.cli import inputs
-
-    assert inputs.VIDEO_SUFFIXES == VIDEO_SUFFIXES

@@ -6,11 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-VIDEO_SUFFIXES = frozenset({
-    ".3gp", ".asf", ".avi", ".dav", ".divx", ".flv", ".h264", ".h265", ".hevc", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4",
-    ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogv", ".rm", ".ts", ".vob", ".webm", ".wmv",
-})  # fmt: skip
-"""What counts as a video inside a folder; a file that is named itself is always tried."""
+from avadclip.media.suffixes import VIDEO_SUFFIXES
 
 
 class Inputs(NamedTuple):

@@ -12,14 +12,10 @@ from avadclip.data.splits import group_of, hold_out
 from avadclip.errors import DataError, FeatureError
 from avadclip.features.store import read_features, read_header
 from avadclip.labels import NORMAL
+from avadclip.media.suffixes import VIDEO_SUFFIXES
 from avadclip.timeline import SnippetGrid
 
 FEATURE_SUFFIX = ".safetensors"
-VIDEO_SUFFIXES = frozenset({
-    ".3gp", ".asf", ".avi", ".dav", ".divx", ".flv", ".h264", ".h265", ".hevc", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4",
-    ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogv", ".rm", ".ts", ".vob", ".webm", ".wmv",
-})  # fmt: skip
-"""What `avadclip extract` takes for a video inside a folder."""
 
 
 def load_csv(path: Path, *, features: Path, classes: Sequence[str] | None = None, seed: int = 0) -> Dataset:
