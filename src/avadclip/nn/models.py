@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from avadclip.config import FusionKind, NetworkConfig, NetworkKind, TemporalConfig, Variant
 from avadclip.nn.fusion import AdaptiveFusion, AdditiveFusion, ConcatFusion, CrossAttentionFusion, NoFusion
+from avadclip.nn.grouping import join_groups, length_groups
 from avadclip.nn.heads import AnomalyClassifier, EnhancementBlock, UncertaintyHead, alignment_map
 from avadclip.nn.projection import FeatureProjection
 from avadclip.nn.prompts import AudioVisualPrompt, PlainPrompt
@@ -39,6 +40,11 @@ class Bags(NamedTuple):
     def rows(self, start: int, stop: int) -> "Bags":
         """Bags start .. stop - 1."""
         return self._each(lambda part: part[start:stop])
+
+    def take(self, indices: Tensor) -> "Bags":
+        """The bags of these indices, padded to the longest of them."""
+        longest = int(self.valid[indices].sum(dim=1).max())
+        return self._each(lambda part: part[indices, :longest])
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Bags":
         visual = None if self.visual is None else change(self.visual)
@@ -145,8 +151,20 @@ class Network(nn.Module):
         """In `released`, padding takes part; its bags are always padded to 256 snippets."""
 
     def encode(self, bags: Bags) -> Encoded:
-        """Features, anomaly logits and the pooled video of every bag or window."""
-        seen = torch.ones_like(bags.valid) if self.variant == "released" else bags.valid
+        """Features, anomaly logits and the pooled video of every bag or window.
+
+        In the variant `paper` a batch is encoded in groups of like length: padding takes no part, nor time.
+        """
+        if self.variant == "released":
+            return self._encode(bags, torch.ones_like(bags.valid))
+        groups = length_groups(bags.valid)
+        if len(groups) == 1:
+            return self._encode(bags, bags.valid)
+        taken = [bags.take(group) for group in groups]
+        return _join([self._encode(group, group.valid) for group in taken], groups, bags.valid.shape[1])
+
+    def _encode(self, bags: Bags, seen: Tensor) -> Encoded:
+        """`seen`: [B, T] bool, what takes part."""
         features = self.encoder(bags, seen)
         anomaly_logits = self.classifier(features)
         pooled = self.prompt.pool(features, anomaly_logits, seen)
@@ -195,6 +213,17 @@ def build_network(kind: NetworkKind, config: NetworkConfig, *, visual_dim: int, 
         prompt=AudioVisualPrompt(dim, variant=config.variant) if config.audio_visual_prompt else PlainPrompt(),
         uncertainty=None if kind == "teacher" else UncertaintyHead(dim),
         variant=config.variant,
+    )
+
+
+def _join(parts: list[Encoded], groups: list[Tensor], length: int) -> Encoded:
+    """One batch again, [B, length, ..], in the order before grouping."""
+    log_variances = [part.log_variance for part in parts if part.log_variance is not None]
+    return Encoded(
+        features=join_groups([part.features for part in parts], groups, length),
+        anomaly_logits=join_groups([part.anomaly_logits for part in parts], groups, length),
+        pooled=torch.cat([part.pooled for part in parts]).index_select(0, torch.cat(groups).argsort()),
+        log_variance=join_groups(log_variances, groups, length) if log_variances else None,
     )
 
 

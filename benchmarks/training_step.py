@@ -1,0 +1,82 @@
+"""A training step against the padded form of published code: `python benchmarks/training_step.py [threads] [rounds]`.
+
+Forward, losses, backward and AdamW of the full-size teacher (D = 512) on 96 bags of 40 to 256 snippets, prompts through
+a full-size text tower. Weights and features are random, speed is not. The padded form is the reference that the tests
+hold ours against, tests/nn/test_training_step_reference.py; all forms take turns in one process.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avadclip.encoders.clip import ClipConfig
+from avadclip.training.objective import Objective
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "nn"))
+from test_training_step_reference import build_objective, cut_to_longest, random_batch, reference_losses
+
+BAGS = 96  # the paper's batch
+SHORTEST, LONGEST = 40, 256  # snippets, drawn evenly
+
+
+def make_step(objective: Objective, losses: Callable[[], Tensor]) -> Callable[[], float]:
+    """One step of AdamW on `losses`, as training/loop.py takes it; gives the loss before it."""
+    optimizer = torch.optim.AdamW(objective.parameters(), lr=1e-5, weight_decay=0.01)
+
+    def step() -> float:
+        total = losses()
+        optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        optimizer.step()
+        return float(total.detach())
+
+    return step
+
+
+def main(threads: int, rounds: int) -> None:
+    """Print seconds and ratios."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    lengths = torch.randint(SHORTEST, LONGEST + 1, (BAGS,)).tolist()
+    padded = random_batch(lengths, 512, longest=LONGEST)
+    trimmed = padded._replace(bags=cut_to_longest(padded.bags))
+    steps: dict[str, Callable[[], float]] = {}
+    for name in ("padded loop form, fp32", "ours, fp32", "ours, bf16"):
+        torch.manual_seed(0)
+        objective = build_objective(ClipConfig()).train()
+        if name.startswith("ours"):
+            objective.precision = "bf16" if name.endswith("bf16") else "fp32"
+            steps[name] = make_step(objective, lambda own=objective: own(trimmed).total)
+        else:
+            clip = objective.class_text._tower[0]
+            steps[name] = make_step(
+                objective, lambda own=objective, clip=clip: reference_losses(own, clip, padded).total
+            )
+
+    seconds = np.empty((rounds + 1, len(steps)))
+    for row in seconds:
+        for column, (name, step) in enumerate(steps.items()):
+            start = time.perf_counter()
+            loss = step()
+            row[column] = time.perf_counter() - start
+            print(f"{name}: {row[column]:.2f} s, loss {loss:.4f}", file=sys.stderr)
+    seconds = seconds[1:]  # the first round warms up
+
+    print(f"{BAGS} bags, {sum(lengths)} snippets ({BAGS * LONGEST} when padded); torch {torch.__version__}")
+    print(f"threads: {threads}, {rounds} rounds in turns after one to warm up; median (min to max)")
+    for name, column in zip(steps, seconds.T, strict=True):
+        ratios = seconds[:, 0] / column
+        print(
+            f"{name}: {np.median(column):.2f} s ({column.min():.2f} to {column.max():.2f}), "
+            f"{np.median(ratios):.2f} times as fast ({ratios.min():.2f} to {ratios.max():.2f})"
+        )
+
+
+if __name__ == "__main__":
+    arguments = [int(argument) for argument in sys.argv[1:]]
+    main(*(arguments + [torch.get_num_threads(), 5][len(arguments) :]))
