@@ -31,9 +31,9 @@ REPOSITORY = Path(__file__).parents[1]
 RECIPES = REPOSITORY / "configs" / "synthetic"
 AUTHORS_WEIGHT = 1e-8  # of L_UKD in the authors' release, for XD-Violence
 STUDENTS: tuple[NetworkKind, ...] = ("visual student", "audio student")
-WEIGHTS = (0.01, 0.1, 1.0, 10.0)
+WEIGHTS = (1e-4, 1e-3, 0.01, 0.1, 1.0)
 WEIGHTS_SEED = 100  # both distillations' weights were chosen on its validation split
-MSE_WEIGHTS: dict[NetworkKind, float] = {"visual student": 0.1, "audio student": 0.1}
+MSE_WEIGHTS: dict[NetworkKind, float] = {"visual student": 0.001, "audio student": 0.01}
 
 PARTS = {
     "none": (False, False, False),

@@ -65,7 +65,7 @@ class DistillationConfig(_Config):
 
     kind: DistillationKind = "none"
     """`uncertainty`: L_UKD of the variant. `mse`: the plain squared distance the paper argues against."""
-    weight: float = Field(0.1, ge=0.0)
+    weight: float = Field(1e-4, ge=0.0)
     """The authors' release has 1e-8, at which the term does nothing."""
 
 

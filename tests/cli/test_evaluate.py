@@ -1,7 +1,7 @@
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +45,7 @@ def dataset(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     bags = tuple(make_bags())
     seen: dict[str, object] = {"test": bags, "validation": bags[:3], "is_synthetic": True}
 
-    def load_dataset(spec: str, *, features: Path | None, seed: int) -> Dataset:
+    def load_dataset(spec: str, *, features: Path | None, classes: Sequence[str], seed: int) -> Dataset:
         seen.update(spec=spec, features=features, seed=seed)
         parts = {name: seen[name] for name in ("test", "validation", "is_synthetic")}
         return Dataset(name=spec, classes=CLASSES, grid=SnippetGrid(), train=(), **parts)

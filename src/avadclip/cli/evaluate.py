@@ -63,7 +63,7 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
     from avadclip.evaluation import check_fit
 
     loaded = load_checkpoint(checkpoint)
-    dataset = load_dataset(data, features=features, seed=seed)
+    dataset = load_dataset(data, features=features, classes=loaded.header.classes, seed=seed)
     check_fit(loaded, dataset)
     reports = _evaluate_each(loaded, dataset, split)
     if output_format is OutputFormat.JSON:
