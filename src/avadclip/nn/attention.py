@@ -1,6 +1,5 @@
 """Feed-forward and windowed self-attention blocks, pre-LN as in CLIP."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -10,7 +9,7 @@ class QuickGelu(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape."""
-        return x * torch.sigmoid(1.702 * x)
+        return functional.silu(1.702 * x) / 1.702  # silu(z) = z * sigmoid(z), in one pass
 
 
 class FeedForward(nn.Module):
@@ -24,8 +23,13 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[.., D] to [.., D]."""
-        contracted: Tensor = self.contract(self.activation(self.expand(x)))
+        contracted: Tensor = self.contract(self.hidden(x))
         return contracted
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """QuickGELU(Linear(D, 4D)), [.., D] to [.., 4D]."""
+        activated: Tensor = self.activation(self.expand(x))
+        return activated
 
 
 class LocalAttentionBlock(nn.Module):

@@ -19,7 +19,12 @@ class AnomalyClassifier(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, T, D] to logits [B, T]; their sigmoid is the anomaly score."""
-        logits: Tensor = self.classify(features + self.feed_forward(features))
+        # Nothing stands between Linear(4D, D) and Linear(D, 1), so they are multiplied first: one row instead of D.
+        row, contract = self.classify.weight, self.feed_forward.contract
+        bias = functional.linear(contract.bias, row, self.classify.bias)
+        logits = functional.linear(features, row) + functional.linear(
+            self.feed_forward.hidden(features), row @ contract.weight, bias
+        )
         return logits.squeeze(-1)
 
 
