@@ -43,7 +43,8 @@ def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None) -> None:
     from avadclip.training.loop import Step
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"training the {config.network_kind}", total=None)
 
         def show(step: Step) -> None:

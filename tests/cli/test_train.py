@@ -1,0 +1,134 @@
+"""`avadclip train` and `avadclip distill` in processes of their own, on the tiny synthetic benchmark."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from avadclip.checkpoint import load_checkpoint
+
+RECIPE = """
+network_kind = "{kind}"
+encoders = "synthetic"
+
+[data]
+source = "{source}"
+
+[network]
+embed_dim = 32
+
+[distillation]
+kind = "{distillation}"
+
+[optimizer]
+learning_rate = 1e-3
+batch_size = 8
+epochs = {epochs}
+"""
+
+
+def write_recipe(
+    path: Path,
+    *,
+    kind: str = "teacher",
+    source: str = "synthetic:tiny",
+    distillation: str = "none",
+    epochs: int = 2,
+) -> Path:
+    path.write_text(RECIPE.format(kind=kind, source=source, distillation=distillation, epochs=epochs))
+    return path
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "avadclip", *map(str, arguments)]
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("teacher")
+    done = run("train", write_recipe(folder / "recipe.toml"), "--out", folder / "run")
+    assert (done.returncode, done.stderr.count("Traceback")) == (0, 0), done.stderr
+    return folder / "run"
+
+
+def test_a_run_folder_holds_what_the_documentation_says(teacher: Path) -> None:
+    names = {path.name for path in teacher.iterdir()}
+    assert names >= {"config.toml", "environment.json", "metrics.jsonl", "last.safetensors", "best.safetensors"}
+    lines = [json.loads(line) for line in (teacher / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert list((teacher / "tensorboard").iterdir())
+    assert load_checkpoint(teacher / "best.safetensors").header.selection == "validation"
+    assert load_checkpoint(teacher / "last.safetensors").header.selection == "last"
+
+
+def test_a_run_killed_in_the_middle_ends_with_the_weights_of_one_that_was_not(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "recipe.toml", epochs=25)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    killed = subprocess.Popen(
+        command("train", recipe, "--out", tmp_path / "killed"), env=environment, stderr=subprocess.DEVNULL
+    )
+    metrics = tmp_path / "killed" / "metrics.jsonl"
+    for _ in range(600):
+        if metrics.is_file() and len(metrics.read_text().splitlines()) >= 3:
+            break
+        time.sleep(0.1)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert 3 <= len(metrics.read_text().splitlines()) < 25
+    assert run("train", recipe, "--out", tmp_path / "killed").returncode == 0
+    assert run("train", recipe, "--out", tmp_path / "whole").returncode == 0
+    for file in ("last.safetensors", "best.safetensors", "state.safetensors"):
+        resumed, whole = load_file(tmp_path / "killed" / file), load_file(tmp_path / "whole" / file)
+        assert resumed.keys() == whole.keys()
+        assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+def test_a_distilled_student_brings_its_teacher_along(teacher: Path, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "student.toml", kind="visual student", distillation="uncertainty")
+    done = run("distill", recipe, "--teacher", teacher / "best.safetensors", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    checkpoint = load_checkpoint(tmp_path / "run" / "best.safetensors")
+    assert set(checkpoint.networks) == {"teacher", "visual student"}
+    original = load_checkpoint(teacher / "best.safetensors").networks["teacher"].network.state_dict()
+    kept = checkpoint.networks["teacher"].network.state_dict()
+    assert all(torch.equal(original[name], kept[name]) for name in original)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ('network_kind = "teacher"', "network_kind"),  # a teacher cannot be distilled
+        ("embed_dim = 16", "embed_dim"),
+        ("embed_dims = 32", "did you mean `embed_dim`"),
+    ],
+)
+def test_a_recipe_that_does_not_fit_is_one_line(teacher: Path, tmp_path: Path, change: str, message: str) -> None:
+    recipe = write_recipe(tmp_path / "student.toml", kind="visual student")
+    key = change.split(" = ", maxsplit=1)[0].rstrip("s")
+    lines = [change if line.split(" = ")[0] == key else line for line in recipe.read_text().splitlines()]
+    recipe.write_text("\n".join(lines))
+    done = run("distill", recipe, "--teacher", teacher / "best.safetensors", "--out", tmp_path / "run")
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_of_another_run_is_refused(teacher: Path, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "recipe.toml", epochs=3)
+    done = run("train", recipe, "--out", teacher)
+    assert done.returncode == 1
+    assert "holds another run" in done.stderr
