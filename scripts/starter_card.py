@@ -95,7 +95,7 @@ isolated (one in every four clips), or all in one block. A random score gets ROC
   between normal clips is nearly lost. One model, two numbers: a frame AUC on composed video says as much about the
   composition as about the model.
 - **File properties alone separate the classes** (the control row): fights and normal clips come from differently encoded
-  uploads. What the model adds is the difference to that row, and its interval.
+  uploads. What the model adds is the difference to that row{", and its interval holds zero: on this data it is not shown that the model sees more than file properties tell" if gain_low < 0 else ""}.
 - **Sound adds nothing here.** Sound and class are confounded in this data (who has a sound track, who a silent one), so the teacher
   learned from audible clips only. Expect no separation between teacher and visual student, and read an event's
   "sound gain" as what the network did, not as evidence.
