@@ -58,23 +58,24 @@ def main(threads: int, rounds: int) -> None:
                 objective, lambda own=objective, clip=clip: reference_losses(own, clip, padded).total
             )
 
-    seconds = np.empty((rounds + 1, len(steps)))
+    clocks = {"wall": time.perf_counter, "processor": time.process_time}
+    seconds = np.empty((rounds + 1, len(steps), len(clocks)))
     for row in seconds:
-        for column, (name, step) in enumerate(steps.items()):
-            start = time.perf_counter()
-            loss = step()
-            row[column] = time.perf_counter() - start
-            print(f"{name}: {row[column]:.2f} s, loss {loss:.4f}", file=sys.stderr)
+        for column, step in enumerate(steps.values()):
+            start = [clock() for clock in clocks.values()]
+            step()
+            row[column] = [clock() - since for clock, since in zip(clocks.values(), start, strict=True)]
     seconds = seconds[1:]  # the first round warms up
 
     print(f"{BAGS} bags, {sum(lengths)} snippets ({BAGS * LONGEST} when padded); torch {torch.__version__}")
     print(f"threads: {threads}, {rounds} rounds in turns after one to warm up; median (min to max)")
-    for name, column in zip(steps, seconds.T, strict=True):
-        ratios = seconds[:, 0] / column
-        print(
-            f"{name}: {np.median(column):.2f} s ({column.min():.2f} to {column.max():.2f}), "
-            f"{np.median(ratios):.2f} times as fast ({ratios.min():.2f} to {ratios.max():.2f})"
-        )
+    for index, clock in enumerate(clocks):
+        for name, column in zip(steps, seconds[..., index].T, strict=True):
+            ratios = seconds[:, 0, index] / column
+            print(
+                f"{clock} time, {name}: {np.median(column):.2f} s ({column.min():.2f} to {column.max():.2f}), "
+                f"{np.median(ratios):.2f} times as fast ({ratios.min():.2f} to {ratios.max():.2f})"
+            )
 
 
 if __name__ == "__main__":
