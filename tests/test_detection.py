@@ -157,8 +157,8 @@ def assert_same(found: Detection, expected: Detection) -> None:
     for left, right in ((found.track, expected.track), (found.visual_track, expected.visual_track)):
         assert (left is None) == (right is None)
         if left is not None:
-            np.testing.assert_array_equal(left.scores, right.scores)
-            np.testing.assert_array_equal(left.class_probabilities, right.class_probabilities)
+            np.testing.assert_allclose(left.scores, right.scores, rtol=0, atol=1e-6)
+            np.testing.assert_allclose(left.class_probabilities, right.class_probabilities, rtol=0, atol=1e-6)
     assert found.events == expected.events
     assert (found.network, found.reason, found.notes) == (expected.network, expected.reason, expected.notes)
 
@@ -194,7 +194,7 @@ def test_rules_change_the_events_and_nothing_else(tmp_path: Path, detector: Dete
     assert [event.label for event in detector.detect(path, min_seconds=1.0).events] == ["fighting"]
     merged = detector.detect(path, merge_gap_seconds=3.0).events
     assert [(event.start, event.end) for event in merged] == [pytest.approx((2 / 3, 14 / 3))]
-    np.testing.assert_array_equal(higher.track.scores, plain.track.scores)
+    np.testing.assert_allclose(higher.track.scores, plain.track.scores, rtol=0, atol=1e-6)
 
 
 def test_a_quiet_video_has_no_events(tmp_path: Path, detector: Detector) -> None:
@@ -251,8 +251,8 @@ def test_what_the_file_holds_chooses_the_network(
     assert (found.network, found.modality, found.reason) == (network, modality, reason)
     features = extract_features(path, FAKE)
     expected = score_features(checkpoint.networks[network], features)
-    np.testing.assert_array_equal(found.track.scores, expected.anomaly_scores)
-    np.testing.assert_array_equal(found.track.class_probabilities, expected.class_probabilities)
+    np.testing.assert_allclose(found.track.scores, expected.anomaly_scores, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found.track.class_probabilities, expected.class_probabilities, rtol=0, atol=1e-6)
     assert found.thresholds == checkpoint.header.thresholds[network]
     assert (found.visual_track is not None) == (network == "teacher")
     assert found.encoders == {"visual": FAKE.visual.identity(), "audio": FAKE.audio.identity()}

@@ -62,8 +62,8 @@ def make_features(**changes: object) -> SnippetFeatures:
 
 
 def assert_same(found, expected) -> None:
-    np.testing.assert_array_equal(found.anomaly_scores, expected.anomaly_scores)
-    np.testing.assert_array_equal(found.class_probabilities, expected.class_probabilities)
+    np.testing.assert_allclose(found.anomaly_scores, expected.anomaly_scores, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found.class_probabilities, expected.class_probabilities, rtol=0, atol=1e-6)
 
 
 def test_picture_and_sound_go_to_the_teacher_and_the_students_are_heard_too() -> None:
