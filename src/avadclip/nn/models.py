@@ -37,10 +37,6 @@ class Bags(NamedTuple):
         """The same bags on a device."""
         return self._each(lambda part: part.to(device))
 
-    def rows(self, start: int, stop: int) -> "Bags":
-        """Bags start .. stop - 1."""
-        return self._each(lambda part: part[start:stop])
-
     def take(self, indices: Tensor) -> "Bags":
         """The bags of these indices, padded to the longest of them."""
         longest = int(self.valid[indices].sum(dim=1).max())
