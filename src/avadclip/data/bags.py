@@ -58,6 +58,12 @@ class Dataset:
     """Whether every figure measured on it has to be called synthetic."""
 
 
+def feature_widths(bags: Sequence[Bag]) -> tuple[int, int]:
+    """Dv and Da of bags made by the same encoders; Da is 0 where none has sound."""
+    audio = next((bag.features.audio for bag in bags if bag.features.audio is not None), None)
+    return bags[0].features.visual.shape[2], 0 if audio is None else audio.shape[1]
+
+
 def bin_snippets(rows: NDArray[np.float32], num_bins: int = WINDOW_SNIPPETS) -> NDArray[np.float32]:
     """Mean-pool a long video into equal bins for training; a short one is returned as it is.
 

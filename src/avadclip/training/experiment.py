@@ -9,7 +9,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from avadclip.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
 from avadclip.config import NetworkKind, TrainingConfig
-from avadclip.data.bags import Bag, Dataset
+from avadclip.data.bags import Bag, Dataset, feature_widths
 from avadclip.data.datasets import load_dataset
 from avadclip.encoders.clip_text import ClipTextEncoder
 from avadclip.encoders.load import EncoderOptions, load_encoders
@@ -112,7 +112,7 @@ def _check_teacher(checkpoint: Checkpoint, config: TrainingConfig, dataset: Data
             f"{name} has embed_dim {header.network.embed_dim} and variant {header.network.variant}, the recipe "
             f"{config.network.embed_dim} and {config.network.variant}; they need to be the same"
         )
-    visual, audio = _widths(dataset.train)
+    visual, audio = feature_widths(dataset.train)
     if (visual, audio) != (header.visual_dim, header.audio_dim):
         raise CheckpointError(
             f"{name} was trained on features {header.visual_dim} and {header.audio_dim} wide, these are {visual} and "
@@ -123,7 +123,7 @@ def _check_teacher(checkpoint: Checkpoint, config: TrainingConfig, dataset: Data
 def _checkpoint(
     config: TrainingConfig, dataset: Dataset, networks: dict[NetworkKind, TrainedNetwork], selection: str
 ) -> Checkpoint:
-    visual_dim, audio_dim = _widths(dataset.train)
+    visual_dim, audio_dim = feature_widths(dataset.train)
     provenance = dataset.train[0].features.provenance
     origin = "synthetic features" if dataset.is_synthetic else dataset.name
     header = CheckpointHeader(
@@ -146,8 +146,3 @@ def _thresholds(trained: TrainedNetwork, validation: Sequence[Bag]) -> Threshold
     if not 0 < anomalous.sum() < len(anomalous):
         return UNVALIDATED
     return choose_thresholds(anomalous, video_scores(trained, validation))
-
-
-def _widths(bags: Sequence[Bag]) -> tuple[int, int]:
-    audio = next((bag.features.audio for bag in bags if bag.features.audio is not None), None)
-    return bags[0].features.visual.shape[2], 0 if audio is None else audio.shape[1]

@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor
 
 from avadclip.config import NetworkKind, TrainingConfig
-from avadclip.data.bags import Bag, Batch, bin_bag, collate
+from avadclip.data.bags import Bag, Batch, bin_bag, collate, feature_widths
 from avadclip.encoders.clip_text import ClipTextEncoder
 from avadclip.errors import DataError
 from avadclip.losses import topk_mean
@@ -129,9 +129,8 @@ class _Trainer:
         self.metrics: list[Metrics] = []
         _check_sound(kind, self.bags)
         torch.manual_seed(config.seed)
-        first, heard = self.bags[0].features, next((bag for bag in self.bags if bag.features.audio is not None), None)
-        audio_dim = 0 if heard is None or heard.features.audio is None else heard.features.audio.shape[1]
-        network = build_network(kind, config.network, visual_dim=first.visual.shape[2], audio_dim=audio_dim)
+        visual_dim, audio_dim = feature_widths(self.bags)
+        network = build_network(kind, config.network, visual_dim=visual_dim, audio_dim=audio_dim)
         _fit_projections(network, self.bags)
         self.objective = Objective(
             network,
