@@ -51,7 +51,7 @@ def make_checkpoint(kinds: tuple[str, ...] = KINDS, **network: object) -> Checkp
         audio_dim=6,
         network=config,
         thresholds={kind: Thresholds(0.1 * number, 0.9) for number, kind in enumerate(kinds, 1)},
-        selection="validation",
+        selection=dict.fromkeys(kinds, "validation"),
         card="# tiny\n\nA card with ä.\n",
     )
     torch.manual_seed(0)
@@ -221,12 +221,29 @@ def test_a_damaged_header_is_refused(written: Path, header: str) -> None:
         {"visual_dim": -1},
         {"audio_dim": 10**12},
         {"surprise": 1},
+        {"selection": "validation"},
+        {"selection": {"teacher": "validation"}},  # and nothing of the other networks inside
     ],
 )
 def test_a_header_with_values_nobody_knows_is_refused(written: Path, changes: dict) -> None:
     tensors, header = parts_of(written)
     rewrite(written, tensors, {**header, **changes})
     refusal(written, card_too=True)
+
+
+def test_a_refused_header_is_said_by_key_and_reason(written: Path) -> None:
+    tensors, header = parts_of(written)
+    rewrite(written, tensors, {**header, "visual_dim": -1})
+    assert "in its header `visual_dim` is -1: input should be greater than or equal to 0" in refusal(written)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("name", ["teacher/classifier.classify.bias", "audio student/class_features"])
+def test_weights_that_are_no_numbers_are_refused_by_name(written: Path, name: str, value: float) -> None:
+    tensors, header = parts_of(written)
+    tensors[name].flatten()[-1] = value
+    rewrite(written, tensors, header)
+    assert f"{name} holds a number that is not finite" in refusal(written)
 
 
 def test_other_format_versions_are_refused_with_what_to_do(written: Path) -> None:
@@ -266,7 +283,8 @@ def test_tensors_of_other_shapes_or_names_are_refused(written: Path, name: str, 
 
 def test_a_header_that_promises_other_networks_is_refused(written: Path) -> None:
     checkpoint = make_checkpoint(("visual student",))
-    header = checkpoint.header.model_copy(update={"thresholds": make_checkpoint().header.thresholds})
+    of_three = make_checkpoint().header
+    header = checkpoint.header.model_copy(update={"thresholds": of_three.thresholds, "selection": of_three.selection})
     save_checkpoint(written, dataclasses.replace(checkpoint, header=header))
     assert "the teacher" in refusal(written)
 

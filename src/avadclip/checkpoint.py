@@ -5,27 +5,24 @@
 header                      `avadclip`: JSON of CheckpointHeader
 """
 
-import json
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError, safe_open
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors.torch import save
 from torch import Tensor
 
-from avadclip.config import NetworkConfig, NetworkKind
+from avadclip.config import NetworkConfig, NetworkKind, Selection
 from avadclip.encoders.load import EncoderOptions
 from avadclip.errors import CheckpointError
 from avadclip.events import Thresholds
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.files import write_atomically
 from avadclip.nn.models import TrainedNetwork, build_network
+from avadclip.tensor_file import HEADER_KEY, TensorFile
 
-FORMAT = 1
-HEADER_KEY = "avadclip"
 MAX_WIDTH = 65_536  # of features; a damaged header must not ask for all memory
 CLASS_FEATURES = "class_features"
 SHIPPED = ("starter",)  # checkpoints inside the package, known by name
@@ -51,10 +48,16 @@ class CheckpointHeader(BaseModel):
     network: NetworkConfig
     thresholds: dict[NetworkKind, Thresholds]
     """Per network: their scores are not on one scale. The keys say which networks are inside."""
-    selection: str
-    """How the weights were chosen: `last`, `validation`, or `test`."""
+    selection: dict[NetworkKind, Selection]
+    """How each network's weights were chosen; a student's file carries a teacher that was chosen in another run."""
     card: str
     """Model card, Markdown."""
+
+    @model_validator(mode="after")
+    def _says_all_of_every_network(self) -> Self:
+        if self.selection.keys() != self.thresholds.keys():
+            raise ValueError("`selection` and `thresholds` name different networks")
+        return self
 
     def misfit(self, features: SnippetFeatures) -> str | None:
         """Why the networks cannot score these features, `<what is found>, needed <what>`; None where they can."""
@@ -67,6 +70,19 @@ class CheckpointHeader(BaseModel):
             if rows is not None and rows.shape[-1] != needed > 0:
                 return f"{modality} features are {rows.shape[-1]} wide, needed {needed}"
         return None
+
+
+CHECKPOINT_FILE = TensorFile(
+    title="checkpoint",
+    header=CheckpointHeader,
+    error=CheckpointError,
+    framework="pt",
+    mark="classes",
+    if_foreign="no avadclip checkpoint; name one made by avadclip",
+    if_other_kind="features or something else of avadclip; name a checkpoint",
+    if_other_format="update avadclip",
+    if_damaged="get the file again",
+)
 
 
 @dataclass(frozen=True)
@@ -94,26 +110,19 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
         name_or_path: a file, or the name of a checkpoint that ships with the package.
 
     Raises:
-        CheckpointError: missing, damaged, not a checkpoint, or not holding what its header says.
+        CheckpointError: missing, damaged, not a checkpoint, not holding what its header says, or holding a weight
+            that is not finite.
     """
     path = locate_checkpoint(name_or_path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = _parse_header(path, file.metadata())
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-    except (OSError, SafetensorError) as error:
-        raise _unreadable(path, error) from error
+    with CHECKPOINT_FILE.open(path) as (header, file):
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
     return Checkpoint(header, {kind: _load_network(path, kind, header, tensors) for kind in header.thresholds})
 
 
 def read_card(name_or_path: str | Path) -> str:
     """The model card of a checkpoint, Markdown; raises CheckpointError."""
-    path = locate_checkpoint(name_or_path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            return _parse_header(path, file.metadata()).card
-    except (OSError, SafetensorError) as error:
-        raise _unreadable(path, error) from error
+    with CHECKPOINT_FILE.open(locate_checkpoint(name_or_path)) as (header, _):
+        return header.card
 
 
 def locate_checkpoint(name_or_path: str | Path) -> Path:
@@ -127,25 +136,6 @@ def locate_checkpoint(name_or_path: str | Path) -> Path:
             f"or one of: {', '.join(SHIPPED)}"
         )
     return path
-
-
-def _parse_header(path: Path, metadata: dict[str, str] | None) -> CheckpointHeader:
-    if metadata is None or HEADER_KEY not in metadata:
-        raise CheckpointError(f"{path} is a safetensors file, but no avadclip checkpoint; name one made by avadclip")
-    try:
-        content = dict(json.loads(metadata[HEADER_KEY]))
-    except (ValueError, TypeError, RecursionError) as error:  # not JSON, or not an object
-        raise _unreadable(path, error) from error
-    if "classes" not in content:
-        raise CheckpointError(f"{path} holds features or something else of avadclip; name a checkpoint")
-    if content.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} has checkpoint format {content.get('format')}, this version reads {FORMAT}; update avadclip"
-        )
-    try:
-        return CheckpointHeader.model_validate(content)
-    except ValidationError as error:
-        raise _unreadable(path, error) from error
 
 
 def _load_network(
@@ -168,9 +158,10 @@ def _load_network(
         raise CheckpointError(
             f"{path}: the {kind} does not fit its own header ({reason}); get the file again"
         ) from error
+    class_features = class_features.float()
+    for name, tensor in {**network.state_dict(), CLASS_FEATURES: class_features}.items():
+        if not tensor.isfinite().all():
+            raise CheckpointError(
+                f"{path}: {prefix}{name} holds a number that is not finite; train again, or get the file again"
+            )
     return TrainedNetwork(network.eval().requires_grad_(False), class_features)
-
-
-def _unreadable(path: Path, error: Exception) -> CheckpointError:
-    reason = str(error).splitlines()[0]
-    return CheckpointError(f"{path} cannot be read as a checkpoint ({reason}); get the file again")

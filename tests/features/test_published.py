@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from avadclip.errors import FeatureError
-from avadclip.features.published import read_published
+from avadclip.features.published import read_published, read_shape
 from avadclip.timeline import SnippetGrid
 
 GRID = SnippetGrid()
@@ -157,3 +157,31 @@ def test_a_damaged_byte_gives_features_or_one_line(tmp_path: Path, position: int
         read_published([path], None, grid=GRID)
     except FeatureError as error:
         assert "\n" not in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("num_rows", [0, 1, 257])
+def test_the_head_of_a_file_tells_what_the_whole_file_holds(tmp_path: Path, dtype: type, num_rows: int) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.zeros((num_rows, 6), dtype))
+    assert read_shape(path) == (num_rows, 6) == np.load(path).shape
+
+
+def test_a_file_cut_anywhere_is_not_what_its_head_says(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.zeros((20, 6), np.float32))
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 7):
+        path.write_bytes(whole[:length])
+        with pytest.raises(FeatureError, match=r"a\.npy cannot be read as a \.npy array"):
+            read_shape(path)
+    path.write_bytes(whole + b"x")
+    with pytest.raises(FeatureError, match="481 bytes of rows, needed 480"):
+        read_shape(path)
+
+
+@pytest.mark.parametrize("rows", [np.zeros((2, 3, 4), np.float32), np.zeros((2, 3), np.int64)])
+def test_what_are_no_rows_of_floats_is_refused_by_its_head(tmp_path: Path, rows: np.ndarray) -> None:
+    np.save(tmp_path / "a.npy", rows)
+    with pytest.raises(FeatureError, match=r"needed floats \[snippets, width\]"):
+        read_shape(tmp_path / "a.npy")

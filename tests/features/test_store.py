@@ -11,7 +11,8 @@ from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch_file
 
 from avadclip.errors import FeatureError
-from avadclip.features.store import HEADER_KEY, read_features, read_header, write_features
+from avadclip.features.store import read_features, read_header, write_features
+from avadclip.tensor_file import HEADER_KEY
 
 
 def parts_of(path: Path) -> tuple[dict[str, np.ndarray], dict]:
@@ -87,7 +88,7 @@ def test_a_file_is_written_whole_or_not_at_all(written: Path, made_features, mon
     ("changes", "reason"),
     [
         ({"visual": np.full((1, 5, 6), np.nan, np.float32)}, "not a finite number"),
-        ({"audio": np.full((5, 1), np.inf, np.float32)}, "audio value that is not a finite number"),
+        ({"audio": np.full((5, 1), np.inf, np.float32)}, "audio values one that is not a finite number"),
         ({"audio": np.zeros((4, 1), np.float32)}, "5 visual but 4 audio snippets"),
         ({"visual": np.zeros((1, 0, 6), np.float32), "audio": None}, "holds no snippets"),
         ({"provenance": None}, "do not say where they come from"),
@@ -108,7 +109,7 @@ def test_unusable_features_are_never_written(tmp_path: Path, made_features, chan
         (
             "visual",
             np.full((5, 6), np.nan, np.float32),
-            "visual value that is not a finite number (snippet 0, channel 0)",
+            "visual values one that is not a finite number (snippet 0, channel 0)",
         ),
         ("audio", np.zeros((3, 1), np.float32), "5 visual but 3 audio"),
         ("visual", np.zeros((0, 6), np.float32), "holds no snippets"),
@@ -153,6 +154,14 @@ def test_other_format_versions_are_refused_with_what_to_do(written: Path) -> Non
     message = refusal(written, header_too=True)
     assert "feature format 2" in message
     assert "update avadclip" in message
+
+
+def test_a_checkpoint_is_told_from_a_feature_file(written: Path) -> None:
+    tensors, header = parts_of(written)
+    rewrite(written, tensors, {"format": 1, "classes": ["normal", "riot"]})
+    assert "holds a checkpoint or something else of avadclip; name a file from" in refusal(written, header_too=True)
+    rewrite(written, tensors, {**header, "duration_seconds": "long"})
+    assert "in its header `duration_seconds` is 'long': input should be a valid number" in refusal(written)
 
 
 @pytest.mark.parametrize("header", ["", "not json", "[]", "3", "null", "{}", '{"format": 1}', '{"format": 1, "x": 2}'])

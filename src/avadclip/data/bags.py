@@ -1,14 +1,15 @@
 """Bags: one video's snippets under one label, and batches of them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from avadclip.errors import DataError
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.nn.models import Bags
 from avadclip.timeline import WINDOW_SNIPPETS, SnippetGrid
@@ -22,18 +23,51 @@ class Interval(NamedTuple):
     end: float
 
 
+class Span(NamedTuple):
+    """One stretch of time, half open [start, end), in seconds on the video's clock."""
+
+    start: float
+    end: float
+
+
+class StoredFeatures(Protocol):
+    """Features that stay in their files: a benchmark's do not fit into memory."""
+
+    @property
+    def audio_width(self) -> int:
+        """Da; 0 without a sound track."""
+
+    @property
+    def has_usable_sound(self) -> bool:
+        """As SnippetFeatures says it."""
+
+    def __len__(self) -> int:
+        """T."""
+
+    def read(self) -> SnippetFeatures:
+        """Read the files, anew each time; raises FeatureError."""
+
+
 @dataclass(frozen=True)
 class Bag:
-    """One video with its weak label."""
+    """One video with its weak label; or one crop of it, in training on several."""
 
     name: str
     group: str
     """Recording or film it was cut from; folds and hold-out splits never part a group."""
-    features: SnippetFeatures
+    held: SnippetFeatures | StoredFeatures
+    """The features, or where to read them; length and sound are known from it without reading a file."""
     targets: NDArray[np.float32]
     """[C] in {0, 1}; class 0 is set where no other is."""
     intervals: tuple[Interval, ...] | None = None
     """What happens when, for evaluation only; None where nobody annotated it, () in a normal video."""
+    anomalous_spans: tuple[Span, ...] | None = None
+    """When anything anomalous happens, where a benchmark annotates that apart; None: it is what `intervals` cover."""
+
+    @property
+    def features(self) -> SnippetFeatures:
+        """The features. Stored ones are read each time: a loop over 39,540 bags needs the memory of one."""
+        return self.held if isinstance(self.held, SnippetFeatures) else self.held.read()
 
     @property
     def is_anomalous(self) -> bool:
@@ -43,7 +77,7 @@ class Bag:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Bags of one benchmark or of one user, split; no group is in two splits."""
+    """Bags of one benchmark or of one user, split; only a benchmark's own test split may part a group."""
 
     name: str
     classes: tuple[str, ...]
@@ -56,19 +90,30 @@ class Dataset:
     """Never looked at before the end."""
     is_synthetic: bool = False
     """Whether every figure measured on it has to be called synthetic."""
+    notes: tuple[str, ...] = ()
+    """What was found out or decided in reading it, and decides numbers."""
+    why_empty: Mapping[str, str] = field(default_factory=dict)
+    """By split, why it has no videos."""
+
+    def bags_of(self, split: Literal["train", "validation", "test"]) -> tuple[Bag, ...]:
+        """The videos of a split; DataError, with the reason, where there are none."""
+        bags: tuple[Bag, ...] = getattr(self, split)
+        if not bags:
+            reason = self.why_empty.get(split, "give a split that has some")
+            raise DataError(f"the {split} split of {self.name} holds no videos: {reason}")
+        return bags
 
 
 def feature_widths(bags: Sequence[Bag]) -> tuple[int, int]:
     """Dv and Da of bags made by the same encoders; Da is 0 where none has sound."""
-    audio = next((bag.features.audio for bag in bags if bag.features.audio is not None), None)
-    return bags[0].features.visual.shape[2], 0 if audio is None else audio.shape[1]
+    return bags[0].features.visual.shape[2], max(bag.held.audio_width for bag in bags)
 
 
 def bin_snippets(rows: NDArray[np.float32], num_bins: int = WINDOW_SNIPPETS) -> NDArray[np.float32]:
     """Mean-pool a long video into equal bins for training; a short one is returned as it is.
 
-    Bin i is the mean of rows r_i .. r_(i+1)-1, or row r_i where that is empty, with r = linspace(0, N, num_bins + 1)
-    cut to integers (the published training protocol).
+    Bin i is the mean of rows r_i .. r_(i+1)-1, with r = linspace(0, N, num_bins + 1) cut to integers (the published
+    training protocol). With more rows than bins, none is empty.
 
     Args:
         rows: [N, width]
@@ -80,17 +125,46 @@ def bin_snippets(rows: NDArray[np.float32], num_bins: int = WINDOW_SNIPPETS) -> 
         return rows
     edges = np.linspace(0, len(rows), num_bins + 1).astype(int)
     sums = np.add.reduceat(rows.astype(np.float64), edges[:-1], axis=0)
-    return (sums / np.maximum(np.diff(edges), 1)[:, None]).astype(np.float32)
+    return (sums / np.diff(edges)[:, None]).astype(np.float32)
+
+
+def bin_features(features: SnippetFeatures) -> SnippetFeatures:
+    """Features as training sees them, at most 256 snippets long; see bin_snippets."""
+    if len(features) <= WINDOW_SNIPPETS:
+        return features
+    visual = np.stack([bin_snippets(crop) for crop in features.visual])
+    audio = None if features.audio is None else bin_snippets(features.audio)
+    return replace(features, visual=visual, audio=audio)
+
+
+@dataclass(frozen=True)
+class _BinnedFeatures:
+    """Stored features, binned as they are read."""
+
+    stored: StoredFeatures
+
+    @property
+    def audio_width(self) -> int:
+        return self.stored.audio_width
+
+    @property
+    def has_usable_sound(self) -> bool:
+        return self.stored.has_usable_sound
+
+    def __len__(self) -> int:
+        return min(len(self.stored), WINDOW_SNIPPETS)
+
+    def read(self) -> SnippetFeatures:
+        return bin_features(self.stored.read())
 
 
 def bin_bag(bag: Bag) -> Bag:
-    """The bag as training sees it, at most 256 snippets long; see bin_snippets."""
-    features = bag.features
-    if len(features) <= WINDOW_SNIPPETS:
+    """The bag as training sees it, at most 256 snippets long; stored features stay stored."""
+    if len(bag.held) <= WINDOW_SNIPPETS:
         return bag
-    visual = np.stack([bin_snippets(crop) for crop in features.visual])
-    audio = None if features.audio is None else bin_snippets(features.audio)
-    return replace(bag, features=replace(features, visual=visual, audio=audio))
+    return replace(
+        bag, held=bin_features(bag.held) if isinstance(bag.held, SnippetFeatures) else _BinnedFeatures(bag.held)
+    )
 
 
 class Batch(NamedTuple):
@@ -110,13 +184,14 @@ class Batch(NamedTuple):
 
 def collate(bags: Sequence[Bag], *, whole_windows: bool = False) -> Batch:
     """Pad bags of at most 256 snippets to their longest, or to 256 where the variant `released` needs it."""
-    lengths = torch.tensor([len(bag.features) for bag in bags])
+    every = [bag.features for bag in bags]
+    lengths = torch.tensor([len(features) for features in every])
     longest = WINDOW_SNIPPETS if whole_windows else int(lengths.max())
-    heard = torch.tensor([bag.features.has_usable_sound for bag in bags])
-    sounds = [bag.features.audio if bag.features.has_usable_sound else None for bag in bags]
+    heard = torch.tensor([features.has_usable_sound for features in every])
+    sounds = [features.audio if features.has_usable_sound else None for features in every]
     return Batch(
         bags=Bags(
-            visual=_pad([bag.features.visual[0] for bag in bags], longest),
+            visual=_pad([features.visual[0] for features in every], longest),
             audio=_pad(sounds, longest) if heard.any() else None,
             valid=torch.arange(longest) < lengths[:, None],
         ),

@@ -1,9 +1,10 @@
-"""Datasets by name: `load_dataset("synthetic:small")`, `load_dataset("videos.csv", features=Path("features"))`."""
+"""Datasets by name: `synthetic:small`, `xd-violence:FOLDER`, or a CSV file with a folder of features."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from avadclip.data.bags import Dataset
+from avadclip.data.benchmarks import BENCHMARKS, load_benchmark
 from avadclip.data.folder import load_csv, load_folder
 from avadclip.data.synthetic import SIZES, load_synthetic
 from avadclip.errors import ConfigError, DataError
@@ -17,10 +18,12 @@ def load_dataset(
     """Load what a recipe's `data.source` names.
 
     Args:
-        spec: `synthetic:tiny`, `synthetic:small`, `synthetic:xd`; or a CSV file; or a folder of sub-folders by class.
-        features: folder of feature files from `avadclip extract`, for the user's own videos.
+        spec: `synthetic:tiny`, `synthetic:small`, `synthetic:xd`; or `xd-violence:FOLDER`, `cctv-fights:FOLDER`,
+            `ucf-crime:FOLDER`; or a CSV file; or a folder of sub-folders by class.
+        features: folder of feature files from `avadclip extract`, for the user's own videos; for a benchmark, a folder
+            to look into besides its own.
         classes: of the user's own videos, `normal` first; by default those the labels name.
-        seed: of synthetic data, and of the hold-out of the user's own.
+        seed: of synthetic data, and of the hold-out of others.
 
     Raises:
         ConfigError: nothing of this name.
@@ -32,6 +35,10 @@ def load_dataset(
         if features is not None:
             raise ConfigError(f"{spec} has its own features, but `features` is {features}; leave it out")
         return load_synthetic(spec.removeprefix(SYNTHETIC), seed=seed)
+    name, _, folder = spec.partition(":")
+    if name in BENCHMARKS and folder:
+        folders = [Path(folder)] if features is None else [Path(folder), features]
+        return load_benchmark(BENCHMARKS[name], folders, seed=seed)
     if path.is_dir():
         return load_folder(path, features=features, classes=classes, seed=seed)
     if path.is_file():
@@ -41,5 +48,5 @@ def load_dataset(
                 "make one with `avadclip extract VIDEOS --out FOLDER`"
             )
         return load_csv(path, features=features, classes=classes, seed=seed)
-    known = ", ".join(f"{SYNTHETIC}{size}" for size in SIZES)
+    known = ", ".join([*(f"{SYNTHETIC}{size}" for size in SIZES), *(f"{each}:FOLDER" for each in BENCHMARKS)])
     raise ConfigError(f"{spec}: no such data; name a CSV file, a folder of videos by class, or one of {known}")

@@ -144,7 +144,7 @@ def _check_splits(videos: list[LabelledVideo], source: Path) -> None:
 
 def _feature_files(videos: list[LabelledVideo], source: Path, features: Path) -> list[Path]:
     """The feature file of every video; FeatureError counts those that are missing."""
-    files = [_feature_file(features, video.video) for video in videos]
+    files = [feature_file(features, video.video) for video in videos]
     missing = [video for video, file in zip(videos, files, strict=True) if file is None]
     if missing:
         first, where = missing[0], source
@@ -168,7 +168,7 @@ def _feature_files(videos: list[LabelledVideo], source: Path, features: Path) ->
     return found
 
 
-def _feature_file(features: Path, video: str) -> Path | None:
+def feature_file(features: Path, video: str) -> Path | None:
     """At the video's own path below the folder, or in the folder itself; with the video's suffix left out or not."""
     path = Path(video)
     for parent in (features,) if path.is_absolute() else (features / path.parent, features):

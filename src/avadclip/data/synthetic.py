@@ -190,7 +190,7 @@ def _generate_bag(name: str, label: int, size: SyntheticSize, world: World, rand
     return Bag(
         name=name,
         group=name,
-        features=SnippetFeatures(visual[None], audio, num_snippets * seconds, world.provenance),
+        held=SnippetFeatures(visual[None], audio, num_snippets * seconds, world.provenance),
         targets=targets,
         intervals=tuple(Interval(size.classes[e.label], e.start * seconds, e.end * seconds) for e in events),
     )

@@ -1,6 +1,8 @@
 """Published features: `NAME__CROP.npy` per crop (CLIP, [T, 512]), and one audio .npy per video (Wav2CLIP)."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,59 @@ from avadclip.features.snippets import SnippetFeatures
 from avadclip.timeline import SnippetGrid
 
 MAX_ROW_DIFFERENCE = 1  # snippet; a rounding of the track's length, more is another recording
+
+
+class ArrayShape(NamedTuple):
+    """What the head of a file says is in it."""
+
+    num_rows: int
+    width: int
+
+
+@dataclass(frozen=True)
+class PublishedFeatures:
+    """One crop of a video, and its sound, that stay in their files until they are read (data.bags.StoredFeatures)."""
+
+    visual_path: Path
+    audio_path: Path | None
+    num_snippets: int
+    audio_width: int
+    """0 without sound."""
+    grid: SnippetGrid
+
+    @property
+    def has_usable_sound(self) -> bool:
+        """The files do not say of silence; there is sound where there is a file."""
+        return self.audio_path is not None
+
+    def __len__(self) -> int:
+        return self.num_snippets
+
+    def read(self) -> SnippetFeatures:
+        """As read_published."""
+        return read_published([self.visual_path], self.audio_path, grid=self.grid)
+
+
+def read_shape(path: Path) -> ArrayShape:
+    """Read only the head of a .npy file, and hold it against the file's size.
+
+    Raises:
+        FeatureError: missing, damaged, cut short, or no float rows.
+    """
+    try:
+        with path.open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            read_header = (
+                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            )
+            shape, _, dtype = read_header(file)
+            num_bytes, needed = path.stat().st_size - file.tell(), int(np.prod(shape)) * dtype.itemsize
+        if num_bytes != needed:
+            raise ValueError(f"{num_bytes} bytes of rows, needed {needed}")
+    except Exception as error:  # as in _read_rows
+        raise _unreadable(path, error) from error
+    _check_rows(path, shape, dtype)
+    return ArrayShape(*shape)
 
 
 def read_published(visual_paths: list[Path], audio_path: Path | None, *, grid: SnippetGrid) -> SnippetFeatures:
@@ -53,12 +108,20 @@ def _read_rows(path: Path) -> NDArray[np.float32]:
         with path.open("rb") as file:  # np.load would also open archives
             rows = np.lib.format.read_array(file, allow_pickle=False)
     except Exception as error:  # numpy reads the header as Python source, and a damaged one can fail in any way
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FeatureError(f"{path} cannot be read as a .npy array ({reason}); download it again") from error
-    if rows.ndim != 2 or not np.issubdtype(rows.dtype, np.floating):
-        raise FeatureError(f"{path} holds {rows.dtype} of shape {rows.shape}, needed floats [snippets, width]")
+        raise _unreadable(path, error) from error
+    _check_rows(path, rows.shape, rows.dtype)
     floats: NDArray[np.float32] = rows.astype(np.float32, copy=False)
     return floats
+
+
+def _check_rows(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> None:
+    if len(shape) != 2 or not np.issubdtype(dtype, np.floating):
+        raise FeatureError(f"{path} holds {dtype} of shape {shape}, needed floats [snippets, width]")
+
+
+def _unreadable(path: Path, error: Exception) -> FeatureError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return FeatureError(f"{path} cannot be read as a .npy array ({reason}); download it again")
 
 
 def _match_rows(

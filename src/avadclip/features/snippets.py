@@ -22,13 +22,16 @@ class Provenance(BaseModel):
     """None for features made without an audio encoder."""
 
     def difference(self, needed: "Provenance") -> str | None:
-        """The first thing that is not as needed, `<what> is <found>, needed <needed>`; None where all agrees."""
+        """The first thing that is not as needed, `<what> is <found>, needed <needed>`; None where all agrees.
+
+        A key that `needed` has as None is not known there, and not compared.
+        """
         pairs = {"snippet grid": (vars(self.grid), vars(needed.grid)), "visual encoder": (self.visual, needed.visual)}
         if self.audio is not None and needed.audio is not None:
             pairs["audio encoder"] = (self.audio, needed.audio)
         for subject, (found, wanted) in pairs.items():
             for key in sorted(found.keys() | wanted.keys()):
-                if found.get(key) != wanted.get(key):
+                if found.get(key) != wanted.get(key) and not (key in wanted and wanted[key] is None):
                     return f"{subject}: {key} is {found.get(key)}, needed {wanted.get(key)}"
         return None
 
@@ -56,6 +59,11 @@ class SnippetFeatures:
         return int(self.visual.shape[1])
 
     @property
+    def audio_width(self) -> int:
+        """Da; 0 without a sound track."""
+        return 0 if self.audio is None else int(self.audio.shape[1])
+
+    @property
     def has_usable_sound(self) -> bool:
         """Whether there is anything to hear."""
         return self.audio is not None and not self.sound_is_silent
@@ -73,7 +81,7 @@ class SnippetFeatures:
             if not np.isfinite(rows).all():
                 bad = np.argwhere(~np.isfinite(rows))[0]
                 raise FeatureError(
-                    f"{name} holds a {modality} value that is not a finite number "
+                    f"{name} holds among its {modality} values one that is not a finite number "
                     f"(snippet {bad[-2]}, channel {bad[-1]}); extract it again"
                 )
         if len(self) == 0:

@@ -6,23 +6,20 @@ times      float64 [T], start of every snippet in seconds
 header     `avadclip`: JSON of FeatureHeader
 """
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError, safe_open
+from pydantic import BaseModel, ConfigDict
 from safetensors.numpy import save
 
 from avadclip import __version__
 from avadclip.errors import FeatureError
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.files import write_atomically
-
-FORMAT = 1
-HEADER_KEY = "avadclip"
+from avadclip.tensor_file import FORMAT, HEADER_KEY, TensorFile
 
 
 class FeatureHeader(BaseModel):
@@ -39,6 +36,19 @@ class FeatureHeader(BaseModel):
     notes: tuple[str, ...]
     written_by: str
     """Tool version, for people; never compared."""
+
+
+FEATURE_FILE = TensorFile(
+    title="feature",
+    header=FeatureHeader,
+    error=FeatureError,
+    framework="numpy",
+    mark="provenance",
+    if_foreign="not of avadclip features; name a file from `avadclip extract`",
+    if_other_kind="a checkpoint or something else of avadclip; name a file from `avadclip extract`",
+    if_other_format="extract it again, or update avadclip",
+    if_damaged="extract it again",
+)
 
 
 def write_features(path: Path, features: SnippetFeatures) -> None:
@@ -71,25 +81,69 @@ def write_features(path: Path, features: SnippetFeatures) -> None:
 
 def read_header(path: Path) -> FeatureHeader:
     """Read only what a feature file says of itself; raises FeatureError."""
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return _parse_header(path, file.metadata())
-    except (OSError, SafetensorError) as error:
-        raise _unreadable(path, error) from error
+    with FEATURE_FILE.open(path) as (header, _):
+        return header
 
 
-def read_features(path: Path) -> SnippetFeatures:
-    """Read a feature file.
+class FeatureShape(NamedTuple):
+    """What the head of a feature file says is in it."""
+
+    header: FeatureHeader
+    num_crops: int
+    num_snippets: int
+    visual_width: int
+    audio_width: int
+    """0 without a sound track."""
+
+
+@dataclass(frozen=True)
+class FileFeatures:
+    """One crop of a feature file that stays there until it is read (data.bags.StoredFeatures)."""
+
+    path: Path
+    shape: FeatureShape
+    crop: int
+
+    @property
+    def audio_width(self) -> int:
+        """0 without a sound track."""
+        return self.shape.audio_width
+
+    @property
+    def has_usable_sound(self) -> bool:
+        """Whether there is anything to hear."""
+        return self.shape.audio_width > 0 and not self.shape.header.sound_is_silent
+
+    def __len__(self) -> int:
+        return self.shape.num_snippets
+
+    def read(self) -> SnippetFeatures:
+        """As read_features."""
+        return read_features(self.path, crop=self.crop)
+
+
+def read_feature_shape(path: Path) -> FeatureShape:
+    """Read only the head of a feature file; raises FeatureError."""
+    with FEATURE_FILE.open(path) as (header, file):
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118  (not a dict)
+    visual, audio = shapes.get("visual", []), shapes.get("audio", [0, 0])
+    if len(visual) not in {2, 3} or len(audio) != 2:
+        raise FeatureError(f"{path} holds visual rows of shape {visual}, needed [snippets, width]; extract it again")
+    num_crops, num_snippets, width = (1, *visual)[-3:]
+    return FeatureShape(header, num_crops, num_snippets, width, audio[1])
+
+
+def read_features(path: Path, *, crop: int | None = None) -> SnippetFeatures:
+    """Read a feature file, all crops or one of them.
 
     Raises:
         FeatureError: missing, damaged, of unequal row counts, or with a number that is not finite.
     """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header = _parse_header(path, file.metadata())
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-    except (OSError, SafetensorError, AttributeError, TypeError) as error:  # the last two: a dtype numpy lacks
-        raise _unreadable(path, error) from error
+    with FEATURE_FILE.open(path) as (header, file):
+        tensors = {name: file.get_tensor(name) for name in file.keys() if crop is None or name != "visual"}  # noqa: SIM118
+        if crop is not None:
+            stored = file.get_slice("visual")
+            tensors["visual"] = stored[crop] if len(stored.get_shape()) == 3 else stored[:]
     if "visual" not in tensors:
         raise FeatureError(f"{path} holds no tensor `visual` (found: {', '.join(tensors)}); extract it again")
     visual = tensors["visual"]
@@ -104,28 +158,3 @@ def read_features(path: Path) -> SnippetFeatures:
     )
     features.validate(str(path))
     return features
-
-
-def _parse_header(path: Path, metadata: dict[str, str] | None) -> FeatureHeader:
-    if metadata is None or HEADER_KEY not in metadata:
-        raise FeatureError(
-            f"{path} is a safetensors file, but not of avadclip features; name a file from `avadclip extract`"
-        )
-    try:
-        content = dict(json.loads(metadata[HEADER_KEY]))
-    except (ValueError, TypeError, RecursionError) as error:  # not JSON, or not an object
-        raise _unreadable(path, error) from error
-    if content.get("format") != FORMAT:
-        raise FeatureError(
-            f"{path} has feature format {content.get('format')}, this version reads {FORMAT}; "
-            "extract it again, or update avadclip"
-        )
-    try:
-        return FeatureHeader.model_validate(content)
-    except ValidationError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> FeatureError:
-    reason = str(error).splitlines()[0]
-    return FeatureError(f"{path} cannot be read as a feature file ({reason}); extract it again")
