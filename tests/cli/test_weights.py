@@ -6,6 +6,7 @@ import pytest
 import avadclip.checkpoint
 import avadclip.encoders.convert
 import avadclip.encoders.weights
+import avadclip.released.conversion
 from avadclip.encoders.convert import Converted
 from avadclip.encoders.weights import KnownWeights
 from avadclip.errors import CheckpointError
@@ -60,3 +61,53 @@ def test_convert_writes_beside_the_source_unless_told(
     assert (code, out, err) == (0, "old/model.safetensors\n", "tokenizer.json is still needed\n")
     assert avadclip_command("weights", "convert", "old/ViT-B-16.pt", "--out", "new")[1] == "new/model.safetensors\n"
     assert avadclip_command("weights", "convert", "old/missing.pt")[0] == 2
+
+
+def test_two_files_are_a_model(avadclip_command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[tuple] = []
+    monkeypatch.setattr(
+        avadclip.released.conversion, "convert_released", lambda *files, **options: asked.append((*files, options))
+    )
+    monkeypatch.chdir(tmp_path)
+    Path("clip").mkdir()
+    pair = ("clip/model_xd_t.pth", "clip/model_xd_s.pth")
+    for name in pair:
+        Path(name).touch()
+    code, out, err = avadclip_command("weights", "convert", *pair)
+    assert (code, out) == (0, "clip/avadclip-released-xd.safetensors\n")
+    assert "`avadclip weights show clip/avadclip-released-xd.safetensors`" in err
+    options = ("--out", "a.safetensors", "--clip", "clip", "--keep-encoder", "kept")
+    assert avadclip_command("weights", "convert", *pair, *options)[1] == "a.safetensors\n"
+    first, second = asked
+    assert first == (*map(Path, pair), Path(out.strip()), {"clip_folder": None, "keep_encoder": None})
+    assert second[2:] == (Path("a.safetensors"), {"clip_folder": Path("clip"), "keep_encoder": Path("kept")})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("a.pt", "b.pt", "c.pt"), "3 files, needed one of an encoder or two of a model"),
+        (("a.pt", "--clip", "folder"), "go with the two files of a model"),
+        (("a.pt", "--keep-encoder", "folder"), "go with the two files of a model"),
+        (("a.pt", "--out", "b.pt"), "b.pt is a file, needed a folder"),
+        (("a.pt", "b.pt", "--out", "folder"), "folder is a folder, needed a file"),
+        (("a.pt", "folder"), "is a directory"),
+    ],
+)
+def test_options_that_do_not_go_with_the_files_are_bad_usage(
+    avadclip_command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    Path("folder").mkdir()
+    for name in ("a.pt", "b.pt", "c.pt"):
+        Path(name).touch()
+    code, out, err = avadclip_command("weights", "convert", *arguments)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_help_says_where_the_authors_publish_their_weights(avadclip_command: Command) -> None:
+    out = " ".join(avadclip_command("weights", "convert", "--help")[1].replace("│", " ").split())
+    assert "model_xd_t.pth model_xd_s.pth" in out
+    assert "github.com/WanshunSu/AVadCLIP" in out

@@ -1,13 +1,11 @@
 """Full-size models with random weights, made once a session and saved as the published ones are."""
 
 import json
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from torch import nn
 
 
@@ -47,77 +45,10 @@ def hf_clip():
 
 
 @pytest.fixture(scope="session")
-def big_dir() -> Iterator[Path]:
-    """A folder for files of hundreds of megabytes; unlike pytest's own, gone after the session."""
-    with tempfile.TemporaryDirectory(prefix="avadclip-tests-") as folder:
-        yield Path(folder)
-
-
-def clip_tokenizer_json() -> str:
-    """A small BPE tokenizer in the format of CLIP's tokenizer.json: 49,408 ids, almost all of them filler."""
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    merges = [("f", "i"), ("fi", "g"), ("fig", "h"), ("figh", "t</w>"), ("c", "a"), ("ca", "r</w>")]
-    words = [*letters, *(f"{letter}</w>" for letter in letters), *("".join(pair) for pair in merges)]
-    vocabulary = {word: index for index, word in enumerate(words)}
-    vocabulary |= {f"<filler{index}>": index for index in range(len(words), 49_406)}
-    vocabulary |= {"<|startoftext|>": 49_406, "<|endoftext|>": 49_407}
-    tokenizer = Tokenizer(models.BPE(vocabulary, merges, unk_token="<|endoftext|>", end_of_word_suffix="</w>"))
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
-    )
-    pattern = Regex(r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(pattern, "removed", invert=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = processors.RobertaProcessing(
-        ("<|endoftext|>", 49_407), ("<|startoftext|>", 49_406), add_prefix_space=False, trim_offsets=False
-    )
-    tokenizer.add_special_tokens(["<|startoftext|>", "<|endoftext|>"])
-    return tokenizer.to_str()
-
-
-@pytest.fixture(scope="session")
-def tokenizer_file(big_dir) -> Path:
-    path = big_dir / "tokenizer.json"
-    path.write_text(clip_tokenizer_json())
+def tokenizer_file(make_tokenizer) -> Path:
+    path = make_tokenizer(49_408)
     assert json.loads(path.read_text())["model"]["type"] == "BPE"
     return path
-
-
-@pytest.fixture(scope="session")
-def wav2clip_tensors() -> dict[str, torch.Tensor]:
-    """The flat dict of Wav2CLIP.pt: the sound encoder, its projection, and parts that are not needed."""
-    generator = torch.Generator().manual_seed(1)
-
-    def normal(*shape: int) -> torch.Tensor:
-        fan_in = torch.Size(shape[1:]).numel()
-        return torch.randn(shape, generator=generator) * (2 / fan_in) ** 0.5
-
-    def norm(name: str, channels: int) -> dict[str, torch.Tensor]:
-        uniform = torch.rand(4, channels, generator=generator)
-        values = {"weight": uniform[0] + 0.5, "bias": uniform[1] - 0.5}
-        values |= {"running_mean": uniform[2] - 0.5, "running_var": uniform[3] + 0.5}
-        values |= {"num_batches_tracked": torch.tensor(1)}
-        return {f"{name}.{key}": value.clone() for key, value in values.items()}
-
-    tensors = {"audio_encoder.spectrogram.window": torch.hann_window(512)}
-    tensors |= {"audio_encoder.conv1.weight": normal(64, 1, 7, 7), **norm("audio_encoder.bn1", 64)}
-    inputs = 64
-    for layer, channels in enumerate((64, 128, 256, 512), start=1):
-        for block in (0, 1):
-            name = f"audio_encoder.layer{layer}.{block}"
-            tensors |= {f"{name}.conv1.weight": normal(channels, inputs, 3, 3), **norm(f"{name}.bn1", channels)}
-            tensors |= {f"{name}.conv2.weight": normal(channels, channels, 3, 3), **norm(f"{name}.bn2", channels)}
-            if inputs != channels:
-                tensors[f"{name}.downsample.0.weight"] = normal(channels, inputs, 1, 1)
-                tensors |= norm(f"{name}.downsample.1", channels)
-            inputs = channels
-    for modality in ("audio", "image"):
-        for index in (0, 3):
-            name = f"{modality}_transform.sequential.{index}"
-            tensors |= {f"{name}.weight": normal(512, 512), f"{name}.bias": normal(512, 512)[0]}
-    return tensors
 
 
 @pytest.fixture(scope="session")

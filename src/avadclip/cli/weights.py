@@ -7,6 +7,8 @@ import typer
 
 from avadclip.report.words import printable
 
+RELEASED_FILE = "avadclip-released-xd.safetensors"
+
 weights_app = typer.Typer(no_args_is_help=True, epilog="Example: avadclip weights list")
 
 
@@ -47,27 +49,79 @@ def list_weights(
             typer.echo(f"          {printable(str(weights.found))}")
 
 
-@weights_app.command(epilog="Example: avadclip weights convert ViT-B-16.pt --out models/clip")
+@weights_app.command(
+    epilog="Example: avadclip weights convert ViT-B-16.pt --out models/clip. "
+    "Or: avadclip weights convert model_xd_t.pth model_xd_s.pth --keep-encoder models/clip"
+)
 def convert(
-    source: Annotated[
-        Path,
+    sources: Annotated[
+        list[Path],
         typer.Argument(
-            exists=True, dir_okay=False, help="OpenAI's ViT-B-16.pt, Hugging Face's pytorch_model.bin, or Wav2CLIP.pt."
+            exists=True,
+            dir_okay=False,
+            help="An encoder: OpenAI's ViT-B-16.pt, Hugging Face's pytorch_model.bin, or Wav2CLIP.pt. "
+            "Or the model of AVadCLIP's authors, teacher then student: model_xd_t.pth model_xd_s.pth "
+            "(linked in the README of github.com/WanshunSu/AVadCLIP).",
         ),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Folder for the result.", show_default="the folder of the source"),
+        typer.Option(
+            help="Folder for an encoder, file for a model.", show_default=f"beside the source; {RELEASED_FILE}"
+        ),
+    ] = None,
+    clip: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="For a model: folder with CLIP's tokenizer.json, and its weights if the files hold none.",
+            show_default="Hugging Face's cache",
+        ),
+    ] = None,
+    keep_encoder: Annotated[
+        Path | None,
+        typer.Option(
+            file_okay=False, help="For a model: write its CLIP into this folder, which the model then detects with."
+        ),
     ] = None,
 ) -> None:
     """Turn published weights into safetensors, once.
 
-    The source is a pickle: it is read without running code from it,
-    and its names and shapes are checked.
+    The sources are pickles: they are read without running code from them,
+    and their names and shapes are checked.
     """
+    if len(sources) > 2:
+        raise typer.BadParameter(
+            f"{len(sources)} files, needed one of an encoder or two of a model", param_hint="SOURCES"
+        )
+    if len(sources) == 2:
+        _convert_model(sources[0], sources[1], out, clip, keep_encoder)
+        return
+    if clip is not None or keep_encoder is not None:
+        raise typer.BadParameter("--clip and --keep-encoder go with the two files of a model")
+    if out is not None and out.is_file():
+        raise typer.BadParameter(f"{printable(str(out))} is a file, needed a folder", param_hint="--out")
     from avadclip.encoders.convert import convert_weights
 
-    converted = convert_weights(source, source.parent if out is None else out)
+    converted = convert_weights(sources[0], sources[0].parent if out is None else out)
     typer.echo(printable(str(converted.path)))
     if converted.note:
         typer.echo(converted.note, err=True)
+
+
+def _convert_model(
+    teacher: Path, student: Path, out: Path | None, clip: Path | None, keep_encoder: Path | None
+) -> None:
+    if out is not None and out.is_dir():
+        raise typer.BadParameter(f"{printable(str(out))} is a folder, needed a file", param_hint="--out")
+    from avadclip.released.conversion import convert_released
+
+    out = teacher.with_name(RELEASED_FILE) if out is None else out
+    convert_released(teacher, student, out, clip_folder=clip, keep_encoder=keep_encoder)
+    shown = printable(str(out))
+    typer.echo(shown)
+    typer.echo(
+        f"accuracy and thresholds were not validated here; `avadclip weights show {shown}` says what is known",
+        err=True,
+    )

@@ -12,8 +12,11 @@ Frame = NDArray[np.uint8]
 Windows = NDArray[np.float32]
 """A batch of sound windows, [N, samples], mono at media.track.SAMPLE_RATE_HZ, nominally within [-1, 1]."""
 
-Identity = dict[str, str | int | float | bool | list[int]]
-"""Everything about an encoder that changes its numbers; written into feature files and checkpoints and compared."""
+Identity = dict[str, str | int | float | bool | list[int] | None]
+"""Everything about an encoder that changes its numbers; written into feature files and checkpoints and compared.
+
+None stands in checkpoints only, for what their makers do not say: anything fits.
+"""
 
 
 class VisualEncoder(Protocol):

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from avadclip.encoders.clip import Clip
 from avadclip.encoders.frozen import FrozenModule
 from avadclip.encoders.weight_formats import (
     clip_from_openai,
@@ -14,6 +15,7 @@ from avadclip.encoders.weight_formats import (
 )
 from avadclip.encoders.weights import CLIP_FILES, TOKENIZER_FILE, WAV2CLIP_FILES, get_tokenizer
 from avadclip.errors import WeightsError
+from avadclip.files import write_atomically
 
 
 class Converted(NamedTuple):
@@ -38,7 +40,8 @@ def convert_weights(source: Path, out_folder: Path) -> Converted:
         return Converted(_write_new(clip_from_pickle(source), out_folder / CLIP_FILES[0]), _tokenizer_note(out_folder))
     raise WeightsError(
         f"{source} holds neither CLIP nor Wav2CLIP (its first tensor is {next(iter(tensors), 'none')});"
-        " needed: OpenAI's ViT-B-16.pt, Hugging Face's pytorch_model.bin, or Wav2CLIP.pt"
+        " needed: OpenAI's ViT-B-16.pt, Hugging Face's pytorch_model.bin, Wav2CLIP.pt,"
+        " or both files of the authors' model, model_xd_t.pth model_xd_s.pth"
     )
 
 
@@ -60,9 +63,25 @@ def convert_wav2clip(source: Path, out_folder: Path) -> Converted:
     return Converted(_write_new(wav2clip_from_pickle(source), out_folder / WAV2CLIP_FILES[0]), "")
 
 
-def _write_new(module: FrozenModule, path: Path) -> Path:
+def write_clip_folder(clip: Clip, tokenizer: Path, folder: Path) -> None:
+    """Write what `--encoders clip:FOLDER` takes.
+
+    Raises:
+        WeightsError: the folder holds CLIP already, or cannot be written.
+    """
+    _write_new(clip, folder / CLIP_FILES[0])
+    if tokenizer != folder / TOKENIZER_FILE:
+        write_atomically(folder / TOKENIZER_FILE, tokenizer.read_bytes())
+
+
+def refuse_to_overwrite(path: Path) -> None:
+    """Raise WeightsError where there is something already."""
     if path.exists():
-        raise WeightsError(f"{path} exists already and is not overwritten; remove it or choose another folder")
+        raise WeightsError(f"{path} exists already and is not overwritten; remove it or choose another place")
+
+
+def _write_new(module: FrozenModule, path: Path) -> Path:
+    refuse_to_overwrite(path)
     return write_weights(module, path)
 
 

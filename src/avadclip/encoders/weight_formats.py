@@ -1,5 +1,6 @@
 """Reads the published weight files: safetensors, pickles (nothing in them is run) and OpenAI's TorchScript archive."""
 
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -50,6 +51,7 @@ _WAV2CLIP_PREFIXES = {
 # The window is a constant, batches are no longer counted, and VGGSound's classifier is not part of the embedding.
 _WAV2CLIP_UNUSED = ("spectrogram.window", "num_batches_tracked", "audio_encoder.fc.weight", "audio_encoder.fc.bias")
 
+MAX_PICKLE_BYTES = 2**31  # three times CLIP in float32; none of the published files comes near
 
 ModuleT = TypeVar("ModuleT", bound=FrozenModule)
 
@@ -81,8 +83,7 @@ def wav2clip_from_pickle(path: Path) -> Wav2Clip:
 
 def clip_from_openai(path: Path) -> Clip:
     """CLIP from OpenAI's ViT-B-16.pt. The only place that opens TorchScript, and only after looking at the archive."""
-    clip = _empty(Clip)
-    _check_torchscript(path, num_weights=sum(tensor.numel() for tensor in clip.state_dict().values()))
+    _check_torchscript(path, num_weights=sum(tensor.numel() for tensor in _empty(Clip).state_dict().values()))
     try:
         with warnings.catch_warnings(action="ignore"):  # torch has deprecated the format, OpenAI has not
             state = torch.jit.load(path, map_location="cpu").state_dict()  # type: ignore[no-untyped-call]
@@ -90,13 +91,18 @@ def clip_from_openai(path: Path) -> Clip:
         raise WeightsError(
             f"{path} is a damaged TorchScript archive ({first_line(error)}); download it again"
         ) from None
-    return clip.load_tensors(hugging_face_names(state), str(path))
+    return clip_from_openai_tensors(state, str(path))
+
+
+def clip_from_openai_tensors(state: Mapping[str, Tensor], source: str) -> Clip:
+    """CLIP from tensors under OpenAI's names; raises WeightsError, which begins with `source`."""
+    return _empty(Clip).load_tensors(hugging_face_names(state), source)
 
 
 def hugging_face_names(openai: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """CLIP's tensors from OpenAI's names to Hugging Face's: q, k and v apart, projections transposed.
 
-    A name that OpenAI's CLIP does not have is passed on, for the caller's check to refuse.
+    A name or a shape that OpenAI's CLIP does not have is passed on, for the caller's check to refuse.
     """
     renamed = {}
     for name, tensor in openai.items():
@@ -106,11 +112,11 @@ def hugging_face_names(openai: Mapping[str, Tensor]) -> dict[str, Tensor]:
         new_name = _OPENAI_PREFIXES.get(prefix, "") + name.removeprefix(prefix)
         for old, new in _OPENAI_BLOCK_PARTS.items():
             new_name = new_name.replace(old, new)
-        if ".in_proj_" in new_name:
-            for letter, part in zip("qkv", tensor.chunk(3), strict=True):
+        if ".in_proj_" in new_name and tensor.dim() > 0:
+            for letter, part in zip("qkv", tensor.tensor_split(3), strict=True):
                 renamed[new_name.replace(".in_proj_", f".{letter}_proj.")] = part
         else:
-            renamed[new_name] = tensor.T if name in _OPENAI_TRANSPOSED else tensor
+            renamed[new_name] = tensor.T if name in _OPENAI_TRANSPOSED and tensor.dim() == 2 else tensor
     return renamed
 
 
@@ -118,16 +124,25 @@ def read_pickled(path: Path) -> dict[str, Tensor]:
     """A flat dict of tensors from a file of torch.save, without running anything in it.
 
     Raises:
-        WeightsError: unreadable, or it holds anything but named tensors.
+        WeightsError: unreadable, larger than anything published, or it holds anything but named tensors.
     """
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        _check_archive(path)
+        with warnings.catch_warnings(action="ignore"):  # about odd pickles, which are refused or fine
+            found = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except WeightsError:
+        raise
     except Exception as error:  # a damaged pickle can fail in any way
-        raise WeightsError(f"{path} cannot be read as weights ({first_line(error)}); download it again") from None
+        raise WeightsError(f"{path} cannot be read as weights ({_why_unreadable(error)}); download it again") from None
     if not isinstance(found, dict) or not all(isinstance(tensor, Tensor) for tensor in found.values()):
         raise WeightsError(
             f"{path} holds a {type(found).__name__}, needed a flat dict of tensors; use the published file"
         )
+    for name, tensor in found.items():
+        if not isinstance(name, str) or not _is_in_the_file(tensor):
+            raise WeightsError(
+                f"{path} holds {name!r:.60} as something else than plain numbers under a name; use the published file"
+            )
     return found
 
 
@@ -164,6 +179,33 @@ def is_torchscript(path: Path) -> bool:
             return any(name.endswith("/constants.pkl") for name in archive.namelist())
     except (OSError, zipfile.BadZipFile):
         return False
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse what would take more memory than the published files do, before anything is read."""
+    size = path.stat().st_size
+    if size > MAX_PICKLE_BYTES:
+        raise WeightsError(
+            f"{path} has {size / 1e9:.1f} GB, needed at most {MAX_PICKLE_BYTES / 1e9:.1f} GB; use the published file"
+        )
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise WeightsError(f"{path} is a compressed archive, which torch never writes; use the published file")
+
+
+def _is_in_the_file(tensor: Tensor) -> bool:
+    """Whether every number has its place in the file: a pickle may claim any shape over a few bytes, or none."""
+    is_plain = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
+    return is_plain and tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
+
+
+def _why_unreadable(error: Exception) -> str:
+    """Torch's own text goes on for a page, and says how to run the code in the file."""
+    if isinstance(error, OSError | RuntimeError):
+        return first_line(error)
+    code = re.search(r"GLOBAL (\S+) was not an allowed", str(error))
+    return "it is no file of torch.save" if code is None else f"it holds code, {code[1]}, which is never run"
 
 
 def _check_torchscript(path: Path, num_weights: int) -> None:

@@ -80,6 +80,21 @@ def find_clip(folder: Path | None = None) -> ClipFiles:
     return ClipFiles(weights, tokenizer)
 
 
+def find_tokenizer(*folders: Path) -> Path:
+    """CLIP's tokenizer in one of these folders, or from the Hugging Face cache, downloaded if need be.
+
+    Raises:
+        WeightsError: nowhere, and no way to download it; the message says what to do.
+    """
+    remedy = f"on a machine with a network, {get_tokenizer(Path('FOLDER'))}, then `--clip FOLDER`"
+    return _first_existing(list(folders), [TOKENIZER_FILE]) or _from_hub(TOKENIZER_FILE, remedy=remedy)
+
+
+def has_clip_weights(folder: Path) -> bool:
+    """Whether a folder holds CLIP's weights, with or without a tokenizer."""
+    return _first_existing([folder], CLIP_FILES) is not None
+
+
 def get_tokenizer(folder: Path) -> str:
     """The command that puts CLIP's tokenizer into a folder."""
     return f"`hf download {CLIP_REPO} {TOKENIZER_FILE} --revision {CLIP_REVISION} --local-dir {folder}`"
@@ -149,7 +164,7 @@ def known_weights(folder: Path | None = None) -> list[KnownWeights]:
     ]
 
 
-def _from_hub(*names: str) -> Path:
+def _from_hub(*names: str, remedy: str = f"{GET_CLIP}; {WITHOUT_CLIP}") -> Path:
     """The first of these files that the repository has, from the local cache if it is there."""
     # Imported here: it takes a while, and a local folder does without it.
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
@@ -168,8 +183,7 @@ def _from_hub(*names: str) -> Path:
                 problem = first_line(error)
                 break
     raise WeightsError(
-        f"CLIP's {' or '.join(names)} is not on this machine and cannot be downloaded ({problem}): {GET_CLIP};"
-        f" {WITHOUT_CLIP}"
+        f"CLIP's {' or '.join(names)} is not on this machine and cannot be downloaded ({problem}): {remedy}"
     )
 
 

@@ -1,75 +1,27 @@
 """The authors' state dicts: every name, and the released forward pass written out plainly on their tensors."""
 
 import math
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from avadclip.errors import CheckpointError
-from avadclip.nn.models import Bags
-from avadclip.released import ReleasedKind, network_from_released
+from avadclip.errors import AvadclipError, CheckpointError, WeightsError
+from avadclip.features.snippets import SnippetFeatures
+from avadclip.nn.models import Bags, TrainedNetwork
+from avadclip.released.networks import ReleasedKind, network_from_released, read_released
+from avadclip.scoring import score_features
 
 State = dict[str, Tensor]
+MakeState = Callable[[ReleasedKind], State]
 
 KINDS: list[ReleasedKind] = ["teacher", "visual student"]
 DIM, CLASSES, POSITIONS = 512, 7, 256
 WINDOW = {"teacher": 4, "visual student": 64}
-
-
-def weight_and_bias(name: str, *shape: int) -> dict[str, tuple[int, ...]]:
-    return {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
-
-
-def released_shapes(kind: ReleasedKind) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the published files; a convolution's second registration and CLIP are added elsewhere."""
-    shapes: dict[str, tuple[int, ...]] = {
-        "frame_position_embeddings.weight": (POSITIONS, DIM),
-        "text_prompt_embeddings.weight": (77, DIM),
-        "alpha": (CLASSES,),
-        **weight_and_bias("linear", DIM, DIM),
-        **weight_and_bias("classifier", 1, DIM),
-    }
-    for mlp in ("mlp1", "mlp2", *(f"temporal.resblocks.{i}.mlp" for i in range(2 if kind == "teacher" else 1))):
-        shapes |= weight_and_bias(f"{mlp}.c_fc", 4 * DIM, DIM) | weight_and_bias(f"{mlp}.c_proj", DIM, 4 * DIM)
-    for block in range(2 if kind == "teacher" else 1):
-        name = f"temporal.resblocks.{block}"
-        shapes |= {f"{name}.attn.in_proj_weight": (3 * DIM, DIM), f"{name}.attn.in_proj_bias": (3 * DIM,)}
-        shapes |= weight_and_bias(f"{name}.attn.out_proj", DIM, DIM)
-        shapes |= weight_and_bias(f"{name}.ln_1", DIM) | weight_and_bias(f"{name}.ln_2", DIM)
-    for first, second in (("gc1", "gc2"), ("gc3", "gc4")):
-        shapes |= {f"{first}.weight": (DIM, 256), f"{second}.weight": (256, 256)}
-        shapes |= weight_and_bias(f"{first}.residual", 256, DIM, 5)
-    if kind == "teacher":
-        for level in range(3):
-            for conv in ("conv1", "conv2"):
-                name = f"temporalconvnet.network.{level}.{conv}"
-                shapes |= {f"{name}.weight_g": (DIM, 1, 1), f"{name}.weight_v": (DIM, DIM, 2), f"{name}.bias": (DIM,)}
-        shapes |= weight_and_bias("temporalgatedresidual.gate_proj.0", DIM, 2 * DIM)
-        shapes |= weight_and_bias("temporalgatedresidual.residual_proj.0", DIM, 2 * DIM)
-        shapes |= weight_and_bias("temporalgatedresidual.residual_proj.2", DIM, DIM)
-    else:
-        for block in range(3):
-            shapes |= weight_and_bias(f"fe_net.conv.{block}.conv.0", DIM, DIM, 3)
-        for index, kernel in ((0, 1), (2, 3), (3, 1)):
-            shapes |= weight_and_bias(f"fe_net.theta.theta.{index}", DIM, DIM, kernel)
-    return shapes
-
-
-def random_state(kind: ReleasedKind) -> State:
-    """A state dict of the published shape, with whatever else stands in the published file."""
-    generator = torch.Generator().manual_seed(1)
-    state = {}
-    for name, shape in released_shapes(kind).items():
-        fan_in = math.prod(shape[1:]) if len(shape) > 1 else 9
-        state[name] = torch.randn(shape, generator=generator) * fan_in**-0.5
-        if name in ("gc3.weight", "gc4.weight"):
-            state[name] /= 6  # rows of the distance adjacency sum to about 6
-        if name.endswith(("weight_g", "ln_1.weight", "ln_2.weight")):
-            state[name] = 1.0 + 0.3 * torch.rand(shape, generator=generator)
-    for name in [name for name in state if name.startswith("temporalconvnet.")]:
-        state[name.replace(".conv1.", ".net.0.").replace(".conv2.", ".net.4.")] = state[name]
-    return {**state, "disAdj.sigma": torch.ones(1), "clipmodel.visual.proj": torch.zeros(768, DIM)}
 
 
 def affine(state: State, name: str, x: Tensor) -> Tensor:
@@ -178,9 +130,10 @@ def released_theta(state: State, x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_released_state_dict_gives_the_outputs_of_the_released_forward_pass(kind: ReleasedKind) -> None:
-    torch.set_num_threads(1)
-    state = random_state(kind)
+def test_a_released_state_dict_gives_the_outputs_of_the_released_forward_pass(
+    random_state: MakeState, kind: ReleasedKind
+) -> None:
+    state = random_state(kind) | {"clipmodel.visual.proj": torch.zeros(768, DIM)}
     network, table, alpha = network_from_released(state, kind)
     lengths = [256, 37, 1]
     generator = torch.Generator().manual_seed(2)
@@ -208,8 +161,44 @@ def test_a_released_state_dict_gives_the_outputs_of_the_released_forward_pass(ki
     assert torch.equal(alpha, state["alpha"])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_whole_videos_score_as_in_the_released_forward_pass(random_state: MakeState, kind: ReleasedKind) -> None:
+    """Window by window, the last one padded with zeros that take part, and no window more than needed."""
+    generator = torch.Generator().manual_seed(4)
+    class_features = torch.randn(CLASSES, DIM, generator=generator)
+    rows = torch.randn(2, 512, DIM, generator=generator) + torch.randn(2, 1, DIM, generator=generator)
+    state = random_state(kind)
+    state["classifier.weight"] = 8 * state["classifier.weight"]  # scores that spread out, here and around one half
+    first = released_features(state, kind, *rows[:, :POSITIONS], POSITIONS)
+    state["classifier.bias"] = state["classifier.bias"] - released_branches(state, first, class_features)[0].mean()
+    network = network_from_released(state, kind).network
+    spread = []
+    for length in (1, 200, 256, 257, 512):
+        visual, audio = rows[:, :length]
+        features = SnippetFeatures(visual.numpy()[None], audio.numpy(), length * 2 / 3, provenance=None)
+        with torch.no_grad():
+            found = score_features(TrainedNetwork(network, class_features), features)
+            expected_scores, expected_probabilities = [], []
+            for start in range(0, length, POSITIONS):
+                stop = min(start + POSITIONS, length)
+                window = torch.zeros(2, POSITIONS, DIM)
+                window[0, : stop - start], window[1, : stop - start] = visual[start:stop], audio[start:stop]
+                x = released_features(state, kind, window[0], window[1], stop - start)
+                logits, alignment = released_branches(state, x, class_features)
+                for snippet in range(stop - start):
+                    expected_scores.append(1 / (1 + math.exp(-logits[snippet].item())))
+                    powers = alignment[snippet].exp()
+                    expected_probabilities.append((powers / powers.sum()).tolist())
+        np.testing.assert_allclose(found.anomaly_scores, expected_scores, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(found.class_probabilities, expected_probabilities, rtol=0, atol=1e-4)
+        spread.append((found.anomaly_scores.std(), found.class_probabilities.std(axis=0).max()))
+    assert np.max(spread, axis=0).min() > 0.02  # what is all alike would agree with anything
+
+
 @pytest.mark.parametrize(("kind", "number"), [("teacher", 17_106_440), ("visual student", 13_163_016)])
-def test_what_is_read_is_all_that_is_trained(kind: ReleasedKind, number: int) -> None:
+def test_what_is_read_is_all_that_is_trained(
+    random_state: MakeState, released_shapes: Callable, kind: ReleasedKind, number: int
+) -> None:
     network, table, alpha = network_from_released(random_state(kind), kind)
     assert sum(p.numel() for p in network.parameters()) + table.numel() + alpha.numel() == number
     assert sum(math.prod(shape) for shape in released_shapes(kind).values()) == number
@@ -220,13 +209,22 @@ def test_what_is_read_is_all_that_is_trained(kind: ReleasedKind, number: int) ->
     [
         ({"gc1.weight": None}, "1 tensors are missing, the first is gc1.weight"),
         ({"alpha": None}, "the first is alpha"),
+        (
+            {"gc1.weight": None, "conv1.weight": torch.ones(2)},
+            r"is gc1.weight \[512, 256\]; the file begins with conv1",
+        ),
         ({"gc9.weight": torch.ones(2)}, "1 tensors are unknown, the first is gc9.weight"),
-        ({"gc2.weight": torch.ones(3, 2)}, r"gc2.weight has shape \(3, 2\), needed \(256, 256\)"),
+        ({"gc2.weight": torch.ones(3, 2)}, r"gc2.weight has shape \[3, 2\], needed \[256, 256\]"),
         ({"alpha": torch.ones(2, 2)}, "alpha has 2 axes"),
+        ({"alpha": torch.ones(7, dtype=torch.int64)}, "alpha is torch.int64, needed float32"),
+        ({"alpha": torch.full((7,), torch.nan)}, "alpha holds a number that is not finite"),
+        ({"temporalconvnet.network.1.net.4.bias": torch.ones(3)}, r"net.4.bias has shape \[3\], needed \[512\]"),
         ({"temporalconvnet.network.1.net.4.bias": torch.ones(DIM)}, "net.4.bias and .*conv2.bias differ"),
     ],
 )
-def test_another_state_dict_is_refused_in_one_line(change: dict[str, Tensor | None], message: str) -> None:
+def test_another_state_dict_is_refused_in_one_line(
+    random_state: MakeState, change: dict[str, Tensor | None], message: str
+) -> None:
     merged = {**random_state("teacher"), **change}
     state = {name: tensor for name, tensor in merged.items() if tensor is not None}
     with pytest.raises(CheckpointError, match=message) as caught:
@@ -235,6 +233,81 @@ def test_another_state_dict_is_refused_in_one_line(change: dict[str, Tensor | No
     assert "\n" not in str(caught.value)
 
 
-def test_a_student_is_not_read_as_a_teacher() -> None:
-    with pytest.raises(CheckpointError, match="missing"):
+def test_a_student_is_not_read_as_a_teacher(random_state: MakeState) -> None:
+    with pytest.raises(CheckpointError, match=r"is the released visual student .* needed the teacher; model_xd_t.pth"):
         network_from_released(random_state("visual student"), "teacher")
+
+
+def test_a_file_wrapped_for_several_devices_is_read(random_state: MakeState, tmp_path: Path) -> None:
+    state = random_state("visual student")
+    torch.save({f"module.{name}": tensor for name, tensor in state.items()}, tmp_path / "model_xd_s.pth")
+    trained, clip = read_released(tmp_path / "model_xd_s.pth", "visual student")
+    assert torch.equal(trained.prompt_table, state["text_prompt_embeddings.weight"])
+    assert clip is None
+
+
+class Malicious:
+    def __reduce__(self) -> tuple:
+        return print, ("this ran",)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"gc1.weight": Malicious()}, "it holds code, print, which is never run"),
+        ({"state_dict": {"gc1.weight": torch.zeros(1)}}, "needed a flat dict of tensors"),
+        ([torch.zeros(1)], "holds a list"),
+        ({1: torch.zeros(1)}, "something else than plain numbers"),
+        ({"gc1.weight": torch.zeros(1).expand(512, 256)}, "something else than plain numbers"),
+        ({"gc1.weight": torch.zeros(512, 256, device="meta")}, "something else than plain numbers"),
+        ({"gc1.weight": torch.zeros(512, 256).to_sparse()}, "something else than plain numbers"),
+        ({}, "tensors are missing, the first is frame_position_embeddings.weight [256, 512]; model_xd_t"),
+        ({"conv1.weight": torch.zeros(2)}, "the file begins with conv1.weight; model_xd_t.pth is the teacher"),
+        ({"gc1.weight": torch.zeros(2), "clipmodel.visual.proj": torch.zeros(2)}, "the first is frame_position_embed"),
+    ],
+)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_other_files_are_refused_in_one_line_and_not_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: object, said: str, zipped: bool
+) -> None:
+    path = tmp_path / "model.pth"
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(AvadclipError) as refused:
+        read_released(path, "teacher")
+    assert said in str(refused.value)
+    assert str(refused.value).startswith(str(path))
+    assert "\n" not in str(refused.value)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("content", [b"", b"hello\n", b"not weights", b"\x80\x04.", b"\x00" * 100])
+def test_what_torch_never_wrote_is_said_so(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.pth").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"model.pth cannot be read as weights \(it is no file of torch.save\)"):
+        read_released(tmp_path / "model.pth", "teacher")
+
+
+def test_huge_and_compressed_files_are_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("was read"))
+    path = tmp_path / "model.pth"
+    with path.open("wb") as file:
+        file.truncate(2**31 + 1)
+    with pytest.raises(WeightsError, match=r"model.pth has 2.1 GB, needed at most"):
+        read_released(path, "teacher")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model/data.pkl", bytes(10**6))  # a thousandth of that in the file
+    with pytest.raises(WeightsError, match="is a compressed archive, which torch never writes"):
+        read_released(path, "teacher")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_file_cut_off_anywhere_is_refused(random_state: MakeState, tmp_path: Path, zipped: bool) -> None:
+    path = tmp_path / "model.pth"
+    torch.save(random_state("teacher"), path, _use_new_zipfile_serialization=zipped)
+    size = path.stat().st_size
+    for length in (size - 1, size // 2, 1000, 10, 0):
+        with path.open("r+b") as file:
+            file.truncate(length)
+        with pytest.raises(WeightsError, match="cannot be read as weights") as refused:
+            read_released(path, "teacher")
+        assert "\n" not in str(refused.value)
