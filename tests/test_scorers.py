@@ -39,7 +39,7 @@ def make_checkpoint(kinds: tuple[str, ...] = KINDS) -> Checkpoint:
         audio_dim=6,
         network=config,
         thresholds={kind: Thresholds(0.1 * number, None) for number, kind in enumerate(kinds, 1)},
-        selection="last",
+        selection=dict.fromkeys(kinds, "last"),
         card="",
     )
     return Checkpoint(header, networks)
@@ -101,6 +101,17 @@ def test_without_usable_sound_the_visual_student_scores_and_says_why(changes: di
 def test_a_checkpoint_without_a_teacher_only_sees() -> None:
     verdict = scorer_of(make_checkpoint(("visual student",))).judge(make_features())
     assert (verdict.network, verdict.reason) == ("visual student", "tiny holds no teacher")
+
+
+def test_a_checkpoint_that_only_hears_scores_what_can_be_heard() -> None:
+    checkpoint, features = make_checkpoint(("audio student",)), make_features()
+    verdict = scorer_of(checkpoint).judge(features)
+    assert (verdict.network, verdict.modality) == ("audio student", "audio")
+    assert verdict.reason == "tiny holds no network that sees"
+    assert verdict.thresholds == checkpoint.header.thresholds["audio student"]
+    assert_same(verdict.scores, score_features(checkpoint.networks["audio student"], features))
+    with pytest.raises(CheckpointError, match="needed because the sound track is silent"):
+        scorer_of(checkpoint).judge(make_features(sound_is_silent=True))
 
 
 def test_a_teacher_alone_has_no_companions() -> None:

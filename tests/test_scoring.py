@@ -1,4 +1,5 @@
 import dataclasses
+import weakref
 from collections.abc import Iterator
 
 import numpy as np
@@ -167,3 +168,25 @@ def test_a_visual_student_needs_no_sound() -> None:
     with_sound = score_features(trained, make_features(20))
     without = score_features(trained, make_features(20, sound=False))
     np.testing.assert_allclose(with_sound.anomaly_scores, without.anomaly_scores, rtol=0, atol=1e-6)
+
+
+def test_the_uncertainty_of_a_whole_video_is_never_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = make_trained("visual student")
+    kept: list[weakref.ref[torch.Tensor]] = []
+    alive_in_the_end: list[bool] = []
+    encode, align = Network.encode, Network.align
+
+    def watched_encode(self: Network, bags: Bags):
+        encoded = encode(self, bags)
+        kept.append(weakref.ref(encoded.log_variance))
+        return encoded
+
+    def watched_align(self: Network, *arguments):
+        alive_in_the_end.extend(reference() is not None for reference in kept)
+        return align(self, *arguments)
+
+    monkeypatch.setattr(Network, "encode", watched_encode)
+    monkeypatch.setattr(Network, "align", watched_align)
+    score_features(trained, make_features(3000))
+    assert len(kept) == 3
+    assert not any(alive_in_the_end)

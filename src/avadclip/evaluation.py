@@ -4,100 +4,21 @@ Truth is what the bags' intervals say of the scored frames: T snippets of the gr
 whole snippet are left out, as in the published protocol.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from avadclip.checkpoint import Checkpoint
 from avadclip.data.bags import Bag, Dataset
+from avadclip.data.given_scores import GivenScores
+from avadclip.data.ground_truth import build_frame_truth
 from avadclip.errors import CheckpointError, DataError
-from avadclip.metrics.frame import frame_measures
-from avadclip.metrics.intervals import IOU_THRESHOLDS, MapResult, TruthInterval
-from avadclip.metrics.legacy_map import legacy_map
-from avadclip.metrics.strict_map import strict_map
+from avadclip.metrics.intervals import TruthInterval
+from avadclip.metrics.measure import Curves, F1Thresholds, VideoTruth, choose_f1_thresholds, measure
+from avadclip.metrics.records import Head, Report, Subject
 from avadclip.nn.models import StudentEncoder, TrainedNetwork
 from avadclip.scoring import SnippetScores, score_features
 from avadclip.timeline import SnippetGrid
-
-Head = Literal["classifier", "alignment"]
-Protocol = Literal["frame", "legacy", "strict"]
-MeasureName = Literal["frame_ap", "pr_auc", "roc_auc", "map", "class_ap"]
-FRAME_MEASURES: tuple[MeasureName, ...] = ("frame_ap", "pr_auc", "roc_auc")
-IOU_COLUMNS: tuple[float | Literal["AVG"], ...] = (*IOU_THRESHOLDS, "AVG")  # AVG: mean of the five, as in the papers
-
-
-class Measure(BaseModel):
-    """One number and everything it needs to be understood."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: MeasureName
-    head: Head
-    """`classifier`: its anomaly score. `alignment`: 1 - p(normal), or the class probabilities."""
-    protocol: Protocol
-    split: str
-    selection: str
-    """How the checkpoint was chosen: `last`, `validation`, or `test`."""
-    iou: float | Literal["AVG"] | None = None
-    """Threshold of mAP, or their mean; None at frame level."""
-    label: str | None = None
-    """The class of a `class_ap`."""
-    percent: float | None
-    """None where it is undefined: frames of one kind only, no truth."""
-
-
-class Report(BaseModel):
-    """What one network is worth on one split."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal["avadclip-evaluation/1"] = "avadclip-evaluation/1"
-    dataset: str
-    is_synthetic: bool
-    """Whether the data was generated; the numbers then say nothing about real video."""
-    network: str
-    split: str
-    selection: str
-    classes: tuple[str, ...]
-    num_videos: int
-    num_frames: int
-    """Scored frames: whole snippets only."""
-    snippet_frames: int
-    positive_percent: float
-    """Share of anomalous frames; the frame AP that a random score gets."""
-    num_truths: dict[str, int]
-    """Annotated intervals per anomaly class, clipped and merged as `strict` counts them."""
-    measures: tuple[Measure, ...]
-    notes: tuple[str, ...] = ()
-    """What decides a number without showing in it."""
-
-    def percent(
-        self,
-        name: MeasureName,
-        *,
-        head: Head = "alignment",
-        protocol: Protocol = "frame",
-        iou: float | str | None = None,
-        label: str | None = None,
-    ) -> float | None:
-        """One measure's value; KeyError where the report has no such measure."""
-        key = (name, head, protocol, iou, label)
-        for each in self.measures:
-            if (each.name, each.head, each.protocol, each.iou, each.label) == key:
-                return each.percent
-        raise KeyError(key)
-
-
-class VideoTruth(NamedTuple):
-    """What is annotated in the scored frames of one video."""
-
-    intervals: tuple[TruthInterval, ...]
-    """In whole frames, not clipped; a normal video has one of `normal` over its length."""
-    num_positive: NDArray[np.intp]
-    """[T], anomalous frames in every snippet."""
 
 
 def evaluate(
@@ -111,6 +32,8 @@ def evaluate(
     selection: str,
     dataset: str,
     is_synthetic: bool,
+    validation: Sequence[Bag] = (),
+    notes: Sequence[str] = (),
     on_video: Callable[[str, int], None] | None = None,
 ) -> Report:
     """Score every bag by the path that detection uses, and measure both heads.
@@ -122,52 +45,81 @@ def evaluate(
         grid: how the bags' snippets were cut; turns the intervals' seconds into frames.
         network: its name, for the report; as are `split`, `selection` (how its weights were chosen) and `dataset`.
         is_synthetic: the data was generated, and the report says so.
-        on_video: called with a video's name and number, from 0, before it is scored.
+        validation: videos to choose the threshold of F1 on, none of them among `bags`; without them no F1.
+        notes: on the data, for the report.
+        on_video: called with a video's name and number, from 0, before it is scored; validation comes last.
 
     Raises:
         DataError: a bag has no intervals, or unusable ones, or lacks the sound that the network needs.
         CheckpointError: the network gives something else than numbers.
     """
-    if not bags:
-        raise DataError(f"the {split} split of {dataset} holds no videos; give a split that does")
+    _check_filled(bags, split, dataset)
     truths = [video_truth(bag, classes, grid) for bag in bags]
-    _check_sound(trained, bags, network)
-    scores = []
-    for index, bag in enumerate(bags):
+    unheard = _unheard(trained, bags)
+    if unheard is not None:
+        raise DataError(f"{unheard} has no sound, which the {network} needs; leave out videos without sound")
+
+    def score(bag: Bag, index: int) -> SnippetScores:
         if on_video is not None:
             on_video(bag.name, index)
-        scores.append(_score(trained, bag, network))
-    probabilities = [each.class_probabilities for each in scores]
-    intervals = [each.intervals for each in truths]
-    legacy = legacy_map(probabilities, intervals, frames_per_snippet=grid.snippet_frames)
-    strict = strict_map(probabilities, intervals, frames_per_snippet=grid.snippet_frames)
-    origin = {"split": split, "selection": selection}
-    num_positive = np.concatenate([each.num_positive for each in truths])
-    num_frames = len(num_positive) * grid.snippet_frames
-    return Report(
-        dataset=dataset,
-        is_synthetic=is_synthetic,
-        network=network,
-        split=split,
-        selection=selection,
-        classes=tuple(classes),
-        num_videos=len(bags),
-        num_frames=num_frames,
-        snippet_frames=grid.snippet_frames,
-        positive_percent=100 * int(num_positive.sum()) / num_frames,
-        num_truths={label: int(count) for label, count in zip(classes[1:], strict.num_truths[1:], strict=True)},
-        measures=(
-            *_frame_level(origin, "classifier", [each.anomaly_scores for each in scores], num_positive, grid),
-            *_frame_level(origin, "alignment", [1 - rows[:, 0] for rows in probabilities], num_positive, grid),
-            *_event_level(origin, "legacy", legacy, classes),
-            *_event_level(origin, "strict", strict, classes),
-        ),
-        notes=_notes(legacy, classes),
+        return _score(trained, bag, network)
+
+    scores = [score(bag, index) for index, bag in enumerate(bags)]
+    f1_thresholds: F1Thresholds = {}
+    reason = _why_no_f1(trained, validation, network)
+    if reason is None:
+        of_validation = [score(bag, index) for index, bag in enumerate(validation, start=len(bags))]
+        f1_thresholds, reason = _choose_f1_thresholds(of_validation, validation, classes, grid)
+    return measure(
+        Subject(dataset, is_synthetic, network, split, selection),
+        truths,
+        _anomaly_curves(scores),
+        ("alignment", [each.class_probabilities for each in scores]),
+        classes=classes,
+        grid=grid,
+        f1_thresholds=f1_thresholds,
+        notes=[*notes, *([] if reason is None else [reason])],
+    )
+
+
+def evaluate_given(
+    given: GivenScores,
+    bags: Sequence[Bag],
+    classes: Sequence[str],
+    grid: SnippetGrid,
+    *,
+    split: str,
+    selection: str,
+    dataset: str,
+    is_synthetic: bool,
+    notes: Sequence[str] = (),
+) -> Report:
+    """Measure somebody's predictions, read by data.given_scores.read_scores for these bags; see evaluate.
+
+    Class probabilities give the anomaly score 1 - p(normal), and mAP. Without them there is no mAP, and there is never
+    an F1: a threshold needs scores of validation videos.
+    """
+    _check_filled(bags, split, dataset)
+    probabilities = given.probabilities
+    columns = [] if probabilities is None else [f"its columns are read as {', '.join(classes)}"]
+    return measure(
+        Subject(dataset, is_synthetic, given.name, split, selection),
+        [video_truth(bag, classes, grid) for bag in bags],
+        {"given": given.anomaly_scores},
+        None if probabilities is None else ("given", probabilities),
+        classes=classes,
+        grid=grid,
+        frames_per_row=given.frames_per_row,
+        notes=[*notes, *given.notes, *columns, "no F1: its threshold needs scores of validation videos too"],
     )
 
 
 def video_truth(bag: Bag, classes: Sequence[str], grid: SnippetGrid) -> VideoTruth:
     """Truth of the scored frames; ends are rounded to whole frames. Raises DataError, naming the video."""
+
+    def to_frame(seconds: float) -> int:
+        return round(seconds * grid.frame_rate_hz)
+
     if bag.intervals is None:
         raise DataError(
             f"{bag.name} has no annotated intervals; add its times (none for a normal video) to evaluate it"
@@ -175,8 +127,6 @@ def video_truth(bag: Bag, classes: Sequence[str], grid: SnippetGrid) -> VideoTru
     if bag.is_anomalous != bool(bag.intervals):
         found = "anomalous, but no interval says when" if bag.is_anomalous else "normal, but has anomalous intervals"
         raise DataError(f"{bag.name} is labelled {found}; correct its label or its intervals")
-    num_frames = len(bag.features) * grid.snippet_frames
-    is_positive = np.zeros(num_frames, dtype=bool)
     intervals = []
     for label, start_seconds, end_seconds in bag.intervals:
         if label not in classes[1:]:
@@ -185,11 +135,13 @@ def video_truth(bag: Bag, classes: Sequence[str], grid: SnippetGrid) -> VideoTru
             raise DataError(
                 f"{bag.name} has an interval from {start_seconds} to {end_seconds} s; needed 0 <= start < end"
             )
-        start, end = round(start_seconds * grid.frame_rate_hz), round(end_seconds * grid.frame_rate_hz)
-        is_positive[start:end] = True
-        intervals.append(TruthInterval(classes.index(label), start, end))
-    per_snippet = is_positive.reshape(-1, grid.snippet_frames).sum(axis=1)
-    return VideoTruth(tuple(intervals) or (TruthInterval(0, 0, num_frames),), per_snippet)
+        intervals.append(TruthInterval(classes.index(label), to_frame(start_seconds), to_frame(end_seconds)))
+    if bag.anomalous_spans is None:
+        spans = [(to_frame(start), to_frame(end)) for _, start, end in bag.intervals]
+    else:
+        spans = [(to_frame(start), to_frame(end)) for start, end in bag.anomalous_spans]
+    is_positive = build_frame_truth(spans, len(bag.held), snippet_frames=grid.snippet_frames)
+    return VideoTruth(tuple(intervals) or (TruthInterval(0, 0, len(is_positive)),), is_positive)
 
 
 def check_fit(checkpoint: Checkpoint, dataset: Dataset) -> None:
@@ -218,13 +170,17 @@ def check_fit(checkpoint: Checkpoint, dataset: Dataset) -> None:
             raise DataError(f"the features of {bag.name} do not fit {header.name} ({misfit}); {remedy}")
 
 
-def _check_sound(trained: TrainedNetwork, bags: Sequence[Bag], network: str) -> None:
+def _check_filled(bags: Sequence[Bag], split: str, dataset: str) -> None:
+    if not bags:
+        raise DataError(f"the {split} split of {dataset} holds no videos; give a split that does")
+
+
+def _unheard(trained: TrainedNetwork, bags: Sequence[Bag]) -> str | None:
+    """The first video without the sound that the network needs."""
     encoder = trained.network.encoder
     if isinstance(encoder, StudentEncoder) and encoder.modality == "visual":
-        return
-    for bag in bags:
-        if bag.features.audio is None:
-            raise DataError(f"{bag.name} has no sound, which the {network} needs; leave out videos without sound")
+        return None
+    return next((bag.name for bag in bags if bag.held.audio_width == 0), None)
 
 
 def _score(trained: TrainedNetwork, bag: Bag, network: str) -> SnippetScores:
@@ -234,44 +190,30 @@ def _score(trained: TrainedNetwork, bag: Bag, network: str) -> SnippetScores:
     return scores
 
 
-def _notes(legacy: MapResult, classes: Sequence[str]) -> tuple[str, ...]:
-    notes = []
-    silent = [label for label, count in zip(classes, legacy.num_proposals, strict=True) if not count]
-    if silent:
-        notes.append(f"mAP legacy is 0 throughout because one class has no proposal at all: {', '.join(silent)}")
-    absent = [label for label, count in zip(classes, legacy.num_truths, strict=True) if not count]
-    if absent:
-        notes.append(f"mAP legacy counts classes without truth as 0, strict leaves them out: {', '.join(absent)}")
-    return tuple(notes)
+def _anomaly_curves(scores: Sequence[SnippetScores]) -> dict[Head, Curves]:
+    return {
+        "classifier": [each.anomaly_scores for each in scores],
+        "alignment": [1 - each.class_probabilities[:, 0] for each in scores],
+    }
 
 
-def _frame_level(
-    origin: Mapping[str, str],
-    head: Head,
-    scores: Sequence[NDArray[np.floating]],
-    num_positive: NDArray[np.intp],
-    grid: SnippetGrid,
-) -> list[Measure]:
-    """All three measures of one head, over the frames of all videos together."""
-    found = frame_measures(np.concatenate(scores), num_positive, grid.snippet_frames)
-    return [
-        Measure(name=name, head=head, protocol="frame", percent=_percent(value), **origin)
-        for name, value in zip(FRAME_MEASURES, found, strict=True)
-    ]
+def _why_no_f1(trained: TrainedNetwork, validation: Sequence[Bag], network: str) -> str | None:
+    if not validation:
+        return "no F1: its threshold needs validation videos apart from those measured"
+    if not any(bag.is_anomalous for bag in validation):
+        return "no F1: no validation video to choose its threshold on is anomalous"
+    unheard = _unheard(trained, validation)
+    return None if unheard is None else f"no F1: {unheard}, of validation, has no sound, which the {network} needs"
 
 
-def _event_level(
-    origin: Mapping[str, str], protocol: Protocol, result: MapResult, classes: Sequence[str]
-) -> list[Measure]:
-    """Mean and per class, at five IoU thresholds and their average."""
-    rows: list[tuple[MeasureName, str | None, NDArray[np.float64]]] = [("map", None, result.mean)]
-    rows += [("class_ap", label, row) for label, row in zip(classes, result.per_class, strict=True)]
-    return [
-        Measure(name=name, head="alignment", protocol=protocol, iou=iou, label=label, percent=_percent(value), **origin)
-        for name, label, row in rows
-        for iou, value in zip(IOU_COLUMNS, (*row.tolist(), float(row.mean())), strict=True)
-    ]
-
-
-def _percent(value: float | None) -> float | None:
-    return None if value is None or np.isnan(value) else 100 * value
+def _choose_f1_thresholds(
+    scores: Sequence[SnippetScores], validation: Sequence[Bag], classes: Sequence[str], grid: SnippetGrid
+) -> tuple[F1Thresholds, str | None]:
+    """The thresholds, and why there is none for frames."""
+    is_anomalous = [bag.is_anomalous for bag in validation]
+    timeless = next((bag.name for bag in validation if bag.intervals is None), None)
+    if timeless is not None:
+        reason = f"no F1 of frames: {timeless}, of validation, has no annotated times to choose a threshold by"
+        return choose_f1_thresholds(_anomaly_curves(scores), None, is_anomalous), reason
+    truths = [video_truth(bag, classes, grid) for bag in validation]
+    return choose_f1_thresholds(_anomaly_curves(scores), truths, is_anomalous), None

@@ -44,6 +44,10 @@ class Thresholds:
         return "alert" if self.alert is not None and score >= self.alert else "detection"
 
 
+UNVALIDATED = Thresholds(detection=0.5, alert=None)
+"""Where no labelled video was at hand to choose thresholds on: as likely anomalous as not, and no alarms."""
+
+
 @dataclass(frozen=True)
 class EventRules:
     """How scores become events."""

@@ -60,7 +60,7 @@ class TrainedScorer:
         }
 
     def judge(self, features: SnippetFeatures) -> Verdict:
-        """Teacher where there is something to see and hear, else the visual student.
+        """Teacher where there is something to see and hear, else the visual student, else what only hears.
 
         Raises:
             FeatureError: the features were made otherwise than those the networks were trained on.
@@ -95,6 +95,8 @@ class TrainedScorer:
             return "visual student", "the file has no sound track"
         if features.sound_is_silent:
             return "visual student", "the sound track is silent"
+        if not self._networks.keys() & {"teacher", "visual student"}:
+            return "audio student", f"{self.name} holds no network that sees"
         if "teacher" not in self._networks:
             return "visual student", f"{self.name} holds no teacher"
         return "teacher", "the file has picture and sound"

@@ -41,7 +41,10 @@ def score_features(trained: TrainedNetwork, features: SnippetFeatures, *, crop: 
     parts = (
         _cut_windows(features, crop, start, length) for start in range(0, len(features), WINDOWS_PER_PASS * length)
     )
-    passes = [(network.encode(part.to(class_features.device)), part.valid) for part in parts]
+    # What the uncertainty head says is no score; of hours of video it would be as large as the features.
+    passes = [
+        (network.encode(part.to(class_features.device))._replace(log_variance=None), part.valid) for part in parts
+    ]
     of_video = torch.cat([encoded.pooled for encoded, _ in passes]).sum(dim=0, keepdim=True)
     anomaly_scores, class_probabilities = [], []
     for encoded, valid in passes:

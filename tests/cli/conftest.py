@@ -59,18 +59,3 @@ def videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.write_text(content)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "yard"
-
-
-@pytest.fixture
-def avadclip_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
-    """Runs the command line in this process, as the installed script would: (exit code, stdout, stderr)."""
-    from avadclip.cli.main import run
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["avadclip", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            run()
-        out, err = capsys.readouterr()
-        return int(stop.value.code or 0), out, err
-
-    return call

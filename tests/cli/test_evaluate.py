@@ -33,7 +33,7 @@ def make_bags() -> Iterator[Bag]:
         yield Bag(
             name=f"yard-{index}",
             group=f"yard-{index}",
-            features=SnippetFeatures(visual[None], audio, 10 * 2 / 3, provenance=None),
+            held=SnippetFeatures(visual[None], audio, 10 * 2 / 3, provenance=None),
             targets=np.eye(3, dtype=np.float32)[label],
             intervals=(Interval(CLASSES[label], 2.0, 4.0),) if label else (),
         )
@@ -45,7 +45,7 @@ def dataset(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     bags = tuple(make_bags())
     seen: dict[str, object] = {"test": bags, "validation": bags[:3], "is_synthetic": True}
 
-    def load_dataset(spec: str, *, features: Path | None, classes: Sequence[str], seed: int) -> Dataset:
+    def load_dataset(spec: str, *, features: Path | None, seed: int, classes: Sequence[str] = ()) -> Dataset:
         seen.update(spec=spec, features=features, seed=seed)
         parts = {name: seen[name] for name in ("test", "validation", "is_synthetic")}
         return Dataset(name=spec, classes=CLASSES, grid=SnippetGrid(), train=(), **parts)
@@ -73,7 +73,7 @@ def checkpoint(tmp_path: Path) -> Path:
         audio_dim=DIM,
         network=config,
         thresholds=dict.fromkeys(networks, Thresholds(0.5, None)),
-        selection="test",
+        selection={"teacher": "test", "visual student": "last"},
         card="",
     )
     save_checkpoint(tmp_path / "guard.safetensors", Checkpoint(header, networks))
@@ -86,9 +86,9 @@ def test_every_table_says_what_was_measured_and_fits_80_columns(
     code, out, err = avadclip_command("evaluate", str(checkpoint), "--data", "synthetic:small")
     assert (code, err) == (0, "")
     assert max(map(len, out.splitlines())) <= 80
-    for network in ("teacher", "visual student"):
-        title = f"synthetic:small (synthetic data), test split, {network}, selected on test"
-        assert out.count(title) == 3  # frame level, mAP, per class
+    for network, selection in (("teacher", "selected on test"), ("visual student", "weights of the last epoch")):
+        title = f"synthetic:small (synthetic data), test split, {network}, {selection}"
+        assert " ".join(out.split()).count(title) == 5  # frame level, alarms, F1, mAP, per class; long ones wrap
     assert "a random score gets frame AP 20.00" in out
     assert len(re.findall(r"^alignment +(?:legacy|strict)(?: +\d+\.\d\d){6} *$", out, re.MULTILINE)) == 4
     assert "\x1b" not in out
@@ -112,7 +112,7 @@ def test_a_network_that_cannot_score_is_one_line_and_the_others_go_on(
     dataset: dict[str, object], checkpoint: Path, avadclip_command: Command
 ) -> None:
     bags = list(dataset["test"])
-    bags[4] = dataclasses.replace(bags[4], features=dataclasses.replace(bags[4].features, audio=None))
+    bags[4] = dataclasses.replace(bags[4], held=dataclasses.replace(bags[4].features, audio=None))
     dataset["test"] = tuple(bags)
     code, out, err = avadclip_command("evaluate", str(checkpoint), "--data", "yard.csv", "--format", "json")
     assert code == 3
@@ -126,10 +126,52 @@ def test_frames_of_one_kind_get_a_dash_and_no_chance_level(
     dataset.update(test=dataset["test"][:1], is_synthetic=False)
     code, out, _ = avadclip_command("evaluate", str(checkpoint), "--data", "yard.csv")
     assert code == 0
-    assert re.search(r"^classifier +- +- +- *$", out, re.MULTILINE)
+    assert re.search(r"^classifier +- +- +- +\d+\.\d\d *$", out, re.MULTILINE)
     assert "AP and AUC are undefined" in out
     assert "random score" not in out
     assert "synthetic" not in out
+
+
+def write_scores(folder: Path, dataset: dict[str, object]) -> Path:
+    random = np.random.default_rng(0)
+    rows = {bag.name: random.dirichlet(np.ones(3), size=10) for bag in dataset["test"]}
+    np.savez(folder / "rival.npz", **rows)
+    return folder / "rival.npz"
+
+
+def test_anybodys_scores_are_measured_and_their_selection_is_unknown(
+    dataset: dict[str, object], tmp_path: Path, avadclip_command: Command
+) -> None:
+    scores = write_scores(tmp_path, dataset)
+    code, out, err = avadclip_command("evaluate", "--scores", str(scores), "--data", "yard.csv")
+    assert (code, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= 80
+    assert out.count("yard.csv (synthetic data), test split, rival.npz, selection unknown") == 4  # no F1
+    assert re.search(r"^given +(?:\d+\.\d\d *){4}$", out, re.MULTILINE)
+    assert "note: rival.npz holds 3 class probabilities per snippet, as its 60 rows say" in out
+    declared = ("--selection", "test", "--format", "json")
+    code, out, _ = avadclip_command("evaluate", "--scores", str(scores), "--data", "yard.csv", *declared)
+    (report,) = json.loads(out)
+    assert (report["network"], report["selection"]) == ("rival.npz", "test")
+
+
+def test_scores_that_do_not_fit_are_exit_1(
+    dataset: dict[str, object], tmp_path: Path, avadclip_command: Command
+) -> None:
+    scores = write_scores(tmp_path, dataset)
+    dataset["test"] = dataset["test"][1:]
+    code, out, err = avadclip_command("evaluate", "--scores", str(scores), "--data", "yard.csv")
+    assert (code, out) == (1, "")
+    assert err.count("\n") == 1
+    assert "rival.npz has scores of 1 videos that the data does not have, the first is yard-0" in err
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("starter", "--scores", "rival.npz"), ("starter", "--selection", "test")], ids=str
+)
+def test_what_is_measured_is_named_once(arguments: tuple[str, ...], avadclip_command: Command) -> None:
+    code, out, _ = avadclip_command("evaluate", *arguments, "--data", "yard.csv")
+    assert (code, out) == (2, "")
 
 
 def test_data_of_other_classes_are_exit_1(

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from avadclip.metrics.intervals import TruthInterval
 from avadclip.metrics.legacy_map import legacy_map
-from avadclip.metrics.strict_map import strict_map
 
 PERCENT_OF_AN_ORACLE = (80.27, 80.27, 80.27, 79.69, 79.02)  # at snippet resolution, XD-Violence's test set
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5)
@@ -151,25 +150,6 @@ def test_equal_scores_keep_the_order_of_videos() -> None:
     last = legacy_map([rows] * 30, truth[::-1], frames_per_snippet=16)
     assert first.per_class[1].tolist() == [1.0] * 5
     assert last.per_class[1].tolist() == [1 / 30] * 5
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "brawl", "percent"),
-    [
-        ([0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 0, 0], (32, 64), 50.0),
-        ([0, 0, 1, 1, 0, 0], [0.02, 0.01, 0.01, 0.01, 0.01, 0.01], (32, 64), 66.7),
-        ([1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0], (0, 96), 0.0),
-    ],
-    ids=["oracle", "with a tremor", "brawl as long as its video"],
-)
-def test_the_examples_of_the_documentation(
-    first: list[float], second: list[float], brawl: tuple[int, int], percent: float
-) -> None:
-    scores = [np.stack([1 - np.array(each), np.array(each)], axis=1).astype(np.float32) for each in (first, second)]
-    truth = [[TruthInterval(1, *brawl)], [TruthInterval(0, 0, 96)]]
-    legacy = legacy_map(scores, truth, frames_per_snippet=16)
-    assert (100 * legacy.mean).round(1).tolist() == [percent] * 5
-    assert strict_map(scores, truth, frames_per_snippet=16).average == 1.0
 
 
 @pytest.mark.parametrize(

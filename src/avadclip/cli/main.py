@@ -11,7 +11,9 @@ from typing import Annotated
 import typer
 
 from avadclip import __version__
+from avadclip.cli.calibrate import calibrate
 from avadclip.cli.console import error
+from avadclip.cli.data import data_app
 from avadclip.cli.detect import detect
 from avadclip.cli.evaluate import evaluate
 from avadclip.cli.extract import extract
@@ -59,6 +61,10 @@ app.command(
     "--out runs/student",
 )(distill)
 app.command(epilog="Example: avadclip evaluate runs/teacher/best.safetensors --data synthetic:small")(evaluate)
+app.command(
+    epilog="Example: avadclip calibrate starter --normal nights/ --false-alarms-per-hour 0.5 --out yard.safetensors",
+)(calibrate)
+app.add_typer(data_app, name="data")
 app.add_typer(weights_app, name="weights")
 
 

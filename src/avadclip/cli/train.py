@@ -1,5 +1,6 @@
 """`avadclip train` and `avadclip distill`."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,7 @@ OutFolder = Annotated[
 def train(config: ConfigFile, out: OutFolder) -> None:
     """Train a teacher, or a student without one, by a recipe.
 
-    For several GPUs or machines, start it with `accelerate launch -m avadclip train ...`.
+    For several GPUs, start it with `torchrun --nproc_per_node 2 -m avadclip train ...`.
     """
     from avadclip.config import TrainingConfig, read_config
 
@@ -44,7 +45,9 @@ def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None) -> None:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    is_main_process = os.environ.get("RANK", "0") == "0"  # torchrun and Accelerate number their processes so
+    is_shown = console.is_terminal and is_main_process
+    with Progress(*columns, console=console, transient=True, disable=not is_shown) as bar:
         task = bar.add_task(f"training the {config.network_kind}", total=None)
 
         def show(step: Step) -> None:
@@ -58,6 +61,8 @@ def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None) -> None:
             )
 
         progress = run_training(config, out, teacher=teacher, on_step=show)
+    if not is_main_process:
+        return
     last = progress.metrics[-1]
     chosen = max(progress.metrics, key=lambda line: line["validation_ap"] or 0.0)
     typer.echo(f"last: epoch {last['epoch']}, loss {last['total']:.4f}, {out / 'last.safetensors'}")

@@ -1,0 +1,128 @@
+"""Numbers that name their origin: which head gave the scores, by which protocol, on which split, and how the weights
+were chosen; a threshold says where it was chosen.
+"""
+
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+Head = Literal["classifier", "alignment", "given"]
+Protocol = Literal["frame", "legacy", "strict"]
+MeasureName = Literal["frame_ap", "pr_auc", "roc_auc", "calibration_error", "map", "class_ap"]
+F1Unit = Literal["frame", "video"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Measure(_Record):
+    """One number and everything it needs to be understood."""
+
+    name: MeasureName
+    head: Head
+    """`classifier`: its anomaly score. `alignment`: 1 - p(normal), or the class probabilities. `given`: somebody's."""
+    protocol: Protocol
+    split: str
+    selection: str
+    """How the weights were chosen: `last`, `validation`, `test`; `unknown` for somebody's scores."""
+    iou: float | Literal["AVG"] | None = None
+    """Threshold of mAP, or their mean; None at frame level."""
+    label: str | None = None
+    """The class of a `class_ap`."""
+    percent: float | None
+    """None where it is undefined: frames of one kind only, no truth, scores that are no probabilities."""
+
+
+class FalseAlarms(_Record):
+    """What it costs to find a share of the annotated stretches; metrics/alarms.py defines the words."""
+
+    head: Head
+    split: str
+    """Of the scores and of the threshold, which is a point of their curve and was not chosen in advance."""
+    selection: str
+    wanted_recall_percent: float
+    recall_percent: float
+    """Reached at the highest threshold that reaches the wanted one."""
+    threshold: float
+    per_hour: float
+    """False alarms per hour in which nothing is annotated."""
+
+
+class F1(_Record):
+    """F1 at the threshold that was best on validation."""
+
+    head: Head
+    unit: F1Unit
+    """What is called anomalous: a frame by its score, or a whole video by its highest."""
+    split: str
+    selection: str
+    threshold: float
+    threshold_from: Literal["validation"] = "validation"
+    percent: float | None
+    """None where nothing on the split is anomalous."""
+
+
+class Subject(NamedTuple):
+    """What is measured, for the report."""
+
+    dataset: str
+    is_synthetic: bool
+    network: str
+    split: str
+    selection: str
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """What every number repeats."""
+        return {"split": self.split, "selection": self.selection}
+
+
+class Report(_Record):
+    """What one network, or one file of scores, is worth on one split."""
+
+    format: Literal["avadclip-evaluation/1"] = "avadclip-evaluation/1"
+    dataset: str
+    is_synthetic: bool
+    """Whether the data was generated; the numbers then say nothing about real video."""
+    network: str
+    """Of a checkpoint; or the name of the file that holds somebody's scores."""
+    split: str
+    selection: str
+    classes: tuple[str, ...]
+    num_videos: int
+    num_frames: int
+    """Scored frames: whole snippets only."""
+    snippet_frames: int
+    positive_percent: float
+    """Share of anomalous frames; the frame AP that a random score gets."""
+    normal_hours: float
+    """Scored time in which nothing is annotated; what `per_hour` refers to."""
+    num_truths: dict[str, int]
+    """Annotated intervals per anomaly class, clipped and merged as `strict` counts them."""
+    measures: tuple[Measure, ...]
+    false_alarms: tuple[FalseAlarms, ...] = ()
+    f1: tuple[F1, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What decides a number without showing in it."""
+
+    def percent(
+        self,
+        name: MeasureName,
+        *,
+        head: Head = "alignment",
+        protocol: Protocol = "frame",
+        iou: float | str | None = None,
+        label: str | None = None,
+    ) -> float | None:
+        """One measure's value; KeyError where the report has no such measure."""
+        key = (name, head, protocol, iou, label)
+        for each in self.measures:
+            if (each.name, each.head, each.protocol, each.iou, each.label) == key:
+                return each.percent
+        raise KeyError(key)
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """Those that were measured, in order."""
+        return tuple(dict.fromkeys(each.head for each in self.measures if each.protocol == "frame"))
