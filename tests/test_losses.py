@@ -90,8 +90,23 @@ def test_anomaly_loss_of_the_surest_scores_is_finite(logit: float, anomalous: fl
     logits = torch.full((1, 3), logit, requires_grad=True)
     loss = anomaly_mil_loss(logits, torch.ones(1, 3, dtype=torch.bool), torch.tensor([[1 - anomalous, anomalous]]))
     loss.backward()
-    assert loss.isfinite()
-    assert logits.grad.isfinite().all()
+    # One snippet is picked (k = 1): ln(1 + exp(-x)) of a wrong sure score is x itself, and its slope 1.
+    wrong = (logit > 0) != (anomalous == 1)
+    assert loss.item() == pytest.approx(200.0 if wrong else 0.0)
+    assert logits.grad.abs().sum().item() == pytest.approx(1.0 if wrong else 0.0)
+
+
+def test_anomaly_loss_near_one_equals_that_in_float64() -> None:
+    """Of scores .99999 and up a mean in float32 keeps no digit of what is missing to 1."""
+    logits = torch.linspace(12.0, 30.0, 64)[None].requires_grad_()
+    loss = anomaly_mil_loss(logits, torch.ones(1, 64, dtype=torch.bool), torch.tensor([[1.0, 0.0]]))
+    (gradient,) = torch.autograd.grad(loss, logits)
+    exact = logits.detach().double().requires_grad_()
+    largest = exact[0, -5:]  # k = 64 // 16 + 1
+    expected = -(-largest).sigmoid().mean().log()
+    (expected_gradient,) = torch.autograd.grad(expected, exact)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    torch.testing.assert_close(gradient.double(), expected_gradient, rtol=1e-4, atol=1e-7)
 
 
 def test_alignment_loss_by_hand_with_two_classes_in_one_bag() -> None:

@@ -6,10 +6,11 @@ from torch.nn import functional
 
 FOCAL_GAMMA = 2.0
 FOCAL_ALPHA = 0.25  # per class; fixed in the variant `paper`, the initial value in `released`
+SNIPPETS_PER_PICK = 16
 LOG_VARIANCE_LIMIT = 7.0  # theta is clamped to +- this in the variant `paper`
 
 
-def topk_mean(logits: Tensor, valid: Tensor, snippets_per_pick: int = 16) -> Tensor:
+def topk_mean(logits: Tensor, valid: Tensor, snippets_per_pick: int = SNIPPETS_PER_PICK) -> Tensor:
     """Pool each bag to the mean of its k largest snippets, k = T_i // snippets_per_pick + 1.
 
     Args:
@@ -20,10 +21,16 @@ def topk_mean(logits: Tensor, valid: Tensor, snippets_per_pick: int = 16) -> Ten
     Returns:
         [B, C]
     """
+    ranked, picked = _rank(logits, valid, snippets_per_pick)
+    return ranked.masked_fill(~picked, 0.0).sum(dim=1) / picked.sum(dim=1)
+
+
+def _rank(logits: Tensor, valid: Tensor, snippets_per_pick: int) -> tuple[Tensor, Tensor]:
+    """Logits of every class from the largest down, [B, T, C], and which of them are the bag's k largest, [B, T, 1]."""
     k = valid.sum(dim=1) // snippets_per_pick + 1  # [B]
     ranked = logits.masked_fill(~valid[..., None], -torch.inf).sort(dim=1, descending=True).values
     picked = torch.arange(logits.shape[1], device=logits.device) < k[:, None]  # [B, T]
-    return ranked.masked_fill(~picked[..., None], 0.0).sum(dim=1) / k[:, None]
+    return ranked, picked[..., None]
 
 
 def anomaly_mil_loss(anomaly_logits: Tensor, valid: Tensor, targets: Tensor) -> Tensor:
@@ -34,9 +41,14 @@ def anomaly_mil_loss(anomaly_logits: Tensor, valid: Tensor, targets: Tensor) -> 
         valid: [B, T] bool
         targets: [B, C] in {0, 1}; a bag is anomalous if any class but 0 is set.
     """
-    scores = topk_mean(anomaly_logits.sigmoid()[..., None], valid).squeeze(-1)
-    anomalous = (targets[:, 1:].sum(dim=1) > 0).to(scores.dtype)
-    return functional.binary_cross_entropy(scores.clamp(0.0, 1.0), anomalous)
+    ranked, picked = _rank(anomaly_logits[..., None], valid, SNIPPETS_PER_PICK)
+    anomalous = targets[:, 1:].sum(dim=1) > 0
+    # ln of a mean of sigmoids, taken of logarithms: near 1 a mean in float32 rounds to 1, and the loss of a normal bag
+    # would leap to the clamp of binary_cross_entropy, with gradients five orders too large.
+    sign = torch.where(anomalous, 1.0, -1.0)[:, None, None]
+    log_scores = functional.logsigmoid(sign * ranked.masked_fill(~picked, 0.0)).masked_fill(~picked, -torch.inf)
+    log_means = log_scores.logsumexp(dim=1) - picked.sum(dim=1).log()
+    return -log_means.mean()
 
 
 def alignment_mil_loss(alignment_logits: Tensor, valid: Tensor, targets: Tensor, *, alpha: Tensor | None) -> Tensor:
