@@ -2,26 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
 
 import numpy as np
-from torch.utils.tensorboard import SummaryWriter
 
 from avadclip.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
-from avadclip.config import NetworkKind, TrainingConfig
+from avadclip.config import Selection, TrainingConfig
 from avadclip.data.bags import Bag, Dataset, feature_widths
 from avadclip.data.datasets import load_dataset
 from avadclip.encoders.clip_text import ClipTextEncoder
 from avadclip.encoders.load import EncoderOptions, load_encoders
-from avadclip.errors import CheckpointError, ConfigError
-from avadclip.events import Thresholds
+from avadclip.errors import CheckpointError, ConfigError, DataError
+from avadclip.events import UNVALIDATED, Thresholds
 from avadclip.features.snippets import Provenance
 from avadclip.nn.models import TrainedNetwork
 from avadclip.training.loop import Progress, Step, Supervision, make_accelerator, train_network, video_scores
 from avadclip.training.run import BEST, LAST, RunFolder
 from avadclip.training.thresholds import choose_thresholds
-
-UNVALIDATED = Thresholds(detection=0.5, alert=None)  # where nothing was held out to choose on
 
 
 def run_training(
@@ -46,45 +42,49 @@ def run_training(
     """
     if config.data is None:
         raise ConfigError("the recipe names no data; add [data] with `source`")
+    _check_distillation(config, teacher)
     accelerator = make_accelerator()
     dataset = load_dataset(config.data.source, features=config.data.features, seed=config.seed)
+    bags = dataset.bags_of("train")
+    _check_encoders(config, dataset)
     teacher_checkpoint = None if teacher is None else load_checkpoint(teacher)
     if teacher_checkpoint is not None:
         _check_teacher(teacher_checkpoint, config, dataset, str(teacher))
-    kept = {} if teacher_checkpoint is None else {"teacher": teacher_checkpoint.networks["teacher"]}
     run = RunFolder(folder, config, device=str(accelerator.device))
     supervision = Supervision(
         classes=dataset.classes,
         text_encoder=_text_encoder(config, dataset),
-        teacher=kept.get("teacher"),
+        teacher=None if teacher_checkpoint is None else teacher_checkpoint.networks["teacher"],
         validation=dataset.validation,
     )
-    writer = SummaryWriter(str(folder / "tensorboard"))
 
     def after_epoch(progress: Progress) -> None:
-        if not accelerator.is_main_process:
-            return
-        for name, value in progress.metrics[-1].items():
-            if name != "epoch" and value is not None:
-                writer.add_scalar(name, value, progress.metrics[-1]["epoch"])
-        for file, trained, selection in ((LAST, progress.last, "last"), (BEST, progress.best, "validation")):
-            networks = {**kept, config.network_kind: trained}
-            checkpoint = _checkpoint(config, dataset, cast("dict[NetworkKind, TrainedNetwork]", networks), selection)
+        thresholds = _thresholds(progress.last, dataset.validation)
+        files: list[tuple[str, Selection]] = [(LAST, "last")]
+        if progress.best is progress.last:  # else its file is there already
+            is_chosen = progress.metrics[-1]["validation_ap"] is not None
+            files.append((BEST, "validation" if is_chosen else "last"))
+        for file, selection in files:
+            checkpoint = _checkpoint(
+                config,
+                dataset,
+                progress.last,
+                thresholds=thresholds,
+                selection=selection,
+                teacher=teacher_checkpoint,
+            )
             save_checkpoint(folder / file, checkpoint)
 
-    try:
-        return train_network(
-            config.network_kind,
-            dataset.train,
-            config,
-            supervision,
-            run=run,
-            accelerator=accelerator,
-            on_step=on_step,
-            on_epoch=after_epoch,
-        )
-    finally:
-        writer.close()
+    return train_network(
+        config.network_kind,
+        bags,
+        config,
+        supervision,
+        run=run,
+        accelerator=accelerator,
+        on_step=on_step,
+        on_epoch=after_epoch if accelerator.is_main_process else None,
+    )
 
 
 def _text_encoder(config: TrainingConfig, dataset: Dataset) -> ClipTextEncoder | None:
@@ -96,9 +96,38 @@ def _text_encoder(config: TrainingConfig, dataset: Dataset) -> ClipTextEncoder |
     return text
 
 
-def _check_teacher(checkpoint: Checkpoint, config: TrainingConfig, dataset: Dataset, name: str) -> None:
+def _check_distillation(config: TrainingConfig, teacher: Path | None) -> None:
+    """A teacher, a student and a kind of distillation go together."""
+    kind = config.distillation.kind
+    if teacher is None:
+        if kind != "none":
+            raise ConfigError(
+                f'`distillation.kind` is "{kind}", but there is no teacher; run `avadclip distill` with --teacher, '
+                'or set it to "none"'
+            )
+        return
     if config.network_kind == "teacher":
         raise ConfigError('`network_kind` is "teacher", needed "visual student" or "audio student"; correct the recipe')
+    if kind == "none":
+        raise ConfigError(
+            f'`distillation.kind` is "none", which learns nothing from {teacher}; needed "uncertainty" or "mse", '
+            "or `avadclip train`, which takes no teacher"
+        )
+
+
+def _check_encoders(config: TrainingConfig, dataset: Dataset) -> None:
+    """The recipe's `encoders` are what detection will load; published features do not say theirs."""
+    provenance = dataset.train[0].features.provenance
+    if dataset.is_synthetic or provenance is None:
+        return
+    if config.encoders.partition(":")[0] != provenance.visual["name"]:
+        raise ConfigError(
+            f'`encoders` is "{config.encoders}", but the features of {dataset.name} were made with '
+            f"{provenance.visual['name']}; correct the recipe, or extract them again"
+        )
+
+
+def _check_teacher(checkpoint: Checkpoint, config: TrainingConfig, dataset: Dataset, name: str) -> None:
     if "teacher" not in checkpoint.networks:
         raise CheckpointError(f"{name} holds no teacher ({', '.join(checkpoint.networks)}); give one made by train")
     header = checkpoint.header
@@ -112,7 +141,19 @@ def _check_teacher(checkpoint: Checkpoint, config: TrainingConfig, dataset: Data
             f"{name} has embed_dim {header.network.embed_dim} and variant {header.network.variant}, the recipe "
             f"{config.network.embed_dim} and {config.network.variant}; they need to be the same"
         )
+    provenance = dataset.train[0].features.provenance
+    difference = None if provenance is None else provenance.difference(header.features)
+    if difference is not None:
+        raise CheckpointError(
+            f"{name} was trained on features made otherwise ({difference}); extract them as its own were, "
+            f"with --encoders {header.encoders}"
+        )
     visual, audio = feature_widths(dataset.train)
+    if not audio:
+        raise DataError(
+            f"none of the training videos of {dataset.name} has sound, which {name} needs to teach; "
+            "add videos with sound, or train the student alone with `avadclip train`"
+        )
     if (visual, audio) != (header.visual_dim, header.audio_dim):
         raise CheckpointError(
             f"{name} was trained on features {header.visual_dim} and {header.audio_dim} wide, these are {visual} and "
@@ -121,24 +162,38 @@ def _check_teacher(checkpoint: Checkpoint, config: TrainingConfig, dataset: Data
 
 
 def _checkpoint(
-    config: TrainingConfig, dataset: Dataset, networks: dict[NetworkKind, TrainedNetwork], selection: str
+    config: TrainingConfig,
+    dataset: Dataset,
+    trained: TrainedNetwork,
+    *,
+    thresholds: Thresholds,
+    selection: Selection,
+    teacher: Checkpoint | None,
 ) -> Checkpoint:
+    """The trained network, and beside a student its teacher with all that its own file says of it."""
+    kind = config.network_kind
     visual_dim, audio_dim = feature_widths(dataset.train)
     provenance = dataset.train[0].features.provenance
     origin = "synthetic features" if dataset.is_synthetic else dataset.name
     header = CheckpointHeader(
-        name=f"{dataset.name} {config.network_kind}",
+        name=f"{dataset.name} {kind}",
         classes=dataset.classes,
         encoders=config.encoders,
         features=provenance or Provenance(grid=dataset.grid, visual={"name": dataset.name}, audio=None),
         visual_dim=visual_dim,
         audio_dim=audio_dim,
         network=config.network,
-        thresholds={kind: _thresholds(trained, dataset.validation) for kind, trained in networks.items()},
-        selection=selection,
-        card=f"# {dataset.name} {config.network_kind}\n\nTrained on {len(dataset.train)} videos of {origin}.\n",
+        thresholds={kind: thresholds},
+        selection={kind: selection},
+        card=f"# {dataset.name} {kind}\n\nTrained on {len(dataset.train)} videos of {origin}.\n",
     )
-    return Checkpoint(header, networks)
+    if teacher is None:
+        return Checkpoint(header, {kind: trained})
+    carried = {
+        "thresholds": {"teacher": teacher.header.thresholds["teacher"], kind: thresholds},
+        "selection": {"teacher": teacher.header.selection["teacher"], kind: selection},
+    }
+    return Checkpoint(header.model_copy(update=carried), {"teacher": teacher.networks["teacher"], kind: trained})
 
 
 def _thresholds(trained: TrainedNetwork, validation: Sequence[Bag]) -> Thresholds:

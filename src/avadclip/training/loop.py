@@ -15,13 +15,15 @@ from torch import Tensor
 from avadclip.config import NetworkKind, TrainingConfig
 from avadclip.data.bags import Bag, Batch, bin_bag, collate, feature_widths
 from avadclip.encoders.clip_text import ClipTextEncoder
-from avadclip.errors import DataError
+from avadclip.errors import ConfigError, DataError
 from avadclip.losses import topk_mean
 from avadclip.nn.models import Network, TrainedNetwork, build_network
+from avadclip.nn.projection import FeatureProjection
 from avadclip.scoring import score_features
 from avadclip.training.class_text import build_class_text
 from avadclip.training.objective import Losses, Objective
 from avadclip.training.run import RunFolder, SavedState
+from avadclip.training.shares import Share, take_share
 
 DECAY = 0.1  # of the learning rate at every milestone
 
@@ -46,7 +48,7 @@ class Progress(NamedTuple):
 
     last: TrainedNetwork
     best: TrainedNetwork
-    """Of the epoch that validation chose; the last one where nothing was held out."""
+    """Of the epoch that validation chose; `last` itself where that is the last one, or nothing was held out."""
     metrics: list[Metrics]
     """A line for every epoch so far."""
 
@@ -62,15 +64,17 @@ class Supervision:
     teacher: TrainedNetwork | None = None
     """Its features are what a student learns to give."""
     validation: Sequence[Bag] = field(default=())
-    """Held-out bags; the best epoch has the highest video-level AP on them."""
+    """Held-out bags, normal and anomalous; the best epoch has the highest video-level AP on them."""
 
 
 def make_accelerator() -> Accelerator:
     """Device and processes, as Accelerate finds them."""
+    # Unless told so, Accelerate leaves processes that have no accelerator to themselves.
+    on_cpu = not torch.accelerator.is_available()
     # Without distillation a student's uncertainty head takes no part in the loss.
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)
     # Precision is the objective's own: Accelerate allows one per process for good.
-    return Accelerator(mixed_precision="no", kwargs_handlers=[unused])
+    return Accelerator(cpu=on_cpu, mixed_precision="no", kwargs_handlers=[unused])
 
 
 def train_network(
@@ -94,20 +98,24 @@ def train_network(
         run: where to keep the state, and to go on from.
         accelerator: by default what make_accelerator gives.
         on_step: called after every step.
-        on_epoch: called after every epoch.
+        on_epoch: called after every epoch, before its state is kept.
 
     Raises:
         DataError: a bag without sound where sound is needed.
+        ConfigError: a recipe that drives the loss out of the numbers.
     """
     trainer = _Trainer(kind, bags, config, supervision, accelerator or make_accelerator())
     if run is not None:
+        if trainer.accelerator.is_main_process:
+            run.begin()
         trainer.resume(run)
     while trainer.num_epochs_done < config.optimizer.epochs:
         trainer.train_epoch(on_step)
-        if run is not None and trainer.accelerator.is_main_process:
-            trainer.save(run)
+        # Before the state is saved: a run killed in between does the epoch again, and none goes untold.
         if on_epoch is not None:
             on_epoch(trainer.progress())
+        if run is not None and trainer.accelerator.is_main_process:
+            trainer.save(run)
     return trainer.progress()
 
 
@@ -147,7 +155,7 @@ class _Trainer:
         )
         self.wrapped, self.optimizer = accelerator.prepare(self.objective, optimizer)
         self.teacher = None if supervision.teacher is None else _on_device(supervision.teacher, accelerator.device)
-        self.best = self._snapshot()
+        self.last = self.best = self._snapshot()
 
     @property
     def num_epochs_done(self) -> int:
@@ -159,9 +167,11 @@ class _Trainer:
         if saved is None:
             return
         self.objective.load_state_dict(saved.current)
+        self.last = self._snapshot()
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": saved.optimizer})
-        self.best.network.load_state_dict(saved.best)
-        self.best = self.best._replace(class_features=saved.best_class_features)
+        best = copy.deepcopy(self.last.network)
+        best.load_state_dict(saved.best)
+        self.best = TrainedNetwork(best, saved.best_class_features.to(self.accelerator.device))
         self.metrics = saved.metrics
 
     def save(self, run: RunFolder) -> None:
@@ -186,25 +196,31 @@ class _Trainer:
         shuffle = torch.Generator().manual_seed(_mix(self.config.seed, epoch))
         torch.manual_seed(_mix(self.config.seed, epoch, 1 + self.accelerator.process_index))
         self.wrapped.train()
-        batches = list(self._batches(shuffle))
+        shares = list(self._shares(shuffle))
         sums = torch.zeros(len(Losses._fields))
-        for number, batch in enumerate(batches, start=1):
-            losses = self._step(batch)
+        for number, share in enumerate(shares, start=1):
+            losses = self._step(share)
+            if not losses.total.isfinite():
+                raise ConfigError(
+                    f"the loss is {losses.total.item()} in epoch {epoch}, step {number}; needed a number: "
+                    "lower `optimizer.learning_rate`, or the weights of the losses"
+                )
             sums += torch.stack(losses).cpu()
             if on_step is not None:
-                on_step(Step(epoch, number, len(batches), losses))
-        means = dict(zip(Losses._fields, (sums / len(batches)).tolist(), strict=True))
-        average_precision = self._validate()
+                on_step(Step(epoch, number, len(shares), losses))
+        means = dict(zip(Losses._fields, (sums / len(shares)).tolist(), strict=True))
+        self.last = self._snapshot()
+        average_precision = self._validate(self.last)
         previous = [line["validation_ap"] for line in self.metrics]
         if average_precision is None or all(average_precision > other for other in previous):
-            self.best = self._snapshot()
+            self.best = self.last
         self.metrics.append(
             {"epoch": epoch, "learning_rate": learning_rate, **means, "validation_ap": average_precision}
         )
 
     def progress(self) -> Progress:
         """The last and the best network."""
-        return Progress(self._snapshot(), self.best, list(self.metrics))
+        return Progress(self.last, self.best, list(self.metrics))
 
     def _snapshot(self) -> TrainedNetwork:
         """The network so far, as a copy that training no longer touches."""
@@ -213,7 +229,7 @@ class _Trainer:
             class_features = self.objective.class_text().clone()
         return TrainedNetwork(network.eval().requires_grad_(False), class_features)
 
-    def _batches(self, shuffle: torch.Generator) -> Iterator[list[Bag]]:
+    def _shares(self, shuffle: torch.Generator) -> Iterator[Share]:
         order = torch.randperm(len(self.bags), generator=shuffle).tolist()
         size, rank, world = (
             self.config.optimizer.batch_size,
@@ -221,27 +237,27 @@ class _Trainer:
             self.accelerator.num_processes,
         )
         for start in range(0, len(order), size):
-            # A last batch smaller than the number of processes gives some of them the same bag.
-            share = order[start : start + size][rank::world] or order[start : start + 1]
-            yield [self.bags[index] for index in share]
+            batch = [self.bags[index] for index in order[start : start + size]]
+            yield take_share(batch, process=rank, num_processes=world)
 
-    def _step(self, bags: list[Bag]) -> Losses:
+    def _step(self, share: Share) -> Losses:
+        """Descend by the whole batch, of which this process does its share; the losses of the whole batch."""
         network = self.objective.network
-        batch = collate(bags, whole_windows=network.variant == "released").to(self.accelerator.device)
+        batch = collate(share.bags, whole_windows=network.variant == "released").to(self.accelerator.device)
         taught = None if self.teacher is None else _teach(self.teacher, batch)
-        losses: Losses = self.wrapped(batch, taught)
+        losses: Losses = self.wrapped(batch, taught, share.weights)
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(losses.total)
         self.optimizer.step()
-        return Losses(*(part.detach() for part in losses))
+        return Losses(*self.accelerator.reduce(torch.stack(losses).detach(), reduction="mean"))
 
-    def _validate(self) -> float | None:
-        """Video-level AP on the held-out bags."""
+    def _validate(self, trained: TrainedNetwork) -> float | None:
+        """Video-level AP on the held-out bags; None where they are all of one kind, or none."""
         validation = self.supervision.validation
-        if not validation:
-            return None
         anomalous = [bag.is_anomalous for bag in validation]
-        return float(average_precision_score(anomalous, video_scores(self._snapshot(), validation)))
+        if len(set(anomalous)) < 2:
+            return None
+        return float(average_precision_score(anomalous, video_scores(trained, validation)))
 
 
 def video_scores(trained: TrainedNetwork, bags: Sequence[Bag]) -> NDArray[np.float64]:
@@ -262,7 +278,7 @@ def _teach(teacher: TrainedNetwork, batch: Batch) -> Tensor | None:
 
 
 def _check_sound(kind: NetworkKind, bags: Sequence[Bag]) -> None:
-    silent = [bag.name for bag in bags if not bag.features.has_usable_sound]
+    silent = [bag.name for bag in bags if not bag.held.has_usable_sound]
     if kind != "visual student" and silent:
         raise DataError(
             f"{len(silent)} of {len(bags)} training videos have no sound (the first is {silent[0]}), "
@@ -271,7 +287,9 @@ def _check_sound(kind: NetworkKind, bags: Sequence[Bag]) -> None:
 
 
 def _fit_projections(network: Network, bags: Sequence[Bag]) -> None:
-    """Standardise projected features by the training bags' own statistics."""
+    """Standardise projected features by the training bags' own statistics; CLIP's enter as they are, unread here."""
+    if not any(isinstance(part, FeatureProjection) for part in network.modules()):
+        return
     visual = torch.cat([torch.from_numpy(bag.features.visual[0]) for bag in bags])
     audio = [torch.from_numpy(bag.features.audio) for bag in bags if bag.features.audio is not None]
     network.encoder.fit_projections(visual, torch.cat(audio) if audio else None)

@@ -16,6 +16,9 @@ from avadclip.losses import (
     uncertainty_distillation_loss,
 )
 from avadclip.nn.models import Encoded, Network
+from avadclip.training.shares import Weights
+
+WHOLE_BATCH = Weights()
 
 
 class Losses(NamedTuple):
@@ -59,8 +62,14 @@ class Objective(nn.Module):
         else:
             self.register_buffer("alpha", alpha)
 
-    def forward(self, batch: Batch, teacher_features: Tensor | None = None) -> Losses:
-        """Losses of one batch; teacher_features: X_av of the same bags, [B, T, D]."""
+    def forward(self, batch: Batch, teacher_features: Tensor | None = None, weights: Weights = WHOLE_BATCH) -> Losses:
+        """Losses of one batch.
+
+        Args:
+            batch: B bags.
+            teacher_features: X_av of the same bags, [B, T, D].
+            weights: of each part, where the bags are one process's share of a batch.
+        """
         bags = batch.bags
         with torch.autocast(bags.valid.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             class_features = self.class_text()
@@ -72,6 +81,10 @@ class Objective(nn.Module):
         alignment = alignment_mil_loss(alignment_logits.float(), bags.valid, batch.targets, alpha=alpha)
         text = text_separation_loss(class_features.float())
         distilled = self._distil(encoded, batch, teacher_features)
+        anomaly, alignment, text = (weights.bags * part for part in (anomaly, alignment, text))
+        # The released form averages over padding too, so that bags count alike.
+        per_bag = self.distillation.kind == "uncertainty" and self.network.variant == "released"
+        distilled = (weights.bags if per_bag else weights.taught) * distilled
         total = anomaly + alignment + self.loss.text_separation * text + self.distillation.weight * distilled
         return Losses(total, anomaly, alignment, text, distilled)
 

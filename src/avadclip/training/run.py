@@ -11,6 +11,7 @@ tensorboard/         the metrics as curves
 
 import json
 import platform
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
 
 from avadclip import __version__
 from avadclip.config import TrainingConfig, read_config
@@ -27,6 +29,7 @@ from avadclip.files import write_atomically
 
 CONFIG, ENVIRONMENT, METRICS, STATE = "config.toml", "environment.json", "metrics.jsonl", "state.safetensors"
 LAST, BEST = "last.safetensors", "best.safetensors"
+TENSORBOARD = "tensorboard"
 
 
 class SavedState(NamedTuple):
@@ -45,12 +48,14 @@ class RunFolder:
     """Files of one run. Only the main process may write."""
 
     def __init__(self, path: Path, config: TrainingConfig, *, device: str) -> None:
-        """Open a new folder, or one that holds an interrupted run of the same recipe.
+        """Name a folder that is new, or holds an interrupted run of the same recipe; nothing is written yet.
 
         Raises:
             ConfigError: the folder holds another run, or files of something else.
         """
         self.path = path
+        self._config = config
+        self._device = device
         if (path / CONFIG).is_file():
             found = read_config(path / CONFIG, TrainingConfig)
             if found != config:
@@ -59,20 +64,34 @@ class RunFolder:
                 )
         elif path.exists() and any(path.iterdir()):
             raise ConfigError(f"{path} is not empty and holds no run; choose another --out")
-        else:
-            values = config.model_dump(mode="json", exclude_none=True)
-            environment = {
-                "avadclip": __version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-                "machine": platform.machine(),
-                "device": device,
-            }
-            write_atomically(path / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
-            write_atomically(path / CONFIG, tomli_w.dumps(values))
+
+    def begin(self) -> None:
+        """Write what a run is, once it is known that it can be; an interrupted run keeps what it has."""
+        if (self.path / CONFIG).is_file():
+            return
+        environment = {
+            "avadclip": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "device": self._device,
+        }
+        values = self._config.model_dump(mode="json", exclude_none=True)
+        # The recipe first: a folder with it is a run, whatever else a kill leaves out.
+        write_atomically(self.path / CONFIG, tomli_w.dumps(values))
+        write_atomically(self.path / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
+
+    @cached_property
+    def _curves(self) -> SummaryWriter:
+        return SummaryWriter(str(self.path / TENSORBOARD))
 
     def save_state(self, state: SavedState) -> None:
         """Write everything the next epoch needs, and the metrics so far."""
+        line = state.metrics[-1]
+        for name, value in line.items():
+            if name != "epoch" and value is not None:
+                self._curves.add_scalar(name, value, line["epoch"])
+        self._curves.flush()  # a killed run keeps its curves
         tensors = {f"current/{name}": tensor for name, tensor in state.current.items()}
         tensors.update({f"best/{name}": tensor for name, tensor in state.best.items()})
         tensors["best_class_features"] = state.best_class_features

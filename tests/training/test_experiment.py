@@ -1,0 +1,190 @@
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+import avadclip.training.experiment
+from avadclip.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from avadclip.config import (
+    DataConfig,
+    DistillationConfig,
+    LossConfig,
+    NetworkConfig,
+    NetworkKind,
+    OptimizerConfig,
+    TrainingConfig,
+)
+from avadclip.data.bags import Bag
+from avadclip.data.synthetic import load_synthetic
+from avadclip.errors import AvadclipError
+from avadclip.events import Thresholds
+from avadclip.features.snippets import Provenance, SnippetFeatures
+from avadclip.timeline import SnippetGrid
+from avadclip.training.experiment import run_training
+
+torch.set_num_threads(1)
+
+
+def recipe(kind: NetworkKind = "teacher", *, epochs: int = 1, **changes: object) -> TrainingConfig:
+    return TrainingConfig(
+        network_kind=kind,
+        data=DataConfig(source="synthetic:tiny"),
+        encoders="synthetic",
+        network=NetworkConfig(embed_dim=8),
+        optimizer=OptimizerConfig(learning_rate=1e-3, batch_size=16, epochs=epochs, milestones=()),
+        distillation=DistillationConfig(kind="none" if kind == "teacher" else "mse"),
+        **changes,
+    )
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A teacher chosen on a test split in some run before, with thresholds of its own."""
+    folder = tmp_path_factory.mktemp("teacher")
+    run_training(recipe(), folder / "run")
+    made = load_checkpoint(folder / "run" / "best.safetensors")
+    header = made.header.model_copy(
+        update={"thresholds": {"teacher": Thresholds(0.123, 0.456)}, "selection": {"teacher": "test"}}
+    )
+    save_checkpoint(folder / "teacher.safetensors", Checkpoint(header, made.networks))
+    return folder / "teacher.safetensors"
+
+
+def test_a_student_brings_along_what_its_teachers_file_says(teacher: Path, tmp_path: Path) -> None:
+    run_training(recipe("visual student"), tmp_path / "run", teacher=teacher)
+    for file, selection in (("last", "last"), ("best", "validation")):
+        header = load_checkpoint(tmp_path / "run" / f"{file}.safetensors").header
+        assert header.selection == {"teacher": "test", "visual student": selection}
+        assert header.thresholds["teacher"] == Thresholds(0.123, 0.456)
+
+
+def test_thresholds_are_measured_once_an_epoch_and_never_for_the_teacher(
+    teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[str] = []
+    video_scores = avadclip.training.experiment.video_scores
+
+    def watched(trained, bags):
+        measured.append(type(trained.network.encoder).__name__)
+        return video_scores(trained, bags)
+
+    monkeypatch.setattr(avadclip.training.experiment, "video_scores", watched)
+    run_training(recipe("visual student", epochs=3), tmp_path / "run", teacher=teacher)
+    assert measured == ["StudentEncoder"] * 3
+
+
+def test_last_and_best_hold_the_weights_and_thresholds_of_their_own_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = iter([0.9, 0.5])  # the first epoch stays the best
+    monkeypatch.setattr("avadclip.training.loop.average_precision_score", lambda *_: next(wanted))
+    chosen = iter([Thresholds(0.1, None), Thresholds(0.2, None)])
+    monkeypatch.setattr(avadclip.training.experiment, "choose_thresholds", lambda *_: next(chosen))
+    progress = run_training(recipe(epochs=2), tmp_path / "run")
+    for file, trained, detection in (("best", progress.best, 0.1), ("last", progress.last, 0.2)):
+        written = load_checkpoint(tmp_path / "run" / f"{file}.safetensors")
+        assert written.header.thresholds["teacher"].detection == detection
+        assert torch.equal(written.networks["teacher"].class_features, trained.class_features)
+    assert not torch.equal(progress.best.class_features, progress.last.class_features)
+
+
+@pytest.mark.parametrize("anomalous", [None, True, False])
+def test_where_validation_cannot_choose_the_best_is_called_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, anomalous: bool | None
+) -> None:
+    dataset = load_synthetic("tiny")
+    held_out = tuple(bag for bag in dataset.validation if bag.is_anomalous is anomalous)
+    one_sided = dataclasses.replace(dataset, validation=held_out)
+    assert anomalous is None or held_out
+    monkeypatch.setattr(avadclip.training.experiment, "load_dataset", lambda *_, **__: one_sided)
+    progress = run_training(recipe(epochs=2), tmp_path / "run")
+    assert [line["validation_ap"] for line in progress.metrics] == [None, None]
+    header = load_checkpoint(tmp_path / "run" / "best.safetensors").header
+    assert header.selection == {"teacher": "last"}
+    assert header.thresholds["teacher"].alert is None
+
+
+def refusal(config: TrainingConfig, folder: Path, **options: Path) -> str:
+    """What is said about a run that cannot be: one line, and nothing is left behind."""
+    with pytest.raises(AvadclipError) as refused:
+        run_training(config, folder, **options)
+    assert not folder.exists()
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("kind", ["teacher", "visual student"])
+def test_distillation_without_a_teacher_is_refused(tmp_path: Path, kind: NetworkKind) -> None:
+    config = recipe(kind).model_copy(update={"distillation": DistillationConfig(kind="uncertainty")})
+    message = refusal(config, tmp_path / "run")
+    assert '`distillation.kind` is "uncertainty", but there is no teacher' in message
+    assert "--teacher" in message
+
+
+def test_a_teacher_from_whom_nothing_is_learned_is_refused(teacher: Path, tmp_path: Path) -> None:
+    config = recipe("visual student").model_copy(update={"distillation": DistillationConfig()})
+    assert '`distillation.kind` is "none"' in refusal(config, tmp_path / "run", teacher=teacher)
+
+
+def provenance(name: str) -> Provenance:
+    return Provenance(grid=SnippetGrid(), visual={"name": name}, audio={"name": "log-mel"})
+
+
+def changed(bag: Bag, **changes: object) -> Bag:
+    assert isinstance(bag.held, SnippetFeatures)
+    return dataclasses.replace(bag, held=dataclasses.replace(bag.held, **changes))
+
+
+@pytest.fixture
+def made_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Lets the training bags of the tiny benchmark say or lack something."""
+
+    def change(number: int | None = None, **changes: object) -> None:
+        dataset = load_synthetic("tiny")
+        bags = tuple(changed(bag, **changes) for bag in dataset.train[:number])
+        bags += dataset.train[len(bags) :]
+        altered = dataclasses.replace(dataset, train=bags, is_synthetic="provenance" not in changes)
+        monkeypatch.setattr(avadclip.training.experiment, "load_dataset", lambda *_, **__: altered)
+
+    return change
+
+
+def test_a_recipe_of_other_encoders_than_the_features_is_refused(
+    made_with: Callable[..., None], tmp_path: Path
+) -> None:
+    made_with(provenance=provenance("lite"))
+    config = recipe().model_copy(update={"encoders": "clip:/models"})
+    message = refusal(config, tmp_path / "run")
+    assert '`encoders` is "clip:/models"' in message
+    assert "made with lite" in message
+
+
+def test_a_teacher_of_other_encoders_than_the_features_is_refused(
+    teacher: Path, made_with: Callable[..., None], tmp_path: Path
+) -> None:
+    made_with(provenance=provenance("synthetic"))
+    message = refusal(recipe("visual student"), tmp_path / "run", teacher=teacher)
+    assert str(teacher) in message
+    assert "name is synthetic, needed synthetic:tiny" in message
+
+
+def test_a_teacher_with_nothing_to_hear_is_refused(
+    teacher: Path, made_with: Callable[..., None], tmp_path: Path
+) -> None:
+    made_with(audio=None)
+    assert "none of the training videos" in refusal(recipe("visual student"), tmp_path / "run", teacher=teacher)
+
+
+def test_a_video_without_sound_leaves_no_folder_behind(made_with: Callable[..., None], tmp_path: Path) -> None:
+    made_with(1, audio=None)
+    assert "no sound" in refusal(recipe(), tmp_path / "run")
+
+
+def test_a_loss_that_leaves_the_numbers_stops_the_run(tmp_path: Path) -> None:
+    config = recipe(loss=LossConfig(text_separation=1e39))
+    with pytest.raises(AvadclipError, match=r"the loss is inf in epoch 1, step 1; .*lower") as refused:
+        run_training(config, tmp_path / "run")
+    assert "\n" not in str(refused.value)
+    assert not list((tmp_path / "run").glob("*.safetensors"))
