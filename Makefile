@@ -28,7 +28,7 @@ lint: $(INSTALLED_DEV)
 docs: $(INSTALLED_DEV)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-# Train the starter checkpoint again and write its model card; needs the shared fights in AVADCLIP_DATA.
+# Measure on the shared fights, train the starter checkpoint again, and write both pages about it; needs the shared fights in AVADCLIP_DATA.
 starter: $(INSTALLED_DEV)
 	@$(BIN)/python scripts/train_starter.py
 

@@ -1,107 +1,130 @@
-"""Train the `starter` checkpoint, measure it out of fold by source, and write its model card.
+"""Measure every system on the shared fights, train the `starter` checkpoint, and write both pages about it.
 
     AVADCLIP_DATA=/path/to/data python scripts/train_starter.py
 
 Needs the shared fights (`surveillance_fights/` with clips.csv) in AVADCLIP_DATA. Writes
-src/avadclip/checkpoints/starter.safetensors and docs/starter.md; features are kept in runs/starter-features.
+src/avadclip/checkpoints/starter.safetensors, docs/starter.md and docs/fights.md; features are kept in
+runs/starter-features.
 """
 
-import csv
+import functools
+import multiprocessing
 import os
 import sys
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from starter_card import Measured, write_card
-from starter_folds import CLASSES, cross_validate, file_property_scores, truth_of
+from fights_data import CLASSES, Clips, read_clips
+from fights_folds import OutOfFold, System, cross_validate, file_property_scores, is_audible, truth_of
+from fights_page import Measured, write_page
+from starter_card import write_card
 
 from avadclip.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
-from avadclip.config import NetworkKind, TrainingConfig, read_config
-from avadclip.data.bags import Bag
-from avadclip.encoders.load import load_encoders
+from avadclip.config import DistillationConfig, NetworkKind, TrainingConfig, read_config
+from avadclip.data.bags import Bag, feature_widths
 from avadclip.errors import AvadclipError, DataError
 from avadclip.events import Thresholds
-from avadclip.features.batch import extract_to_folder
-from avadclip.features.store import read_features
+from avadclip.files import write_atomically
+from avadclip.nn.models import TrainedNetwork
 from avadclip.training.loop import Supervision, train_network
 from avadclip.training.thresholds import choose_thresholds
 
 REPOSITORY = Path(__file__).parents[1]
 SEEDS = (0, 1, 2)
+TEACHER, STUDENT, PLAIN_STUDENT = "teacher", "visual student", "visual student, no teacher"
+SHIPPED: dict[NetworkKind, str] = {"teacher": TEACHER, "visual student": STUDENT}
 
 
-@dataclass(frozen=True)
-class Clips:
-    """The shared fights as bags, and what their files say without a look at a pixel."""
+def build_systems(recipe: TrainingConfig) -> dict[str, System]:
+    """What is measured, a teacher before its students."""
 
-    bags: list[Bag]
-    properties: NDArray[np.float64]
-    """Frame rate, width, height, seconds, bits per second, [N, 5]."""
+    def variant(kind: NetworkKind, *, distilled: bool = False) -> TrainingConfig:
+        distillation = recipe.distillation if distilled else DistillationConfig(kind="none")
+        return recipe.model_copy(update={"network_kind": kind, "distillation": distillation})
+
+    visual, audio = variant("visual student"), variant("audio student")
+    vadclip = visual.model_copy(
+        update={
+            "network": recipe.network.model_copy(update={"enhancement_blocks": 0}),
+            "loss": recipe.loss.model_copy(update={"focal": False}),
+        }
+    )
+    return {
+        TEACHER: System(variant("teacher"), audible_only=True),
+        STUDENT: System(variant("visual student", distilled=True), teacher=TEACHER),
+        PLAIN_STUDENT: System(visual),
+        "audio student": System(variant("audio student", distilled=True), teacher=TEACHER, audible_only=True),
+        "audio student, no teacher": System(audio, audible_only=True),
+        "VadCLIP-like: no sound, no teacher": System(vadclip),
+        "zero features": System(visual, is_blind=True),
+    }
 
 
-def read_clips(folder: Path) -> Clips:
-    """Extract (or take over) the features of every clip; weak labels only."""
-    encoders = load_encoders("lite")
-    with (folder / "clips.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    outcomes = extract_to_folder([folder / row["file"] for row in rows], REPOSITORY / "runs/starter-features", encoders)
-    bags, properties = [], []
-    for row, outcome in zip(rows, outcomes, strict=True):
-        if outcome.status == "failed":
-            raise DataError(f"{outcome.path}: {outcome.message}")
-        targets = np.array([row["label"] == name for name in CLASSES], dtype=np.float32)
-        bags.append(Bag(row["file"], row["source"], read_features(outcome.feature_file), targets))
-        size = [float(row["width"]), float(row["height"]), float(row["seconds"])]
-        bits = 8 * outcome.path.stat().st_size / float(row["seconds"])
-        properties.append([float(Fraction(row["fps"])), *size, bits])
-    return Clips(bags, np.array(properties))
+def measure(systems: dict[str, System], clips: Clips) -> Measured:
+    """All systems out of fold, seed by seed; on all cores, one thread each: the nets are small."""
+    with multiprocessing.get_context("spawn").Pool(min(len(SEEDS), os.cpu_count() or 1), _use_one_thread) as pool:
+        runs = pool.map(functools.partial(cross_validate, systems, clips.bags), SEEDS, chunksize=1)
+    control = [file_property_scores(clips.bags, clips.properties, seed) for seed in SEEDS]
+    return Measured(clips.bags, {name: [run[name] for run in runs] for name in systems}, control)
+
+
+def thresholds_of(runs: Sequence[OutOfFold], bags: Sequence[Bag]) -> Thresholds:
+    """Chosen on the out-of-fold scores of all seeds together."""
+    scores = np.concatenate([run.clip_scores for run in runs])
+    which = np.isfinite(scores)
+    return choose_thresholds(np.tile(truth_of(bags), len(runs))[which], scores[which])
+
+
+def train_shipped(systems: dict[str, System], bags: Sequence[Bag]) -> dict[NetworkKind, TrainedNetwork]:
+    """The networks of the checkpoint, from every clip that each may learn from."""
+    heard = [bag for bag, audible in zip(bags, is_audible(bags), strict=True) if audible]
+    teacher = train_network("teacher", heard, systems[TEACHER].recipe, Supervision(CLASSES)).last
+    supervision = Supervision(CLASSES, teacher=teacher)
+    student = train_network("visual student", bags, systems[STUDENT].recipe, supervision).last
+    return {"teacher": teacher, "visual student": student}
 
 
 def main() -> None:
-    """Measure, train on everything, save, and write the card."""
+    """Measure, train on everything, save, and write the pages."""
     if "AVADCLIP_DATA" not in os.environ:
         raise DataError("AVADCLIP_DATA is not set; name the folder that holds surveillance_fights/")
-    clips = read_clips(Path(os.environ["AVADCLIP_DATA"]) / "surveillance_fights")
-    heard = [bag for bag in clips.bags if bag.features.has_usable_sound]
-    trained_on: dict[NetworkKind, list[Bag]] = {"teacher": heard, "visual student": clips.bags}
+    data = Path(os.environ["AVADCLIP_DATA"])
+    clips = read_clips(data / "surveillance_fights", REPOSITORY / "runs/starter-features")
     recipe = read_config(REPOSITORY / "configs/starter.toml", TrainingConfig)
-    measured: dict[NetworkKind, Measured] = {}
-    thresholds: dict[NetworkKind, Thresholds] = {}
-    for kind, bags in trained_on.items():
-        runs = [cross_validate(kind, bags, recipe.model_copy(update={"seed": seed})) for seed in SEEDS]
-        measured[kind] = Measured(bags, runs)
-        scores = np.concatenate([run.clip_scores for run in runs])
-        thresholds[kind] = choose_thresholds(np.tile(truth_of(bags), len(runs)), scores)
-        print(f"{kind}: measured on {len(bags)} clips, thresholds {thresholds[kind]}", file=sys.stderr)
-    control = [file_property_scores(clips.bags, clips.properties, seed) for seed in SEEDS]
-    card = write_card(recipe, measured, thresholds, control)
-    provenance, first = clips.bags[0].features.provenance, heard[0].features
+    systems = build_systems(recipe)
+    measured = measure(systems, clips)
+    thresholds = {kind: thresholds_of(measured.runs[name], clips.bags) for kind, name in SHIPPED.items()}
+    card = write_card(recipe, measured, SHIPPED, thresholds)
+    provenance = clips.bags[0].features.provenance
     assert provenance is not None
-    assert first.audio is not None
+    visual_dim, audio_dim = feature_widths(clips.bags)
     header = CheckpointHeader(
         name="starter",
         classes=CLASSES,
         encoders="lite",
         features=provenance,
-        visual_dim=first.visual.shape[-1],
-        audio_dim=first.audio.shape[-1],
+        visual_dim=visual_dim,
+        audio_dim=audio_dim,
         network=recipe.network,
         thresholds=thresholds,
-        selection="last",
+        selection=dict.fromkeys(SHIPPED, "last"),
         card=card,
     )
-    supervision = Supervision(CLASSES)
-    networks = {kind: train_network(kind, bags, recipe, supervision).last for kind, bags in trained_on.items()}
-    save_checkpoint(REPOSITORY / "src/avadclip/checkpoints/starter.safetensors", Checkpoint(header, networks))
-    (REPOSITORY / "docs/starter.md").write_text(card, encoding="utf-8")
+    checkpoint = Checkpoint(header, train_shipped(systems, clips.bags))
+    save_checkpoint(REPOSITORY / "src/avadclip/checkpoints/starter.safetensors", checkpoint)
+    write_atomically(REPOSITORY / "docs/starter.md", card)
+    page = write_page(measured, student=STUDENT, plain_student=PLAIN_STUDENT, teacher=TEACHER)
+    write_atomically(REPOSITORY / "docs/fights.md", page)
+
+
+def _use_one_thread() -> None:
+    torch.set_num_threads(1)
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)  # the nets are small: more threads cost more than they give
+    _use_one_thread()
     try:
         main()
     except AvadclipError as error:

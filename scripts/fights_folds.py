@@ -1,29 +1,42 @@
-"""How the starter model is measured: folds by source, composed sequences, a bootstrap by source, and a control."""
+"""How networks are measured on the shared fights: folds by recording, composed sequences, bootstrap, control."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from fights_data import CLASSES
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
-from avadclip.config import NetworkKind, TrainingConfig
+from avadclip.config import TrainingConfig
 from avadclip.data.bags import Bag
 from avadclip.nn.models import TrainedNetwork
 from avadclip.scoring import score_features
 from avadclip.training.loop import Supervision, train_network
 
-TruthAndScores = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""Per snippet, pooled over sequences: 1 for a fight, and the anomaly score."""
-
-CLASSES = ("normal", "fighting")
 NUM_FOLDS = 5
 SEQUENCES_PER_FOLD = 4
 CLIPS_PER_SEQUENCE = 40
 FIGHTS_PER_SEQUENCE = 10
 NUM_RESAMPLES = 2000
+
+TruthAndScores = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Per snippet, pooled over sequences: 1 for a fight, and the anomaly score."""
+
+
+@dataclass(frozen=True)
+class System:
+    """One row of the tables: a recipe, and what it learns from."""
+
+    recipe: TrainingConfig
+    teacher: str | None = None
+    """Name of the system it is distilled from, trained on the same fold."""
+    audible_only: bool = False
+    """Learns from and is measured on clips with a sound track one can hear."""
+    is_blind: bool = False
+    """Sees zeros: what lengths and the folds alone give away."""
 
 
 @dataclass(frozen=True)
@@ -31,18 +44,20 @@ class OutOfFold:
     """What networks said of clips whose recording they never saw."""
 
     clip_scores: NDArray[np.float64]
-    """[N], highest snippet score of each clip, scored alone."""
-    alone: TruthAndScores
-    """Clips scored alone."""
-    isolated: TruthAndScores
-    """Sequences where every fight stands alone between three normal clips."""
-    blocks: TruthAndScores
-    """Sequences with all ten fights in a row."""
+    """[N], highest snippet score of each clip, scored alone; NaN for clips that this system is not measured on."""
+    pooled: dict[str, list[TruthAndScores]] = field(default_factory=lambda: {"alone": [], "isolated": [], "blocks": []})
+    """By arrangement: clips scored alone; sequences with every fight between normal clips; sequences with all ten
+    fights in a row."""
 
 
 def truth_of(bags: Sequence[Bag]) -> NDArray[np.int64]:
     """1 for a fight, [N]."""
     return np.array([bag.is_anomalous for bag in bags], dtype=np.int64)
+
+
+def is_audible(bags: Sequence[Bag]) -> NDArray[np.bool_]:
+    """[N]"""
+    return np.array([bag.features.has_usable_sound for bag in bags])
 
 
 def folds(bags: Sequence[Bag], seed: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
@@ -51,23 +66,43 @@ def folds(bags: Sequence[Bag], seed: int) -> Iterator[tuple[NDArray[np.int64], N
     yield from splitter.split(bags, truth_of(bags), [bag.group for bag in bags])
 
 
-def cross_validate(kind: NetworkKind, bags: Sequence[Bag], config: TrainingConfig) -> OutOfFold:
-    """Train on four folds, score the fifth, five times; `config.seed` draws folds, weights and sequences."""
-    clip_scores = np.zeros(len(bags))
-    pooled: dict[str, list[TruthAndScores]] = {"alone": [], "isolated": [], "blocks": []}
-    draw = np.random.default_rng(config.seed)
-    for train, test in folds(bags, config.seed):
-        trained = train_network(kind, [bags[i] for i in train], config, Supervision(CLASSES)).last
-        for i in test:
-            truth, scores = _score_sequence(trained, [bags[i]])
-            clip_scores[i] = scores.max()
-            pooled["alone"].append((truth, scores))
-        for _ in range(SEQUENCES_PER_FOLD):
-            for arrangement in ("isolated", "blocks"):
-                sequence = _compose([bags[i] for i in test], arrangement, draw)
-                pooled[arrangement].append(_score_sequence(trained, sequence))
-    joined = {name: tuple(np.concatenate(part) for part in zip(*parts, strict=True)) for name, parts in pooled.items()}
-    return OutOfFold(clip_scores, joined["alone"], joined["isolated"], joined["blocks"])
+def cross_validate(systems: Mapping[str, System], bags: Sequence[Bag], seed: int) -> dict[str, OutOfFold]:
+    """Train every system on four folds and score the fifth, five times; all systems have the same folds and sequences.
+
+    Args:
+        systems: by name; a teacher before its students.
+        bags: all clips.
+        seed: draws folds, weights and sequences.
+    """
+    results = {name: OutOfFold(np.full(len(bags), np.nan)) for name in systems}
+    audible = is_audible(bags)
+    for number, (train, test) in enumerate(folds(bags, seed)):
+        trained: dict[str, TrainedNetwork] = {}
+        for name, system in systems.items():
+            clips = [_blinded(bag) for bag in bags] if system.is_blind else bags
+            allowed = audible if system.audible_only else np.ones(len(bags), dtype=bool)
+            network = trained[name] = _train(system, [clips[i] for i in train if allowed[i]], seed, trained)
+            own_test = [int(i) for i in test if allowed[i]]
+            for i in own_test:
+                truth, scores = _score_sequence(network, [clips[i]])
+                results[name].clip_scores[i] = scores.max()
+                results[name].pooled["alone"].append((truth, scores))
+            draw = np.random.default_rng([seed, number])
+            for _ in range(SEQUENCES_PER_FOLD):
+                for arrangement in ("isolated", "blocks"):
+                    sequence = _compose([clips[i] for i in own_test], arrangement, draw)
+                    results[name].pooled[arrangement].append(_score_sequence(network, sequence))
+    return results
+
+
+def _train(system: System, bags: Sequence[Bag], seed: int, trained: Mapping[str, TrainedNetwork]) -> TrainedNetwork:
+    recipe = system.recipe.model_copy(update={"seed": seed})
+    teacher = None if system.teacher is None else trained[system.teacher]
+    return train_network(recipe.network_kind, bags, recipe, Supervision(CLASSES, teacher=teacher)).last
+
+
+def _blinded(bag: Bag) -> Bag:
+    return replace(bag, held=replace(bag.features, visual=np.zeros_like(bag.features.visual)))
 
 
 def _score_sequence(trained: TrainedNetwork, sequence: Sequence[Bag]) -> TruthAndScores:
@@ -107,6 +142,11 @@ def file_property_scores(bags: Sequence[Bag], properties: NDArray[np.float64], s
     return scores
 
 
+def clip_aucs(bags: Sequence[Bag], runs: Sequence[NDArray[np.float64]]) -> list[float]:
+    """Per-clip ROC AUC of every run."""
+    return [float(roc_auc_score(truth_of(bags), run)) for run in runs]
+
+
 def bootstrap_interval(
     bags: Sequence[Bag], runs: Sequence[NDArray[np.float64]], baseline: Sequence[NDArray[np.float64]] | None = None
 ) -> tuple[float, float]:
@@ -116,19 +156,19 @@ def bootstrap_interval(
     for index, bag in enumerate(bags):
         members.setdefault(bag.group, []).append(index)
     groups = list(members.values())
-    values = []
+    values: list[float] = []
     while len(values) < NUM_RESAMPLES:
         picked = np.concatenate([groups[i] for i in draw.integers(0, len(groups), len(groups))])
         if 0 < truth[picked].sum() < len(picked):
             value = np.mean([roc_auc_score(truth[picked], run[picked]) for run in runs])
             if baseline is not None:
                 value -= np.mean([roc_auc_score(truth[picked], run[picked]) for run in baseline])
-            values.append(value)
+            values.append(float(value))
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
 
 
-def frame_metrics(pooled: TruthAndScores) -> tuple[float, float]:
+def frame_metrics(pooled: Sequence[TruthAndScores]) -> tuple[float, float]:
     """ROC AUC and average precision over all snippets; every snippet has 16 frames, so these are the frame figures."""
-    truth, scores = pooled
+    truth, scores = (np.concatenate(part) for part in zip(*pooled, strict=True))
     return float(roc_auc_score(truth, scores)), float(average_precision_score(truth, scores))
