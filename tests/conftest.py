@@ -1,11 +1,16 @@
 import importlib.util
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import settings
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from avadclip.detection import Detection
 from avadclip.events import (
@@ -19,6 +24,10 @@ from avadclip.events import (
     mean_gain,
 )
 from avadclip.media.probe import MediaInfo, SoundInfo
+
+# A busy machine is no failure: how long an example may take is not what these tests promise.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 MakeDetection = Callable[..., Detection]
 
@@ -153,3 +162,98 @@ def unprivileged(tmp_path: Path) -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
+
+
+@pytest.fixture(scope="session")
+def big_dir() -> Iterator[Path]:
+    """A folder for files of hundreds of megabytes; unlike pytest's own, gone after the session."""
+    with tempfile.TemporaryDirectory(prefix="avadclip-tests-") as folder:
+        yield Path(folder)
+
+
+def clip_tokenizer_json(vocabulary_size: int) -> str:
+    """A small BPE tokenizer in the format of CLIP's tokenizer.json: filler up to the vocabulary's size."""
+    sos = vocabulary_size - 2
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges = [("f", "i"), ("fi", "g"), ("fig", "h"), ("figh", "t</w>"), ("c", "a"), ("ca", "r</w>")]
+    words = [*letters, *(f"{letter}</w>" for letter in letters), *("".join(pair) for pair in merges)]
+    vocabulary = {word: index for index, word in enumerate(words)}
+    vocabulary |= {f"<filler{index}>": index for index in range(len(words), sos)}
+    vocabulary |= {"<|startoftext|>": sos, "<|endoftext|>": sos + 1}
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges, unk_token="<|endoftext|>", end_of_word_suffix="</w>"))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    pattern = Regex(r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(pattern, "removed", invert=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.RobertaProcessing(
+        ("<|endoftext|>", sos + 1), ("<|startoftext|>", sos), add_prefix_space=False, trim_offsets=False
+    )
+    tokenizer.add_special_tokens(["<|startoftext|>", "<|endoftext|>"])
+    return tokenizer.to_str()
+
+
+@pytest.fixture(scope="session")
+def make_tokenizer(big_dir: Path) -> Callable[[int], Path]:
+    """Writes a tokenizer.json for a CLIP of this vocabulary."""
+
+    def make(vocabulary_size: int) -> Path:
+        path = big_dir / str(vocabulary_size) / "tokenizer.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(clip_tokenizer_json(vocabulary_size))
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def wav2clip_tensors() -> dict[str, torch.Tensor]:
+    """The flat dict of Wav2CLIP.pt: the sound encoder, its projection, and parts that are not needed."""
+    generator = torch.Generator().manual_seed(1)
+
+    def normal(*shape: int) -> torch.Tensor:
+        fan_in = torch.Size(shape[1:]).numel()
+        return torch.randn(shape, generator=generator) * (2 / fan_in) ** 0.5
+
+    def norm(name: str, channels: int) -> dict[str, torch.Tensor]:
+        uniform = torch.rand(4, channels, generator=generator)
+        values = {"weight": uniform[0] + 0.5, "bias": uniform[1] - 0.5}
+        values |= {"running_mean": uniform[2] - 0.5, "running_var": uniform[3] + 0.5}
+        values |= {"num_batches_tracked": torch.tensor(1)}
+        return {f"{name}.{key}": value.clone() for key, value in values.items()}
+
+    tensors = {"audio_encoder.spectrogram.window": torch.hann_window(512)}
+    tensors |= {"audio_encoder.conv1.weight": normal(64, 1, 7, 7), **norm("audio_encoder.bn1", 64)}
+    inputs = 64
+    for layer, channels in enumerate((64, 128, 256, 512), start=1):
+        for block in (0, 1):
+            name = f"audio_encoder.layer{layer}.{block}"
+            tensors |= {f"{name}.conv1.weight": normal(channels, inputs, 3, 3), **norm(f"{name}.bn1", channels)}
+            tensors |= {f"{name}.conv2.weight": normal(channels, channels, 3, 3), **norm(f"{name}.bn2", channels)}
+            if inputs != channels:
+                tensors[f"{name}.downsample.0.weight"] = normal(channels, inputs, 1, 1)
+                tensors |= norm(f"{name}.downsample.1", channels)
+            inputs = channels
+    for modality in ("audio", "image"):
+        for index in (0, 3):
+            name = f"{modality}_transform.sequential.{index}"
+            tensors |= {f"{name}.weight": normal(512, 512), f"{name}.bias": normal(512, 512)[0]}
+    return tensors
+
+
+@pytest.fixture
+def avadclip_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Runs the command line in this process, as the installed script would: (exit code, stdout, stderr)."""
+    from avadclip.cli.main import run
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["avadclip", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            run()
+        out, err = capsys.readouterr()
+        return int(stop.value.code or 0), out, err
+
+    return call

@@ -118,7 +118,7 @@ def save_tiny(path: Path, encoders: Encoders, *, dim: int = 8, kinds: tuple[str,
         **dims,
         network=config,
         thresholds={kind: Thresholds(0.2 + 0.1 * number, None) for number, kind in enumerate(kinds)},
-        selection="last",
+        selection=dict.fromkeys(kinds, "last"),
         card="",
     )
     torch.manual_seed(0)

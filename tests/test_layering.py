@@ -12,14 +12,14 @@ PACKAGE = REPOSITORY / "src" / "avadclip"
 # Bottom to top: a module imports only from rows below its own; files of one folder import each other freely.
 ROWS = {
     0: ("errors", "files", "labels", "timeline"),
-    1: ("config",),
+    1: ("config", "tensor_file"),
     2: ("events", "losses", "media", "nn"),
     3: ("encoders",),
     4: ("baselines", "features", "metrics"),
-    5: ("checkpoint", "data", "released", "scoring", "zero_shot"),
-    6: ("detection", "evaluation", "scorers"),
+    5: ("checkpoint", "data", "scoring", "zero_shot"),
+    6: ("calibration", "detection", "evaluation", "scorers"),
     7: ("archive", "live", "report", "training"),
-    8: ("reproduce", "service"),
+    8: ("released", "reproduce", "service"),
     9: ("cli",),
     10: ("__main__",),
 }

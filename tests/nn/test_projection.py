@@ -21,7 +21,7 @@ def test_statistics_are_saved_but_not_trained() -> None:
     assert {name for name, _ in projection.named_parameters()} == {"linear.weight", "linear.bias"}
 
 
-@pytest.mark.filterwarnings("ignore:std")
+@pytest.mark.filterwarnings("error")
 def test_one_training_row_is_enough() -> None:
     projection = FeatureProjection(2, 3)
     projection.fit(torch.tensor([[1.0, 2.0]]))

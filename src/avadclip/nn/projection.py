@@ -20,9 +20,9 @@ class FeatureProjection(nn.Module):
         self.linear = nn.Linear(feature_dim, embed_dim)
 
     def fit(self, features: Tensor) -> None:
-        """Take mean and deviation from training features, [N, feature_dim]; constant channels are left as they are."""
+        """Take mean and deviation from training features, [N, feature_dim]; constant channels are not scaled."""
         self.mean.copy_(features.mean(dim=0))
-        deviation = features.std(dim=0)
+        deviation = features.std(dim=0) if len(features) > 1 else torch.zeros_like(self.deviation)
         self.deviation.copy_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
 
     def forward(self, features: Tensor) -> Tensor:
