@@ -1,0 +1,48 @@
+"""What every comparison system is to the rest: a model and its objective in one module."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal, NamedTuple
+
+from torch import Tensor, nn
+
+from avadclip.nn.models import Bags
+
+Losses = dict[str, Tensor]
+"""Scalars by name, each already weighted as it enters the sum."""
+
+
+class Outputs(NamedTuple):
+    """What a system says of every snippet; what it says of padding means nothing."""
+
+    anomaly_logits: Tensor
+    """[B, T]; their sigmoid is the anomaly score."""
+    class_logits: Tensor | None = None
+    """[B, T, C]; their softmax over classes, `normal` first, is the class map. None: the system finds, but does not name."""
+
+
+class System(nn.Module, ABC):
+    """A model with its objective. Padding never changes the output of a real snippet, nor a loss."""
+
+    hears: ClassVar[bool]
+    """Whether it needs sound beside the picture."""
+    pairing: ClassVar[Literal["mixed", "paired"]] = "mixed"
+    """`paired`: every batch holds as many normal bags as anomalous ones, the normal ones first."""
+
+    @abstractmethod
+    def forward(self, bags: Bags) -> Outputs:
+        """Score bags or windows, as in a test."""
+
+    @abstractmethod
+    def losses(self, bags: Bags, targets: Tensor) -> Losses:
+        """The objective's parts on one batch; their sum is minimised.
+
+        Args:
+            bags: B bags, resampled to the recipe's number of snippets where it has one.
+            targets: [B, C] in {0, 1}; a bag is anomalous if any class but 0 is set.
+        """
+
+    def begin_epoch(self, epoch: int, num_epochs: int) -> None:  # noqa: B027  (most have no schedule)
+        """Told before every epoch, from 1, and again on resuming; whatever else must survive a resume is a buffer."""
+
+    def after_step(self) -> None:  # noqa: B027
+        """Told after every step of the optimizer."""
