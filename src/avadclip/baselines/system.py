@@ -17,7 +17,7 @@ class Outputs(NamedTuple):
     anomaly_logits: Tensor
     """[B, T]; their sigmoid is the anomaly score."""
     class_logits: Tensor | None = None
-    """[B, T, C]; their softmax over classes, `normal` first, is the class map. None: the system finds, but does not name."""
+    """[B, T, C]; their softmax over classes, `normal` first, is the class map. None: it finds, but does not name."""
 
 
 class System(nn.Module, ABC):
@@ -41,8 +41,8 @@ class System(nn.Module, ABC):
             targets: [B, C] in {0, 1}; a bag is anomalous if any class but 0 is set.
         """
 
-    def begin_epoch(self, epoch: int, num_epochs: int) -> None:  # noqa: B027  (most have no schedule)
+    def begin_epoch(self, epoch: int, num_epochs: int) -> None:
         """Told before every epoch, from 1, and again on resuming; whatever else must survive a resume is a buffer."""
 
-    def after_step(self) -> None:  # noqa: B027
+    def after_step(self) -> None:
         """Told after every step of the optimizer."""
