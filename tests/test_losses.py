@@ -9,8 +9,11 @@ from avadclip.losses import (
     alignment_mil_loss,
     anomaly_mil_loss,
     focal_loss,
+    mean_logit_mil_loss,
+    mimicry_loss,
     plain_distillation_loss,
     text_separation_loss,
+    topk_mask,
     topk_mean,
     uncertainty_distillation_loss,
 )
@@ -221,3 +224,57 @@ def test_no_gradient_reaches_the_teacher(released: bool) -> None:
     assert teacher.grad is None
     assert student.grad.abs().sum() > 0
     assert theta.grad.abs().sum() > 0
+
+
+def test_topk_mask_marks_what_topk_mean_averages() -> None:
+    logits, valid = random(4, 40), valid_of([40, 33, 15, 1], 40)
+    mask = topk_mask(logits, valid)
+    assert mask.sum(dim=1).tolist() == [3, 3, 1, 1]
+    assert not (mask & ~valid).any()
+    for bag in range(4):
+        averaged = topk_mean(logits[bag : bag + 1, :, None], valid[bag : bag + 1]).item()
+        assert logits[bag, mask[bag]].mean().item() == pytest.approx(averaged, abs=1e-6)
+
+
+def test_topk_mask_of_negative_logits_marks_the_lowest_and_of_equal_ones_the_first() -> None:
+    logits = torch.tensor([[3.0, 1.0, 2.0, -9.0], [5.0, 5.0, 5.0, 5.0]])
+    valid = valid_of([3, 4], 4)
+    assert topk_mask(-logits, valid, snippets_per_pick=3).tolist() == [
+        [False, True, True, False],
+        [True, True, False, False],
+    ]
+
+
+def test_mean_logit_mil_loss_by_hand() -> None:
+    logits = torch.tensor([[2.0, -1.0, 7.0], [0.5, 1.5, 0.0]])  # top 1 of 2: 2.0; top 1 of 3: 1.5
+    targets = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+    expected = (math.log(1 + math.exp(-2.0)) + math.log(1 + math.exp(1.5))) / 2
+    assert mean_logit_mil_loss(logits, valid_of([2, 3], 3), targets).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_mean_logit_mil_loss_averages_logits_before_the_sigmoid() -> None:
+    logits = torch.full((1, 16), -8.0)
+    logits[0, 5] = 4.0  # k = 2: the mean of 4 and -8 is -2; the mean of their scores is near .5
+    loss = mean_logit_mil_loss(logits, torch.ones(1, 16, dtype=torch.bool), torch.tensor([[0.0, 1.0]]))
+    assert loss.item() == pytest.approx(math.log(1 + math.exp(2.0)), abs=1e-6)
+
+
+def test_mimicry_loss_is_the_divergence_from_the_other_score() -> None:
+    own, others = (
+        torch.tensor([[0.0, 3.0]], requires_grad=True),
+        torch.tensor([[math.log(3.0), 9.0]], requires_grad=True),
+    )
+    loss = mimicry_loss(own, others, valid_of([1], 2))
+    # KL(.75 || .5) = .75 ln 1.5 + .25 ln .5; the second snippet is padding.
+    assert loss.item() == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5), abs=1e-6)
+    loss.backward()
+    assert others.grad is None
+    torch.testing.assert_close(own.grad, torch.tensor([[0.5 - 0.75, 0.0]]))
+
+
+def test_mimicry_loss_of_equal_scores_is_zero_and_teaches_nothing() -> None:
+    own = random(2, 5).requires_grad_()
+    loss = mimicry_loss(own, own.detach(), valid_of([5, 2], 5))
+    loss.backward()
+    assert loss.item() == pytest.approx(0.0, abs=1e-6)
+    assert own.grad.abs().max() < 1e-6

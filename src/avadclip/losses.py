@@ -33,6 +33,22 @@ def _rank(logits: Tensor, valid: Tensor, snippets_per_pick: int) -> tuple[Tensor
     return ranked, picked[..., None]
 
 
+def topk_mask(logits: Tensor, valid: Tensor, snippets_per_pick: int = SNIPPETS_PER_PICK) -> Tensor:
+    """Which snippets topk_mean would average, [B, T] bool, for logits [B, T]; those of -logits are the lowest."""
+    k = valid.sum(dim=1, keepdim=True) // snippets_per_pick + 1
+    order = logits.masked_fill(~valid, -torch.inf).argsort(dim=1, descending=True, stable=True)
+    return (order.argsort(dim=1) < k) & valid
+
+
+def mean_logit_mil_loss(anomaly_logits: Tensor, valid: Tensor, targets: Tensor) -> Tensor:
+    """Binary cross-entropy of the sigmoid of the mean of the top-k logits, as several comparison systems have it.
+
+    Shapes as in anomaly_mil_loss, which takes the mean of the sigmoids.
+    """
+    pooled = topk_mean(anomaly_logits[..., None], valid).squeeze(-1)
+    return functional.binary_cross_entropy_with_logits(pooled, (targets[:, 1:].sum(dim=1) > 0).to(pooled.dtype))
+
+
 def anomaly_mil_loss(anomaly_logits: Tensor, valid: Tensor, targets: Tensor) -> Tensor:
     """L_BCE: binary cross-entropy of the mean of the top-k anomaly scores.
 
@@ -96,6 +112,20 @@ def plain_distillation_loss(teacher_features: Tensor, student_features: Tensor, 
         valid: [B, T] bool, at least one True.
     """
     return ((teacher_features.detach() - student_features) ** 2)[valid].mean()
+
+
+def mimicry_loss(logits: Tensor, others_logits: Tensor, valid: Tensor) -> Tensor:
+    """Mean over valid snippets of KL(other || own) of two anomaly scores (Zhang et al., Deep Mutual Learning, 2018).
+
+    Args:
+        logits: [B, T]
+        others_logits: [B, T], of the network learned from; a constant, no gradient reaches it.
+        valid: [B, T] bool, at least one True.
+    """
+    others = others_logits.detach()[valid]
+    scores = others.sigmoid()
+    entropy = functional.binary_cross_entropy_with_logits(others, scores)
+    return functional.binary_cross_entropy_with_logits(logits[valid], scores) - entropy
 
 
 def uncertainty_distillation_loss(

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from avadclip.nn.attention import FeedForward, LocalAttentionBlock, QuickGelu
+from avadclip.nn.attention import CrossAttentionLayer, FeedForward, LocalAttentionBlock, MultiHeadAttention, QuickGelu
 
 
 def dense_block(block: LocalAttentionBlock, x: torch.Tensor, length: int) -> torch.Tensor:
@@ -87,3 +87,25 @@ def test_quick_gelu_by_hand() -> None:
     x = torch.tensor([-1.0, 0.0, 2.0])
     expected = [-1.0 / (1 + math.exp(1.702)), 0.0, 2.0 / (1 + math.exp(-3.404))]
     torch.testing.assert_close(QuickGelu()(x), torch.tensor(expected))
+
+
+def test_several_heads_attend_each_on_its_own_channels(shake) -> None:
+    attention = shake(MultiHeadAttention(6, num_heads=2, dropout=0.5))
+    asking, asked = torch.randn(2, 4, 6, generator=torch.Generator().manual_seed(1)).unbind()
+    valid = torch.tensor([[True, True, True, False]])
+    query, key, value = attention.query(asking), attention.key(asked[:3]), attention.value(asked[:3])
+    parts = []
+    for head in (slice(0, 3), slice(3, 6)):
+        weights = (query[:, head] @ key[:, head].T / math.sqrt(3)).softmax(dim=-1)
+        parts.append(weights @ value[:, head])
+    expected = attention.out(torch.cat(parts, dim=-1))
+    torch.testing.assert_close(attention(asking[None], asked[None], valid)[0], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_cross_attention_layer_normalises_the_asking_side_only(shake) -> None:
+    layer = shake(CrossAttentionLayer(4, num_heads=1, hidden_dim=3, dropout=0.5))
+    asking, asked = torch.randn(2, 1, 5, 4, generator=torch.Generator().manual_seed(2)).unbind()
+    valid = torch.ones(1, 5, dtype=torch.bool)
+    x = asking + layer.attention(layer.norm_attention(asking), asked, valid)
+    expected = x + layer.contract(layer.expand(layer.norm_feed_forward(x)).clamp(min=0))
+    torch.testing.assert_close(layer(asking, asked, valid), expected)

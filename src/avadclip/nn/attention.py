@@ -1,4 +1,4 @@
-"""Feed-forward and windowed self-attention blocks, pre-LN as in CLIP."""
+"""Feed-forward, windowed self-attention and cross-attention blocks, pre-LN as in CLIP."""
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -67,4 +67,58 @@ class LocalAttentionBlock(nn.Module):
         attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         attended = attended.reshape(batch, num_stretches * window, dim)[:, :length]
         out: Tensor = self.attention_out(attended)
+        return out
+
+
+class MultiHeadAttention(nn.Module):
+    """Attention with several heads, of one sequence over another of the same length and width."""
+
+    def __init__(self, dim: int, *, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.query = nn.Linear(dim, dim)
+        self.key = nn.Linear(dim, dim)
+        self.value = nn.Linear(dim, dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, asking: Tensor, asked: Tensor, valid: Tensor) -> Tensor:
+        """asking, asked: [B, T, D]; valid: [B, T] bool, padding of `asked` is never attended to. Returns [B, T, D]."""
+        batch, length, dim = asking.shape
+
+        def heads(x: Tensor) -> Tensor:
+            return x.view(batch, length, self.num_heads, dim // self.num_heads).transpose(1, 2)
+
+        attended = functional.scaled_dot_product_attention(
+            heads(self.query(asking)),
+            heads(self.key(asked)),
+            heads(self.value(asked)),
+            attn_mask=valid[:, None, None, :],
+            dropout_p=self.dropout if self.training else 0.0,
+        )
+        out: Tensor = self.out(attended.transpose(1, 2).reshape(batch, length, dim))
+        return out
+
+
+class CrossAttentionLayer(nn.Module):
+    """Transformer layer in which one sequence asks another, or itself; of the two only the asking one is normalised.
+
+    q' = q + attention(norm(q), k), q'' = q' + Linear(ReLU(Linear(norm(q')))), with dropout on both sums, on the
+    attention and behind the ReLU.
+    """
+
+    def __init__(self, dim: int, *, num_heads: int, hidden_dim: int, dropout: float) -> None:
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(dim)
+        self.attention = MultiHeadAttention(dim, num_heads=num_heads, dropout=dropout)
+        self.norm_feed_forward = nn.LayerNorm(dim)
+        self.expand = nn.Linear(dim, hidden_dim)
+        self.contract = nn.Linear(hidden_dim, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, asking: Tensor, asked: Tensor, valid: Tensor) -> Tensor:
+        """asking, asked: [B, T, D]; valid: [B, T] bool. Returns [B, T, D]."""
+        x = asking + self.dropout(self.attention(self.norm_attention(asking), asked, valid))
+        hidden = self.dropout(functional.relu(self.expand(self.norm_feed_forward(x))))
+        out: Tensor = x + self.dropout(self.contract(hidden))
         return out
