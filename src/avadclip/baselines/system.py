@@ -1,7 +1,9 @@
 """What every comparison system is to the rest: a model and its objective in one module."""
 
+import copy
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import ClassVar, Literal, NamedTuple, Self
 
 from torch import Tensor, nn
 
@@ -27,6 +29,8 @@ class System(nn.Module, ABC):
     """Whether it needs sound beside the picture."""
     pairing: ClassVar[Literal["mixed", "paired"]] = "mixed"
     """`paired`: every batch holds as many normal bags as anomalous ones, the normal ones first."""
+    learning_rate_shares: ClassVar[Mapping[str, float]] = {}
+    """Factor on the recipe's learning rate of the parameters whose names start so; 1 for all others."""
 
     @abstractmethod
     def forward(self, bags: Bags) -> Outputs:
@@ -46,3 +50,10 @@ class System(nn.Module, ABC):
 
     def after_step(self) -> None:
         """Told after every step of the optimizer."""
+
+    def frozen(self) -> Self:
+        """A copy that training no longer touches, ready to score and with nothing in it that a checkpoint cannot hold.
+
+        Its state dict is that of the system as build_system makes it for scoring.
+        """
+        return copy.deepcopy(self).eval().requires_grad_(False)
