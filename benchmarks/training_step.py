@@ -2,7 +2,8 @@
 
 Forward, losses, backward and AdamW of the full-size teacher (D = 512) on 96 bags of 40 to 256 snippets, prompts through
 a full-size text tower. Weights and features are random, speed is not. The padded form is the reference that the tests
-hold ours against, tests/nn/test_training_step_reference.py; all forms take turns in one process.
+hold ours against, tests/nn/test_training_step_reference.py, with AdamW as torch builds it unasked, as published code
+does; ours takes the fused one, as training/loop.py does. All forms take turns in one process.
 """
 
 import sys
@@ -24,9 +25,9 @@ BAGS = 96  # the paper's batch
 SHORTEST, LONGEST = 40, 256  # snippets, drawn evenly
 
 
-def make_step(objective: Objective, losses: Callable[[], Tensor]) -> Callable[[], float]:
-    """One step of AdamW on `losses`, as training/loop.py takes it; gives the loss before it."""
-    optimizer = torch.optim.AdamW(objective.parameters(), lr=1e-5, weight_decay=0.01)
+def make_step(objective: Objective, losses: Callable[[], Tensor], *, fused: bool) -> Callable[[], float]:
+    """One step of AdamW on `losses`; gives the loss before it."""
+    optimizer = torch.optim.AdamW(objective.parameters(), lr=1e-5, weight_decay=0.01, fused=fused)
 
     def step() -> float:
         total = losses()
@@ -51,11 +52,11 @@ def main(threads: int, rounds: int) -> None:
         objective = build_objective(ClipConfig()).train()
         if name.startswith("ours"):
             objective.precision = "bf16" if name.endswith("bf16") else "fp32"
-            steps[name] = make_step(objective, lambda own=objective: own(trimmed).total)
+            steps[name] = make_step(objective, lambda own=objective: own(trimmed).total, fused=True)
         else:
             clip = objective.class_text._tower[0]
             steps[name] = make_step(
-                objective, lambda own=objective, clip=clip: reference_losses(own, clip, padded).total
+                objective, lambda own=objective, clip=clip: reference_losses(own, clip, padded).total, fused=False
             )
 
     clocks = {"wall": time.perf_counter, "processor": time.process_time}

@@ -8,7 +8,7 @@ import torch
 import avadclip.training.loop
 from avadclip.config import DistillationConfig, NetworkConfig, OptimizerConfig, TrainingConfig
 from avadclip.data.bags import Bag
-from avadclip.errors import DataError
+from avadclip.errors import ConfigError, DataError
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.nn.models import TrainedNetwork
 from avadclip.scoring import score_features
@@ -153,6 +153,16 @@ def test_the_learning_rate_falls_to_a_tenth_after_each_milestone() -> None:
     metrics = train("visual student", make_bags(4), recipe(epochs=4, step={"milestones": (1, 3)})).metrics
     assert [line["epoch"] for line in metrics] == [1, 2, 3, 4]
     assert [line["learning_rate"] for line in metrics] == pytest.approx([1e-2, 1e-3, 1e-3, 1e-4])
+
+
+def test_weights_driven_out_of_the_numbers_by_the_last_step_end_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode(optimizer: torch.optim.Optimizer, *_: object) -> None:
+        for parameter in optimizer.param_groups[0]["params"]:
+            parameter.data.fill_(torch.nan)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", explode)
+    with pytest.raises(ConfigError, match="epoch 1 left weights that are no numbers"):
+        train("visual student", make_bags(4), recipe(epochs=1, step={"batch_size": 4}))
 
 
 def test_steps_and_losses_are_told() -> None:

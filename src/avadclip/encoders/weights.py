@@ -111,7 +111,7 @@ def find_wav2clip(folder: Path | None = None) -> Path:
     if found is None:
         raise WeightsError(
             f"Wav2CLIP's weights are not in {' or '.join(map(str, folders))}: download {WAV2CLIP_URL} into"
-            f" {folders[0]}, or go without sound (`--no-sound`); {WITHOUT_CLIP}"
+            f" {folders[0]}, or extract without sound (`avadclip extract --no-sound`); {WITHOUT_CLIP}"
         )
     return found
 

@@ -185,7 +185,7 @@ def _checkpoint(
         network=config.network,
         thresholds={kind: thresholds},
         selection={kind: selection},
-        card=f"# {dataset.name} {kind}\n\nTrained on {len(dataset.train)} videos of {origin}.\n",
+        card=f"# {dataset.name} {kind}\n\nTrained on {len(dataset.train)} bags of {origin}.\n",
     )
     if teacher is None:
         return Checkpoint(header, {kind: trained})

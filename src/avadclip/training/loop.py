@@ -152,6 +152,7 @@ class _Trainer:
             self.objective.parameters(),
             lr=config.optimizer.learning_rate,
             weight_decay=config.optimizer.weight_decay,
+            fused=True,  # parameter by parameter, AdamW takes a third of a step's time
         )
         self.wrapped, self.optimizer = accelerator.prepare(self.objective, optimizer)
         self.teacher = None if supervision.teacher is None else _on_device(supervision.teacher, accelerator.device)
@@ -210,6 +211,11 @@ class _Trainer:
                 on_step(Step(epoch, number, len(shares), losses))
         means = dict(zip(Losses._fields, (sums / len(shares)).tolist(), strict=True))
         self.last = self._snapshot()
+        if not all(tensor.isfinite().all() for tensor in (*self.last.network.parameters(), self.last.class_features)):
+            raise ConfigError(
+                f"the last step of epoch {epoch} left weights that are no numbers; needed numbers: "
+                "lower `optimizer.learning_rate`"
+            )
         average_precision = self._validate(self.last)
         previous = [line["validation_ap"] for line in self.metrics]
         if average_precision is None or all(average_precision > other for other in previous):

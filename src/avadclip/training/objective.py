@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from avadclip.config import DistillationConfig, LossConfig, Precision
 from avadclip.data.bags import Batch
@@ -71,7 +72,9 @@ class Objective(nn.Module):
             weights: of each part, where the bags are one process's share of a batch.
         """
         bags = batch.bags
-        with torch.autocast(bags.valid.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+        autocast = torch.autocast(bags.valid.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+        # Weights under weight norm are the same for every group of bags.
+        with autocast, parametrize.cached():
             class_features = self.class_text()
             encoded = self.network.encode(bags)
             alignment_logits = self.network.align(encoded.features, class_features, encoded.pooled)
