@@ -188,3 +188,26 @@ def test_every_option_is_documented() -> None:
     parameters = get_command(app).commands["evaluate"].params
     options = {option for each in parameters for option in each.opts if option.startswith("--")}
     assert {option for cell in table for option in re.findall(r"`(--[\w-]+)`", cell)} == options - {"--help"}
+
+
+def test_figures_show_every_video_beside_a_baseline(
+    dataset: dict[str, object], checkpoint: Path, avadclip_command: Command, tmp_path: Path
+) -> None:
+    folder = tmp_path / "figures"
+    options = ("--figures", str(folder), "--baseline", str(checkpoint), "--figure-format", "svg")
+    code, _, err = avadclip_command("evaluate", str(checkpoint), "--data", "synthetic:small", *options)
+    assert (code, err) == (0, "")
+    assert sorted(path.name for path in folder.iterdir()) == [f"yard-{index}.svg" for index in range(6)]
+    assert (folder / "yard-1.svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [(("--scores", "x.npy", "--figures", "f"), "--figures"), (("guard", "--baseline", "b"), "--baseline")],
+)
+def test_options_of_figures_that_do_not_go_together(
+    options: tuple[str, ...], word: str, avadclip_command: Command
+) -> None:
+    code, _, err = avadclip_command("evaluate", "--data", "synthetic:small", *options)
+    assert code == 2
+    assert word in err

@@ -29,6 +29,14 @@ class OutputFormat(StrEnum):
     JSON = "json"
 
 
+class FigureFormat(StrEnum):
+    """Kind of the files in --figures."""
+
+    PNG = "png"
+    PDF = "pdf"
+    SVG = "svg"
+
+
 class GivenSelection(StrEnum):
     """How the weights behind somebody's scores were chosen, where that is known."""
 
@@ -65,6 +73,14 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
     ] = None,
     split: Annotated[Split, typer.Option(help="Which videos to measure on.")] = Split.TEST,
     seed: Annotated[int, typer.Option(min=0, help="The recipe's: decides synthetic data, and who is held out.")] = 0,
+    figures: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Folder for a picture per video: its score over time against the truth."),
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Checkpoint whose score --figures shows beside it.", show_default=False)
+    ] = None,
+    figure_format: Annotated[FigureFormat, typer.Option(help="Kind of these pictures.")] = FigureFormat.PNG,
     output_format: Annotated[
         OutputFormat, typer.Option("--format", help="A table for people, JSON for programs.")
     ] = OutputFormat.TABLE,
@@ -81,6 +97,10 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
         raise typer.BadParameter("name either a checkpoint or --scores, to say what to measure")
     if selection is not None and scores is None:
         raise typer.BadParameter("--selection goes with --scores; a checkpoint says how it was chosen")
+    if figures is not None and scores is not None:
+        raise typer.BadParameter("--figures draws what a checkpoint says; it does not go with --scores")
+    if baseline is not None and figures is None:
+        raise typer.BadParameter("--baseline goes with --figures, which names the folder to draw into")
     from avadclip.data.datasets import load_dataset
 
     if checkpoint is not None:
@@ -88,7 +108,10 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
 
         loaded = load_checkpoint(checkpoint)
         dataset = load_dataset(data, features=features, classes=loaded.header.classes, seed=seed)
+        rival = None if baseline is None else load_checkpoint(baseline)
         reports, num_networks = _evaluate_each(loaded, dataset, split), len(loaded.networks)
+        if figures is not None and reports:
+            _draw_each(figures, loaded, dataset, split, baseline=rival, figure_format=figure_format)
     elif scores is not None:
         dataset = load_dataset(data, features=features, seed=seed)
         reports, num_networks = [_evaluate_scores(scores, dataset, split, selection or GivenSelection.UNKNOWN)], 1
@@ -153,6 +176,34 @@ def _evaluate_each(checkpoint: "Checkpoint", dataset: "Dataset", split: Split) -
             else:
                 reports.append(report)
     return reports
+
+
+def _draw_each(
+    folder: Path,
+    checkpoint: "Checkpoint",
+    dataset: "Dataset",
+    split: Split,
+    *,
+    baseline: "Checkpoint | None",
+    figure_format: FigureFormat,
+) -> None:
+    import torch
+
+    from avadclip.report.truth_figure import write_truth_figures
+    from avadclip.scorers import TrainedScorer
+
+    cpu = torch.device("cpu")
+    bags = _bags_of(dataset, split)
+    with show_work(len(bags)) as work:
+        write_truth_figures(
+            folder,
+            bags,
+            TrainedScorer(checkpoint, device=cpu),
+            dataset.grid,
+            baseline=None if baseline is None else TrainedScorer(baseline, device=cpu),
+            suffix=f".{figure_format.value}",
+            on_video=work.begin,
+        )
 
 
 def _bags_of(dataset: "Dataset", split: Split) -> "tuple[Bag, ...]":
