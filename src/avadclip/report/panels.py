@@ -49,9 +49,6 @@ METADATA = {
     ".svg": {"Creator": f"avadclip {__version__}", "Date": None},
 }
 
-# IEEE refuses Type 3 fonts, matplotlib's default; an SVG's inner names would be drawn at random.
-FONTS_AND_NAMES = {"pdf.fonttype": 42, "svg.hashsalt": "avadclip"}
-
 
 class Panels(NamedTuple):
     """An empty picture of one video."""
@@ -75,7 +72,9 @@ class Stretch(NamedTuple):
 
 def write_figure(figure: Figure, path: Path) -> None:
     """Write a picture whole or not at all, as its suffix says: .png, .pdf or .svg."""
-    with atomic_path(path) as temporary, _any_script(), rc_context(FONTS_AND_NAMES):
+    # IEEE refuses Type 3 fonts, matplotlib's default; an SVG's inner names would be drawn at random.
+    settings = rc_context({"pdf.fonttype": 42, "svg.hashsalt": "avadclip"})
+    with atomic_path(path) as temporary, _any_script(), settings:
         figure.savefig(temporary, metadata=METADATA[path.suffix])
 
 

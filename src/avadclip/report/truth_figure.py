@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from avadclip.data.bags import Bag, Interval
 from avadclip.events import ScoreTrack
+from avadclip.features.snippets import SnippetFeatures
 from avadclip.report.panels import (
     EVENT_COLOUR,
     SCORE_COLOUR,
@@ -104,14 +105,16 @@ def write_truth_figures(
             snippet_seconds=grid.snippet_seconds,
             end_seconds=features.duration_seconds,
         )
-        other = None if baseline is None else baseline.judge(features)
         figure = draw_against_truth(
             track,
             bag.intervals or (),
             video=bag.name,
             name=f"{scorer.name}: {verdict.network}",
-            baseline=None
-            if other is None
-            else Baseline(f"{baseline.name}: {other.network}", other.scores.anomaly_scores),
+            baseline=None if baseline is None else _judge_baseline(baseline, features),
         )
         write_figure(figure, folder / f"{bag.name.replace('/', '_')}{suffix}")
+
+
+def _judge_baseline(scorer: Scorer, features: SnippetFeatures) -> Baseline:
+    verdict = scorer.judge(features)
+    return Baseline(f"{scorer.name}: {verdict.network}", verdict.scores.anomaly_scores)
