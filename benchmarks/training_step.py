@@ -52,7 +52,7 @@ def main(threads: int, rounds: int) -> None:
         objective = build_objective(ClipConfig()).train()
         if name.startswith("ours"):
             objective.precision = "bf16" if name.endswith("bf16") else "fp32"
-            steps[name] = make_step(objective, lambda own=objective: own(trimmed).total, fused=True)
+            steps[name] = make_step(objective, lambda own=objective: own(trimmed)["total"], fused=True)
         else:
             clip = objective.class_text._tower[0]
             steps[name] = make_step(

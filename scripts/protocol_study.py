@@ -84,7 +84,7 @@ def gradient_ratio(teacher: TrainedNetwork, seed: int) -> float:
     parameters = list(objective.parameters())
     anomaly, distilled = (
         torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-        for loss in (losses.anomaly, AUTHORS_WEIGHT * losses.distillation)
+        for loss in (losses["anomaly"], AUTHORS_WEIGHT * losses["distillation"])
     )
     shared = [
         (one, other) for one, other in zip(anomaly, distilled, strict=True) if one is not None and other is not None

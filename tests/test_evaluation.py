@@ -7,7 +7,7 @@ import torch
 
 import avadclip.evaluation
 from avadclip.checkpoint import Checkpoint, CheckpointHeader
-from avadclip.config import NetworkConfig
+from avadclip.config import NetworkConfig, NetworkKind
 from avadclip.data.bags import Bag, Dataset, Interval, Span
 from avadclip.data.given_scores import GivenScores
 from avadclip.errors import AvadclipError, CheckpointError, DataError
@@ -16,7 +16,7 @@ from avadclip.events import Thresholds
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.metrics.intervals import TruthInterval
 from avadclip.metrics.records import Report
-from avadclip.nn.models import NetworkKind, TrainedNetwork, build_network
+from avadclip.nn.models import TrainedNetwork, build_network
 from avadclip.scoring import SnippetScores, score_features
 from avadclip.timeline import SnippetGrid
 

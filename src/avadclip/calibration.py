@@ -69,8 +69,8 @@ def calibrate(
 ) -> tuple[Checkpoint, list[Calibration]]:
     """Choose both thresholds of every network on footage it was not trained on.
 
-    The visual student is calibrated on all of it, the others on what has sound. Scores are those of the classifier,
-    alarms those of detection's default rules. Features are read one file at a time.
+    A network that does not hear is calibrated on all of it, the others on what has sound. Scores are those of the
+    classifier, alarms those of detection's default rules. Features are read one file at a time.
 
     Args:
         checkpoint: stays as it is.
@@ -100,7 +100,7 @@ def calibrate(
                 f"{file.path} does not fit {header.name} ({misfit}); extract it with --encoders {header.encoders}"
             )
         for kind, trained in checkpoint.networks.items():
-            if kind == "visual student" or features.has_usable_sound:
+            if features.has_usable_sound or not trained.hears:
                 scores = score_features(trained, features).anomaly_scores
                 is_positive = _frames(file.intervals, len(features), header.features.grid)
                 watched[kind].append(watch(scores, is_positive, frame_rate_hz=header.features.grid.frame_rate_hz))

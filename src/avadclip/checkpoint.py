@@ -1,20 +1,24 @@
 """Checkpoints: safetensors with a JSON header. Trained weights only, frozen encoders are named, not stored.
 
 <network>/<parameter>       e.g. `teacher/classifier.classify.weight`
-<network>/class_features    X_c, [C, D]: text features are a constant of the checkpoint
+<network>/class_features    X_c, [C, D]: text features are a constant of the checkpoint; of AVadCLIP's own networks
 header                      `avadclip`: JSON of CheckpointHeader
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Literal, Self
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors.torch import save
 from torch import Tensor
 
-from avadclip.config import NetworkConfig, NetworkKind, Selection
+from avadclip.baselines.build import build_system
+from avadclip.baselines.system import Trained
+from avadclip.config import NetworkConfig, NetworkKind, Selection, is_system
 from avadclip.encoders.load import EncoderOptions
 from avadclip.errors import CheckpointError
 from avadclip.events import Thresholds
@@ -24,7 +28,6 @@ from avadclip.nn.models import TrainedNetwork, build_network
 from avadclip.tensor_file import HEADER_KEY, TensorFile
 
 MAX_WIDTH = 65_536  # of features; a damaged header must not ask for all memory
-CLASS_FEATURES = "class_features"
 SHIPPED = ("starter",)  # checkpoints inside the package, known by name
 
 
@@ -46,6 +49,7 @@ class CheckpointHeader(BaseModel):
     visual_dim: int = Field(ge=0, le=MAX_WIDTH)
     audio_dim: int = Field(ge=0, le=MAX_WIDTH)
     network: NetworkConfig
+    """Shape of AVadCLIP's own networks; that of a comparison system follows from the widths and the classes."""
     thresholds: dict[NetworkKind, Thresholds]
     """Per network: their scores are not on one scale. The keys say which networks are inside."""
     selection: dict[NetworkKind, Selection]
@@ -90,16 +94,15 @@ class Checkpoint:
     """Networks that share encoders and classes."""
 
     header: CheckpointHeader
-    networks: dict[NetworkKind, TrainedNetwork]
+    networks: Mapping[NetworkKind, Trained]
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint whole or not at all."""
     tensors: dict[str, Tensor] = {}
     for kind, trained in checkpoint.networks.items():
-        for name, tensor in trained.network.state_dict().items():
+        for name, tensor in trained.tensors().items():
             tensors[f"{kind}/{name}"] = tensor.detach().cpu().contiguous()
-        tensors[f"{kind}/{CLASS_FEATURES}"] = trained.class_features.detach().cpu().contiguous()
     write_atomically(path, save(tensors, metadata={HEADER_KEY: checkpoint.header.model_dump_json()}))
 
 
@@ -116,7 +119,7 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     path = locate_checkpoint(name_or_path)
     with CHECKPOINT_FILE.open(path) as (header, file):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-    return Checkpoint(header, {kind: _load_network(path, kind, header, tensors) for kind in header.thresholds})
+    return Checkpoint(header, {kind: _load(path, kind, header, tensors) for kind in header.thresholds})
 
 
 def read_card(name_or_path: str | Path) -> str:
@@ -138,30 +141,31 @@ def locate_checkpoint(name_or_path: str | Path) -> Path:
     return path
 
 
-def _load_network(
-    path: Path, kind: NetworkKind, header: CheckpointHeader, tensors: dict[str, Tensor]
-) -> TrainedNetwork:
+def _load(path: Path, kind: NetworkKind, header: CheckpointHeader, tensors: dict[str, Tensor]) -> Trained:
     prefix = f"{kind}/"
     own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    class_features = own.pop(CLASS_FEATURES, None)
-    expected = (len(header.classes), header.network.embed_dim)
-    if class_features is None or tuple(class_features.shape) != expected:
-        found = "none" if class_features is None else str(tuple(class_features.shape))
-        raise CheckpointError(
-            f"{path}: class features of the {kind} are {found}, needed {expected}; get the file again"
-        )
-    network = build_network(kind, header.network, visual_dim=header.visual_dim, audio_dim=header.audio_dim)
-    try:
-        network.load_state_dict(own)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip()
-        raise CheckpointError(
-            f"{path}: the {kind} does not fit its own header ({reason}); get the file again"
-        ) from error
-    class_features = class_features.float()
-    for name, tensor in {**network.state_dict(), CLASS_FEATURES: class_features}.items():
+    untrained = _build(kind, header)
+    needed = untrained.tensors()
+    for name in {**needed, **own}:
+        found_shape, needed_shape = (str(list(each[name].shape)) if name in each else "none" for each in (own, needed))
+        if found_shape != needed_shape:
+            raise CheckpointError(
+                f"{path}: the {kind} does not fit its own header ({name} is {found_shape}, needed {needed_shape}); "
+                "get the file again"
+            )
+    for name, tensor in own.items():
         if not tensor.isfinite().all():
             raise CheckpointError(
                 f"{path}: {prefix}{name} holds a number that is not finite; train again, or get the file again"
             )
+    return untrained.with_tensors(own)
+
+
+def _build(kind: NetworkKind, header: CheckpointHeader) -> Trained:
+    """The network that the header describes, frozen, with weights that mean nothing yet."""
+    visual_dim, audio_dim, num_classes = header.visual_dim, header.audio_dim, len(header.classes)
+    if is_system(kind):
+        return build_system(kind, visual_dim=visual_dim, audio_dim=audio_dim, num_classes=num_classes).frozen()
+    network = build_network(kind, header.network, visual_dim=visual_dim, audio_dim=audio_dim)
+    class_features = torch.zeros(num_classes, header.network.embed_dim)
     return TrainedNetwork(network.eval().requires_grad_(False), class_features)

@@ -5,19 +5,43 @@ import tomllib
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypeIs
 
 from avadclip.errors import ConfigError
+from avadclip.timeline import WINDOW_SNIPPETS
 
 Variant = Literal["paper", "released"]
 FusionKind = Literal["adaptive", "concat", "add", "cross-attention", "none"]
-NetworkKind = Literal["teacher", "visual student", "audio student"]
+OwnKind = Literal["teacher", "visual student", "audio student"]
+SystemName = Literal[
+    "deep-mil",
+    "hl-net",
+    "rtfm",
+    "avvd",
+    "efficient-prompt",
+    "ur-dmu",
+    "clip-tsa",
+    "fvai",
+    "macil-sd",
+    "cu-net",
+    "avcl",
+]
+NetworkKind = Literal[OwnKind, SystemName]
 DistillationKind = Literal["none", "uncertainty", "mse"]
 Precision = Literal["fp32", "bf16"]
+OptimizerKind = Literal["adamw", "adam", "adagrad"]
+Schedule = Literal["milestones", "cosine"]
+Pairing = Literal["mixed", "paired"]
 Selection = Literal["last", "validation", "test"]  # `test`: as published, only to compare with printed tables
+
+
+def is_system(kind: NetworkKind) -> TypeIs[SystemName]:
+    """Whether this is a comparison system, not a network of AVadCLIP."""
+    return kind in get_args(SystemName)
 
 
 class _Config(BaseModel):
@@ -74,15 +98,21 @@ class DistillationConfig(_Config):
 
 
 class OptimizerConfig(_Config):
-    """AdamW and its schedule."""
+    """The optimizer, its steps and its schedule."""
 
+    kind: OptimizerKind = "adamw"
     learning_rate: float = Field(1e-5, gt=0.0, le=1.0)
     weight_decay: float = Field(0.01, ge=0.0, le=1.0)
+    """Apart from the gradient in AdamW, part of it in the others."""
     batch_size: int = Field(96, ge=1)
     """Bags a step, over all processes."""
     epochs: int = Field(10, ge=1)
+    steps_per_epoch: int | None = Field(None, ge=1)
+    """None: as many as it takes to see all bags once."""
+    schedule: Schedule = "milestones"
+    """`cosine`: from the learning rate towards 0, epoch by epoch."""
     milestones: tuple[Annotated[int, Field(ge=1)], ...] = (3, 6)
-    """Epochs after which the learning rate is cut to a tenth, ascending."""
+    """Epochs after which the learning rate is cut to a tenth, ascending; unread by `cosine`."""
     precision: Precision = "fp32"
     """`bf16` computes the networks in bfloat16; weights and losses stay float32."""
 
@@ -103,20 +133,47 @@ class DataConfig(_Config):
     """Folder of feature files from `avadclip extract`; not for synthetic data."""
 
 
+class BagConfig(_Config):
+    """Length of the bags in training; a test scores videos as they are."""
+
+    max_snippets: int = Field(WINDOW_SNIPPETS, ge=1, le=WINDOW_SNIPPETS)
+    """Longer bags are pooled to so many."""
+    stretch: bool = False
+    """Whether shorter bags are drawn out to as many, by repeating snippets."""
+
+
 class TrainingConfig(_Config):
     """One training recipe."""
 
     network_kind: NetworkKind = "teacher"
-    """`avadclip distill` trains students."""
+    """A network of AVadCLIP, or a comparison system; `avadclip distill` trains students."""
     seed: int = Field(0, ge=0, lt=2**32)
     data: DataConfig | None = None
     """None where the caller brings the bags."""
     encoders: str = "clip"
     """What the features were made with, as `--encoders` takes it. `clip` learns prompts around the class words."""
     network: NetworkConfig = NetworkConfig()
+    bags: BagConfig = BagConfig()
     loss: LossConfig = LossConfig()
     distillation: DistillationConfig = DistillationConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+
+    @model_validator(mode="after")
+    def _asks_nothing_that_is_not_done(self) -> Self:
+        if not is_system(self.network_kind):
+            return self
+        found = [
+            name
+            for name in ("network", "loss", "distillation")
+            if getattr(self, name) != type(self).model_fields[name].default
+        ]
+        if found:
+            raise ValueError(
+                f"`{found[0]}` is of AVadCLIP's own networks, {self.network_kind} does not read it; leave it out"
+            )
+        if self.optimizer.precision != "fp32":
+            raise ValueError(f"{self.network_kind} is computed in fp32; leave `optimizer.precision` out")
+        return self
 
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from avadclip.checkpoint import load_checkpoint
@@ -12,6 +13,7 @@ from avadclip.encoders.base import Encoders, Identity
 from avadclip.encoders.load import EncoderOptions, load_encoders
 from avadclip.errors import CheckpointError, ConfigError
 from avadclip.events import (
+    UNNAMED_CLASSES,
     Event,
     EventRules,
     Modality,
@@ -43,7 +45,7 @@ class Detection:
     model: str
     """Checkpoint name, e.g. `starter`."""
     network: str
-    """Which network of the checkpoint scored it: teacher, visual student, audio student, zero-shot."""
+    """What scored it: teacher, visual student, audio student, zero-shot, or the name of a comparison system."""
     modality: Modality
     reason: str
     """Why this network: one phrase, e.g. `the file has no sound track`."""
@@ -133,7 +135,7 @@ class Detector:
             thresholds=thresholds,
             events=events,
             encoders=self._identities(),
-            notes=tuple(dict.fromkeys([*media.notes, *features.notes])),
+            notes=tuple(dict.fromkeys([*media.notes, *features.notes, *_naming_notes(verdict)])),
         )
 
     def _identities(self) -> dict[str, Identity]:
@@ -143,10 +145,14 @@ class Detector:
         return identities
 
     def _track(self, scores: SnippetScores, features: SnippetFeatures) -> ScoreTrack:
+        probabilities, classes = scores.class_probabilities, self.scorer.classes
+        if probabilities is None:
+            probabilities = np.stack([1.0 - scores.anomaly_scores, scores.anomaly_scores], axis=1)
+            classes = UNNAMED_CLASSES
         return ScoreTrack(
             scores=scores.anomaly_scores,
-            class_probabilities=scores.class_probabilities,
-            classes=self.scorer.classes,
+            class_probabilities=probabilities,
+            classes=classes,
             snippet_seconds=self.grid.snippet_seconds,
             end_seconds=features.duration_seconds,
         )
@@ -178,6 +184,12 @@ class Detector:
             sound_gain=mean_gain(tracks.chosen, tracks.visual, span),
             picture_gain=mean_gain(tracks.chosen, tracks.audio, span),
         )
+
+
+def _naming_notes(verdict: Verdict) -> list[str]:
+    if verdict.scores.class_probabilities is not None:
+        return []
+    return [f"{verdict.network} finds events but does not name them: every event is called `{UNNAMED_CLASSES[1]}`"]
 
 
 def load_detector(

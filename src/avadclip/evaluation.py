@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from avadclip.baselines.system import Trained
 from avadclip.checkpoint import Checkpoint
 from avadclip.data.bags import Bag, Dataset
 from avadclip.data.given_scores import GivenScores
@@ -16,13 +17,12 @@ from avadclip.errors import CheckpointError, DataError
 from avadclip.metrics.intervals import TruthInterval
 from avadclip.metrics.measure import Curves, F1Thresholds, VideoTruth, choose_f1_thresholds, measure
 from avadclip.metrics.records import Head, Report, Subject
-from avadclip.nn.models import StudentEncoder, TrainedNetwork
 from avadclip.scoring import SnippetScores, score_features
 from avadclip.timeline import SnippetGrid
 
 
 def evaluate(
-    trained: TrainedNetwork,
+    trained: Trained,
     bags: Sequence[Bag],
     classes: Sequence[str],
     grid: SnippetGrid,
@@ -36,7 +36,7 @@ def evaluate(
     notes: Sequence[str] = (),
     on_video: Callable[[str, int], None] | None = None,
 ) -> Report:
-    """Score every bag by the path that detection uses, and measure both heads.
+    """Score every bag by the path that detection uses, and measure both heads; the classifier's alone without classes.
 
     Args:
         trained: in eval mode.
@@ -70,15 +70,17 @@ def evaluate(
     if reason is None:
         of_validation = [score(bag, index) for index, bag in enumerate(validation, start=len(bags))]
         f1_thresholds, reason = _choose_f1_thresholds(of_validation, validation, classes, grid)
+    class_maps = _class_maps(scores)
+    unnamed = [f"no mAP and no head alignment: the {network} does not name classes"] if class_maps is None else []
     return measure(
         Subject(dataset, is_synthetic, network, split, selection),
         truths,
         _anomaly_curves(scores),
-        ("alignment", [each.class_probabilities for each in scores]),
+        None if class_maps is None else ("alignment", class_maps),
         classes=classes,
         grid=grid,
         f1_thresholds=f1_thresholds,
-        notes=[*notes, *([] if reason is None else [reason])],
+        notes=[*notes, *unnamed, *([] if reason is None else [reason])],
     )
 
 
@@ -175,29 +177,35 @@ def _check_filled(bags: Sequence[Bag], split: str, dataset: str) -> None:
         raise DataError(f"the {split} split of {dataset} holds no videos; give a split that does")
 
 
-def _unheard(trained: TrainedNetwork, bags: Sequence[Bag]) -> str | None:
+def _unheard(trained: Trained, bags: Sequence[Bag]) -> str | None:
     """The first video without the sound that the network needs."""
-    encoder = trained.network.encoder
-    if isinstance(encoder, StudentEncoder) and encoder.modality == "visual":
+    if not trained.hears:
         return None
     return next((bag.name for bag in bags if bag.held.audio_width == 0), None)
 
 
-def _score(trained: TrainedNetwork, bag: Bag, network: str) -> SnippetScores:
+def _score(trained: Trained, bag: Bag, network: str) -> SnippetScores:
     scores = score_features(trained, bag.features)
-    if not all(np.isfinite(part).all() for part in scores):
+    if not all(np.isfinite(part).all() for part in scores if part is not None):
         raise CheckpointError(f"the {network} gives {bag.name} scores that are no numbers; train it again")
     return scores
 
 
+def _class_maps(scores: Sequence[SnippetScores]) -> Curves | None:
+    """None from a system that does not name classes."""
+    named = [each.class_probabilities for each in scores if each.class_probabilities is not None]
+    return named if len(named) == len(scores) else None
+
+
 def _anomaly_curves(scores: Sequence[SnippetScores]) -> dict[Head, Curves]:
-    return {
-        "classifier": [each.anomaly_scores for each in scores],
-        "alignment": [1 - each.class_probabilities[:, 0] for each in scores],
-    }
+    curves: dict[Head, Curves] = {"classifier": [each.anomaly_scores for each in scores]}
+    class_maps = _class_maps(scores)
+    if class_maps is not None:
+        curves["alignment"] = [1 - probabilities[:, 0] for probabilities in class_maps]
+    return curves
 
 
-def _why_no_f1(trained: TrainedNetwork, validation: Sequence[Bag], network: str) -> str | None:
+def _why_no_f1(trained: Trained, validation: Sequence[Bag], network: str) -> str | None:
     if not validation:
         return "no F1: its threshold needs validation videos apart from those measured"
     if not any(bag.is_anomalous for bag in validation):

@@ -6,6 +6,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+UNNAMED_CLASSES = ("normal", "anomaly")  # of what finds events, but does not name them
+
 Severity = Literal["alert", "detection"]
 Modality = Literal["audio-visual", "visual", "audio"]
 
@@ -17,7 +19,7 @@ class ScoreTrack:
     scores: NDArray[np.float32]
     """Anomaly score of the classification branch, [T], within [0, 1]."""
     class_probabilities: NDArray[np.float32]
-    """Softmax of the alignment map over the classes, [T, C]."""
+    """Softmax of the alignment map over the classes, [T, C]; of UNNAMED_CLASSES, 1 - score and score."""
     classes: tuple[str, ...]
     """C names; the first is `normal`."""
     snippet_seconds: float

@@ -6,18 +6,17 @@ from typing import NamedTuple, Protocol
 import torch
 
 from avadclip.checkpoint import Checkpoint
-from avadclip.config import NetworkKind
+from avadclip.config import NetworkKind, OwnKind, SystemName, is_system
 from avadclip.encoders.base import Encoders
 from avadclip.errors import CheckpointError, ConfigError, FeatureError
 from avadclip.events import Modality, Thresholds
 from avadclip.features.snippets import SnippetFeatures
-from avadclip.nn.models import TrainedNetwork
 from avadclip.scoring import SnippetScores, score_features
 from avadclip.zero_shot import encode_classes, zero_shot_scores
 
 ZERO_SHOT = "zero-shot"
 ZERO_SHOT_THRESHOLDS = Thresholds(detection=0.5, alert=None)  # more anomalous than normal; nothing was validated
-MODALITY: dict[NetworkKind, Modality] = {
+MODALITY: dict[OwnKind, Modality] = {
     "teacher": "audio-visual",
     "visual student": "visual",
     "audio student": "audio",
@@ -54,13 +53,12 @@ class TrainedScorer:
         self.name = checkpoint.header.name
         self.classes = checkpoint.header.classes
         self._header = checkpoint.header
-        self._networks = {
-            kind: TrainedNetwork(trained.network.to(device), trained.class_features.to(device))
-            for kind, trained in checkpoint.networks.items()
-        }
+        self._networks = {kind: trained.to(device) for kind, trained in checkpoint.networks.items()}
 
     def judge(self, features: SnippetFeatures) -> Verdict:
         """Teacher where there is something to see and hear, else the visual student, else what only hears.
+
+        A comparison system is alone in its checkpoint, and scores whatever it can.
 
         Raises:
             FeatureError: the features were made otherwise than those the networks were trained on.
@@ -77,7 +75,7 @@ class TrainedScorer:
         heard = kind == "teacher"
         return Verdict(
             network=kind,
-            modality=MODALITY[kind],
+            modality=self._modality(kind),
             reason=reason,
             scores=score_features(self._networks[kind], features),
             visual_scores=self._companion("visual student", features) if heard else None,
@@ -88,18 +86,37 @@ class TrainedScorer:
     def _companion(self, kind: NetworkKind, features: SnippetFeatures) -> SnippetScores | None:
         return score_features(self._networks[kind], features) if kind in self._networks else None
 
+    def _modality(self, kind: NetworkKind) -> Modality:
+        if is_system(kind):
+            return "audio-visual" if self._networks[kind].hears else "visual"
+        return MODALITY[kind]
+
     def _choose(self, features: SnippetFeatures) -> tuple[NetworkKind, str]:
-        if features.provenance is not None and features.provenance.audio is None:
-            return "visual student", "the encoders were loaded without sound"
-        if features.audio is None:
-            return "visual student", "the file has no sound track"
-        if features.sound_is_silent:
-            return "visual student", "the sound track is silent"
+        soundless = _why_soundless(features)
+        system = next(filter(is_system, self._networks), None)
+        if system is not None:
+            return self._use(system, soundless), f"{self.name} holds nothing else"
+        if soundless is not None:
+            return "visual student", soundless
         if not self._networks.keys() & {"teacher", "visual student"}:
             return "audio student", f"{self.name} holds no network that sees"
         if "teacher" not in self._networks:
             return "visual student", f"{self.name} holds no teacher"
         return "teacher", "the file has picture and sound"
+
+    def _use(self, system: SystemName, soundless: str | None) -> SystemName:
+        if soundless is not None and self._networks[system].hears:
+            raise CheckpointError(f"{system} of {self.name} needs sound, but {soundless}; use another checkpoint")
+        return system
+
+
+def _why_soundless(features: SnippetFeatures) -> str | None:
+    """Why there is nothing to hear; None where there is."""
+    if features.provenance is not None and features.provenance.audio is None:
+        return "the encoders were loaded without sound"
+    if features.audio is None:
+        return "the file has no sound track"
+    return "the sound track is silent" if features.sound_is_silent else None
 
 
 class ZeroShotScorer:

@@ -1,5 +1,6 @@
 """From features to scores: the one path that evaluation and detection share, so what is measured is what is served."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from avadclip.baselines.system import System, Trained
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.nn.models import Bags, TrainedNetwork
 from avadclip.timeline import WINDOW_SNIPPETS
@@ -20,30 +22,46 @@ class SnippetScores(NamedTuple):
 
     anomaly_scores: NDArray[np.float32]
     """Classification branch, [T], within [0, 1]."""
-    class_probabilities: NDArray[np.float32]
-    """Alignment branch, [T, C], rows sum to 1."""
+    class_probabilities: NDArray[np.float32] | None
+    """Alignment branch, [T, C], rows sum to 1; None from a system that finds, but does not name."""
 
 
 @torch.inference_mode()
-def score_features(trained: TrainedNetwork, features: SnippetFeatures, *, crop: int = 0) -> SnippetScores:
+def score_features(trained: Trained, features: SnippetFeatures, *, crop: int = 0) -> SnippetScores:
     """Score a whole video in windows of 256 snippets, joined (the published test protocol).
 
     The audio-visual prompt is taken over the whole video in the variant `paper`, window by window in `released`.
 
     Args:
-        trained: its network in eval mode; the device of its class features is used.
-        features: as wide as the network was built for; the teacher needs sound.
+        trained: in eval mode; its own device is used.
+        features: as wide as the network was built for; the teacher and other networks that hear need sound.
         crop: which view of the crop set.
     """
+    if isinstance(trained, System):
+        return _score_by_system(trained, features, crop)
+    return _score_by_network(trained, features, crop)
+
+
+def _score_by_system(system: System, features: SnippetFeatures, crop: int) -> SnippetScores:
+    device = next(system.parameters()).device
+    anomaly_scores, class_probabilities = [], []
+    for part in _passes(features, crop, min(WINDOW_SNIPPETS, len(features))):
+        outputs = system(part.to(device))
+        anomaly_scores.append(outputs.anomaly_logits.sigmoid().cpu()[part.valid].numpy())
+        if outputs.class_logits is not None:
+            class_probabilities.append(outputs.class_logits.softmax(dim=-1).cpu()[part.valid].numpy())
+    joined = np.concatenate(class_probabilities) if class_probabilities else None
+    return SnippetScores(np.concatenate(anomaly_scores), joined)
+
+
+def _score_by_network(trained: TrainedNetwork, features: SnippetFeatures, crop: int) -> SnippetScores:
     network, class_features = trained
-    whole_windows = network.variant == "released"
+    whole_windows = network.variant == "released"  # else a video shorter than a window is not padded
     length = WINDOW_SNIPPETS if whole_windows else min(WINDOW_SNIPPETS, len(features))
-    parts = (
-        _cut_windows(features, crop, start, length) for start in range(0, len(features), WINDOWS_PER_PASS * length)
-    )
     # What the uncertainty head says is no score; of hours of video it would be as large as the features.
     passes = [
-        (network.encode(part.to(class_features.device))._replace(log_variance=None), part.valid) for part in parts
+        (network.encode(part.to(class_features.device))._replace(log_variance=None), part.valid)
+        for part in _passes(features, crop, length)
     ]
     of_video = torch.cat([encoded.pooled for encoded, _ in passes]).sum(dim=0, keepdim=True)
     anomaly_scores, class_probabilities = [], []
@@ -53,6 +71,12 @@ def score_features(trained: TrainedNetwork, features: SnippetFeatures, *, crop: 
         anomaly_scores.append(encoded.anomaly_logits.sigmoid().cpu()[valid].numpy())
         class_probabilities.append(alignment_logits.softmax(dim=-1).cpu()[valid].numpy())
     return SnippetScores(np.concatenate(anomaly_scores), np.concatenate(class_probabilities))
+
+
+def _passes(features: SnippetFeatures, crop: int, length: int) -> Iterator[Bags]:
+    """The video's windows of `length` snippets, a pass at a time."""
+    for start in range(0, len(features), WINDOWS_PER_PASS * length):
+        yield _cut_windows(features, crop, start, length)
 
 
 def _cut_windows(features: SnippetFeatures, crop: int, start: int, length: int) -> Bags:

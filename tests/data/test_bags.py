@@ -32,7 +32,9 @@ def plain_bins(rows: np.ndarray) -> np.ndarray:
     return np.stack(bins)
 
 
-@pytest.mark.parametrize("length", [*range(257, 300), 383, 384, 511, 512, 513, 767, 768, 1000, 1279, 2049, 2074])
+@pytest.mark.parametrize(
+    "length", [1, 3, 200, 255, 256, *range(257, 300), 383, 384, 511, 512, 513, 767, 768, 1000, 1279, 2049, 2074]
+)
 def test_binning_equals_the_published_rule_bin_by_bin(length: int) -> None:
     rows = np.random.default_rng(length).normal(size=(length, 2)).astype(np.float32)
     binned = bin_snippets(rows)
@@ -50,10 +52,23 @@ def test_binning_equals_the_published_rule_at_every_length(first_length: int) ->
 
 @pytest.mark.parametrize("length", [1, 255, 256])
 def test_short_videos_are_not_binned(length: int) -> None:
-    rows = np.ones((length, 2), np.float32)
-    assert bin_snippets(rows) is rows
     bag = make_bag(length)
     assert bin_bag(bag) is bag
+
+
+@pytest.mark.parametrize("length", [1, 3, 32, 40])
+def test_a_recipe_may_ask_for_bags_of_one_length(length: int) -> None:
+    bag = make_bag(length)
+    binned = bin_bag(bag, 32, stretch=True)
+    assert len(binned.held) == len(binned.features) == 32
+    rows = bag.features.audio
+    if length == 3:  # edges at 0, 0.09, .. cut to integers: 11, 11 and 10 times
+        np.testing.assert_array_equal(binned.features.audio, rows[[*[0] * 11, *[1] * 11, *[2] * 10]])
+    if length == 32:
+        assert binned is bag
+    if length == 40:
+        np.testing.assert_array_equal(binned.features.audio[0], rows[0])
+        np.testing.assert_allclose(binned.features.audio[3], (rows[3] + rows[4]) / 2, rtol=1e-6)
 
 
 def test_a_constant_stays_the_same_constant_in_a_long_video() -> None:

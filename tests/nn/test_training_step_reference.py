@@ -227,7 +227,7 @@ def test_a_step_has_the_losses_and_gradients_of_the_padded_loop_form(objective: 
     bags = batch.bags
     batch = batch._replace(bags=bags._replace(visual=bags.visual.double(), audio=bags.audio.double()))
     ours = objective(batch._replace(bags=cut_to_longest(batch.bags)))
-    ours.total.backward()
+    ours["total"].backward()
     gradients = {name: parameter.grad.clone() for name, parameter in objective.named_parameters()}
     objective.zero_grad()
     batch = batch._replace(targets=batch.targets.double())
@@ -235,6 +235,6 @@ def test_a_step_has_the_losses_and_gradients_of_the_padded_loop_form(objective: 
     reference.total.backward()
     assert len(length_groups(batch.bags.valid)) == max(1, len(lengths) // BAGS_PER_GROUP)
     for name in ReferenceLosses._fields:
-        torch.testing.assert_close(getattr(ours, name), getattr(reference, name).float(), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(ours[name], getattr(reference, name).float(), rtol=1e-5, atol=1e-6)
     for name, parameter in objective.named_parameters():
         torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-4, atol=1e-7, msg=name)

@@ -169,8 +169,8 @@ def test_steps_and_losses_are_told() -> None:
     steps: list[Step] = []
     metrics = train("visual student", make_bags(8), recipe(), on_step=steps.append).metrics
     assert [(step.epoch, step.step, step.num_steps) for step in steps] == [(1, 1, 2), (1, 2, 2), (2, 1, 2), (2, 2, 2)]
-    assert not any(part.requires_grad for step in steps for part in step.losses)
-    means = [np.mean([float(step.losses.total) for step in steps[i : i + 2]]) for i in (0, 2)]
+    assert not any(part.requires_grad for step in steps for part in step.losses.values())
+    means = [np.mean([float(step.losses["total"]) for step in steps[i : i + 2]]) for i in (0, 2)]
     assert [line["total"] for line in metrics] == pytest.approx(means)
     assert all(line["validation_ap"] is None for line in metrics)
 

@@ -3,11 +3,12 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Literal, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 from torch import Tensor, nn
 
-from avadclip.nn.models import Bags
+from avadclip.config import Pairing
+from avadclip.nn.models import Bags, TrainedNetwork
 
 Losses = dict[str, Tensor]
 """Scalars by name, each already weighted as it enters the sum."""
@@ -27,7 +28,7 @@ class System(nn.Module, ABC):
 
     hears: ClassVar[bool]
     """Whether it needs sound beside the picture."""
-    pairing: ClassVar[Literal["mixed", "paired"]] = "mixed"
+    pairing: ClassVar[Pairing] = "mixed"
     """`paired`: every batch holds as many normal bags as anomalous ones, the normal ones first."""
     learning_rate_shares: ClassVar[Mapping[str, float]] = {}
     """Factor on the recipe's learning rate of the parameters whose names start so; 1 for all others."""
@@ -38,7 +39,7 @@ class System(nn.Module, ABC):
 
     @abstractmethod
     def losses(self, bags: Bags, targets: Tensor) -> Losses:
-        """The objective's parts on one batch; their sum is minimised.
+        """The objective's parts on one batch, under the same names in every step; their sum is minimised.
 
         Args:
             bags: B bags, resampled to the recipe's number of snippets where it has one.
@@ -46,7 +47,12 @@ class System(nn.Module, ABC):
         """
 
     def begin_epoch(self, epoch: int, num_epochs: int) -> None:
-        """Told before every epoch, from 1, and again on resuming; whatever else must survive a resume is a buffer."""
+        """Told before every epoch, from 1; a resumed run starts with the epoch that was not kept.
+
+        Whatever must survive a resume is a parameter or a buffer. A system that learns in stages keeps what labels
+        bags for the next one as a frozen submodule, copied here from what has learned: `losses` asks it about the
+        bags at hand, which gives the labels that a pass over all of them would have given, and nothing to store.
+        """
 
     def after_step(self) -> None:
         """Told after every step of the optimizer."""
@@ -54,6 +60,20 @@ class System(nn.Module, ABC):
     def frozen(self) -> Self:
         """A copy that training no longer touches, ready to score and with nothing in it that a checkpoint cannot hold.
 
-        Its state dict is that of the system as build_system makes it for scoring.
+        Its state dict has the names and shapes of that of a frozen copy of what build_system makes without class text.
         """
         return copy.deepcopy(self).eval().requires_grad_(False)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that a file has to hold."""
+        return self.state_dict()
+
+    def with_tensors(self, tensors: Mapping[str, Tensor]) -> Self:
+        """A copy with the `tensors` of another one."""
+        system = copy.deepcopy(self)
+        system.load_state_dict(tensors)
+        return system
+
+
+Trained = TrainedNetwork | System
+"""What can score: a network of AVadCLIP or a frozen comparison system, in eval mode."""

@@ -16,7 +16,7 @@ OutFolder = Annotated[
 
 
 def train(config: ConfigFile, out: OutFolder) -> None:
-    """Train a teacher, or a student without one, by a recipe.
+    """Train a teacher, a student without one, or a comparison system, by a recipe.
 
     For several GPUs, start it with `torchrun --nproc_per_node 2 -m avadclip train ...`.
     """
@@ -51,7 +51,7 @@ def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None) -> None:
         task = bar.add_task(f"training the {config.network_kind}", total=None)
 
         def show(step: Step) -> None:
-            parts = " ".join(f"{name} {value.item():.3f}" for name, value in step.losses._asdict().items())
+            parts = " ".join(f"{name} {value.item():.3f}" for name, value in step.losses.items())
             done = (step.epoch - 1) * step.num_steps + step.step
             bar.update(
                 task,

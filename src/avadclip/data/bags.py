@@ -110,30 +110,27 @@ def feature_widths(bags: Sequence[Bag]) -> tuple[int, int]:
 
 
 def bin_snippets(rows: NDArray[np.float32], num_bins: int = WINDOW_SNIPPETS) -> NDArray[np.float32]:
-    """Mean-pool a long video into equal bins for training; a short one is returned as it is.
+    """Resample a video to equal bins for training.
 
-    Bin i is the mean of rows r_i .. r_(i+1)-1, with r = linspace(0, N, num_bins + 1) cut to integers (the published
-    training protocol). With more rows than bins, none is empty.
+    Bin i is the mean of rows r_i .. r_(i+1)-1, with r = linspace(0, N, num_bins + 1) cut to integers, or row r_i where
+    there are fewer rows than bins (the published training protocol).
 
     Args:
         rows: [N, width]
 
     Returns:
-        [min(N, num_bins), width]
+        [num_bins, width]
     """
-    if len(rows) <= num_bins:
-        return rows
     edges = np.linspace(0, len(rows), num_bins + 1).astype(int)
+    # Of an empty bin, reduceat gives the row that it starts at.
     sums = np.add.reduceat(rows.astype(np.float64), edges[:-1], axis=0)
-    return (sums / np.diff(edges)[:, None]).astype(np.float32)
+    return (sums / np.maximum(1, np.diff(edges))[:, None]).astype(np.float32)
 
 
-def bin_features(features: SnippetFeatures) -> SnippetFeatures:
-    """Features as training sees them, at most 256 snippets long; see bin_snippets."""
-    if len(features) <= WINDOW_SNIPPETS:
-        return features
-    visual = np.stack([bin_snippets(crop) for crop in features.visual])
-    audio = None if features.audio is None else bin_snippets(features.audio)
+def bin_features(features: SnippetFeatures, num_bins: int) -> SnippetFeatures:
+    """Features resampled to so many snippets; see bin_snippets."""
+    visual = np.stack([bin_snippets(crop, num_bins) for crop in features.visual])
+    audio = None if features.audio is None else bin_snippets(features.audio, num_bins)
     return replace(features, visual=visual, audio=audio)
 
 
@@ -142,6 +139,7 @@ class _BinnedFeatures:
     """Stored features, binned as they are read."""
 
     stored: StoredFeatures
+    num_bins: int
 
     @property
     def audio_width(self) -> int:
@@ -152,19 +150,25 @@ class _BinnedFeatures:
         return self.stored.has_usable_sound
 
     def __len__(self) -> int:
-        return min(len(self.stored), WINDOW_SNIPPETS)
+        return self.num_bins
 
     def read(self) -> SnippetFeatures:
-        return bin_features(self.stored.read())
+        return bin_features(self.stored.read(), self.num_bins)
 
 
-def bin_bag(bag: Bag) -> Bag:
-    """The bag as training sees it, at most 256 snippets long; stored features stay stored."""
-    if len(bag.held) <= WINDOW_SNIPPETS:
+def bin_bag(bag: Bag, max_snippets: int = WINDOW_SNIPPETS, *, stretch: bool = False) -> Bag:
+    """The bag as training sees it, at most so many snippets long; stored features stay stored.
+
+    Args:
+        bag: of any length.
+        max_snippets: longer bags are binned.
+        stretch: bin shorter bags too, so that all are of one length.
+    """
+    if len(bag.held) == max_snippets or (len(bag.held) < max_snippets and not stretch):
         return bag
-    return replace(
-        bag, held=bin_features(bag.held) if isinstance(bag.held, SnippetFeatures) else _BinnedFeatures(bag.held)
-    )
+    if isinstance(bag.held, SnippetFeatures):
+        return replace(bag, held=bin_features(bag.held, max_snippets))
+    return replace(bag, held=_BinnedFeatures(bag.held, max_snippets))
 
 
 class Batch(NamedTuple):

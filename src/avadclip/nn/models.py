@@ -1,12 +1,13 @@
 """The networks: an audio-visual teacher, and students that see or hear only."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from avadclip.config import FusionKind, NetworkConfig, NetworkKind, TemporalConfig, Variant
+from avadclip.config import FusionKind, NetworkConfig, OwnKind, TemporalConfig, Variant
 from avadclip.nn.fusion import AdaptiveFusion, AdditiveFusion, ConcatFusion, CrossAttentionFusion, NoFusion
 from avadclip.nn.grouping import join_groups, length_groups
 from avadclip.nn.heads import AnomalyClassifier, EnhancementBlock, UncertaintyHead, alignment_map
@@ -21,6 +22,7 @@ FUSIONS: dict[FusionKind, type[nn.Module]] = {
     "cross-attention": CrossAttentionFusion,
     "none": NoFusion,
 }
+CLASS_FEATURES = "class_features"  # beside the parameters of a network in a file
 
 
 class Bags(NamedTuple):
@@ -179,8 +181,28 @@ class TrainedNetwork(NamedTuple):
     class_features: Tensor
     """X_c, [C, D]."""
 
+    @property
+    def hears(self) -> bool:
+        """Whether it needs sound."""
+        encoder = self.network.encoder
+        return not (isinstance(encoder, StudentEncoder) and encoder.modality == "visual")
 
-def build_network(kind: NetworkKind, config: NetworkConfig, *, visual_dim: int, audio_dim: int) -> Network:
+    def to(self, device: torch.device) -> "TrainedNetwork":
+        """On a device; its own network is moved."""
+        return TrainedNetwork(self.network.to(device), self.class_features.to(device))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that a file has to hold."""
+        return {**self.network.state_dict(), CLASS_FEATURES: self.class_features}
+
+    def with_tensors(self, tensors: Mapping[str, Tensor]) -> "TrainedNetwork":
+        """A copy with the `tensors` of another one."""
+        network = copy.deepcopy(self.network)
+        network.load_state_dict({name: tensor for name, tensor in tensors.items() if name != CLASS_FEATURES})
+        return TrainedNetwork(network, self.class_features.clone().copy_(tensors[CLASS_FEATURES]))
+
+
+def build_network(kind: OwnKind, config: NetworkConfig, *, visual_dim: int, audio_dim: int) -> Network:
     """Build an untrained network for features of these widths.
 
     Features as wide as D enter as they are; others are standardised and projected (FeatureProjection).

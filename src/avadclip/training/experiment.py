@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from avadclip.baselines.build import reads_class_words
+from avadclip.baselines.system import Trained
 from avadclip.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
-from avadclip.config import Selection, TrainingConfig
+from avadclip.config import Selection, TrainingConfig, is_system
 from avadclip.data.bags import Bag, Dataset, feature_widths
 from avadclip.data.datasets import load_dataset
 from avadclip.encoders.clip_text import ClipTextEncoder
@@ -54,7 +56,7 @@ def run_training(
     supervision = Supervision(
         classes=dataset.classes,
         text_encoder=_text_encoder(config, dataset),
-        teacher=None if teacher_checkpoint is None else teacher_checkpoint.networks["teacher"],
+        teacher=None if teacher_checkpoint is None else _teacher_of(teacher_checkpoint),
         validation=dataset.validation,
     )
 
@@ -91,6 +93,8 @@ def _text_encoder(config: TrainingConfig, dataset: Dataset) -> ClipTextEncoder |
     """CLIP's text tower where the features are CLIP's; synthetic features have no words behind them."""
     if dataset.is_synthetic or config.encoders.partition(":")[0] != "clip":
         return None
+    if is_system(config.network_kind) and not reads_class_words(config.network_kind):
+        return None
     text = load_encoders(config.encoders, EncoderOptions(sound=False)).text
     assert isinstance(text, ClipTextEncoder)
     return text
@@ -106,13 +110,21 @@ def _check_distillation(config: TrainingConfig, teacher: Path | None) -> None:
                 'or set it to "none"'
             )
         return
-    if config.network_kind == "teacher":
-        raise ConfigError('`network_kind` is "teacher", needed "visual student" or "audio student"; correct the recipe')
+    if config.network_kind not in {"visual student", "audio student"}:
+        raise ConfigError(
+            f'`network_kind` is "{config.network_kind}", needed "visual student" or "audio student"; correct the recipe'
+        )
     if kind == "none":
         raise ConfigError(
             f'`distillation.kind` is "none", which learns nothing from {teacher}; needed "uncertainty" or "mse", '
             "or `avadclip train`, which takes no teacher"
         )
+
+
+def _teacher_of(checkpoint: Checkpoint) -> TrainedNetwork:
+    teacher = checkpoint.networks["teacher"]
+    assert isinstance(teacher, TrainedNetwork)
+    return teacher
 
 
 def _check_encoders(config: TrainingConfig, dataset: Dataset) -> None:
@@ -164,7 +176,7 @@ def _check_teacher(checkpoint: Checkpoint, config: TrainingConfig, dataset: Data
 def _checkpoint(
     config: TrainingConfig,
     dataset: Dataset,
-    trained: TrainedNetwork,
+    trained: Trained,
     *,
     thresholds: Thresholds,
     selection: Selection,
@@ -196,7 +208,7 @@ def _checkpoint(
     return Checkpoint(header.model_copy(update=carried), {"teacher": teacher.networks["teacher"], kind: trained})
 
 
-def _thresholds(trained: TrainedNetwork, validation: Sequence[Bag]) -> Thresholds:
+def _thresholds(trained: Trained, validation: Sequence[Bag]) -> Thresholds:
     anomalous = np.array([bag.is_anomalous for bag in validation], dtype=np.int64)
     if not 0 < anomalous.sum() < len(anomalous):
         return UNVALIDATED

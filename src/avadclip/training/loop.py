@@ -1,7 +1,6 @@
 """Train one network on bags with weak labels, alone or after a teacher."""
 
-import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -12,20 +11,20 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
+from avadclip.baselines.system import Trained
 from avadclip.config import NetworkKind, TrainingConfig
-from avadclip.data.bags import Bag, Batch, bin_bag, collate, feature_widths
+from avadclip.data.bags import Bag, Batch, bin_bag, collate
 from avadclip.encoders.clip_text import ClipTextEncoder
-from avadclip.errors import ConfigError, DataError
+from avadclip.errors import ConfigError
 from avadclip.losses import topk_mean
-from avadclip.nn.models import Network, TrainedNetwork, build_network
-from avadclip.nn.projection import FeatureProjection
+from avadclip.nn.models import TrainedNetwork
 from avadclip.scoring import score_features
-from avadclip.training.class_text import build_class_text
-from avadclip.training.objective import Losses, Objective
+from avadclip.training.batches import draw_batches
+from avadclip.training.build import build_learner
+from avadclip.training.learner import TOTAL, Learner, Losses
+from avadclip.training.optimizer import build_optimizer, learning_rate, set_learning_rate
 from avadclip.training.run import RunFolder, SavedState
 from avadclip.training.shares import Share, take_share
-
-DECAY = 0.1  # of the learning rate at every milestone
 
 Metrics = dict[str, Any]
 """One epoch: its number, mean losses, learning rate, and validation AP (None where nothing was held out)."""
@@ -46,8 +45,8 @@ class Step(NamedTuple):
 class Progress(NamedTuple):
     """What training has come to, after some epoch or at the end."""
 
-    last: TrainedNetwork
-    best: TrainedNetwork
+    last: Trained
+    best: Trained
     """Of the epoch that validation chose; `last` itself where that is the last one, or nothing was held out."""
     metrics: list[Metrics]
     """A line for every epoch so far."""
@@ -101,8 +100,8 @@ def train_network(
         on_epoch: called after every epoch, before its state is kept.
 
     Raises:
-        DataError: a bag without sound where sound is needed.
-        ConfigError: a recipe that drives the loss out of the numbers.
+        DataError: a bag without sound where sound is needed, or bags of one kind where both are.
+        ConfigError: a recipe that cannot be followed, or drives the loss out of the numbers.
     """
     trainer = _Trainer(kind, bags, config, supervision, accelerator or make_accelerator())
     if run is not None:
@@ -133,30 +132,17 @@ class _Trainer:
         self.config = config
         self.supervision = supervision
         self.accelerator = accelerator
-        self.bags = [bin_bag(bag) for bag in bags]
+        self.bags = [bin_bag(bag, config.bags.max_snippets, stretch=config.bags.stretch) for bag in bags]
         self.metrics: list[Metrics] = []
-        _check_sound(kind, self.bags)
         torch.manual_seed(config.seed)
-        visual_dim, audio_dim = feature_widths(self.bags)
-        network = build_network(kind, config.network, visual_dim=visual_dim, audio_dim=audio_dim)
-        _fit_projections(network, self.bags)
-        self.objective = Objective(
-            network,
-            build_class_text(supervision.classes, config.network.embed_dim, supervision.text_encoder),
-            num_classes=len(supervision.classes),
-            loss=config.loss,
-            distillation=config.distillation,
-            precision=config.optimizer.precision,
+        self.learner = build_learner(
+            config, kind, self.bags, classes=supervision.classes, text_encoder=supervision.text_encoder
         )
-        optimizer = torch.optim.AdamW(
-            self.objective.parameters(),
-            lr=config.optimizer.learning_rate,
-            weight_decay=config.optimizer.weight_decay,
-            fused=True,  # parameter by parameter, AdamW takes a third of a step's time
-        )
-        self.wrapped, self.optimizer = accelerator.prepare(self.objective, optimizer)
-        self.teacher = None if supervision.teacher is None else _on_device(supervision.teacher, accelerator.device)
-        self.last = self.best = self._snapshot()
+        _check_steps(kind, self.learner, config, accelerator)
+        optimizer = build_optimizer(self.learner, config.optimizer)
+        self.wrapped, self.optimizer = accelerator.prepare(self.learner, optimizer)
+        self.teacher = None if supervision.teacher is None else supervision.teacher.to(accelerator.device)
+        self.last = self.best = self.learner.snapshot()
 
     @property
     def num_epochs_done(self) -> int:
@@ -167,21 +153,18 @@ class _Trainer:
         saved = run.load_state()
         if saved is None:
             return
-        self.objective.load_state_dict(saved.current)
-        self.last = self._snapshot()
+        self.learner.load_state_dict(saved.current)
+        self.last = self.learner.snapshot()
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": saved.optimizer})
-        best = copy.deepcopy(self.last.network)
-        best.load_state_dict(saved.best)
-        self.best = TrainedNetwork(best, saved.best_class_features.to(self.accelerator.device))
+        self.best = self.last.with_tensors(saved.best)
         self.metrics = saved.metrics
 
     def save(self, run: RunFolder) -> None:
         """Write everything the next epoch needs."""
         run.save_state(
             SavedState(
-                current=self.objective.state_dict(),
-                best=self.best.network.state_dict(),
-                best_class_features=self.best.class_features,
+                current=self.learner.state_dict(),
+                best=self.best.tensors(),
                 optimizer=self.optimizer.state_dict()["state"],
                 metrics=self.metrics,
             )
@@ -189,29 +172,29 @@ class _Trainer:
 
     def train_epoch(self, on_step: Callable[[Step], None] | None) -> None:
         """One pass over the bags, then validation."""
-        optimizer_config, epoch = self.config.optimizer, self.num_epochs_done + 1
-        learning_rate = optimizer_config.learning_rate * DECAY ** sum(epoch > m for m in optimizer_config.milestones)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
+        epoch = self.num_epochs_done + 1
+        rate = learning_rate(self.config.optimizer, epoch)
+        set_learning_rate(self.optimizer, rate)
         # Drawn anew from seed and epoch, so that a resumed run needs no state of any random generator.
         shuffle = torch.Generator().manual_seed(_mix(self.config.seed, epoch))
         torch.manual_seed(_mix(self.config.seed, epoch, 1 + self.accelerator.process_index))
         self.wrapped.train()
-        shares = list(self._shares(shuffle))
-        sums = torch.zeros(len(Losses._fields))
+        self.learner.begin_epoch(epoch, self.config.optimizer.epochs)
+        shares = self._shares(shuffle)
+        sums: dict[str, Tensor] = {}
         for number, share in enumerate(shares, start=1):
             losses = self._step(share)
-            if not losses.total.isfinite():
+            if not losses[TOTAL].isfinite():
                 raise ConfigError(
-                    f"the loss is {losses.total.item()} in epoch {epoch}, step {number}; needed a number: "
+                    f"the loss is {losses[TOTAL].item()} in epoch {epoch}, step {number}; needed a number: "
                     "lower `optimizer.learning_rate`, or the weights of the losses"
                 )
-            sums += torch.stack(losses).cpu()
+            sums = {name: sums.get(name, 0.0) + loss.cpu() for name, loss in losses.items()}
             if on_step is not None:
                 on_step(Step(epoch, number, len(shares), losses))
-        means = dict(zip(Losses._fields, (sums / len(shares)).tolist(), strict=True))
-        self.last = self._snapshot()
-        if not all(tensor.isfinite().all() for tensor in (*self.last.network.parameters(), self.last.class_features)):
+        means = {name: (total / len(shares)).item() for name, total in sums.items()}
+        self.last = self.learner.snapshot()
+        if not all(tensor.isfinite().all() for tensor in self.last.tensors().values()):
             raise ConfigError(
                 f"the last step of epoch {epoch} left weights that are no numbers; needed numbers: "
                 "lower `optimizer.learning_rate`"
@@ -220,44 +203,40 @@ class _Trainer:
         previous = [line["validation_ap"] for line in self.metrics]
         if average_precision is None or all(average_precision > other for other in previous):
             self.best = self.last
-        self.metrics.append(
-            {"epoch": epoch, "learning_rate": learning_rate, **means, "validation_ap": average_precision}
-        )
+        self.metrics.append({"epoch": epoch, "learning_rate": rate, **means, "validation_ap": average_precision})
 
     def progress(self) -> Progress:
         """The last and the best network."""
         return Progress(self.last, self.best, list(self.metrics))
 
-    def _snapshot(self) -> TrainedNetwork:
-        """The network so far, as a copy that training no longer touches."""
-        network = copy.deepcopy(self.objective.network)
-        with torch.no_grad():
-            class_features = self.objective.class_text().clone()
-        return TrainedNetwork(network.eval().requires_grad_(False), class_features)
-
-    def _shares(self, shuffle: torch.Generator) -> Iterator[Share]:
-        order = torch.randperm(len(self.bags), generator=shuffle).tolist()
-        size, rank, world = (
-            self.config.optimizer.batch_size,
-            self.accelerator.process_index,
-            self.accelerator.num_processes,
+    def _shares(self, shuffle: torch.Generator) -> list[Share]:
+        """What this process does of every step of an epoch."""
+        optimizer, accelerator = self.config.optimizer, self.accelerator
+        batches = draw_batches(
+            self.bags,
+            batch_size=optimizer.batch_size,
+            num_steps=optimizer.steps_per_epoch,
+            pairing=self.learner.pairing,
+            shuffle=shuffle,
         )
-        for start in range(0, len(order), size):
-            batch = [self.bags[index] for index in order[start : start + size]]
-            yield take_share(batch, process=rank, num_processes=world)
+        return [
+            take_share(batch, process=accelerator.process_index, num_processes=accelerator.num_processes)
+            for batch in batches
+        ]
 
     def _step(self, share: Share) -> Losses:
         """Descend by the whole batch, of which this process does its share; the losses of the whole batch."""
-        network = self.objective.network
-        batch = collate(share.bags, whole_windows=network.variant == "released").to(self.accelerator.device)
+        batch = collate(share.bags, whole_windows=self.learner.whole_windows).to(self.accelerator.device)
         taught = None if self.teacher is None else _teach(self.teacher, batch)
         losses: Losses = self.wrapped(batch, taught, share.weights)
         self.optimizer.zero_grad(set_to_none=True)
-        self.accelerator.backward(losses.total)
+        self.accelerator.backward(losses[TOTAL])
         self.optimizer.step()
-        return Losses(*self.accelerator.reduce(torch.stack(losses).detach(), reduction="mean"))
+        self.learner.after_step()
+        values = self.accelerator.reduce(torch.stack(list(losses.values())).detach(), reduction="mean")
+        return dict(zip(losses, values, strict=True))
 
-    def _validate(self, trained: TrainedNetwork) -> float | None:
+    def _validate(self, trained: Trained) -> float | None:
         """Video-level AP on the held-out bags; None where they are all of one kind, or none."""
         validation = self.supervision.validation
         anomalous = [bag.is_anomalous for bag in validation]
@@ -266,7 +245,7 @@ class _Trainer:
         return float(average_precision_score(anomalous, video_scores(trained, validation)))
 
 
-def video_scores(trained: TrainedNetwork, bags: Sequence[Bag]) -> NDArray[np.float64]:
+def video_scores(trained: Trained, bags: Sequence[Bag]) -> NDArray[np.float64]:
     """One score per video, the mean of its top-k snippets as in training, [N]."""
     scores = []
     for bag in bags:
@@ -283,26 +262,13 @@ def _teach(teacher: TrainedNetwork, batch: Batch) -> Tensor | None:
         return teacher.network.encode(batch.bags).features
 
 
-def _check_sound(kind: NetworkKind, bags: Sequence[Bag]) -> None:
-    silent = [bag.name for bag in bags if not bag.held.has_usable_sound]
-    if kind != "visual student" and silent:
-        raise DataError(
-            f"{len(silent)} of {len(bags)} training videos have no sound (the first is {silent[0]}), "
-            f"the {kind} needs it in all; leave them out, or train a visual student"
+def _check_steps(kind: NetworkKind, learner: Learner, config: TrainingConfig, accelerator: Accelerator) -> None:
+    if accelerator.num_processes > 1 and not learner.shares_batches:
+        raise ConfigError(f"{kind} trains in one process, found {accelerator.num_processes}; start it without torchrun")
+    if learner.pairing == "paired" and config.optimizer.batch_size % 2:
+        raise ConfigError(
+            f"`optimizer.batch_size` is {config.optimizer.batch_size}, {kind} learns from pairs; needed an even number"
         )
-
-
-def _fit_projections(network: Network, bags: Sequence[Bag]) -> None:
-    """Standardise projected features by the training bags' own statistics; CLIP's enter as they are, unread here."""
-    if not any(isinstance(part, FeatureProjection) for part in network.modules()):
-        return
-    visual = torch.cat([torch.from_numpy(bag.features.visual[0]) for bag in bags])
-    audio = [torch.from_numpy(bag.features.audio) for bag in bags if bag.features.audio is not None]
-    network.encoder.fit_projections(visual, torch.cat(audio) if audio else None)
-
-
-def _on_device(trained: TrainedNetwork, device: torch.device) -> TrainedNetwork:
-    return TrainedNetwork(trained.network.to(device).eval(), trained.class_features.to(device))
 
 
 def _mix(*numbers: int) -> int:

@@ -1,6 +1,6 @@
 """From outputs and weak labels to named losses."""
 
-from typing import NamedTuple
+import copy
 
 import torch
 from torch import Tensor, nn
@@ -16,29 +16,15 @@ from avadclip.losses import (
     text_separation_loss,
     uncertainty_distillation_loss,
 )
-from avadclip.nn.models import Encoded, Network
+from avadclip.nn.models import Encoded, Network, TrainedNetwork
+from avadclip.training.learner import TOTAL, WHOLE_BATCH, Learner, Losses
 from avadclip.training.shares import Weights
 
-WHOLE_BATCH = Weights()
 
+class Objective(Learner):
+    """A network, its class text, and L_BCE + L_ALIGN + weights * (L_TEXT, L_UKD)."""
 
-class Losses(NamedTuple):
-    """The parts of one step's loss, each a scalar; `total` is what is minimised."""
-
-    total: Tensor
-    anomaly: Tensor
-    alignment: Tensor
-    text_separation: Tensor
-    distillation: Tensor
-    """0 without a teacher."""
-
-
-class Objective(nn.Module):
-    """A network, its class text, and L_BCE + L_ALIGN + weights * (L_TEXT, L_UKD).
-
-    One module, so that whatever wraps modules for several devices sees all that is trained.
-    """
-
+    shares_batches = True
     alpha: Tensor
 
     def __init__(
@@ -57,6 +43,7 @@ class Objective(nn.Module):
         self.loss = loss
         self.distillation = distillation
         self.precision = precision
+        self.whole_windows = network.variant == "released"
         alpha = torch.full((num_classes,), FOCAL_ALPHA)
         if network.variant == "released":  # learned per class, unbounded
             self.alpha = nn.Parameter(alpha)
@@ -89,7 +76,20 @@ class Objective(nn.Module):
         per_bag = self.distillation.kind == "uncertainty" and self.network.variant == "released"
         distilled = (weights.bags if per_bag else weights.taught) * distilled
         total = anomaly + alignment + self.loss.text_separation * text + self.distillation.weight * distilled
-        return Losses(total, anomaly, alignment, text, distilled)
+        return {
+            TOTAL: total,
+            "anomaly": anomaly,
+            "alignment": alignment,
+            "text_separation": text,
+            "distillation": distilled,
+        }
+
+    def snapshot(self) -> TrainedNetwork:
+        """The network and its class features so far, as a copy that training no longer touches."""
+        network = copy.deepcopy(self.network)
+        with torch.no_grad():
+            class_features = self.class_text().clone()
+        return TrainedNetwork(network.eval().requires_grad_(False), class_features)
 
     def _distil(self, encoded: Encoded, batch: Batch, teacher_features: Tensor | None) -> Tensor:
         # Only bags with sound have something to teach.

@@ -36,10 +36,9 @@ class SavedState(NamedTuple):
     """Everything an interrupted run needs to go on."""
 
     current: dict[str, Tensor]
-    """Network, class text and learned loss parameters after the last epoch."""
+    """All that is trained, after the last epoch."""
     best: dict[str, Tensor]
     """The network of the epoch that validation chose."""
-    best_class_features: Tensor
     optimizer: dict[int, dict[str, Tensor]]
     metrics: list[dict[str, Any]]
 
@@ -94,7 +93,6 @@ class RunFolder:
         self._curves.flush()  # a killed run keeps its curves
         tensors = {f"current/{name}": tensor for name, tensor in state.current.items()}
         tensors.update({f"best/{name}": tensor for name, tensor in state.best.items()})
-        tensors["best_class_features"] = state.best_class_features
         for index, moments in state.optimizer.items():
             tensors.update({f"optimizer/{index}/{name}": moment for name, moment in moments.items()})
         own = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
@@ -120,7 +118,6 @@ class RunFolder:
         return SavedState(
             current=_below("current/", tensors),
             best=_below("best/", tensors),
-            best_class_features=tensors["best_class_features"],
             optimizer=optimizer,
             metrics=metrics,
         )

@@ -1,0 +1,73 @@
+"""DeepMIL: a ranking of the most anomalous moment of a video above that of a normal one.
+
+Sultani, Chen and Shah, "Real-world Anomaly Detection in Surveillance Videos", CVPR 2018, arXiv 1801.04264.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from avadclip.baselines.system import Losses, Outputs, System
+from avadclip.nn.models import Bags
+
+# All from the paper.
+HIDDEN_DIMS = (512, 32)
+DROPOUT = 0.6
+MARGIN = 1.0
+SMOOTHNESS_WEIGHT, SPARSITY_WEIGHT = 8e-5, 8e-5
+
+
+class DeepMil(System):
+    """DeepMIL. Recipe: Adagrad 0.01, l2 0.001, pairs of bags of 32 snippets."""
+
+    hears = False
+    pairing = "paired"
+
+    def __init__(self, *, visual_dim: int) -> None:
+        super().__init__()
+        wide, narrow = HIDDEN_DIMS
+        self.layers = nn.Sequential(
+            nn.Linear(visual_dim, wide),
+            nn.ReLU(),
+            nn.Dropout(DROPOUT),
+            nn.Linear(wide, narrow),
+            nn.Dropout(DROPOUT),
+            nn.Linear(narrow, 1),
+        )
+
+    def forward(self, bags: Bags) -> Outputs:
+        """Score bags or windows, each snippet on its own."""
+        logits: Tensor = self.layers(bags.visual)
+        return Outputs(logits.squeeze(-1))
+
+    def losses(self, bags: Bags, targets: Tensor) -> Losses:
+        """Ranking of each pair, and what is asked of the anomalous bags' scores: to change slowly, and to be few."""
+        del targets  # said by the order: normal bags first
+        scores = self(bags).anomaly_logits.sigmoid()
+        anomalous, valid = (rows.chunk(2)[1] for rows in (scores, bags.valid))
+        return {
+            "ranking": ranking_loss(scores, bags.valid),
+            "smoothness": SMOOTHNESS_WEIGHT * smoothness(anomalous, valid),
+            "sparsity": SPARSITY_WEIGHT * (anomalous * valid).sum(dim=1).mean(),
+        }
+
+
+def ranking_loss(scores: Tensor, valid: Tensor) -> Tensor:
+    """Mean over pairs of max(0, 1 - highest score of the anomalous bag + highest score of the normal one).
+
+    Args:
+        scores: [2P, T] within [0, 1]; the normal bags of the P pairs, then the anomalous ones.
+        valid: [2P, T] bool
+    """
+    normal, anomalous = scores.masked_fill(~valid, -torch.inf).amax(dim=1).chunk(2)
+    return torch.relu(MARGIN - anomalous + normal).mean()
+
+
+def smoothness(scores: Tensor, valid: Tensor) -> Tensor:
+    """Mean over bags of the sum of squared differences between neighbouring snippets.
+
+    Args:
+        scores: [B, T]
+        valid: [B, T] bool, True up to each bag's end.
+    """
+    squared = (scores[:, 1:] - scores[:, :-1]) ** 2
+    return (squared * valid[:, 1:]).sum(dim=1).mean()
