@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
 from avadclip.checkpoint import load_checkpoint
@@ -27,7 +26,7 @@ from avadclip.features.extract import extract_features, provenance_of
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.media.probe import MediaInfo, probe
 from avadclip.scorers import ZERO_SHOT, Scorer, TrainedScorer, Verdict, ZeroShotScorer
-from avadclip.scoring import SnippetScores
+from avadclip.scoring import SnippetScores, to_track
 from avadclip.timeline import SnippetGrid
 from avadclip.zero_shot import check_classes
 
@@ -145,17 +144,7 @@ class Detector:
         return identities
 
     def _track(self, scores: SnippetScores, features: SnippetFeatures) -> ScoreTrack:
-        probabilities, classes = scores.class_probabilities, self.scorer.classes
-        if probabilities is None:
-            probabilities = np.stack([1.0 - scores.anomaly_scores, scores.anomaly_scores], axis=1)
-            classes = UNNAMED_CLASSES
-        return ScoreTrack(
-            scores=scores.anomaly_scores,
-            class_probabilities=probabilities,
-            classes=classes,
-            snippet_seconds=self.grid.snippet_seconds,
-            end_seconds=features.duration_seconds,
-        )
+        return to_track(scores, self.scorer.classes, self.grid, end_seconds=features.duration_seconds)
 
     def _event(
         self,

@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from avadclip.baselines.system import System, Trained
+from avadclip.events import UNNAMED_CLASSES, ScoreTrack
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.nn.models import Bags, TrainedNetwork
-from avadclip.timeline import WINDOW_SNIPPETS
+from avadclip.timeline import WINDOW_SNIPPETS, SnippetGrid
 
 WINDOWS_PER_PASS = 4  # bounds memory on videos of many hours
 
@@ -24,6 +25,28 @@ class SnippetScores(NamedTuple):
     """Classification branch, [T], within [0, 1]."""
     class_probabilities: NDArray[np.float32] | None
     """Alignment branch, [T, C], rows sum to 1; None from a system that finds, but does not name."""
+
+
+def to_track(scores: SnippetScores, classes: tuple[str, ...], grid: SnippetGrid, *, end_seconds: float) -> ScoreTrack:
+    """Scores on the clock; those of a system that does not name classes get UNNAMED_CLASSES.
+
+    Args:
+        scores: of a whole video.
+        classes: those of the network, `normal` first.
+        grid: of the snippets.
+        end_seconds: end of the video.
+    """
+    probabilities = scores.class_probabilities
+    if probabilities is None:
+        classes = UNNAMED_CLASSES
+        probabilities = np.stack([1.0 - scores.anomaly_scores, scores.anomaly_scores], axis=1)
+    return ScoreTrack(
+        scores=scores.anomaly_scores,
+        class_probabilities=probabilities,
+        classes=classes,
+        snippet_seconds=grid.snippet_seconds,
+        end_seconds=end_seconds,
+    )
 
 
 @torch.inference_mode()

@@ -30,6 +30,7 @@ from avadclip.report.panels import (
 )
 from avadclip.report.words import counted
 from avadclip.scorers import Scorer
+from avadclip.scoring import to_track
 from avadclip.timeline import SnippetGrid
 
 
@@ -98,13 +99,7 @@ def write_truth_figures(
             on_video(bag.name, index)
         features = bag.features
         verdict = scorer.judge(features)
-        track = ScoreTrack(
-            scores=verdict.scores.anomaly_scores,
-            class_probabilities=verdict.scores.class_probabilities,
-            classes=scorer.classes,
-            snippet_seconds=grid.snippet_seconds,
-            end_seconds=features.duration_seconds,
-        )
+        track = to_track(verdict.scores, scorer.classes, grid, end_seconds=features.duration_seconds)
         figure = draw_against_truth(
             track,
             bag.intervals or (),
