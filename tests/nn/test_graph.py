@@ -4,6 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from avadclip.nn.attention import QuickGelu
 from avadclip.nn.graph import (
     GraphConvolution,
     GraphStream,
@@ -79,7 +80,7 @@ def test_snippet_conv_keeps_the_number_of_snippets_and_sees_zeros_outside() -> N
 
 
 def test_a_stream_is_two_graph_convolutions_the_first_with_a_convolution_around_it(shake) -> None:
-    stream = shake(GraphStream(8))
+    stream = shake(GraphStream(8, 4, activation=QuickGelu()))
     x = torch.randn(1, 7, 8)
     adjacency = torch.rand(7, 7)
     residual = torch.zeros(7, 4)
@@ -101,7 +102,7 @@ def test_a_stream_is_two_graph_convolutions_the_first_with_a_convolution_around_
 
 
 def test_a_stream_gives_zeros_in_padding_and_takes_nothing_from_it(shake) -> None:
-    stream = shake(GraphStream(8))
+    stream = shake(GraphStream(8, 4, activation=QuickGelu()))
     x = torch.randn(1, 5, 8)
     padded = torch.cat([x, torch.full((1, 3, 8), 50.0)], dim=1)
     valid = torch.arange(8)[None] < 5

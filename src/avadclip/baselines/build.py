@@ -5,12 +5,14 @@ import inspect
 from torch import nn
 
 from avadclip.baselines.deep_mil import DeepMil
+from avadclip.baselines.hl_net import HlNet
 from avadclip.baselines.macil_sd import MacilSd
 from avadclip.baselines.system import System
 from avadclip.config import SystemName
 
 SYSTEMS: dict[SystemName, type[System]] = {
     "deep-mil": DeepMil,
+    "hl-net": HlNet,
     "macil-sd": MacilSd,
 }
 """Each is made from those of build_system's arguments that its constructor names."""

@@ -61,7 +61,8 @@ def convert(
             dir_okay=False,
             help="An encoder: OpenAI's ViT-B-16.pt, Hugging Face's pytorch_model.bin, or Wav2CLIP.pt. "
             "Or the model of AVadCLIP's authors, teacher then student: model_xd_t.pth model_xd_s.pth "
-            "(linked in the README of github.com/WanshunSu/AVadCLIP).",
+            "(linked in the README of github.com/WanshunSu/AVadCLIP). "
+            "Or that of another system: VadCLIP's model_xd.pth, HL-Net's wsanodet_mix2.pkl, MACIL-SD's macil_sd.pkl.",
         ),
     ],
     out: Annotated[
@@ -98,13 +99,30 @@ def convert(
     if len(sources) == 2:
         _convert_model(sources[0], sources[1], out, clip, keep_encoder)
         return
+    from avadclip.released.systems import recognise
+
+    system = recognise(sources[0])
+    if system == "VadCLIP":
+        _convert_vadclip(sources[0], out, clip, keep_encoder)
+        return
     if clip is not None or keep_encoder is not None:
-        raise typer.BadParameter("--clip and --keep-encoder go with the two files of a model")
+        raise typer.BadParameter("--clip and --keep-encoder go with a model on CLIP's features")
+    if system is None:
+        _convert_encoder(sources[0], out)
+        return
+    from avadclip.released.systems import convert_system
+
+    out = _model_file(out, sources[0], f"avadclip-{system}.safetensors")
+    convert_system(sources[0], system, out)
+    _tell_model(out)
+
+
+def _convert_encoder(source: Path, out: Path | None) -> None:
     if out is not None and out.is_file():
         raise typer.BadParameter(f"{printable(str(out))} is a file, needed a folder", param_hint="--out")
     from avadclip.encoders.convert import convert_weights
 
-    converted = convert_weights(sources[0], sources[0].parent if out is None else out)
+    converted = convert_weights(source, source.parent if out is None else out)
     typer.echo(printable(str(converted.path)))
     if converted.note:
         typer.echo(converted.note, err=True)
@@ -113,12 +131,28 @@ def convert(
 def _convert_model(
     teacher: Path, student: Path, out: Path | None, clip: Path | None, keep_encoder: Path | None
 ) -> None:
-    if out is not None and out.is_dir():
-        raise typer.BadParameter(f"{printable(str(out))} is a folder, needed a file", param_hint="--out")
     from avadclip.released.conversion import convert_released
 
-    out = teacher.with_name(RELEASED_FILE) if out is None else out
+    out = _model_file(out, teacher, RELEASED_FILE)
     convert_released(teacher, student, out, clip_folder=clip, keep_encoder=keep_encoder)
+    _tell_model(out)
+
+
+def _convert_vadclip(source: Path, out: Path | None, clip: Path | None, keep_encoder: Path | None) -> None:
+    from avadclip.released.conversion import convert_vadclip
+
+    out = _model_file(out, source, "avadclip-vadclip-xd.safetensors")
+    convert_vadclip(source, out, clip_folder=clip, keep_encoder=keep_encoder)
+    _tell_model(out)
+
+
+def _model_file(out: Path | None, source: Path, name: str) -> Path:
+    if out is not None and out.is_dir():
+        raise typer.BadParameter(f"{printable(str(out))} is a folder, needed a file", param_hint="--out")
+    return source.with_name(name) if out is None else out
+
+
+def _tell_model(out: Path) -> None:
     shown = printable(str(out))
     typer.echo(shown)
     typer.echo(

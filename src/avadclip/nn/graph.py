@@ -6,8 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from avadclip.nn.attention import QuickGelu
-
 SIMILARITY_THRESHOLD = 0.7  # cosine below which two snippets count as unrelated
 RESIDUAL_KERNEL = 5  # snippets seen by the first layer's residual convolution
 
@@ -24,8 +22,21 @@ def similarity_adjacency(x: Tensor, valid: Tensor) -> Tensor:
     """
     unit = functional.normalize(x, dim=-1, eps=1e-10)
     cosine = functional.threshold(unit @ unit.transpose(1, 2), SIMILARITY_THRESHOLD, 0.0)
-    lowest = torch.finfo(cosine.dtype).min
-    weights = cosine.masked_fill(~valid[:, None, :], lowest).softmax(dim=-1)
+    return softmax_rows(cosine, valid)
+
+
+def softmax_rows(relations: Tensor, valid: Tensor) -> Tensor:
+    """Softmax of each row over the valid snippets.
+
+    Args:
+        relations: [B, T, T]
+        valid: [B, T] bool
+
+    Returns:
+        [B, T, T]; rows and columns of padding are 0.
+    """
+    lowest = torch.finfo(relations.dtype).min
+    weights = relations.masked_fill(~valid[:, None, :], lowest).softmax(dim=-1)
     return weights * (valid[:, :, None] & valid[:, None, :])
 
 
@@ -61,17 +72,16 @@ class SnippetConv(nn.Conv1d):
 
 
 class GraphStream(nn.Module):
-    """Two graph convolutions on one adjacency: D -> D/2 -> D/2, QuickGELU after each."""
+    """Two graph convolutions on one adjacency, an activation after each."""
 
-    def __init__(self, embed_dim: int) -> None:
+    def __init__(self, in_dim: int, out_dim: int, *, activation: nn.Module) -> None:
         super().__init__()
-        half = embed_dim // 2
-        self.first = GraphConvolution(embed_dim, half, residual=SnippetConv(embed_dim, half, kernel=RESIDUAL_KERNEL))
-        self.second = GraphConvolution(half, half, residual=nn.Identity())
-        self.activation = QuickGelu()
+        self.first = GraphConvolution(in_dim, out_dim, residual=SnippetConv(in_dim, out_dim, kernel=RESIDUAL_KERNEL))
+        self.second = GraphConvolution(out_dim, out_dim, residual=nn.Identity())
+        self.activation = activation
 
     def forward(self, x: Tensor, adjacency: Tensor, valid: Tensor) -> Tensor:
-        """x: [B, T, D]; valid: [B, T] bool. Returns [B, T, D/2], zero in padding."""
+        """x: [B, T, in]; valid: [B, T] bool. Returns [B, T, out], zero in padding."""
         mask = valid[..., None]
         hidden = self.activation(self.first(x * mask, adjacency)) * mask
         out: Tensor = self.activation(self.second(hidden, adjacency)) * mask

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations
 
-from avadclip.nn.attention import LocalAttentionBlock
+from avadclip.nn.attention import LocalAttentionBlock, QuickGelu
 from avadclip.nn.graph import GraphStream, distance_adjacency, similarity_adjacency
 from avadclip.timeline import WINDOW_SNIPPETS
 
@@ -26,9 +26,10 @@ class LocalGlobalAdapter(nn.Module):
         self.blocks = nn.ModuleList(
             LocalAttentionBlock(embed_dim=embed_dim, attention_window=attention_window) for _ in range(num_blocks)
         )
-        self.similarity_stream = GraphStream(embed_dim)
-        self.distance_stream = GraphStream(embed_dim)
-        self.join = nn.Linear(2 * (embed_dim // 2), embed_dim)
+        half = embed_dim // 2
+        self.similarity_stream = GraphStream(embed_dim, half, activation=QuickGelu())
+        self.distance_stream = GraphStream(embed_dim, half, activation=QuickGelu())
+        self.join = nn.Linear(2 * half, embed_dim)
 
     def forward(self, x: Tensor, valid: Tensor, seen: Tensor) -> Tensor:
         """Mix snippets of one window.

@@ -1,7 +1,7 @@
 """The authors' published weights as our networks: every tensor name of theirs, and what it is called here."""
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -10,16 +10,19 @@ from torch import Tensor
 
 from avadclip.config import NetworkConfig
 from avadclip.encoders.clip import Clip
-from avadclip.encoders.frozen import WEIGHT_DTYPES
 from avadclip.encoders.weight_formats import clip_from_openai_tensors, read_pickled
 from avadclip.errors import CheckpointError
+from avadclip.labels import XD_VIOLENCE_CODES
 from avadclip.nn.models import Network, build_network
 from avadclip.nn.prompts import CONTEXT_TOKENS
 from avadclip.nn.temporal import TCN_LEVELS
+from avadclip.released.tensors import check_finite, check_tensors, theirs_to_ours
 
-ReleasedKind = Literal["teacher", "visual student"]
+ReleasedKind = Literal["teacher", "visual student", "VadCLIP"]
 
 CONFIG = NetworkConfig(variant="released")
+VADCLIP_CONFIG = CONFIG.model_copy(update={"enhancement_blocks": 0})
+"""Of the visual student, which is then VadCLIP but for its uncertainty head: that takes no part in scoring."""
 FEATURE_DIM = 512  # CLIP's and Wav2CLIP's width, which is D here: the features enter as they are
 PROMPT_TABLE = "text_prompt_embeddings.weight"
 FOCAL_ALPHA = "alpha"
@@ -31,6 +34,7 @@ _CLIP_PREFIX = "clipmodel."
 _IGNORED_PREFIXES = (_CLIP_PREFIX, "disAdj.sigma")
 _WRAPPER_PREFIX = "module."  # before every name where the network was saved inside torch's DataParallel
 _ADVICE = f"model_xd_t.pth is the teacher, model_xd_s.pth the student; {PUBLISHED_BY} links both"
+VADCLIP_BY = "github.com/nwpu-zxr/VadCLIP"
 
 # Names that start so are in one of the two files only.
 _MARKS: dict[ReleasedKind, str] = {"teacher": "temporalconvnet.", "visual student": "fe_net."}
@@ -85,8 +89,8 @@ class ReleasedNetwork(NamedTuple):
     """Variant `released`, in evaluation mode."""
     prompt_table: Tensor
     """Learned text prompts, [77, 512], for LearnedPrompts."""
-    alpha: Tensor
-    """Focal weight per class, [C]."""
+    alpha: Tensor | None
+    """Focal weight per class, [C]; VadCLIP has none."""
 
 
 class ReleasedFile(NamedTuple):
@@ -98,7 +102,7 @@ class ReleasedFile(NamedTuple):
 
 
 def read_released(path: Path, kind: ReleasedKind) -> ReleasedFile:
-    """Read model_xd_t.pth or model_xd_s.pth without running anything in it.
+    """Read model_xd_t.pth, model_xd_s.pth or VadCLIP's model_xd.pth without running anything in it.
 
     Raises:
         WeightsError: no readable file of tensors, or the CLIP inside is not ViT-B/16.
@@ -112,7 +116,7 @@ def read_released(path: Path, kind: ReleasedKind) -> ReleasedFile:
     if not inside:
         return ReleasedFile(trained, None)
     clip = clip_from_openai_tensors(inside, f"{path}, its {_CLIP_PREFIX}*,")
-    _check_finite(clip.state_dict(), origin=f"{path}, its {_CLIP_PREFIX}*")
+    check_finite(clip.state_dict(), origin=f"{path}, its {_CLIP_PREFIX}*")
     return ReleasedFile(trained, clip)
 
 
@@ -132,25 +136,23 @@ def network_from_released(
     """
     theirs = {name: tensor for name, tensor in state.items() if not name.startswith(_IGNORED_PREFIXES)}
     # Modules start at random, but these weights are replaced: the caller's random numbers stay as they are.
+    is_vadclip = kind == "VadCLIP"
     with torch.random.fork_rng(devices=[]):
-        network = build_network(kind, CONFIG, visual_dim=FEATURE_DIM, audio_dim=FEATURE_DIM).eval()
+        network = build_network(
+            "visual student" if kind == "VadCLIP" else kind,
+            VADCLIP_CONFIG if is_vadclip else CONFIG,
+            visual_dim=FEATURE_DIM,
+            audio_dim=FEATURE_DIM,
+        ).eval()
     ours = network.state_dict()
-    names = released_names(kind, ours)
+    untold = {name: torch.zeros_like(ours[name]) for name in ours if is_vadclip and name.startswith("uncertainty.")}
+    names = theirs_to_ours(_modules(kind), {name: tensor for name, tensor in ours.items() if name not in untold})
     needed = {name: tuple(ours[own].shape) for name, own in names.items()}
     needed[PROMPT_TABLE] = (CONTEXT_TOKENS, FEATURE_DIM)
     _check(theirs, needed, kind=kind, origin=origin)
-    network.load_state_dict({own: theirs[name] for name, own in names.items()})
-    return ReleasedNetwork(network, theirs[PROMPT_TABLE].float(), theirs[FOCAL_ALPHA].float())
-
-
-def released_names(kind: ReleasedKind, ours: Iterable[str]) -> dict[str, str]:
-    """Theirs to ours, one to one, for all the names in our network's state dict."""
-    theirs = {own: their for their, own in _modules(kind).items()}
-    names = {}
-    for name in ours:
-        module = next(module for module in theirs if name == module or name.startswith(f"{module}."))
-        names[theirs[module] + name.removeprefix(module)] = name
-    return names
+    network.load_state_dict({own: theirs[name] for name, own in names.items()} | untold)
+    alpha = None if is_vadclip else theirs[FOCAL_ALPHA].float()
+    return ReleasedNetwork(network, theirs[PROMPT_TABLE].float(), alpha)
 
 
 def _modules(kind: ReleasedKind) -> dict[str, str]:
@@ -161,7 +163,9 @@ def _modules(kind: ReleasedKind) -> dict[str, str]:
     for block in range((CONFIG.teacher_temporal if is_teacher else CONFIG.student_temporal).num_blocks):
         for theirs, ours in _TRANSFORMER_BLOCK.items():
             own[f"temporal.resblocks.{block}.{theirs}"] = f"{adapter}.blocks.{block}.{ours}"
-    if not is_teacher:
+    if kind == "VadCLIP":
+        return own
+    if kind == "visual student":
         for block in range(CONFIG.enhancement_blocks):
             own[f"fe_net.conv.{block}.conv.0"] = f"encoder.enhancement.{block}.conv"
         return own | _UNCERTAINTY
@@ -174,34 +178,22 @@ def _modules(kind: ReleasedKind) -> dict[str, str]:
 def _check(
     theirs: Mapping[str, Tensor], needed: dict[str, tuple[int, ...]], *, kind: ReleasedKind, origin: str
 ) -> None:
-    """Exactly the needed names, second registrations aside, as finite numbers in the needed shapes."""
+    """Exactly the needed names and second registrations of them, and alpha of any length."""
     _check_kind(theirs, kind, origin)
     origin = f"{origin}, read as the released {kind}"
+    advice = f"{VADCLIP_BY} links model_xd.pth" if kind == "VadCLIP" else _ADVICE
     twins = {name: twin for name in theirs if (twin := _first_registration(name)) != name}
-    missing = [name for name in (*needed, FOCAL_ALPHA, *twins.values()) if name not in theirs]
-    unknown = [name for name in theirs if name not in {*needed, *twins, FOCAL_ALPHA}]
-    if missing:
-        shape = f" {list(needed[missing[0]])}" if missing[0] in needed else ""
-        begins = f"; the file begins with {unknown[0]}" if unknown else ""
-        raise CheckpointError(
-            f"{origin}: {len(missing)} tensors are missing, the first is {missing[0]}{shape}{begins}; {_ADVICE}"
-        )
-    if unknown:
-        first = f"{unknown[0]} {list(theirs[unknown[0]].shape)}"
-        raise CheckpointError(f"{origin}: {len(unknown)} tensors are unknown, the first is {first}; {_ADVICE}")
-    for name, tensor in theirs.items():
-        expected = needed.get(twins.get(name, name), tensor.shape)
-        if tuple(tensor.shape) != expected:
-            found = f"{name} has shape {list(tensor.shape)}, needed {list(expected)}"
-            raise CheckpointError(f"{origin}: {found}; {_ADVICE}")
-        if tensor.dtype not in WEIGHT_DTYPES:
-            raise CheckpointError(f"{origin}: {name} is {tensor.dtype}, needed float32, float16 or bfloat16; {_ADVICE}")
-    if theirs[FOCAL_ALPHA].dim() != 1:
-        raise CheckpointError(f"{origin}: {FOCAL_ALPHA} has {theirs[FOCAL_ALPHA].dim()} axes, needed [C]; {_ADVICE}")
-    _check_finite(theirs, origin=origin)
+    of_twins = {name: needed[twin] for name, twin in twins.items() if twin in needed}
+    of_alpha = {}
+    if kind != "VadCLIP":
+        alpha = theirs.get(FOCAL_ALPHA, torch.zeros(len(XD_VIOLENCE_CODES)))
+        if alpha.dim() != 1:
+            raise CheckpointError(f"{origin}: {FOCAL_ALPHA} has {alpha.dim()} axes, needed [C]; {advice}")
+        of_alpha = {FOCAL_ALPHA: tuple(alpha.shape)}
+    check_tensors(theirs, needed | of_alpha | of_twins, origin=origin, advice=advice)
     for name, twin in twins.items():
         if not torch.equal(theirs[name], theirs[twin]):
-            raise CheckpointError(f"{origin}: {name} and {twin} differ, they are one tensor; {_ADVICE}")
+            raise CheckpointError(f"{origin}: {name} and {twin} differ, they are one tensor; {advice}")
 
 
 def _check_kind(names: Collection[str], kind: ReleasedKind, origin: str) -> None:
@@ -210,12 +202,6 @@ def _check_kind(names: Collection[str], kind: ReleasedKind, origin: str) -> None
         found = next((name for name in names if name.startswith(mark)), None)
         if other != kind and found is not None:
             raise CheckpointError(f"{origin} is the released {other} (it holds {found}), needed the {kind}; {_ADVICE}")
-
-
-def _check_finite(tensors: Mapping[str, Tensor], *, origin: str) -> None:
-    for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise CheckpointError(f"{origin}: {name} holds a number that is not finite; download the file again")
 
 
 def _first_registration(name: str) -> str:
