@@ -33,7 +33,6 @@ def shapes_of(kind: ReleasedKind) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {
         "frame_position_embeddings.weight": (POSITIONS, DIM),
         "text_prompt_embeddings.weight": (77, DIM),
-        "alpha": (CLASSES,),
         **weight_and_bias("linear", DIM, DIM),
         **weight_and_bias("classifier", 1, DIM),
     }
@@ -47,6 +46,8 @@ def shapes_of(kind: ReleasedKind) -> dict[str, tuple[int, ...]]:
     for first, second in (("gc1", "gc2"), ("gc3", "gc4")):
         shapes |= {f"{first}.weight": (DIM, 256), f"{second}.weight": (256, 256)}
         shapes |= weight_and_bias(f"{first}.residual", 256, DIM, 5)
+    if kind != "VadCLIP":
+        shapes["alpha"] = (CLASSES,)
     if kind == "teacher":
         for level in range(3):
             for conv in ("conv1", "conv2"):
@@ -55,7 +56,7 @@ def shapes_of(kind: ReleasedKind) -> dict[str, tuple[int, ...]]:
         shapes |= weight_and_bias("temporalgatedresidual.gate_proj.0", DIM, 2 * DIM)
         shapes |= weight_and_bias("temporalgatedresidual.residual_proj.0", DIM, 2 * DIM)
         shapes |= weight_and_bias("temporalgatedresidual.residual_proj.2", DIM, DIM)
-    else:
+    elif kind == "visual student":
         for block in range(3):
             shapes |= weight_and_bias(f"fe_net.conv.{block}.conv.0", DIM, DIM, 3)
         for index, kernel in ((0, 1), (2, 3), (3, 1)):

@@ -296,3 +296,35 @@ def test_a_missing_tokenizer_is_said_with_what_to_do(published: Published, monke
     message = published.refusal()
     assert "CLIP's tokenizer.json is not on this machine and cannot be downloaded (no network)" in message
     assert message.endswith("--local-dir FOLDER`, then `--clip FOLDER`")
+
+
+def test_vadclips_file_becomes_a_visual_student_that_hears_nothing(
+    random_state: Callable[[ReleasedKind], State],
+    make_openai_clip: Callable,
+    tokenizer_folder: Path,
+    big_dir: Path,
+    avadclip_command: Command,
+) -> None:
+    folder = Path(tempfile.mkdtemp(dir=big_dir))
+    state = random_state("VadCLIP")
+    inside = {f"clipmodel.{name}": tensor for name, tensor in make_openai_clip(NARROW).items()}
+    torch.save(state | inside, folder / "model_xd.pth")
+    code, out, err = avadclip_command(
+        "weights", "convert", str(folder / "model_xd.pth"), "--clip", str(tokenizer_folder)
+    )
+    assert (code, out) == (0, f"{folder / 'avadclip-vadclip-xd.safetensors'}\n"), err
+    converted = load_checkpoint(out.strip())
+    assert converted.header.classes == CLASSES
+    assert (converted.header.features.audio, converted.header.audio_dim) == (None, 0)
+    assert "84.51" in converted.header.card
+    assert "Wav2CLIP" not in converted.header.card
+    (trained,) = converted.networks.values()
+    assert not trained.hears
+    expected = network_from_released(state, "VadCLIP").network.state_dict()
+    found = trained.network.state_dict()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    text = class_feature(
+        state | inside,
+        Tokenizer.from_file(str(tokenizer_folder / "tokenizer.json")).encode("riot", add_special_tokens=False).ids,
+    )
+    torch.testing.assert_close(trained.class_features[3], text, rtol=0, atol=1e-4)

@@ -96,7 +96,7 @@ def recognise(path: Path) -> SystemName | Literal["VadCLIP"] | None:
     if is_torchscript(path):  # as OpenAI's CLIP is
         return None
     names = read_pickled(path).keys()
-    if PROMPT_TABLE in names:
+    if any(name.endswith(PROMPT_TABLE) for name in names):
         return "VadCLIP"
     return next((name for name, published in PUBLISHED.items() if published.mark in names), None)
 
