@@ -9,9 +9,14 @@ from avadclip.losses import (
     alignment_mil_loss,
     anomaly_mil_loss,
     focal_loss,
+    largest_mask,
+    log_mean,
     mean_logit_mil_loss,
+    mean_score_loss,
     mimicry_loss,
+    picked_mean,
     plain_distillation_loss,
+    smoothness_loss,
     text_separation_loss,
     topk_mask,
     topk_mean,
@@ -278,3 +283,38 @@ def test_mimicry_loss_of_equal_scores_is_zero_and_teaches_nothing() -> None:
     loss.backward()
     assert loss.item() == pytest.approx(0.0, abs=1e-6)
     assert own.grad.abs().max() < 1e-6
+
+
+def test_largest_mask_takes_all_where_there_are_fewer_and_the_first_of_equals() -> None:
+    values = torch.tensor([[2.0, 5.0, 5.0, 9.0], [1.0, 9.0, 9.0, 9.0]])
+    picked = largest_mask(values, valid_of([3, 1], 4), 2)
+    assert picked.tolist() == [[False, True, True, False], [True, False, False, False]]
+    assert largest_mask(values, valid_of([4, 4], 4), torch.tensor([[2], [1]])).tolist() == [
+        [False, True, False, True],
+        [False, True, False, False],
+    ]
+
+
+def test_picked_mean_by_hand() -> None:
+    features = torch.tensor([[[1.0, 2.0], [3.0, 6.0], [50.0, 50.0]]])
+    assert picked_mean(features, torch.tensor([[True, True, False]])).tolist() == [[2.0, 4.0]]
+
+
+def test_mean_score_loss_is_the_cross_entropy_of_the_mean_of_what_was_picked() -> None:
+    logits = torch.tensor([[0.2, 0.4, 0.9], [0.8, 0.4, 0.1]]).logit()
+    picked = torch.tensor([[True, True, False], [True, True, False]])
+    targets = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    expected = -(math.log(1 - 0.3) + math.log(0.6)) / 2
+    assert mean_score_loss(logits, picked, targets).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_log_mean_survives_scores_that_float32_cannot_hold() -> None:
+    log_scores = torch.tensor([-200.0, -200.0, 0.0])
+    assert log_mean(log_scores, torch.tensor([True, True, False])).item() == pytest.approx(-200.0)
+    assert log_mean(log_scores, torch.tensor([True, True, True])).item() == pytest.approx(-math.log(3))
+
+
+def test_smoothness_counts_steps_within_bags_only() -> None:
+    scores = torch.tensor([[0.1, 0.4, 0.2, 1.0], [0.9, 0.5, 0.0, 0.0], [0.7, 0.0, 0.0, 0.0]])
+    loss = smoothness_loss(scores, valid_of([3, 2, 1], 4))
+    assert loss.item() == pytest.approx(0.3**2 + 0.2**2 + 0.4**2, rel=1e-5)

@@ -1,4 +1,4 @@
-"""The objective's parts: multiple-instance losses of the two branches, text separation, distillation."""
+"""The parts of objectives: multiple-instance losses, what they pick and pool, text separation, distillation."""
 
 import torch
 from torch import Tensor
@@ -35,9 +35,27 @@ def _rank(logits: Tensor, valid: Tensor, snippets_per_pick: int) -> tuple[Tensor
 
 def topk_mask(logits: Tensor, valid: Tensor, snippets_per_pick: int = SNIPPETS_PER_PICK) -> Tensor:
     """Which snippets topk_mean would average, [B, T] bool, for logits [B, T]; those of -logits are the lowest."""
-    k = valid.sum(dim=1, keepdim=True) // snippets_per_pick + 1
-    order = logits.masked_fill(~valid, -torch.inf).argsort(dim=1, descending=True, stable=True)
-    return (order.argsort(dim=1) < k) & valid
+    return largest_mask(logits, valid, valid.sum(dim=1, keepdim=True) // snippets_per_pick + 1)
+
+
+def largest_mask(values: Tensor, valid: Tensor, k: Tensor | int) -> Tensor:
+    """Which are the k largest valid values of their row, or all where there are fewer; of equals, the first.
+
+    Args:
+        values: [.., T]
+        valid: [.., T] bool, or what broadcasts to it.
+        k: one for all, or [.., 1].
+
+    Returns:
+        [.., T] bool
+    """
+    order = values.masked_fill(~valid, -torch.inf).argsort(dim=-1, descending=True, stable=True)
+    return (order.argsort(dim=-1) < k) & valid
+
+
+def picked_mean(features: Tensor, picked: Tensor) -> Tensor:
+    """Mean of the snippets picked of each bag; [B, T, D] and [B, T] bool, at least one of each bag, to [B, D]."""
+    return (features * picked[..., None]).sum(dim=1) / picked.sum(dim=1, keepdim=True)
 
 
 def mean_logit_mil_loss(anomaly_logits: Tensor, valid: Tensor, targets: Tensor) -> Tensor:
@@ -58,13 +76,34 @@ def anomaly_mil_loss(anomaly_logits: Tensor, valid: Tensor, targets: Tensor) -> 
         targets: [B, C] in {0, 1}; a bag is anomalous if any class but 0 is set.
     """
     ranked, picked = _rank(anomaly_logits[..., None], valid, SNIPPETS_PER_PICK)
+    return mean_score_loss(ranked.squeeze(-1), picked.squeeze(-1), targets)
+
+
+def mean_score_loss(anomaly_logits: Tensor, picked: Tensor, targets: Tensor) -> Tensor:
+    """Binary cross-entropy of the mean score of the snippets picked of each bag, whatever picked them.
+
+    Args:
+        anomaly_logits: [B, T]
+        picked: [B, T] bool, at least one of each bag.
+        targets: [B, C] in {0, 1}; a bag is anomalous if any class but 0 is set.
+    """
     anomalous = targets[:, 1:].sum(dim=1) > 0
     # ln of a mean of sigmoids, taken of logarithms: near 1 a mean in float32 rounds to 1, and the loss of a normal bag
     # would leap to the clamp of binary_cross_entropy, with gradients five orders too large.
-    sign = torch.where(anomalous, 1.0, -1.0)[:, None, None]
-    log_scores = functional.logsigmoid(sign * ranked.masked_fill(~picked, 0.0)).masked_fill(~picked, -torch.inf)
-    log_means = log_scores.logsumexp(dim=1) - picked.sum(dim=1).log()
-    return -log_means.mean()
+    sign = torch.where(anomalous, 1.0, -1.0)[:, None]
+    log_scores = functional.logsigmoid(sign * anomaly_logits.masked_fill(~picked, 0.0))
+    return -log_mean(log_scores, picked).mean()
+
+
+def log_mean(log_scores: Tensor, picked: Tensor) -> Tensor:
+    """ln of the mean of the scores that were picked, taken of their logarithms; [.., T] and [.., T] bool to [..]."""
+    return log_scores.masked_fill(~picked, -torch.inf).logsumexp(dim=-1) - picked.sum(dim=-1).log()
+
+
+def smoothness_loss(scores: Tensor, valid: Tensor) -> Tensor:
+    """Sum over all bags of the squared steps from snippet to snippet; scores [B, T], valid [B, T] bool."""
+    steps = (scores[:, 1:] - scores[:, :-1]).masked_fill(~valid[:, 1:], 0.0)
+    return steps.square().sum()
 
 
 def alignment_mil_loss(alignment_logits: Tensor, valid: Tensor, targets: Tensor, *, alpha: Tensor | None) -> Tensor:

@@ -46,6 +46,9 @@ class System(nn.Module, ABC):
             targets: [B, C] in {0, 1}; a bag is anomalous if any class but 0 is set.
         """
 
+    def fit_projections(self, visual: Tensor, audio: Tensor | None) -> None:
+        """Standardise by training features, [N, Dv] and [N, Da]; told once, before training."""
+
     def begin_epoch(self, epoch: int, num_epochs: int) -> None:
         """Told before every epoch, from 1; a resumed run starts with the epoch that was not kept.
 

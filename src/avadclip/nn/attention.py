@@ -1,4 +1,4 @@
-"""Feed-forward, windowed self-attention and cross-attention blocks, pre-LN as in CLIP."""
+"""Feed-forward and attention blocks: windowed, over everything, of one sequence over another; pre-LN as in CLIP."""
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -97,6 +97,24 @@ class MultiHeadAttention(nn.Module):
             dropout_p=self.dropout if self.training else 0.0,
         )
         out: Tensor = self.out(attended.transpose(1, 2).reshape(batch, length, dim))
+        return out
+
+
+class AttentionBlock(nn.Module):
+    """Transformer block with several heads, in which every snippet attends to all: the block of CLIP's own towers."""
+
+    def __init__(self, dim: int, *, num_heads: int) -> None:
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(dim)
+        self.attention = MultiHeadAttention(dim, num_heads=num_heads, dropout=0.0)
+        self.norm_feed_forward = nn.LayerNorm(dim)
+        self.feed_forward = FeedForward(dim)
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """x: [B, T, D]; valid: [B, T] bool, padding is never attended to. Returns [B, T, D]."""
+        normed = self.norm_attention(x)
+        x = x + self.attention(normed, normed, valid)
+        out: Tensor = x + self.feed_forward(self.norm_feed_forward(x))
         return out
 
 

@@ -63,8 +63,8 @@ class GraphConvolution(nn.Module):
 class SnippetConv(nn.Conv1d):
     """Convolution over snippets that keeps their number; takes and gives [B, T, D]."""
 
-    def __init__(self, in_dim: int, out_dim: int, *, kernel: int) -> None:
-        super().__init__(in_dim, out_dim, kernel, padding=kernel // 2)
+    def __init__(self, in_dim: int, out_dim: int, *, kernel: int, dilation: int = 1) -> None:
+        super().__init__(in_dim, out_dim, kernel, padding=dilation * (kernel // 2), dilation=dilation)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [B, T, in], zero in padding. Returns [B, T, out]."""

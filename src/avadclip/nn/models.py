@@ -11,7 +11,7 @@ from avadclip.config import FusionKind, NetworkConfig, OwnKind, TemporalConfig, 
 from avadclip.nn.fusion import AdaptiveFusion, AdditiveFusion, ConcatFusion, CrossAttentionFusion, NoFusion
 from avadclip.nn.grouping import join_groups, length_groups
 from avadclip.nn.heads import AnomalyClassifier, EnhancementBlock, UncertaintyHead, alignment_map
-from avadclip.nn.projection import FeatureProjection
+from avadclip.nn.projection import build_projection, fit_projection
 from avadclip.nn.prompts import AudioVisualPrompt, PlainPrompt
 from avadclip.nn.temporal import AudioTcn, LocalGlobalAdapter
 
@@ -85,8 +85,8 @@ class TeacherEncoder(nn.Module):
     def fit_projections(self, visual: Tensor, audio: Tensor | None) -> None:
         """Standardise by training features, [N, Dv] and [N, Da]."""
         assert audio is not None, "a teacher is trained on bags with sound"
-        _fit(self.visual_projection, visual)
-        _fit(self.audio_projection, audio)
+        fit_projection(self.visual_projection, visual)
+        fit_projection(self.audio_projection, audio)
 
     def forward(self, bags: Bags, seen: Tensor) -> Tensor:
         """X_av, [B, T, D]; see Network.encode for `seen`."""
@@ -117,7 +117,7 @@ class StudentEncoder(nn.Module):
         """Standardise by training features, [N, Dv] or [N, Da]."""
         rows = visual if self.modality == "visual" else audio
         assert rows is not None, "an audio student is trained on bags with sound"
-        _fit(self.projection, rows)
+        fit_projection(self.projection, rows)
 
     def forward(self, bags: Bags, seen: Tensor) -> Tensor:
         """X_vs or X_as, [B, T, D]; see Network.encode for `seen`."""
@@ -245,15 +245,8 @@ def _join(parts: list[Encoded], groups: list[Tensor], length: int) -> Encoded:
     )
 
 
-def _fit(projection: nn.Module, rows: Tensor) -> None:
-    if isinstance(projection, FeatureProjection):
-        projection.fit(rows)
-
-
 def _build_projection(feature_dim: int, config: NetworkConfig) -> nn.Module:
-    if feature_dim == config.embed_dim:
-        return nn.Identity()
-    return FeatureProjection(feature_dim, config.embed_dim, dropout=config.input_dropout)
+    return build_projection(feature_dim, config.embed_dim, dropout=config.input_dropout)
 
 
 def _build_adapter(dim: int, config: TemporalConfig) -> LocalGlobalAdapter:

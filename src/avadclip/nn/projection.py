@@ -30,3 +30,16 @@ class FeatureProjection(nn.Module):
         standard = ((features - self.mean) / self.deviation).clamp(-STANDARD_LIMIT, STANDARD_LIMIT)
         projected: Tensor = self.linear(self.dropout(standard))
         return projected
+
+
+def build_projection(feature_dim: int, embed_dim: int, *, dropout: float = 0.0) -> nn.Module:
+    """Features as wide as D enter as they are; others are standardised and projected."""
+    if feature_dim == embed_dim:
+        return nn.Identity()
+    return FeatureProjection(feature_dim, embed_dim, dropout=dropout)
+
+
+def fit_projection(projection: nn.Module, rows: Tensor) -> None:
+    """Standardise by training features, [N, feature_dim], where features do not enter as they are."""
+    if isinstance(projection, FeatureProjection):
+        projection.fit(rows)

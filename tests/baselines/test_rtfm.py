@@ -1,0 +1,69 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from avadclip.baselines.rtfm import Rtfm, ScoredFeatures, magnitude_losses
+from avadclip.nn.projection import FeatureProjection
+
+VALID = torch.tensor([[True] * 5, [True] * 4 + [False]])
+TARGETS = torch.tensor([[1.0, 0], [0, 1]])  # a normal bag, then an anomalous one
+# One channel: a snippet's magnitude is its value. The padding of the second bag is the longest of all.
+FEATURES = torch.tensor([[3.0, 1.0, 6.0, 2.0, 9.0], [10.0, 50.0, 30.0, 70.0, 999.0]])[..., None]
+SCORES = torch.tensor([[0.1, 0.9, 0.2, 0.9, 0.3], [0.5, 0.8, 0.6, 0.1, 0.9]])
+
+
+@pytest.fixture
+def losses() -> dict[str, float]:
+    named = magnitude_losses(ScoredFeatures(FEATURES, SCORES.logit()), VALID, TARGETS, training=False)
+    return {name: loss.item() for name, loss in named.items()}
+
+
+def test_the_three_longest_snippets_are_scored_not_the_three_surest(losses: dict[str, float]) -> None:
+    normal, anomalous = (0.1 + 0.2 + 0.3) / 3, (0.8 + 0.6 + 0.1) / 3
+    assert losses["anomaly"] == pytest.approx(-(math.log(1 - normal) + math.log(anomalous)) / 2, rel=1e-5)
+
+
+def test_magnitudes_are_drawn_to_100_and_to_0(losses: dict[str, float]) -> None:
+    normal, anomalous = (3 + 6 + 9) / 3, (50 + 30 + 70) / 3
+    assert losses["magnitude"] == pytest.approx(1e-4 * (100 - anomalous + normal) ** 2, rel=1e-5)
+
+
+def test_only_the_anomalous_bag_has_to_be_smooth_and_sparse(losses: dict[str, float]) -> None:
+    assert losses["smoothness"] == pytest.approx(8e-4 * (0.3**2 + 0.2**2 + 0.5**2), rel=1e-4)
+    assert losses["sparsity"] == pytest.approx(8e-3 * math.sqrt(0.5**2 + 0.8**2 + 0.6**2 + 0.1**2), rel=1e-4)
+
+
+def test_in_training_a_dropout_hides_seven_in_ten_from_being_picked() -> None:
+    torch.manual_seed(0)
+    features = torch.full((2, 1000, 1), 0.5)
+    features[1, 500] = 30.0
+    scored = ScoredFeatures(features, torch.zeros(2, 1000))
+    valid = torch.ones(2, 1000, dtype=torch.bool)
+    seen = [magnitude_losses(scored, valid, TARGETS, training=True)["magnitude"].item() for _ in range(300)]
+    picked = 1e-4 * (100.0 - (30.0 + 0.5 + 0.5) / 3 + 0.5) ** 2
+    assert sum(loss == pytest.approx(picked, rel=1e-5) for loss in seen) / 300 == pytest.approx(0.3, abs=0.1)
+
+
+def test_layers_are_those_of_the_recipe() -> None:
+    system = Rtfm(visual_dim=512)
+    assert isinstance(system.visual_projection, nn.Identity)
+    linear = [layer for layer in system.network.classify if isinstance(layer, nn.Linear)]
+    assert [(layer.in_features, layer.out_features) for layer in linear] == [(512, 512), (512, 128), (128, 1)]
+    assert {layer.p for layer in system.modules() if isinstance(layer, nn.Dropout)} == {0.7}
+    assert isinstance(Rtfm(visual_dim=20).visual_projection, FeatureProjection)
+
+
+def test_other_widths_are_standardised_by_the_training_features() -> None:
+    system = Rtfm(visual_dim=3)
+    system.fit_projections(torch.tensor([[1.0, 5.0, 0.0], [3.0, 5.0, 0.0]]), None)
+    assert system.visual_projection.mean.tolist() == [2.0, 5.0, 0.0]
+
+
+def test_padding_and_neighbours_change_nothing(check_padding) -> None:
+    check_padding(Rtfm(visual_dim=512), 512)
+
+
+def test_everything_learns(check_gradients) -> None:
+    check_gradients(Rtfm(visual_dim=12), 12)
