@@ -56,7 +56,8 @@ def check_gradients(system: System, width: int) -> None:
     for name, parameter in system.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
-        assert parameter.grad.any(), name
+        # A softmax over keys does not see what is added to all of them.
+        assert parameter.grad.any() or name.endswith("key.bias"), name
 
 
 def _joined(system: System, bags: Bags) -> Tensor:

@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from avadclip.nn.attention import CrossAttentionLayer, FeedForward, LocalAttentionBlock, MultiHeadAttention, QuickGelu
+from avadclip.nn.attention import (
+    AttentionBlock,
+    CrossAttentionLayer,
+    FeedForward,
+    LocalAttentionBlock,
+    MultiHeadAttention,
+    QuickGelu,
+)
 
 
 def dense_block(block: LocalAttentionBlock, x: torch.Tensor, length: int) -> torch.Tensor:
@@ -109,3 +116,17 @@ def test_a_cross_attention_layer_normalises_the_asking_side_only(shake) -> None:
     x = asking + layer.attention(layer.norm_attention(asking), asked, valid)
     expected = x + layer.contract(layer.expand(layer.norm_feed_forward(x)).clamp(min=0))
     torch.testing.assert_close(layer(asking, asked, valid), expected)
+
+
+def test_an_attention_block_with_one_head_is_a_local_one_whose_window_holds_everything(shake) -> None:
+    local = shake(LocalAttentionBlock(embed_dim=4, attention_window=9))
+    block = AttentionBlock(4, num_heads=1)
+    block.norm_attention, block.norm_feed_forward = local.norm_attention, local.norm_feed_forward
+    block.feed_forward, block.attention.out = local.feed_forward, local.attention_out
+    weights, biases = local.query_key_value.weight.chunk(3), local.query_key_value.bias.chunk(3)
+    parts = (block.attention.query, block.attention.key, block.attention.value)
+    for layer, weight, bias in zip(parts, weights, biases, strict=True):
+        layer.load_state_dict({"weight": weight, "bias": bias})
+    x = torch.randn(2, 9, 4, generator=torch.Generator().manual_seed(3))
+    valid = torch.arange(9) < torch.tensor([[9], [4]])
+    torch.testing.assert_close(block(x, valid), local(x, valid), rtol=1e-5, atol=1e-5)

@@ -100,6 +100,14 @@ def test_words_stand_between_ten_learned_rows_read_by_position() -> None:
         assert torch.equal(embeddings[c, 22 + n :], prompts.table[22 + n : 25])
 
 
+def test_the_number_of_learned_rows_is_the_same_on_either_side() -> None:
+    prompts = LearnedPrompts(4, prompt_tokens=2)
+    embeddings, ends = prompts([torch.full((3, 4), 100.0)], torch.full((4,), -1.0), torch.full((4,), -2.0))
+    assert ends.tolist() == [1 + 2 + 3 + 2]
+    assert (embeddings[0] == 100.0).all(dim=1).tolist() == [3 <= row < 6 for row in range(9)]
+    assert torch.equal(embeddings[0, [1, 2, 6, 7]], prompts.table[[1, 2, 6, 7]])
+
+
 def test_only_the_rows_that_eot_can_see_are_trained_by_it() -> None:
     prompts = LearnedPrompts(4)
     embeddings, ends = prompts([torch.zeros(2, 4)], torch.zeros(4), torch.zeros(4))

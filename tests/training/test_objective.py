@@ -235,5 +235,15 @@ def test_class_names_that_leave_no_room_for_prompts_are_refused(text_encoder: Cl
         build_class_text(("normal", "a " * 56), DIM, text_encoder)
 
 
+def test_longer_prompts_leave_less_room_for_words(text_encoder: ClipTextEncoder) -> None:
+    class_text = build_class_text(("normal", "a " * 43), DIM, text_encoder, prompt_tokens=16)
+    class_text().sum().backward()
+    learned = [row for row in range(77) if class_text.prompts.table.grad[row].abs().sum() > 0]
+    # 16 before; behind the one word of `normal`, and behind the 43 of the other.
+    assert learned == [*range(1, 17), *range(18, 34), *range(60, 76)]
+    with pytest.raises(ConfigError, match="has 44 tokens, its prompt has room for 43"):
+        build_class_text(("normal", "a " * 44), DIM, text_encoder, prompt_tokens=16)
+
+
 def test_without_a_text_tower_class_vectors_are_learned_freely() -> None:
     assert isinstance(build_class_text(CLASSES, DIM, None), LearnedClassVectors)

@@ -24,7 +24,7 @@ SIGMA = 0.05  # deviation of the noise on the selection's scores, which lie with
 
 
 class ClipTsa(System):
-    """CLIP-TSA. Recipe: as RTFM's."""
+    """CLIP-TSA. Recipe: Adam 1e-3, weight decay 5e-3, 4000 steps of 16 normal and 16 anomalous bags of 32 snippets."""
 
     hears = False
     pairing = "paired"

@@ -8,18 +8,19 @@ from avadclip.config import Variant
 from avadclip.nn.attention import FeedForward
 
 CONTEXT_TOKENS = 77  # positions of CLIP's text tower
-PROMPT_TOKENS = 10  # learned vectors before the class word, and as many after it
+PROMPT_TOKENS = 10  # learned vectors before the class word, and as many after it, in AVadCLIP
 
 
 class LearnedPrompts(nn.Module):
-    """Ten learned vectors before and after each class word, shared by the classes (method, part 5).
+    """Learned vectors before and after each class word, as many on either side, shared by the classes (method, part 5).
 
-    One table holds a vector per text position; a class of n word tokens reads rows 1..10 before and 11+n..20+n after
-    its words. Positions behind EOT cannot reach it through the causal mask and are not built.
+    One table holds a vector per text position; with ten, a class of n word tokens reads rows 1..10 before and
+    11+n..20+n after its words. Positions behind EOT cannot reach it through the causal mask and are not built.
     """
 
-    def __init__(self, token_dim: int) -> None:
+    def __init__(self, token_dim: int, *, prompt_tokens: int = PROMPT_TOKENS) -> None:
         super().__init__()
+        self.prompt_tokens = prompt_tokens
         self.table = nn.Parameter(torch.randn(CONTEXT_TOKENS, token_dim) * 0.01)
 
     def forward(self, words: list[Tensor], start_of_text: Tensor, end_of_text: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,11 +34,11 @@ class LearnedPrompts(nn.Module):
         Returns:
             Embeddings [C, L, token_dim] with L the longest class, and the position of EOT per class, [C].
         """
-        after = 1 + PROMPT_TOKENS
-        length = max(len(word) for word in words) + 2 * PROMPT_TOKENS + 2
+        after = 1 + self.prompt_tokens
+        length = max(len(word) for word in words) + 2 * self.prompt_tokens + 2
         rows, ends = [], []
         for word in words:
-            end = after + len(word) + PROMPT_TOKENS
+            end = after + len(word) + self.prompt_tokens
             parts = [
                 start_of_text[None],
                 self.table[1:after],
@@ -118,6 +119,20 @@ class LearnedClassVectors(nn.Module):
     def __init__(self, num_classes: int, embed_dim: int) -> None:
         super().__init__()
         self.vectors = nn.Parameter(torch.randn(num_classes, embed_dim))
+
+    def forward(self) -> Tensor:
+        """[C, D]."""
+        return self.vectors
+
+
+class FixedClassVectors(nn.Module):
+    """X_c as training left it, whatever it came from; its state dict is that of LearnedClassVectors."""
+
+    vectors: Tensor
+
+    def __init__(self, vectors: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("vectors", vectors)
 
     def forward(self) -> Tensor:
         """[C, D]."""
