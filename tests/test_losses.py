@@ -317,4 +317,4 @@ def test_log_mean_survives_scores_that_float32_cannot_hold() -> None:
 def test_smoothness_counts_steps_within_bags_only() -> None:
     scores = torch.tensor([[0.1, 0.4, 0.2, 1.0], [0.9, 0.5, 0.0, 0.0], [0.7, 0.0, 0.0, 0.0]])
     loss = smoothness_loss(scores, valid_of([3, 2, 1], 4))
-    assert loss.item() == pytest.approx(0.3**2 + 0.2**2 + 0.4**2, rel=1e-5)
+    assert loss.item() == pytest.approx((0.3**2 + 0.2**2 + 0.4**2) / 3, rel=1e-5)

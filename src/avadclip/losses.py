@@ -101,9 +101,14 @@ def log_mean(log_scores: Tensor, picked: Tensor) -> Tensor:
 
 
 def smoothness_loss(scores: Tensor, valid: Tensor) -> Tensor:
-    """Sum over all bags of the squared steps from snippet to snippet; scores [B, T], valid [B, T] bool."""
-    steps = (scores[:, 1:] - scores[:, :-1]).masked_fill(~valid[:, 1:], 0.0)
-    return steps.square().sum()
+    """Mean over bags of the sum of squared differences between neighbouring snippets.
+
+    Args:
+        scores: [B, T]
+        valid: [B, T] bool, True up to each bag's end.
+    """
+    squared = (scores[:, 1:] - scores[:, :-1]) ** 2
+    return (squared * valid[:, 1:]).sum(dim=1).mean()
 
 
 def alignment_mil_loss(alignment_logits: Tensor, valid: Tensor, targets: Tensor, *, alpha: Tensor | None) -> Tensor:

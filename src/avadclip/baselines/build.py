@@ -4,15 +4,23 @@ import inspect
 
 from torch import nn
 
+from avadclip.baselines.clip_tsa import ClipTsa
 from avadclip.baselines.deep_mil import DeepMil
+from avadclip.baselines.efficient_prompt import EfficientPrompt
 from avadclip.baselines.hl_net import HlNet
 from avadclip.baselines.macil_sd import MacilSd
+from avadclip.baselines.rtfm import Rtfm
 from avadclip.baselines.system import System
+from avadclip.baselines.ur_dmu import UrDmu
 from avadclip.config import SystemName
 
 SYSTEMS: dict[SystemName, type[System]] = {
     "deep-mil": DeepMil,
     "hl-net": HlNet,
+    "rtfm": Rtfm,
+    "efficient-prompt": EfficientPrompt,
+    "ur-dmu": UrDmu,
+    "clip-tsa": ClipTsa,
     "macil-sd": MacilSd,
 }
 """Each is made from those of build_system's arguments that its constructor names."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from avadclip.baselines.system import Losses, Outputs, System
+from avadclip.losses import smoothness_loss
 from avadclip.nn.models import Bags
 
 # All from the paper.
@@ -46,7 +47,7 @@ class DeepMil(System):
         anomalous, valid = (rows.chunk(2)[1] for rows in (scores, bags.valid))
         return {
             "ranking": ranking_loss(scores, bags.valid),
-            "smoothness": SMOOTHNESS_WEIGHT * smoothness(anomalous, valid),
+            "smoothness": SMOOTHNESS_WEIGHT * smoothness_loss(anomalous, valid),
             "sparsity": SPARSITY_WEIGHT * (anomalous * valid).sum(dim=1).mean(),
         }
 
@@ -60,14 +61,3 @@ def ranking_loss(scores: Tensor, valid: Tensor) -> Tensor:
     """
     normal, anomalous = scores.masked_fill(~valid, -torch.inf).amax(dim=1).chunk(2)
     return torch.relu(MARGIN - anomalous + normal).mean()
-
-
-def smoothness(scores: Tensor, valid: Tensor) -> Tensor:
-    """Mean over bags of the sum of squared differences between neighbouring snippets.
-
-    Args:
-        scores: [B, T]
-        valid: [B, T] bool, True up to each bag's end.
-    """
-    squared = (scores[:, 1:] - scores[:, :-1]) ** 2
-    return (squared * valid[:, 1:]).sum(dim=1).mean()

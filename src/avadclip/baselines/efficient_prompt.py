@@ -22,7 +22,6 @@ from avadclip.nn.prompts import FixedClassVectors, LearnedClassVectors
 from avadclip.timeline import WINDOW_SNIPPETS
 
 WIDTH = 512  # D, that of CLIP's joint space
-PROMPT_TOKENS = 16  # learned vectors before the class word, and as many after it
 NUM_BLOCKS, NUM_HEADS = 2, 8
 
 
@@ -30,6 +29,7 @@ class EfficientPrompt(System):
     """Efficient-Prompt. Recipe, by the defaults of the authors' code: AdamW 1e-3, weight decay 0.01, batch 64."""
 
     hears = False
+    prompt_tokens = 16
 
     def __init__(self, *, visual_dim: int, num_classes: int, class_text: nn.Module | None = None) -> None:
         """Build it untrained.
@@ -37,8 +37,7 @@ class EfficientPrompt(System):
         Args:
             visual_dim: features as wide as D enter as they are, others are standardised and projected.
             num_classes: C
-            class_text: its call gives the class features, [C, 512], from PROMPT_TOKENS learned vectors on either side
-                of each word; None: they are learned freely.
+            class_text: its call gives the class features, [C, 512]; None: they are learned freely.
         """
         super().__init__()
         self.visual_projection = build_projection(visual_dim, WIDTH)

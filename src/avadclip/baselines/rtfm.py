@@ -104,6 +104,6 @@ def magnitude_losses(scored: ScoredFeatures, valid: Tensor, targets: Tensor, *, 
     return {
         "anomaly": mean_score_loss(scored.anomaly_logits, picked, targets),
         "magnitude": MAGNITUDE_WEIGHT * ((MARGIN - anomalous).abs() + normal).square().mean(),
-        "smoothness": SMOOTHNESS_WEIGHT * smoothness_loss(scores, is_scored),
+        "smoothness": SMOOTHNESS_WEIGHT * len(scores) * smoothness_loss(scores, is_scored),
         "sparsity": SPARSITY_WEIGHT * scores[is_scored].norm(),
     }

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from avadclip.config import Pairing
 from avadclip.nn.models import Bags, TrainedNetwork
+from avadclip.nn.prompts import PROMPT_TOKENS
 
 Losses = dict[str, Tensor]
 """Scalars by name, each already weighted as it enters the sum."""
@@ -32,6 +33,9 @@ class System(nn.Module, ABC):
     """`paired`: every batch holds as many normal bags as anomalous ones, the normal ones first."""
     learning_rate_shares: ClassVar[Mapping[str, float]] = {}
     """Factor on the recipe's learning rate of the parameters whose names start so; 1 for all others."""
+
+    prompt_tokens: ClassVar[int] = PROMPT_TOKENS
+    """Learned vectors before each class word, and as many after it, where it reads class words."""
 
     @abstractmethod
     def forward(self, bags: Bags) -> Outputs:

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import torch
 
 from avadclip.baselines.build import SYSTEMS, build_system
+from avadclip.baselines.system import System
 from avadclip.config import NetworkKind, SystemName, TrainingConfig, is_system
 from avadclip.data.bags import Bag, feature_widths
 from avadclip.encoders.clip_text import ClipTextEncoder
 from avadclip.errors import DataError
-from avadclip.nn.models import Network, build_network
+from avadclip.nn.models import StudentEncoder, TeacherEncoder, build_network
 from avadclip.nn.projection import FeatureProjection
 from avadclip.training.class_text import PromptedClassText, build_class_text
 from avadclip.training.learner import Learner, SystemLearner
@@ -42,7 +43,7 @@ def build_learner(
         _check_sound(kind, bags)
     visual_dim, audio_dim = feature_widths(bags)
     network = build_network(kind, config.network, visual_dim=visual_dim, audio_dim=audio_dim)
-    _fit_projections(network, bags)
+    _fit_projections(network.encoder, bags)
     return Objective(
         network,
         build_class_text(classes, config.network.embed_dim, text_encoder),
@@ -64,10 +65,14 @@ def _build_system(
             "the other; add those that are missing"
         )
     visual_dim, audio_dim = feature_widths(bags)
-    class_text = None if text_encoder is None else PromptedClassText(classes, text_encoder)
-    return SystemLearner(
-        build_system(name, visual_dim=visual_dim, audio_dim=audio_dim, num_classes=len(classes), class_text=class_text)
+    class_text = None
+    if text_encoder is not None:
+        class_text = PromptedClassText(classes, text_encoder, prompt_tokens=SYSTEMS[name].prompt_tokens)
+    system = build_system(
+        name, visual_dim=visual_dim, audio_dim=audio_dim, num_classes=len(classes), class_text=class_text
     )
+    _fit_projections(system, bags)
+    return SystemLearner(system)
 
 
 def _check_sound(kind: NetworkKind, bags: Sequence[Bag]) -> None:
@@ -79,10 +84,10 @@ def _check_sound(kind: NetworkKind, bags: Sequence[Bag]) -> None:
         )
 
 
-def _fit_projections(network: Network, bags: Sequence[Bag]) -> None:
+def _fit_projections(model: TeacherEncoder | StudentEncoder | System, bags: Sequence[Bag]) -> None:
     """Standardise projected features by the training bags' own statistics; CLIP's enter as they are, unread here."""
-    if not any(isinstance(part, FeatureProjection) for part in network.modules()):
+    if not any(isinstance(part, FeatureProjection) for part in model.modules()):
         return
     visual = torch.cat([torch.from_numpy(bag.features.visual[0]) for bag in bags])
     audio = [torch.from_numpy(bag.features.audio) for bag in bags if bag.features.audio is not None]
-    network.encoder.fit_projections(visual, torch.cat(audio) if audio else None)
+    model.fit_projections(visual, torch.cat(audio) if audio else None)
