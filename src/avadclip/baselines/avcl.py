@@ -1,0 +1,145 @@
+"""AVCL: sound tells apart what the picture leaves open, and the two networks learn from each other.
+
+"Audio-Visual Collaborative Learning for Weakly Supervised Video Anomaly Detection", IEEE TMM 2025. There is no public
+code: re-implemented from the paper's description, which names two modules, hard-case separation by changes of the sound
+and mutual learning of a single-modal and a multi-modal network. Decided here:
+- both networks are one transformer layer with a linear classifier, one over the picture, one over picture and sound
+  joined by a linear layer; the second one scores;
+- in an anomalous bag, the k snippets with the highest and the k with the lowest visual scores are easy, those between
+  are open. Of these, the ones before which the sound changes most are hard anomalous, and the ones before which it
+  changes least hard normal: what begins is heard;
+- separation: hard cases are classified by their cosines with the mean easy anomalous and the mean easy normal feature
+  of the multi-modal network. The means are anchors, no gradient reaches them. The weight grows over the first ten
+  epochs, as first scores are no guide;
+- sizes, top-k pooling as in the family, and inputs standardised by the training features.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from avadclip.baselines.system import Losses, Outputs, System
+from avadclip.losses import mean_logit_mil_loss, mimicry_loss, topk_mask
+from avadclip.nn.attention import CrossAttentionLayer
+from avadclip.nn.fusion import ConcatFusion
+from avadclip.nn.models import Bags
+from avadclip.nn.projection import FeatureProjection
+
+HIDDEN_DIM = 128
+NUM_HEADS = 4
+DROPOUT = 0.1
+TEMPERATURE = 0.1  # of the separation
+RAMP_EPOCHS = 10  # until the separation has its full weight, 1
+
+
+class Branch(nn.Module):
+    """Self-attention over one sequence, and a classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = CrossAttentionLayer(HIDDEN_DIM, num_heads=NUM_HEADS, hidden_dim=HIDDEN_DIM, dropout=DROPOUT)
+        self.classify = nn.Linear(HIDDEN_DIM, 1)
+
+    def forward(self, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """x: [B, T, 128]; valid: [B, T] bool. Returns features [B, T, 128] and anomaly logits [B, T]."""
+        features = self.layer(x, x, valid)
+        return features, self.classify(features).squeeze(-1)
+
+
+class Cases(NamedTuple):
+    """Snippets by what the picture, or else the sound, says of them; each [B, T] bool, no snippet in two."""
+
+    easy_anomalous: Tensor
+    easy_normal: Tensor
+    hard_anomalous: Tensor
+    hard_normal: Tensor
+
+
+class Avcl(System):
+    """AVCL. Recipe, decided here: Adam 4e-4, 50 epochs, batch 128, 200 snippets."""
+
+    hears = True
+
+    def __init__(self, *, visual_dim: int, audio_dim: int) -> None:
+        super().__init__()
+        self.visual_in = FeatureProjection(visual_dim, HIDDEN_DIM)
+        self.audio_in = FeatureProjection(audio_dim, HIDDEN_DIM)
+        self.fusion = ConcatFusion(HIDDEN_DIM)
+        self.visual_branch = Branch()
+        self.joint_branch = Branch()
+        self.separation_weight = 0.0
+
+    def forward(self, bags: Bags) -> Outputs:
+        """Score bags or windows; the visual branch takes no part."""
+        _, logits = self._join(self.visual_in(bags.visual), bags)
+        return Outputs(logits)
+
+    def losses(self, bags: Bags, targets: Tensor) -> Losses:
+        """Each branch's MIL loss, what each has still to learn from the other, and the separation of hard cases."""
+        visual = self.visual_in(bags.visual)
+        features, logits = self._join(visual, bags)
+        _, visual_logits = self.visual_branch(visual, bags.valid)
+        assert bags.audio is not None, "a system that hears is given sound"
+        cases = sort_cases(visual_logits, bags.audio, bags.valid, targets)
+        return {
+            "anomaly": mean_logit_mil_loss(logits, bags.valid, targets),
+            "visual anomaly": mean_logit_mil_loss(visual_logits, bags.valid, targets),
+            "mimicry": mimicry_loss(logits, visual_logits, bags.valid),
+            "visual mimicry": mimicry_loss(visual_logits, logits, bags.valid),
+            "separation": self.separation_weight * separation_loss(features, cases),
+        }
+
+    def begin_epoch(self, epoch: int, num_epochs: int) -> None:
+        """Raise the weight of the separation."""
+        del num_epochs
+        self.separation_weight = min(1.0, (epoch - 1) / RAMP_EPOCHS)
+
+    def _join(self, visual: Tensor, bags: Bags) -> tuple[Tensor, Tensor]:
+        joined: tuple[Tensor, Tensor] = self.joint_branch(
+            self.fusion(visual, self.audio_in(bags.audio), bags.valid), bags.valid
+        )
+        return joined
+
+
+def sort_cases(visual_logits: Tensor, audio: Tensor, valid: Tensor, targets: Tensor) -> Cases:
+    """Easy cases by the picture's scores; of those between, hard ones by how much the sound changes before them.
+
+    A normal bag's highest snippets count as easy normal: their label is known. Bags of one or two snippets have no hard
+    cases.
+
+    Args:
+        visual_logits: [B, T]
+        audio: features as they came, [B, T, Da].
+        valid: [B, T] bool
+        targets: [B, C]
+    """
+    anomalous = (targets[:, 1:].sum(dim=1) > 0)[:, None]
+    highest = topk_mask(visual_logits, valid)
+    lowest = topk_mask(-visual_logits, valid) & ~highest
+    between = valid & ~highest & ~lowest & anomalous
+    change = functional.pad((audio[:, 1:] - audio[:, :-1]).norm(dim=-1), (1, 0))  # the first snippet has none before it
+    hard_anomalous = topk_mask(change, between)
+    return Cases(
+        easy_anomalous=highest & anomalous,
+        easy_normal=torch.where(anomalous, lowest, highest),
+        hard_anomalous=hard_anomalous,
+        hard_normal=topk_mask(-change, between & ~hard_anomalous),
+    )
+
+
+def separation_loss(features: Tensor, cases: Cases) -> Tensor:
+    """Binary cross-entropy of the hard cases, by their cosines with the means of the easy ones; 0 without hard cases.
+
+    Args:
+        features: [B, T, D]
+        cases: see Cases.
+    """
+    hard = cases.hard_anomalous | cases.hard_normal
+    if not hard.any():
+        return features.new_zeros(())
+    anchors = [features[easy].mean(dim=0).detach() for easy in (cases.easy_anomalous, cases.easy_normal)]
+    to_anomalous, to_normal = (functional.cosine_similarity(features[hard], anchor, dim=-1) for anchor in anchors)
+    is_anomalous = cases.hard_anomalous[hard].to(features.dtype)
+    return functional.binary_cross_entropy_with_logits((to_anomalous - to_normal) / TEMPERATURE, is_anomalous)

@@ -1,0 +1,165 @@
+"""CU-Net (CUPL): pseudo-labels of heads that must differ, then self-training on the snippets they are sure of.
+
+Zhang et al., "Exploiting Completeness and Uncertainty of Pseudo Labels for Weakly Supervised Video Anomaly Detection",
+CVPR 2023. Re-implemented from the paper's description. Decided here:
+- both stages are layers 512-32-1 with dropout .6 over picture and sound side by side, standardised by the training
+  features; three heads in the first stage, one in the second;
+- first stage: every head's MIL loss, .1 of the mean cosine between the heads' scores of an anomalous bag, which pushes
+  them to different snippets, and .1 of how far their mean scores lie apart, so that none does it by falling silent;
+- the first half of the epochs is the first stage; the rest, three rounds of self-training. In every round a frozen
+  labeller (first the heads, then the classifier as the round before left it) gives the labels: its mean over
+  dropout, stretched to [0, 1] within an anomalous bag, 0 in a normal one;
+- reliable is the half of an anomalous bag whose scores vary least under dropout, and all of a normal one. Labels are
+  given batch by batch, as the labeller's weights do not change within a round: nothing has to be kept for each bag.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from avadclip.baselines.system import Losses, Outputs, System
+from avadclip.losses import mean_logit_mil_loss
+from avadclip.nn.models import Bags
+from avadclip.nn.projection import FeatureProjection
+
+INNER_DIM, HIDDEN_DIM = 512, 32
+NUM_HEADS = 3
+DROPOUT = 0.6
+NUM_PASSES = 20  # under dropout, to see how sure the labeller is
+RELIABLE_SHARE = 0.5  # of an anomalous bag
+DIVERSITY_WEIGHT = BALANCE_WEIGHT = 0.1
+NUM_ROUNDS = 3  # of self-training
+
+
+class Classifier(nn.Module):
+    """One hidden layer over a snippet's picture and sound, then heads with dropout."""
+
+    def __init__(self, visual_dim: int, audio_dim: int, *, num_heads: int) -> None:
+        super().__init__()
+        self.visual_in = FeatureProjection(visual_dim, INNER_DIM)
+        self.audio_in = FeatureProjection(audio_dim, INNER_DIM)
+        self.heads = nn.ModuleList(
+            nn.Sequential(
+                nn.Dropout(DROPOUT),
+                nn.Linear(INNER_DIM, HIDDEN_DIM),
+                nn.ReLU(),
+                nn.Dropout(DROPOUT),
+                nn.Linear(HIDDEN_DIM, 1),
+            )
+            for _ in range(num_heads)
+        )
+
+    def forward(self, bags: Bags) -> Tensor:
+        """Anomaly logits of every head, [B, T, H]."""
+        return self._classify(self._hidden(bags))
+
+    @torch.no_grad()
+    def passes(self, bags: Bags) -> Tensor:
+        """Scores, the heads' logits averaged, of NUM_PASSES passes under dropout, [P, B, T]."""
+        hidden = self._hidden(bags)
+        return torch.stack([self._classify(hidden).mean(dim=-1).sigmoid() for _ in range(NUM_PASSES)])
+
+    def _hidden(self, bags: Bags) -> Tensor:
+        return functional.relu(self.visual_in(bags.visual) + self.audio_in(bags.audio))
+
+    def _classify(self, hidden: Tensor) -> Tensor:
+        return torch.cat([head(hidden) for head in self.heads], dim=-1)
+
+
+class CuNet(System):
+    """CU-Net. Recipe, decided here: Adam 1e-4, 60 epochs, batch 60, 200 snippets."""
+
+    hears = True
+    rounds_begun: Tensor
+    """Of self-training; 0 in the first stage. Kept, so that a checkpoint knows which stage scores."""
+
+    def __init__(self, *, visual_dim: int, audio_dim: int) -> None:
+        super().__init__()
+        self.many = Classifier(visual_dim, audio_dim, num_heads=NUM_HEADS)
+        self.single = Classifier(visual_dim, audio_dim, num_heads=1)
+        self.labeller = Classifier(visual_dim, audio_dim, num_heads=1).requires_grad_(False)
+        """The single head as the last round left it; unused in the first round."""
+        self.register_buffer("rounds_begun", torch.zeros((), dtype=torch.long))
+
+    def forward(self, bags: Bags) -> Outputs:
+        """Score bags or windows by the classifier of the stage that training is in."""
+        classifier = self.single if self.rounds_begun else self.many
+        return Outputs(classifier(bags).mean(dim=-1))
+
+    def losses(self, bags: Bags, targets: Tensor) -> Losses:
+        """The first stage's MIL loss, diversity and balance of the heads; or the second's cross-entropy."""
+        anomalous = targets[:, 1:].sum(dim=1) > 0
+        if not self.rounds_begun:
+            logits = self.many(bags)
+            scores, valid = logits.sigmoid()[anomalous], bags.valid[anomalous]
+            heads = [mean_logit_mil_loss(head, bags.valid, targets) for head in logits.unbind(dim=-1)]
+            return {
+                "anomaly": torch.stack(heads).mean(),
+                "diversity": DIVERSITY_WEIGHT * head_similarity(scores, valid),
+                "balance": BALANCE_WEIGHT * head_imbalance(scores, valid),
+            }
+        labeller = self.many if self.rounds_begun == 1 else self.labeller
+        labels, reliable = pseudo_labels(labeller.passes(bags), bags.valid, anomalous)
+        logits = self.single(bags).squeeze(-1)
+        return {"self-training": functional.binary_cross_entropy_with_logits(logits[reliable], labels[reliable])}
+
+    def begin_epoch(self, epoch: int, num_epochs: int) -> None:
+        """Begin the round of self-training that is due; the classifier so far labels it, but for the first one."""
+        due = round_of(epoch, num_epochs)
+        if due > int(self.rounds_begun):
+            self.labeller.load_state_dict(self.single.state_dict())
+            self.rounds_begun.fill_(due)
+
+
+def round_of(epoch: int, num_epochs: int) -> int:
+    """The round of self-training that an epoch (from 1) belongs to; 0 in the first stage, the first half of all."""
+    first_stage = -(-num_epochs // 2)
+    if epoch <= first_stage:
+        return 0
+    return 1 + (epoch - first_stage - 1) * NUM_ROUNDS // (num_epochs - first_stage)
+
+
+def head_similarity(scores: Tensor, valid: Tensor) -> Tensor:
+    """Mean cosine between the scores of every two heads, each seen as a vector over the bag; 0 without bags.
+
+    Args:
+        scores: [A, T, H], of anomalous bags.
+        valid: [A, T] bool
+    """
+    if not len(scores):
+        return scores.new_zeros(())
+    unit = functional.normalize(scores * valid[..., None], dim=1)
+    cosines = unit.transpose(1, 2) @ unit  # [A, H, H]
+    first, second = torch.triu_indices(scores.shape[2], scores.shape[2], offset=1)
+    return cosines[:, first, second].mean()
+
+
+def head_imbalance(scores: Tensor, valid: Tensor) -> Tensor:
+    """Mean distance of a head's mean score from the mean over heads, shapes as in head_similarity; 0 without bags."""
+    if not len(scores):
+        return scores.new_zeros(())
+    means = (scores * valid[..., None]).sum(dim=1) / valid.sum(dim=1, keepdim=True)  # [A, H]
+    return (means - means.mean(dim=1, keepdim=True)).abs().mean()
+
+
+def pseudo_labels(passes: Tensor, valid: Tensor, anomalous: Tensor) -> tuple[Tensor, Tensor]:
+    """What to learn of every snippet, and of which it is reliable.
+
+    Args:
+        passes: scores of several passes under dropout, [P, B, T].
+        valid: [B, T] bool
+        anomalous: [B] bool
+
+    Returns:
+        Labels within [0, 1], [B, T], and [B, T] bool, False in padding.
+    """
+    means, variances = passes.mean(dim=0), passes.var(dim=0)
+    low = means.masked_fill(~valid, torch.inf).amin(dim=1, keepdim=True)
+    high = means.masked_fill(~valid, -torch.inf).amax(dim=1, keepdim=True)
+    tiny = torch.finfo(means.dtype).tiny  # a bag of one level is anomalous all through
+    stretched = (means - low + tiny) / (high - low + tiny)
+    order = variances.masked_fill(~valid, torch.inf).argsort(dim=1, stable=True)
+    num_reliable = (RELIABLE_SHARE * valid.sum(dim=1, keepdim=True)).ceil()
+    surest = order.argsort(dim=1) < num_reliable
+    anomalous = anomalous[:, None]
+    return torch.where(anomalous, stretched, 0.0), valid & (surest | ~anomalous)

@@ -1,0 +1,119 @@
+"""FVAI: picture and sound weigh each other, meet in a bilinear product, and learn with a network that only sees.
+
+Pang et al., "Violence Detection in Videos Based on Fusing Visual and Audio Information", ICASSP 2021. There is no
+public code: re-implemented from the paper's description, which names three modules but few sizes. Decided here:
+- attention by mutual guidance: each modality is attended over time with the other one's queries, and added to itself;
+- bilinear pooling: the low-rank product of Kim et al. (2017), P (tanh(U v) * tanh(V a));
+- the second network, "of a different architecture": one temporal convolution over the picture. Each mimics the other
+  (Zhang et al., Deep Mutual Learning, 2018); only the first one scores;
+- widths, dropout, top-k pooling as in the family, and inputs standardised by the training features.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from avadclip.baselines.system import Losses, Outputs, System
+from avadclip.losses import mean_logit_mil_loss, mimicry_loss
+from avadclip.nn.attention import MultiHeadAttention
+from avadclip.nn.graph import SnippetConv
+from avadclip.nn.models import Bags
+from avadclip.nn.projection import FeatureProjection
+
+HIDDEN_DIM = 128
+RANK = 256  # of the bilinear form
+DROPOUT = 0.3
+KERNEL = 5  # snippets, of the visual network
+
+
+class MutualAttention(nn.Module):
+    """Each modality's snippets, weighted by what the other one asks for."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.over_visual = MultiHeadAttention(dim, num_heads=1, dropout=0.0)
+        self.over_audio = MultiHeadAttention(dim, num_heads=1, dropout=0.0)
+
+    def forward(self, visual: Tensor, audio: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """visual, audio: [B, T, D]; valid: [B, T] bool. Returns both, [B, T, D]."""
+        return (
+            visual + self.over_visual(audio, visual, valid),
+            audio + self.over_audio(visual, audio, valid),
+        )
+
+
+class LowRankBilinear(nn.Module):
+    """P (tanh(U v) * tanh(V a)): a bilinear form of each output channel, of rank RANK at most."""
+
+    def __init__(self, dim: int, *, rank: int) -> None:
+        super().__init__()
+        self.from_visual = nn.Linear(dim, rank)
+        self.from_audio = nn.Linear(dim, rank)
+        self.out = nn.Linear(rank, dim)
+
+    def forward(self, visual: Tensor, audio: Tensor) -> Tensor:
+        """visual, audio: [.., D]. Returns [.., D]."""
+        product = torch.tanh(self.from_visual(visual)) * torch.tanh(self.from_audio(audio))
+        pooled: Tensor = self.out(product)
+        return pooled
+
+
+class AudioVisualNetwork(nn.Module):
+    """Attention, bilinear pooling, classifier; the network that scores."""
+
+    def __init__(self, visual_dim: int, audio_dim: int) -> None:
+        super().__init__()
+        self.visual_in = FeatureProjection(visual_dim, HIDDEN_DIM)
+        self.audio_in = FeatureProjection(audio_dim, HIDDEN_DIM)
+        self.attention = MutualAttention(HIDDEN_DIM)
+        self.fusion = LowRankBilinear(HIDDEN_DIM, rank=RANK)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.classify = nn.Linear(HIDDEN_DIM, 1)
+
+    def forward(self, bags: Bags) -> Tensor:
+        """Anomaly logits, [B, T]."""
+        visual, audio = self.attention(self.visual_in(bags.visual), self.audio_in(bags.audio), bags.valid)
+        logits: Tensor = self.classify(self.dropout(functional.relu(self.fusion(visual, audio))))
+        return logits.squeeze(-1)
+
+
+class VisualNetwork(nn.Module):
+    """A temporal convolution over the picture; the network to learn with."""
+
+    def __init__(self, visual_dim: int) -> None:
+        super().__init__()
+        self.visual_in = FeatureProjection(visual_dim, HIDDEN_DIM)
+        self.conv = SnippetConv(HIDDEN_DIM, HIDDEN_DIM, kernel=KERNEL)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.classify = nn.Linear(HIDDEN_DIM, 1)
+
+    def forward(self, bags: Bags) -> Tensor:
+        """Anomaly logits, [B, T]."""
+        x = functional.relu(self.visual_in(bags.visual)) * bags.valid[..., None]
+        logits: Tensor = self.classify(self.dropout(functional.relu(self.conv(x))))
+        return logits.squeeze(-1)
+
+
+class Fvai(System):
+    """FVAI. Recipe, decided here: Adam 5e-4, 50 epochs, batch 128, 200 snippets."""
+
+    hears = True
+
+    def __init__(self, *, visual_dim: int, audio_dim: int) -> None:
+        super().__init__()
+        self.network = AudioVisualNetwork(visual_dim, audio_dim)
+        self.visual_network = VisualNetwork(visual_dim)
+
+    def forward(self, bags: Bags) -> Outputs:
+        """Score bags or windows; the visual network takes no part."""
+        return Outputs(self.network(bags))
+
+    def losses(self, bags: Bags, targets: Tensor) -> Losses:
+        """Each network's MIL loss, and what each has still to learn from the other."""
+        logits, visual_logits = self.network(bags), self.visual_network(bags)
+        return {
+            "anomaly": mean_logit_mil_loss(logits, bags.valid, targets),
+            "visual anomaly": mean_logit_mil_loss(visual_logits, bags.valid, targets),
+            "mimicry": mimicry_loss(logits, visual_logits, bags.valid),
+            "visual mimicry": mimicry_loss(visual_logits, logits, bags.valid),
+        }
