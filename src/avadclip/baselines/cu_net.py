@@ -55,7 +55,7 @@ class Classifier(nn.Module):
 
     @torch.no_grad()
     def passes(self, bags: Bags) -> Tensor:
-        """Scores, the heads' logits averaged, of NUM_PASSES passes under dropout, [P, B, T]."""
+        """Scores, the heads' logits averaged, of NUM_PASSES passes, [P, B, T]; all alike but in training mode."""
         hidden = self._hidden(bags)
         return torch.stack([self._classify(hidden).mean(dim=-1).sigmoid() for _ in range(NUM_PASSES)])
 
@@ -87,17 +87,24 @@ class CuNet(System):
         return Outputs(classifier(bags).mean(dim=-1))
 
     def losses(self, bags: Bags, targets: Tensor) -> Losses:
-        """The first stage's MIL loss, diversity and balance of the heads; or the second's cross-entropy."""
+        """The first stage's MIL loss, diversity and balance of the heads, the second's cross-entropy; 0 if not on."""
+        of_stage = self._self_training_loss if self.rounds_begun else self._head_losses
+        none = targets.new_zeros(())
+        return {"anomaly": none, "diversity": none, "balance": none, "self-training": none, **of_stage(bags, targets)}
+
+    def _head_losses(self, bags: Bags, targets: Tensor) -> Losses:
         anomalous = targets[:, 1:].sum(dim=1) > 0
-        if not self.rounds_begun:
-            logits = self.many(bags)
-            scores, valid = logits.sigmoid()[anomalous], bags.valid[anomalous]
-            heads = [mean_logit_mil_loss(head, bags.valid, targets) for head in logits.unbind(dim=-1)]
-            return {
-                "anomaly": torch.stack(heads).mean(),
-                "diversity": DIVERSITY_WEIGHT * head_similarity(scores, valid),
-                "balance": BALANCE_WEIGHT * head_imbalance(scores, valid),
-            }
+        logits = self.many(bags)
+        scores, valid = logits.sigmoid()[anomalous], bags.valid[anomalous]
+        heads = [mean_logit_mil_loss(head, bags.valid, targets) for head in logits.unbind(dim=-1)]
+        return {
+            "anomaly": torch.stack(heads).mean(),
+            "diversity": DIVERSITY_WEIGHT * head_similarity(scores, valid),
+            "balance": BALANCE_WEIGHT * head_imbalance(scores, valid),
+        }
+
+    def _self_training_loss(self, bags: Bags, targets: Tensor) -> Losses:
+        anomalous = targets[:, 1:].sum(dim=1) > 0
         labeller = self.many if self.rounds_begun == 1 else self.labeller
         labels, reliable = pseudo_labels(labeller.passes(bags), bags.valid, anomalous)
         logits = self.single(bags).squeeze(-1)

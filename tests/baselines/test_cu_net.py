@@ -1,0 +1,159 @@
+import pytest
+import torch
+from torch.nn import functional
+
+from avadclip.baselines.cu_net import (
+    BALANCE_WEIGHT,
+    DIVERSITY_WEIGHT,
+    NUM_PASSES,
+    CuNet,
+    head_imbalance,
+    head_similarity,
+    pseudo_labels,
+    round_of,
+)
+
+from .made_up_bags import AUDIO_DIM, TARGETS, VISUAL_DIM, check_independence, make_bags
+
+torch.set_num_threads(1)
+
+ALL = torch.ones(1, 4, dtype=torch.bool)
+
+
+@pytest.fixture
+def cu_net() -> CuNet:
+    torch.manual_seed(0)
+    return CuNet(visual_dim=VISUAL_DIM, audio_dim=AUDIO_DIM).eval()
+
+
+@pytest.mark.parametrize("epoch", [1, 6, 9])
+def test_scores_and_losses_do_not_depend_on_padding_or_neighbours(cu_net: CuNet, epoch: int) -> None:
+    for earlier in range(1, epoch + 1):
+        cu_net.begin_epoch(earlier, 10)
+    check_independence(cu_net)
+
+
+@pytest.mark.parametrize(
+    ("num_epochs", "rounds"),
+    [(1, [0]), (2, [0, 1]), (3, [0, 0, 1]), (6, [0, 0, 0, 1, 2, 3]), (10, [0, 0, 0, 0, 0, 1, 1, 2, 2, 3])],
+)
+def test_half_of_the_epochs_then_three_rounds(num_epochs: int, rounds: list[int]) -> None:
+    assert [round_of(epoch, num_epochs) for epoch in range(1, num_epochs + 1)] == rounds
+
+
+def test_similarity_of_heads_by_hand() -> None:
+    """Over the two real snippets the heads say (1, 0), (0, 1) and (1, 1): cosines 0, .71 and .71."""
+    heads = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0], [0.5, 0.5, 0.5]])
+    valid = torch.tensor([[True, True, False]])
+    assert head_similarity(heads[None], valid).item() == pytest.approx(2 * 0.5**0.5 / 3)
+
+
+def test_imbalance_of_heads_by_hand() -> None:
+    """Mean scores .5, .1 and .6, whose mean is .4: distances .1, .3 and .2."""
+    heads = torch.tensor([[0.8, 0.2, 0.6], [0.2, 0.0, 0.6], [1.0, 1.0, 1.0]])
+    valid = torch.tensor([[True, True, False]])
+    assert head_imbalance(heads[None], valid).item() == pytest.approx(0.2)
+
+
+def test_labels_are_stretched_means_and_the_surer_half_is_reliable() -> None:
+    """Means .2 .4 .6 .3 become 0 .5 1 .25; the passes part least on snippets 0 and 2."""
+    means, spreads = torch.tensor([0.2, 0.4, 0.6, 0.3]), torch.tensor([0.01, 0.2, 0.02, 0.1])
+    passes = torch.stack([means - spreads, means + spreads])[:, None]
+    labels, reliable = pseudo_labels(passes, ALL, torch.tensor([True]))
+    torch.testing.assert_close(labels[0], torch.tensor([0.0, 0.5, 1.0, 0.25]))
+    assert reliable.tolist() == [[True, False, True, False]]
+
+
+def test_a_normal_bag_is_normal_for_sure() -> None:
+    labels, reliable = pseudo_labels(torch.rand(5, 1, 4), ALL, torch.tensor([False]))
+    assert not labels.any()
+    assert reliable.all()
+
+
+def test_an_anomalous_bag_of_one_level_is_anomalous() -> None:
+    labels, reliable = pseudo_labels(
+        torch.full((3, 1, 1), 0.2), torch.ones(1, 1, dtype=torch.bool), torch.tensor([True])
+    )
+    assert labels.item() == 1.0
+    assert reliable.item()
+
+
+def test_padding_is_never_reliable_and_moves_no_label() -> None:
+    passes = torch.rand(5, 1, 3)
+    padded = torch.cat([passes, torch.full((5, 1, 2), 7.0)], dim=2)
+    valid = torch.tensor([[True, True, True, False, False]])
+    for anomalous in (torch.tensor([True]), torch.tensor([False])):
+        labels, reliable = pseudo_labels(passes, valid[:, :3], anomalous)
+        padded_labels, padded_reliable = pseudo_labels(padded, valid, anomalous)
+        torch.testing.assert_close(padded_labels[:, :3], labels)
+        assert padded_reliable.tolist() == [[*reliable[0].tolist(), False, False]]
+
+
+def test_first_stage_is_the_heads_mil_loss_with_weighted_diversity_and_balance(cu_net: CuNet) -> None:
+    """Bags under 16 snippets: k = 1, every head's highest logit; the rest over the anomalous bags 0 and 2."""
+    bags = make_bags()
+    losses = cu_net.losses(bags, TARGETS)
+    logits = cu_net.many(bags)
+    highest = logits.masked_fill(~bags.valid[..., None], -torch.inf).amax(dim=1)  # [B, H]
+    anomalous = torch.tensor([[1.0], [0.0], [1.0]]).expand_as(highest)
+    torch.testing.assert_close(losses["anomaly"], functional.binary_cross_entropy_with_logits(highest, anomalous))
+    scores, valid = logits.sigmoid()[[0, 2]], bags.valid[[0, 2]]
+    torch.testing.assert_close(losses["diversity"], DIVERSITY_WEIGHT * head_similarity(scores, valid))
+    torch.testing.assert_close(losses["balance"], BALANCE_WEIGHT * head_imbalance(scores, valid))
+    assert losses["self-training"] == 0.0
+
+
+def test_a_batch_of_normal_bags_asks_nothing_of_the_heads_differences(cu_net: CuNet) -> None:
+    losses = cu_net.losses(make_bags(), TARGETS[1:2].expand(3, -1))
+    assert losses["diversity"] == losses["balance"] == 0.0
+
+
+def test_second_stage_is_cross_entropy_with_the_labellers_view(cu_net: CuNet) -> None:
+    cu_net.begin_epoch(6, 10)
+    bags = make_bags()
+    losses = cu_net.losses(bags, TARGETS)  # in eval mode all passes are alike
+    labels, reliable = pseudo_labels(cu_net.many.passes(bags), bags.valid, torch.tensor([True, False, True]))
+    scores = cu_net(bags).anomaly_logits.sigmoid()
+    terms = -(labels * scores.log() + (1 - labels) * (1 - scores).log())
+    torch.testing.assert_close(losses["self-training"], terms[reliable].mean())
+    assert losses["anomaly"] == losses["diversity"] == losses["balance"] == 0.0
+
+
+@pytest.mark.parametrize(("epoch", "learning"), [(1, "many"), (6, "single"), (8, "single")])
+def test_one_classifier_learns_at_a_time(cu_net: CuNet, epoch: int, learning: str) -> None:
+    for earlier in range(1, epoch + 1):
+        cu_net.begin_epoch(earlier, 10)
+    sum(cu_net.losses(make_bags(), TARGETS).values()).backward()
+    for name in ("many", "single", "labeller"):
+        reached = any(parameter.grad is not None for parameter in getattr(cu_net, name).parameters())
+        assert reached == (name == learning)
+
+
+def test_the_labeller_is_the_classifier_as_the_round_began(cu_net: CuNet) -> None:
+    cu_net.begin_epoch(6, 10)
+    with torch.no_grad():
+        cu_net.single.heads[0][-1].bias.fill_(1.0)
+    cu_net.begin_epoch(8, 10)  # round 2
+    with torch.no_grad():
+        cu_net.single.heads[0][-1].bias.fill_(2.0)
+    cu_net.begin_epoch(9, 10)  # still round 2
+    assert cu_net.labeller.heads[0][-1].bias.item() == 1.0
+
+
+def test_a_resumed_run_keeps_its_stage_and_labeller(cu_net: CuNet) -> None:
+    for epoch in range(1, 9):
+        cu_net.begin_epoch(epoch, 10)
+    resumed = CuNet(visual_dim=VISUAL_DIM, audio_dim=AUDIO_DIM).eval()
+    resumed.load_state_dict(cu_net.state_dict())
+    resumed.begin_epoch(9, 10)
+    bags = make_bags()
+    assert torch.equal(resumed(bags).anomaly_logits, cu_net(bags).anomaly_logits)
+    assert torch.equal(resumed.losses(bags, TARGETS)["self-training"], cu_net.losses(bags, TARGETS)["self-training"])
+
+
+def test_passes_part_under_dropout_only(cu_net: CuNet) -> None:
+    bags = make_bags()
+    still, shaken = cu_net.many.passes(bags), cu_net.many.train().passes(bags)
+    assert still.shape == shaken.shape == (NUM_PASSES, 3, 7)
+    assert still.var(dim=0).max() == pytest.approx(0.0, abs=1e-12)
+    assert (shaken.var(dim=0)[bags.valid] > 0).all()
