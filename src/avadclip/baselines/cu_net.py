@@ -9,8 +9,10 @@ CVPR 2023. Re-implemented from the paper's description. Decided here:
 - the first half of the epochs is the first stage; the rest, three rounds of self-training. In every round a frozen
   labeller (first the heads, then the classifier as the round before left it) gives the labels: its mean over
   dropout, stretched to [0, 1] within an anomalous bag, 0 in a normal one;
-- reliable is the half of an anomalous bag whose scores vary least under dropout, and all of a normal one. Labels are
-  given batch by batch, as the labeller's weights do not change within a round: nothing has to be kept for each bag.
+- a pass under dropout is one draw of channels of the last layer, the same for all snippets;
+- reliable is all of a normal bag, and of an anomalous one the half that varies least under dropout, taken apart of the
+  snippets labelled .5 or more and of the others: scores near 0 vary less, and one half of all would hold no anomaly;
+- labels are given batch by batch: the labeller's weights do not change within a round.
 """
 
 import torch
@@ -26,44 +28,54 @@ INNER_DIM, HIDDEN_DIM = 512, 32
 NUM_HEADS = 3
 DROPOUT = 0.6
 NUM_PASSES = 20  # under dropout, to see how sure the labeller is
-RELIABLE_SHARE = 0.5  # of an anomalous bag
+RELIABLE_SHARE = 0.5  # of what is held anomalous, and of what is held normal, in an anomalous bag
 DIVERSITY_WEIGHT = BALANCE_WEIGHT = 0.1
 NUM_ROUNDS = 3  # of self-training
 
 
+class Head(nn.Module):
+    """Layers 512-32-1 with dropout before each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.narrow = nn.Linear(INNER_DIM, HIDDEN_DIM)
+        self.out = nn.Linear(HIDDEN_DIM, 1)
+        self.dropout = nn.Dropout(DROPOUT)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, T, 512] to anomaly logits, [B, T]."""
+        logits: Tensor = self.out(self.dropout(functional.relu(self.narrow(self.dropout(x)))))
+        return logits.squeeze(-1)
+
+    def passes(self, x: Tensor) -> Tensor:
+        """Anomaly logits of NUM_PASSES networks that each lack a share of the last layer's channels, [P, B, T]."""
+        kept = torch.bernoulli(self.out.weight.new_full((NUM_PASSES, HIDDEN_DIM), 1.0 - DROPOUT)) / (1.0 - DROPOUT)
+        logits = functional.relu(self.narrow(x)) @ (kept * self.out.weight).T + self.out.bias  # [B, T, P]
+        return logits.movedim(-1, 0)
+
+
 class Classifier(nn.Module):
-    """One hidden layer over a snippet's picture and sound, then heads with dropout."""
+    """One layer over a snippet's picture and sound, then heads."""
 
     def __init__(self, visual_dim: int, audio_dim: int, *, num_heads: int) -> None:
         super().__init__()
         self.visual_in = FeatureProjection(visual_dim, INNER_DIM)
         self.audio_in = FeatureProjection(audio_dim, INNER_DIM)
-        self.heads = nn.ModuleList(
-            nn.Sequential(
-                nn.Dropout(DROPOUT),
-                nn.Linear(INNER_DIM, HIDDEN_DIM),
-                nn.ReLU(),
-                nn.Dropout(DROPOUT),
-                nn.Linear(HIDDEN_DIM, 1),
-            )
-            for _ in range(num_heads)
-        )
+        self.heads = nn.ModuleList(Head() for _ in range(num_heads))
 
     def forward(self, bags: Bags) -> Tensor:
         """Anomaly logits of every head, [B, T, H]."""
-        return self._classify(self._hidden(bags))
+        hidden = self._hidden(bags)
+        return torch.stack([head(hidden) for head in self.heads], dim=-1)
 
     @torch.no_grad()
     def passes(self, bags: Bags) -> Tensor:
-        """Scores, the heads' logits averaged, of NUM_PASSES passes, [P, B, T]; all alike but in training mode."""
+        """Scores of NUM_PASSES passes under dropout, the heads' logits averaged, [P, B, T]; also in eval mode."""
         hidden = self._hidden(bags)
-        return torch.stack([self._classify(hidden).mean(dim=-1).sigmoid() for _ in range(NUM_PASSES)])
+        return torch.stack([head.passes(hidden) for head in self.heads]).mean(dim=0).sigmoid()
 
     def _hidden(self, bags: Bags) -> Tensor:
         return functional.relu(self.visual_in(bags.visual) + self.audio_in(bags.audio))
-
-    def _classify(self, hidden: Tensor) -> Tensor:
-        return torch.cat([head(hidden) for head in self.heads], dim=-1)
 
 
 class CuNet(System):
@@ -165,8 +177,13 @@ def pseudo_labels(passes: Tensor, valid: Tensor, anomalous: Tensor) -> tuple[Ten
     high = means.masked_fill(~valid, -torch.inf).amax(dim=1, keepdim=True)
     tiny = torch.finfo(means.dtype).tiny  # a bag of one level is anomalous all through
     stretched = (means - low + tiny) / (high - low + tiny)
-    order = variances.masked_fill(~valid, torch.inf).argsort(dim=1, stable=True)
-    num_reliable = (RELIABLE_SHARE * valid.sum(dim=1, keepdim=True)).ceil()
-    surest = order.argsort(dim=1) < num_reliable
+    held_anomalous = stretched >= 0.5
+    surer = _surer_share(variances, valid & held_anomalous) | _surer_share(variances, valid & ~held_anomalous)
     anomalous = anomalous[:, None]
-    return torch.where(anomalous, stretched, 0.0), valid & (surest | ~anomalous)
+    return torch.where(anomalous, stretched, 0.0), torch.where(anomalous, surer, valid)
+
+
+def _surer_share(variances: Tensor, among: Tensor) -> Tensor:
+    """The RELIABLE_SHARE of some snippets of each bag that vary least; all [B, T]."""
+    ranks = variances.masked_fill(~among, torch.inf).argsort(dim=1, stable=True).argsort(dim=1)
+    return among & (ranks < (RELIABLE_SHARE * among.sum(dim=1, keepdim=True)).ceil())
