@@ -1,6 +1,7 @@
 """How networks are measured on the shared fights: folds by recording, composed sequences, bootstrap, control."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from avadclip.config import TrainingConfig
 from avadclip.data.bags import Bag
+from avadclip.features.snippets import SnippetFeatures
 from avadclip.nn.models import TrainedNetwork
 from avadclip.scoring import score_features
 from avadclip.training.loop import Supervision, train_network
@@ -37,6 +39,8 @@ class System:
     """Learns from and is measured on clips with a sound track one can hear."""
     is_blind: bool = False
     """Sees zeros: what lengths and the folds alone give away."""
+    num_sequences: int = 0
+    """Composed sequences that it learns from, half of them without a fight; 0: it learns from single clips."""
 
 
 @dataclass(frozen=True)
@@ -81,18 +85,44 @@ def cross_validate(systems: Mapping[str, System], bags: Sequence[Bag], seed: int
         for name, system in systems.items():
             clips = [_blinded(bag) for bag in bags] if system.is_blind else bags
             allowed = audible if system.audible_only else np.ones(len(bags), dtype=bool)
-            network = trained[name] = _train(system, [clips[i] for i in train if allowed[i]], seed, trained)
-            own_test = [int(i) for i in test if allowed[i]]
-            for i in own_test:
-                truth, scores = _score_sequence(network, [clips[i]])
-                results[name].clip_scores[i] = scores.max()
-                results[name].pooled["alone"].append((truth, scores))
-            draw = np.random.default_rng([seed, number])
-            for _ in range(SEQUENCES_PER_FOLD):
-                for arrangement in ("isolated", "blocks"):
-                    sequence = _compose([clips[i] for i in own_test], arrangement, draw)
-                    results[name].pooled[arrangement].append(_score_sequence(network, sequence))
+            own_train = [clips[i] for i in train if allowed[i]]
+            if system.num_sequences:
+                own_train = _training_sequences(own_train, system.num_sequences, [seed, number])
+            trained[name] = _train(system, own_train, seed, trained)
+            score = functools.partial(_score_sequence, trained[name])
+            _score_fold(results[name], clips, [int(i) for i in test if allowed[i]], [seed, number], score)
     return results
+
+
+def pool_clip_scores(bags: Sequence[Bag], scores: NDArray[np.float64], seed: int) -> OutOfFold:
+    """What cross_validate would give of a system that says these scores, [N], one for all snippets of a clip."""
+    result, score_of = OutOfFold(np.full(len(bags), np.nan)), {bag.name: s for bag, s in zip(bags, scores, strict=True)}
+
+    def score(sequence: Sequence[Bag]) -> TruthAndScores:
+        lengths = [len(bag.features) for bag in sequence]
+        return _truth(sequence), np.repeat([score_of[bag.name] for bag in sequence], lengths)
+
+    for number, (_, test) in enumerate(folds(bags, seed)):
+        _score_fold(result, bags, test.tolist(), [seed, number], score)
+    return result
+
+
+def _score_fold(
+    result: OutOfFold,
+    clips: Sequence[Bag],
+    test: Sequence[int],
+    draw_from: Sequence[int],
+    score: Callable[[Sequence[Bag]], TruthAndScores],
+) -> None:
+    """Add what is said of one fold's test clips, alone and in sequences."""
+    for i in test:
+        truth, scores = score([clips[i]])
+        result.clip_scores[i] = scores.max()
+        result.pooled["alone"].append((truth, scores))
+    draw = np.random.default_rng(draw_from)
+    for _ in range(SEQUENCES_PER_FOLD):
+        for arrangement in ("isolated", "blocks"):
+            result.pooled[arrangement].append(score(_compose([clips[i] for i in test], arrangement, draw)))
 
 
 def _train(system: System, bags: Sequence[Bag], seed: int, trained: Mapping[str, TrainedNetwork]) -> TrainedNetwork:
@@ -101,24 +131,42 @@ def _train(system: System, bags: Sequence[Bag], seed: int, trained: Mapping[str,
     return train_network(recipe.network_kind, bags, recipe, Supervision(CLASSES, teacher=teacher)).last
 
 
+def _training_sequences(clips: Sequence[Bag], number: int, draw_from: Sequence[int]) -> list[Bag]:
+    """Bags of composed sequences: without a fight, isolated, without a fight, in a block, and so on."""
+    draw = np.random.default_rng([*draw_from, 1])
+    sequences = []
+    for index in range(number):
+        parts = _compose(clips, ("none", "isolated", "none", "blocks")[index % 4], draw)
+        fights = next((bag for bag in parts if bag.is_anomalous), parts[0])
+        sequences.append(replace(fights, name=f"sequence {index}", group=f"sequence {index}", held=_joined(parts)))
+    return sequences
+
+
 def _blinded(bag: Bag) -> Bag:
     return replace(bag, held=replace(bag.features, visual=np.zeros_like(bag.features.visual)))
 
 
 def _score_sequence(trained: TrainedNetwork, sequence: Sequence[Bag]) -> TruthAndScores:
+    return _truth(sequence), score_features(trained, _joined(sequence)).anomaly_scores.astype(np.float64)
+
+
+def _truth(sequence: Sequence[Bag]) -> NDArray[np.float64]:
+    return np.concatenate([np.full(len(bag.features), float(bag.is_anomalous)) for bag in sequence])
+
+
+def _joined(sequence: Sequence[Bag]) -> SnippetFeatures:
+    """The clips' features one behind the other; with sound where all have it."""
     features = [bag.features for bag in sequence]
     sounds = [part.audio for part in features if part.audio is not None]
-    joined = replace(
+    return replace(
         features[0],
         visual=np.concatenate([part.visual for part in features], axis=1),
         audio=np.concatenate(sounds) if len(sounds) == len(features) else None,
     )
-    truth = np.concatenate([np.full(len(bag.features), float(bag.is_anomalous)) for bag in sequence])
-    return truth, score_features(trained, joined).anomaly_scores.astype(np.float64)
 
 
 def _compose(bags: Sequence[Bag], arrangement: str, draw: np.random.Generator) -> list[Bag]:
-    """Ten fights among thirty normal clips: every fourth clip, or all ten in a row.
+    """Ten fights among thirty normal clips: every fourth clip, or all ten in a row; or forty normal ones.
 
     A fold with too few clips of one kind uses some of them twice.
     """
@@ -127,7 +175,11 @@ def _compose(bags: Sequence[Bag], arrangement: str, draw: np.random.Generator) -
         own = [bag for bag in bags if bag.is_anomalous == kind]
         order = np.concatenate([draw.permutation(len(own)) for _ in range(-(-CLIPS_PER_SEQUENCE // len(own)))])
         queues[kind] = iter([own[i] for i in order])
-    fights = range(2, CLIPS_PER_SEQUENCE, 4) if arrangement == "isolated" else range(15, 15 + FIGHTS_PER_SEQUENCE)
+    fights = {
+        "isolated": range(2, CLIPS_PER_SEQUENCE, 4),
+        "blocks": range(15, 15 + FIGHTS_PER_SEQUENCE),
+        "none": range(0),
+    }[arrangement]
     return [next(queues[place in fights]) for place in range(CLIPS_PER_SEQUENCE)]
 
 
