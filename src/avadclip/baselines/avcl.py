@@ -11,7 +11,7 @@ and mutual learning of a single-modal and a multi-modal network. Decided here:
 - separation: hard cases are classified by their cosines with the mean easy anomalous and the mean easy normal feature
   of the multi-modal network. The means are anchors, no gradient reaches them. The weight grows over the first ten
   epochs, as first scores are no guide;
-- sizes, top-k pooling as in the family, and inputs standardised by the training features.
+- sizes, and top-k pooling as in the family.
 """
 
 from typing import NamedTuple
@@ -25,7 +25,6 @@ from avadclip.losses import mean_logit_mil_loss, mimicry_loss, topk_mask
 from avadclip.nn.attention import CrossAttentionLayer
 from avadclip.nn.fusion import ConcatFusion
 from avadclip.nn.models import Bags
-from avadclip.nn.projection import FeatureProjection
 
 HIDDEN_DIM = 128
 NUM_HEADS = 4
@@ -64,8 +63,8 @@ class Avcl(System):
 
     def __init__(self, *, visual_dim: int, audio_dim: int) -> None:
         super().__init__()
-        self.visual_in = FeatureProjection(visual_dim, HIDDEN_DIM)
-        self.audio_in = FeatureProjection(audio_dim, HIDDEN_DIM)
+        self.visual_in = nn.Linear(visual_dim, HIDDEN_DIM)
+        self.audio_in = nn.Linear(audio_dim, HIDDEN_DIM)
         self.fusion = ConcatFusion(HIDDEN_DIM)
         self.visual_branch = Branch()
         self.joint_branch = Branch()

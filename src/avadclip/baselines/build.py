@@ -4,9 +4,12 @@ import inspect
 
 from torch import nn
 
+from avadclip.baselines.avcl import Avcl
 from avadclip.baselines.clip_tsa import ClipTsa
+from avadclip.baselines.cu_net import CuNet
 from avadclip.baselines.deep_mil import DeepMil
 from avadclip.baselines.efficient_prompt import EfficientPrompt
+from avadclip.baselines.fvai import Fvai
 from avadclip.baselines.hl_net import HlNet
 from avadclip.baselines.macil_sd import MacilSd
 from avadclip.baselines.rtfm import Rtfm
@@ -21,7 +24,10 @@ SYSTEMS: dict[SystemName, type[System]] = {
     "efficient-prompt": EfficientPrompt,
     "ur-dmu": UrDmu,
     "clip-tsa": ClipTsa,
+    "fvai": Fvai,
     "macil-sd": MacilSd,
+    "cu-net": CuNet,
+    "avcl": Avcl,
 }
 """Each is made from those of build_system's arguments that its constructor names."""
 

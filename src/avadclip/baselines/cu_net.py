@@ -2,8 +2,8 @@
 
 Zhang et al., "Exploiting Completeness and Uncertainty of Pseudo Labels for Weakly Supervised Video Anomaly Detection",
 CVPR 2023. Re-implemented from the paper's description. Decided here:
-- both stages are layers 512-32-1 with dropout .6 over picture and sound side by side, standardised by the training
-  features; three heads in the first stage, one in the second;
+- both stages are layers 512-32-1 with dropout .6 over picture and sound side by side; three heads in the first stage,
+  one in the second;
 - first stage: every head's MIL loss, .1 of the mean cosine between the heads' scores of an anomalous bag, which pushes
   them to different snippets, and .1 of how far their mean scores lie apart, so that none does it by falling silent;
 - the first half of the epochs is the first stage; the rest, three rounds of self-training. In every round a frozen
@@ -22,7 +22,6 @@ from torch.nn import functional
 from avadclip.baselines.system import Losses, Outputs, System
 from avadclip.losses import mean_logit_mil_loss
 from avadclip.nn.models import Bags
-from avadclip.nn.projection import FeatureProjection
 
 INNER_DIM, HIDDEN_DIM = 512, 32
 NUM_HEADS = 3
@@ -59,8 +58,8 @@ class Classifier(nn.Module):
 
     def __init__(self, visual_dim: int, audio_dim: int, *, num_heads: int) -> None:
         super().__init__()
-        self.visual_in = FeatureProjection(visual_dim, INNER_DIM)
-        self.audio_in = FeatureProjection(audio_dim, INNER_DIM)
+        self.visual_in = nn.Linear(visual_dim, INNER_DIM)
+        self.audio_in = nn.Linear(audio_dim, INNER_DIM)
         self.heads = nn.ModuleList(Head() for _ in range(num_heads))
 
     def forward(self, bags: Bags) -> Tensor:

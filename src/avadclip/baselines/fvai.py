@@ -6,7 +6,7 @@ public code: re-implemented from the paper's description, which names three modu
 - bilinear pooling: the low-rank product of Kim et al. (2017), P (tanh(U v) * tanh(V a));
 - the second network, "of a different architecture": one temporal convolution over the picture. Each mimics the other
   (Zhang et al., Deep Mutual Learning, 2018); only the first one scores;
-- widths, dropout, top-k pooling as in the family, and inputs standardised by the training features.
+- widths, dropout, and top-k pooling as in the family.
 """
 
 import torch
@@ -18,7 +18,6 @@ from avadclip.losses import mean_logit_mil_loss, mimicry_loss
 from avadclip.nn.attention import MultiHeadAttention
 from avadclip.nn.graph import SnippetConv
 from avadclip.nn.models import Bags
-from avadclip.nn.projection import FeatureProjection
 
 HIDDEN_DIM = 128
 RANK = 256  # of the bilinear form
@@ -63,8 +62,8 @@ class AudioVisualNetwork(nn.Module):
 
     def __init__(self, visual_dim: int, audio_dim: int) -> None:
         super().__init__()
-        self.visual_in = FeatureProjection(visual_dim, HIDDEN_DIM)
-        self.audio_in = FeatureProjection(audio_dim, HIDDEN_DIM)
+        self.visual_in = nn.Linear(visual_dim, HIDDEN_DIM)
+        self.audio_in = nn.Linear(audio_dim, HIDDEN_DIM)
         self.attention = MutualAttention(HIDDEN_DIM)
         self.fusion = LowRankBilinear(HIDDEN_DIM, rank=RANK)
         self.dropout = nn.Dropout(DROPOUT)
@@ -82,7 +81,7 @@ class VisualNetwork(nn.Module):
 
     def __init__(self, visual_dim: int) -> None:
         super().__init__()
-        self.visual_in = FeatureProjection(visual_dim, HIDDEN_DIM)
+        self.visual_in = nn.Linear(visual_dim, HIDDEN_DIM)
         self.conv = SnippetConv(HIDDEN_DIM, HIDDEN_DIM, kernel=KERNEL)
         self.dropout = nn.Dropout(DROPOUT)
         self.classify = nn.Linear(HIDDEN_DIM, 1)
