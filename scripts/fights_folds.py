@@ -1,7 +1,7 @@
 """How networks are measured on the shared fights: folds by recording, composed sequences, bootstrap, control."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from avadclip.config import TrainingConfig
 from avadclip.data.bags import Bag
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.nn.models import TrainedNetwork
+from avadclip.nn.projection import STANDARD_LIMIT
 from avadclip.scoring import score_features
 from avadclip.training.loop import Supervision, train_network
 
@@ -41,6 +42,8 @@ class System:
     """Sees zeros: what lengths and the folds alone give away."""
     num_sequences: int = 0
     """Composed sequences that it learns from, half of them without a fight; 0: it learns from single clips."""
+    is_standardised: bool = False
+    """Features enter less the mean of the training clips and divided by their deviation."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ def cross_validate(systems: Mapping[str, System], bags: Sequence[Bag], seed: int
         trained: dict[str, TrainedNetwork] = {}
         for name, system in systems.items():
             clips = [_blinded(bag) for bag in bags] if system.is_blind else bags
+            if system.is_standardised:
+                clips = _standardised(clips, train)
             allowed = audible if system.audible_only else np.ones(len(bags), dtype=bool)
             own_train = [clips[i] for i in train if allowed[i]]
             if system.num_sequences:
@@ -144,6 +149,25 @@ def _training_sequences(clips: Sequence[Bag], number: int, draw_from: Sequence[i
 
 def _blinded(bag: Bag) -> Bag:
     return replace(bag, held=replace(bag.features, visual=np.zeros_like(bag.features.visual)))
+
+
+def _standardised(clips: Sequence[Bag], train: Iterable[int]) -> list[Bag]:
+    """All clips, each channel by its mean and deviation over the snippets of the training clips."""
+    learned = [clips[i].features for i in train]
+    visual = np.concatenate([features.visual[0] for features in learned])
+    audio = np.concatenate([features.audio for features in learned if features.audio is not None])
+
+    def standard(rows: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float32]:
+        deviation = known.std(axis=0)
+        limited = (rows - known.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
+        return limited.clip(-STANDARD_LIMIT, STANDARD_LIMIT).astype(np.float32)
+
+    changed = []
+    for bag in clips:
+        own = bag.features
+        sound = None if own.audio is None else standard(own.audio, audio)
+        changed.append(replace(bag, held=replace(own, visual=standard(own.visual, visual), audio=sound)))
+    return changed
 
 
 def _score_sequence(trained: TrainedNetwork, sequence: Sequence[Bag]) -> TruthAndScores:

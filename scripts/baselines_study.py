@@ -1,0 +1,207 @@
+"""All systems side by side: on the synthetic benchmark, and by folds on the shared fights.
+
+    AVADCLIP_DATA=/path/to/data python scripts/baselines_study.py [--seeds 3] [--steps 400] [--processes 2]
+
+Every system follows its recipe in configs/baselines but for the number of steps, which is the same for all, and a
+batch of at most 32 (synthetic) or 16 (fights) bags. Finished runs are kept in runs/, a line each: an interrupted study
+goes on with those that are missing. Writes the table of docs/baselines.md.
+"""
+
+import argparse
+import functools
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from baselines_page import CONTROL, FIGHTS, RANDOM, STUDENT, SYNTHETIC, TEACHER, Rows, write_table
+from fights_data import Clips, read_clips
+from fights_folds import (
+    OutOfFold,
+    System,
+    cross_validate,
+    file_property_scores,
+    frame_metrics,
+    is_audible,
+    pool_clip_scores,
+)
+from sklearn.metrics import average_precision_score
+from synthetic_study import frame_ap, frame_truth
+
+from avadclip.config import DistillationConfig, TrainingConfig, read_config
+from avadclip.data.datasets import load_dataset
+from avadclip.errors import AvadclipError, DataError
+from avadclip.files import write_atomically
+from avadclip.training.loop import Supervision, train_network
+
+REPOSITORY = Path(__file__).parents[1]
+RECIPES = REPOSITORY / "configs"
+OWN, NO_NETWORK = "avadclip", "no network"  # jobs of several rows, beside one for every recipe of a comparison system
+BATCH_SIZES = {SYNTHETIC: 32, FIGHTS: 16}
+NUM_SEQUENCES = 32  # to train on, of every fold
+
+
+class Job(NamedTuple):
+    """One run, on one seed."""
+
+    benchmark: str
+    name: str
+    """OWN, NO_NETWORK, or a file of configs/baselines without its suffix."""
+    seed: int
+    steps: int
+    size: str
+    """Of the synthetic benchmark."""
+
+    @property
+    def key(self) -> str:
+        """What finished runs are known by."""
+        size = self.size if self.benchmark == SYNTHETIC else f"{NUM_SEQUENCES} sequences"
+        return f"{self.benchmark}, {size}, {self.steps} steps: {self.name}, seed {self.seed}"
+
+
+def same_steps(recipe: TrainingConfig, job: Job) -> TrainingConfig:
+    """The recipe with the job's seed and number of steps, in as many epochs as it has, and a batch that fits."""
+    optimizer = recipe.optimizer.model_copy(
+        update={
+            "batch_size": min(recipe.optimizer.batch_size, BATCH_SIZES[job.benchmark]),
+            "steps_per_epoch": max(1, round(job.steps / recipe.optimizer.epochs)),
+        }
+    )
+    return recipe.model_copy(update={"seed": job.seed, "optimizer": optimizer})
+
+
+def recipes(job: Job) -> dict[str, TrainingConfig]:
+    """What the job trains, by row, a teacher before its student."""
+    if job.name == OWN:
+        if job.benchmark == SYNTHETIC:
+            files = {TEACHER: "synthetic/teacher.toml", STUDENT: "synthetic/visual_student.toml"}
+            return {row: same_steps(read_config(RECIPES / file, TrainingConfig), job) for row, file in files.items()}
+        recipe = same_steps(read_config(RECIPES / "starter.toml", TrainingConfig), job)
+        undistilled = {"network_kind": "teacher", "distillation": DistillationConfig(kind="none")}
+        return {
+            TEACHER: recipe.model_copy(update=undistilled),
+            STUDENT: recipe.model_copy(update={"network_kind": "visual student"}),
+        }
+    file = RECIPES / "baselines" / f"{job.name}.toml"
+    return {job.name.replace("_", "-"): same_steps(read_config(file, TrainingConfig), job)}
+
+
+def run_synthetic(job: Job) -> Rows:
+    """Frame AP on the test split of the last epoch."""
+    dataset = load_dataset(f"synthetic:{job.size}", seed=job.seed)
+    truth = frame_truth(dataset.test, dataset)
+    if job.name == NO_NETWORK:
+        scores = np.random.default_rng(job.seed).random(len(truth))
+        return {RANDOM: {"synthetic AP": float(average_precision_score(truth, scores))}}
+    rows, teacher = {}, None
+    for row, recipe in recipes(job).items():
+        supervision = Supervision(dataset.classes, teacher=teacher if row == STUDENT else None)
+        trained = train_network(recipe.network_kind, dataset.train, recipe, supervision).last
+        rows[row] = {"synthetic AP": frame_ap(trained, dataset.test, dataset)}
+        teacher = trained
+    return rows
+
+
+def run_fights(job: Job) -> Rows:
+    """Out of fold, on the clips with a sound track one can hear."""
+    clips = read_audible_clips()
+    if job.name == NO_NETWORK:
+        given = {
+            CONTROL: file_property_scores(clips.bags, clips.properties, job.seed),
+            RANDOM: np.random.default_rng(job.seed).random(len(clips.bags)),
+        }
+        return {row: _measures(pool_clip_scores(clips.bags, scores, job.seed)) for row, scores in given.items()}
+    systems = {
+        row: System(
+            recipe, teacher=TEACHER if row == STUDENT else None, num_sequences=NUM_SEQUENCES, is_standardised=True
+        )
+        for row, recipe in recipes(job).items()
+    }
+    return {row: _measures(result) for row, result in cross_validate(systems, clips.bags, job.seed).items()}
+
+
+def _measures(result: OutOfFold) -> dict[str, float]:
+    metrics = {arrangement: frame_metrics(pooled) for arrangement, pooled in result.pooled.items()}
+    return {
+        "isolated AP": metrics["isolated"][1],
+        "block AP": metrics["blocks"][1],
+        "alone AUC": metrics["alone"][0],
+    }
+
+
+@functools.cache
+def read_audible_clips() -> Clips:
+    """The clips that all systems can take."""
+    if "AVADCLIP_DATA" not in os.environ:
+        raise DataError("AVADCLIP_DATA is not set; name the folder that holds surveillance_fights/")
+    folder = Path(os.environ["AVADCLIP_DATA"]) / "surveillance_fights"
+    clips = read_clips(folder, REPOSITORY / "runs" / "starter-features")
+    heard = is_audible(clips.bags)
+    return Clips([bag for bag, is_in in zip(clips.bags, heard, strict=True) if is_in], clips.properties[heard])
+
+
+def run_job(job: Job) -> tuple[Job, Rows]:
+    """One run, in a process with one thread."""
+    torch.set_num_threads(1)
+    return job, run_synthetic(job) if job.benchmark == SYNTHETIC else run_fights(job)
+
+
+def finish(jobs: list[Job], kept: Path, processes: int) -> dict[str, Rows]:
+    """What all jobs gave, by key; those in the file are not run again, others are added to it one by one."""
+    lines = kept.read_text(encoding="utf-8").splitlines() if kept.is_file() else []
+    done: dict[str, Rows] = {}
+    for line in lines:
+        done |= json.loads(line)
+    missing = [job for job in jobs if job.key not in done]
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        for job, rows in pool.imap_unordered(run_job, missing):
+            done[job.key] = rows
+            write_atomically(kept, "".join(json.dumps({key: value}) + "\n" for key, value in done.items()))
+            print(job.key, {row: {name: round(v, 3) for name, v in values.items()} for row, values in rows.items()})
+    return done
+
+
+def all_jobs(options: argparse.Namespace) -> Iterator[Job]:
+    """Seed by seed, so that an early look has every system."""
+    systems = options.only or [OWN, NO_NETWORK, *sorted(file.stem for file in (RECIPES / "baselines").glob("*.toml"))]
+    for seed in range(options.seeds):
+        for benchmark in (SYNTHETIC, FIGHTS):
+            for name in systems:
+                yield Job(benchmark, name, seed, options.steps, options.size)
+
+
+def main() -> None:
+    """Run what is missing, then write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=400, help="of the optimizer, for every network")
+    parser.add_argument("--size", default="small", help="of the synthetic benchmark")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="files of configs/baselines, for a trial")
+    parser.add_argument("--page", type=Path, default=REPOSITORY / "docs" / "baselines.md")
+    options = parser.parse_args()
+    jobs = list(all_jobs(options))
+    read_audible_clips()  # features are extracted once, not by every process
+    done = finish(jobs, REPOSITORY / "runs" / "baselines-study.jsonl", options.processes)
+    results: dict[str, list[Rows]] = {SYNTHETIC: [], FIGHTS: []}
+    for benchmark, seeds in results.items():
+        for seed in range(options.seeds):
+            own = [done[job.key] for job in jobs if (job.benchmark, job.seed) == (benchmark, seed)]
+            seeds.append({row: measures for rows in own for row, measures in rows.items()})
+    settings = (
+        f"`synthetic:{options.size}`, and {len(read_audible_clips().bags)} audible clips of the shared fights; "
+        f"{options.steps} steps for every network."
+    )
+    write_table(options.page, results, settings=settings)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except AvadclipError as error:
+        sys.exit(f"baselines_study: {error}")
