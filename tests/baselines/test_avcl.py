@@ -92,14 +92,14 @@ def test_mimicry_is_the_divergence_from_the_other_branch_and_zero_where_they_agr
     losses = avcl.losses(bags, TARGETS)
     visual = avcl.visual_branch(avcl.visual_in(bags.visual), bags.valid)[1].sigmoid()[bags.valid]
     joint = avcl(bags).anomaly_logits.sigmoid()[bags.valid]
-    for name, own, other in [("mimicry", joint, visual), ("visual mimicry", visual, joint)]:
+    for name, own, other in [("mimicry", joint, visual), ("visual_mimicry", visual, joint)]:
         divergence = other * (other / own).log() + (1 - other) * ((1 - other) / (1 - own)).log()
         torch.testing.assert_close(losses[name], divergence.mean(), rtol=1e-4, atol=1e-7)
 
 
 def test_gradients_reach_each_branch_from_its_own_losses_only(avcl: Avcl) -> None:
     own = {"anomaly": "joint_branch", "mimicry": "joint_branch", "separation": "joint_branch"}
-    own |= {"visual anomaly": "visual_branch", "visual mimicry": "visual_branch"}
+    own |= {"visual_anomaly": "visual_branch", "visual_mimicry": "visual_branch"}
     for name, loss in avcl.losses(make_bags(), TARGETS).items():
         avcl.zero_grad(set_to_none=True)
         loss.backward(retain_graph=True)

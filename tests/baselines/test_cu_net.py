@@ -100,7 +100,7 @@ def test_first_stage_is_the_heads_mil_loss_with_weighted_diversity_and_balance(c
     scores, valid = logits.sigmoid()[[0, 2]], bags.valid[[0, 2]]
     torch.testing.assert_close(losses["diversity"], DIVERSITY_WEIGHT * head_similarity(scores, valid))
     torch.testing.assert_close(losses["balance"], BALANCE_WEIGHT * head_imbalance(scores, valid))
-    assert losses["self-training"] == 0.0
+    assert losses["self_training"] == 0.0
 
 
 def test_a_batch_of_normal_bags_asks_nothing_of_the_heads_differences(cu_net: CuNet) -> None:
@@ -117,7 +117,7 @@ def test_second_stage_is_cross_entropy_with_the_labellers_view(cu_net: CuNet) ->
     labels, reliable = pseudo_labels(cu_net.many.passes(bags), bags.valid, torch.tensor([True, False, True]))
     scores = cu_net(bags).anomaly_logits.sigmoid()
     terms = -(labels * scores.log() + (1 - labels) * (1 - scores).log())
-    torch.testing.assert_close(losses["self-training"], terms[reliable].mean())
+    torch.testing.assert_close(losses["self_training"], terms[reliable].mean())
     assert losses["anomaly"] == losses["diversity"] == losses["balance"] == 0.0
 
 
@@ -153,7 +153,7 @@ def test_a_resumed_run_keeps_its_stage_and_labeller(cu_net: CuNet) -> None:
     losses = []
     for system in (cu_net, resumed):
         torch.manual_seed(5)  # of the dropout
-        losses.append(system.losses(bags, TARGETS)["self-training"])
+        losses.append(system.losses(bags, TARGETS)["self_training"])
     assert losses[0] == losses[1] > 0.0
 
 

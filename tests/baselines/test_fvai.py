@@ -53,7 +53,7 @@ def test_mil_losses_are_those_of_each_network(fvai: Fvai) -> None:
     """Bags under 16 snippets: k = 1, the cross-entropy of the highest logit."""
     bags = make_bags()
     losses = fvai.losses(bags, TARGETS)
-    for name, network in [("anomaly", fvai.network), ("visual anomaly", fvai.visual_network)]:
+    for name, network in [("anomaly", fvai.network), ("visual_anomaly", fvai.visual_network)]:
         highest = network(bags).masked_fill(~bags.valid, -torch.inf).amax(dim=1).sigmoid()
         expected = -(highest[0].log() + (1 - highest[1]).log() + highest[2].log()) / 3
         torch.testing.assert_close(losses[name], expected)
@@ -65,13 +65,13 @@ def test_mimicry_is_the_divergence_from_the_other_network(fvai: Fvai) -> None:
     p, q = (network(bags).sigmoid()[bags.valid] for network in (fvai.network, fvai.visual_network))
     torch.testing.assert_close(losses["mimicry"], (q * (q / p).log() + (1 - q) * ((1 - q) / (1 - p)).log()).mean())
     torch.testing.assert_close(
-        losses["visual mimicry"], (p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()).mean()
+        losses["visual_mimicry"], (p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()).mean()
     )
 
 
 @pytest.mark.parametrize(
     ("name", "taught", "teacher"),
-    [("mimicry", "network", "visual_network"), ("visual mimicry", "visual_network", "network")],
+    [("mimicry", "network", "visual_network"), ("visual_mimicry", "visual_network", "network")],
 )
 def test_mimicry_teaches_one_network_only(fvai: Fvai, name: str, taught: str, teacher: str) -> None:
     fvai.losses(make_bags(), TARGETS)[name].backward()

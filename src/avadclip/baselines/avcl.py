@@ -84,9 +84,9 @@ class Avcl(System):
         cases = sort_cases(visual_logits, bags.audio, bags.valid, targets)
         return {
             "anomaly": mean_logit_mil_loss(logits, bags.valid, targets),
-            "visual anomaly": mean_logit_mil_loss(visual_logits, bags.valid, targets),
+            "visual_anomaly": mean_logit_mil_loss(visual_logits, bags.valid, targets),
             "mimicry": mimicry_loss(logits, visual_logits, bags.valid),
-            "visual mimicry": mimicry_loss(visual_logits, logits, bags.valid),
+            "visual_mimicry": mimicry_loss(visual_logits, logits, bags.valid),
             "separation": self.separation_weight * separation_loss(features, cases),
         }
 

@@ -5,6 +5,7 @@ import inspect
 from torch import nn
 
 from avadclip.baselines.avcl import Avcl
+from avadclip.baselines.avvd import Avvd
 from avadclip.baselines.clip_tsa import ClipTsa
 from avadclip.baselines.cu_net import CuNet
 from avadclip.baselines.deep_mil import DeepMil
@@ -24,6 +25,7 @@ SYSTEMS: dict[SystemName, type[System]] = {
     "efficient-prompt": EfficientPrompt,
     "ur-dmu": UrDmu,
     "clip-tsa": ClipTsa,
+    "avvd": Avvd,
     "fvai": Fvai,
     "macil-sd": MacilSd,
     "cu-net": CuNet,

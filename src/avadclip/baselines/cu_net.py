@@ -101,7 +101,7 @@ class CuNet(System):
         """The first stage's MIL loss, diversity and balance of the heads, the second's cross-entropy; 0 if not on."""
         of_stage = self._self_training_loss if self.rounds_begun else self._head_losses
         none = targets.new_zeros(())
-        return {"anomaly": none, "diversity": none, "balance": none, "self-training": none, **of_stage(bags, targets)}
+        return {"anomaly": none, "diversity": none, "balance": none, "self_training": none, **of_stage(bags, targets)}
 
     def _head_losses(self, bags: Bags, targets: Tensor) -> Losses:
         anomalous = targets[:, 1:].sum(dim=1) > 0
@@ -119,7 +119,7 @@ class CuNet(System):
         labeller = self.many if self.rounds_begun == 1 else self.labeller
         labels, reliable = pseudo_labels(labeller.passes(bags), bags.valid, anomalous)
         logits = self.single(bags).squeeze(-1)
-        return {"self-training": functional.binary_cross_entropy_with_logits(logits[reliable], labels[reliable])}
+        return {"self_training": functional.binary_cross_entropy_with_logits(logits[reliable], labels[reliable])}
 
     def begin_epoch(self, epoch: int, num_epochs: int) -> None:
         """Begin the round of self-training that is due; the classifier so far labels it, but for the first one."""

@@ -112,7 +112,7 @@ class Fvai(System):
         logits, visual_logits = self.network(bags), self.visual_network(bags)
         return {
             "anomaly": mean_logit_mil_loss(logits, bags.valid, targets),
-            "visual anomaly": mean_logit_mil_loss(visual_logits, bags.valid, targets),
+            "visual_anomaly": mean_logit_mil_loss(visual_logits, bags.valid, targets),
             "mimicry": mimicry_loss(logits, visual_logits, bags.valid),
-            "visual mimicry": mimicry_loss(visual_logits, logits, bags.valid),
+            "visual_mimicry": mimicry_loss(visual_logits, logits, bags.valid),
         }

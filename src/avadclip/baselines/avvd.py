@@ -1,0 +1,53 @@
+"""AVVD: HL-Net's trunk that also says which kind of violence it is.
+
+Wu et al., "Weakly Supervised Audio-Visual Violence Detection", IEEE TMM 2022. There is no public code: re-implemented
+from the paper's description, as a reading of it: HL-Net with one output a class, trained by cross-entropy of their
+mean top-k logits. Decided here:
+- the anomaly score is what is left for the anomaly classes, 1 - p(normal);
+- the causal branch, which one of the graphs needs, learns as in HL-Net: by its own MIL loss, and from that score.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from avadclip.baselines.hl_net import DISTILLATION_WEIGHT, STREAM_DIM, Encoded, HlNetTrunk
+from avadclip.baselines.system import Losses, Outputs, System
+from avadclip.losses import alignment_mil_loss, mean_logit_mil_loss, mimicry_loss
+from avadclip.nn.models import Bags
+
+
+class Avvd(System):
+    """AVVD. Recipe, that of HL-Net: Adam 1e-4, the causal branch at half of it, 50 epochs, batch 128, 200 snippets."""
+
+    hears = True
+    learning_rate_shares = {"trunk.online.": 0.5}  # noqa: RUF012  (System says ClassVar)
+
+    def __init__(self, *, visual_dim: int, audio_dim: int, num_classes: int) -> None:
+        super().__init__()
+        self.trunk = HlNetTrunk(visual_dim, audio_dim)
+        self.classify = nn.Linear(3 * STREAM_DIM, num_classes)
+
+    def forward(self, bags: Bags) -> Outputs:
+        """Score and name bags or windows, each snippet in the light of all others."""
+        encoded: Encoded = self.trunk(bags)
+        return self._outputs(encoded)
+
+    def losses(self, bags: Bags, targets: Tensor) -> Losses:
+        """MIL cross-entropy of the classes, and the causal branch's own MIL loss and distillation."""
+        encoded: Encoded = self.trunk(bags)
+        logits, class_logits = self._outputs(encoded)
+        assert class_logits is not None
+        return {
+            "classes": alignment_mil_loss(class_logits, bags.valid, targets, alpha=None),
+            "online_anomaly": mean_logit_mil_loss(encoded.online_logits, bags.valid, targets),
+            "distillation": DISTILLATION_WEIGHT * mimicry_loss(encoded.online_logits, logits, bags.valid),
+        }
+
+    def _outputs(self, encoded: Encoded) -> Outputs:
+        class_logits: Tensor = self.classify(encoded.streams)
+        return Outputs(anomaly_logits(class_logits), class_logits)
+
+
+def anomaly_logits(class_logits: Tensor) -> Tensor:
+    """ln((1 - p) / p) with p the softmax share of `normal`, class 0; [.., C] to [..]."""
+    return torch.logsumexp(class_logits[..., 1:], dim=-1) - class_logits[..., 0]
