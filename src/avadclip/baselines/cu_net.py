@@ -15,6 +15,8 @@ CVPR 2023. Re-implemented from the paper's description. Decided here:
 - labels are given batch by batch: the labeller's weights do not change within a round.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -71,7 +73,7 @@ class Classifier(nn.Module):
     def passes(self, bags: Bags) -> Tensor:
         """Scores of NUM_PASSES passes under dropout, the heads' logits averaged, [P, B, T]; also in eval mode."""
         hidden = self._hidden(bags)
-        return torch.stack([head.passes(hidden) for head in self.heads]).mean(dim=0).sigmoid()
+        return torch.stack([cast(Head, head).passes(hidden) for head in self.heads]).mean(dim=0).sigmoid()
 
     def _hidden(self, bags: Bags) -> Tensor:
         return functional.relu(self.visual_in(bags.visual) + self.audio_in(bags.audio))
