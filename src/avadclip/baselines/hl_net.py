@@ -1,7 +1,7 @@
 """HL-Net: what resembles, what is near and what scores alike, in three graphs; and a causal branch that learns from it.
 
 Wu et al., "Not only Look, but also Listen", ECCV 2020, arXiv 2007.04687. Layers and their order are those of the
-published weights. The causal branch learns from the whole one by binary cross-entropy of the scores.
+published weights, losses those of the authors' code.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avadclip.baselines.system import Losses, Outputs, System
-from avadclip.losses import mean_logit_mil_loss, mimicry_loss
+from avadclip.losses import mean_logit_mil_loss
 from avadclip.nn.graph import GraphStream, SnippetConv, distance_adjacency, similarity_adjacency, softmax_rows
 from avadclip.nn.models import Bags
 
@@ -109,8 +109,22 @@ class HlNet(System):
         return {
             "anomaly": mean_logit_mil_loss(logits, bags.valid, targets),
             "online_anomaly": mean_logit_mil_loss(encoded.online_logits, bags.valid, targets),
-            "distillation": DISTILLATION_WEIGHT * mimicry_loss(encoded.online_logits, logits, bags.valid),
+            "distillation": DISTILLATION_WEIGHT * online_loss(encoded.online_logits, logits, bags.valid),
         }
+
+
+def online_loss(online_logits: Tensor, offline_logits: Tensor, valid: Tensor) -> Tensor:
+    """Mean over bags of the mean of -s ln(s'), s the score of the whole network, s' that of the causal branch.
+
+    One-sided, as in the authors' code: nothing pulls s' down where s is low but the branch's own MIL loss.
+
+    Args:
+        online_logits: [B, T]
+        offline_logits: [B, T]; a constant, no gradient reaches it.
+        valid: [B, T] bool
+    """
+    entropy = -offline_logits.detach().sigmoid() * functional.logsigmoid(online_logits)
+    return ((entropy * valid).sum(dim=1) / valid.sum(dim=1)).mean()
 
 
 def score_adjacency(scores: Tensor, valid: Tensor) -> Tensor:

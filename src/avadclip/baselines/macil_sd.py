@@ -76,6 +76,7 @@ class MacilSd(System):
     """MACIL-SD. Recipe: Adam 4e-4 (`visual_network` a fifth of it), cosine, 50 epochs, batch 128, 200 snippets."""
 
     hears = True
+    learning_rate_shares = {"visual_network.": 0.2}  # noqa: RUF012  (System says ClassVar)
     epochs_mixed: Tensor
     """How often the visual network was mixed in so far; kept, so that resuming does not do it twice."""
 

@@ -1,0 +1,192 @@
+"""What holds for every comparison system, whichever are added."""
+
+import functools
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+
+from avadclip.baselines.build import SYSTEMS, build_system
+from avadclip.baselines.system import System
+from avadclip.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
+from avadclip.config import (
+    BagConfig,
+    NetworkConfig,
+    OptimizerConfig,
+    SystemName,
+    TrainingConfig,
+    is_system,
+    read_config,
+)
+from avadclip.data.bags import Dataset
+from avadclip.data.synthetic import load_synthetic
+from avadclip.evaluation import evaluate
+from avadclip.events import UNVALIDATED
+from avadclip.nn.models import Bags
+from avadclip.scoring import score_features
+from avadclip.training.loop import Progress, Supervision, train_network
+from avadclip.training.run import RunFolder
+
+torch.set_num_threads(1)
+
+RECIPES = Path(__file__).parents[2] / "configs" / "baselines"
+MARGIN_PERCENT = 10.0  # of frame AP above chance, on synthetic videos that were not trained on
+SEEN, HEARD, CLASSES = 12, 7, 3
+
+every_system = pytest.mark.parametrize("name", SYSTEMS)
+
+
+@functools.cache
+def tiny() -> Dataset:
+    return load_synthetic("tiny")
+
+
+def recipe(name: SystemName, *, epochs: int) -> TrainingConfig:
+    return TrainingConfig(
+        network_kind=name,
+        bags=BagConfig(max_snippets=32),
+        optimizer=OptimizerConfig(
+            kind="adam", learning_rate=1e-3, weight_decay=1e-3, batch_size=20, epochs=epochs, milestones=()
+        ),
+    )
+
+
+def train(name: SystemName, config: TrainingConfig, **options) -> Progress:
+    return train_network(
+        name, tiny().train, config, Supervision(tiny().classes, validation=tiny().validation), **options
+    )
+
+
+def make_bags(lengths: list[int], *, longest: int, padding: float) -> Bags:
+    generator = torch.Generator().manual_seed(0)
+    visual, audio = (torch.full((len(lengths), longest, width), padding) for width in (SEEN, HEARD))
+    for bag, length in enumerate(lengths):
+        for rows in (visual, audio):
+            rows[bag, :length] = torch.randn(length, rows.shape[2], generator=generator)
+    return Bags(visual, audio, torch.arange(longest) < torch.tensor(lengths)[:, None])
+
+
+def make_system(name: SystemName) -> System:
+    torch.manual_seed(0)
+    return build_system(name, visual_dim=SEEN, audio_dim=HEARD, num_classes=CLASSES).frozen()
+
+
+def said(system: System, bags: Bags) -> torch.Tensor:
+    """Anomaly logits, and class logits where there are any, side by side, [B, T, 1 or 1 + C]."""
+    anomaly_logits, class_logits = system(bags)
+    return torch.cat([anomaly_logits[..., None], *([] if class_logits is None else [class_logits])], dim=-1)
+
+
+@every_system
+def test_a_system_learns(name: SystemName) -> None:
+    data = tiny()
+    trained = train(name, recipe(name, epochs=20)).last
+    report = evaluate(
+        trained,
+        data.test,
+        data.classes,
+        data.grid,
+        network=name,
+        split="test",
+        selection="last",
+        dataset=data.name,
+        is_synthetic=True,
+    )
+    (reached,) = (m.percent for m in report.measures if (m.name, m.head) == ("frame_ap", "classifier"))
+    assert reached > report.positive_percent + MARGIN_PERCENT  # a random score gets the share of anomalous frames
+
+
+@every_system
+def test_neither_padding_nor_neighbours_change_what_is_said(name: SystemName) -> None:
+    system = make_system(name)
+    lengths = [23, 1, 9]
+    together = said(system, make_bags(lengths, longest=23, padding=0.0))
+    padded = said(system, make_bags(lengths, longest=40, padding=5.0))
+    for bag, length in enumerate(lengths):
+        alone = said(system, make_bags(lengths, longest=23, padding=0.0).take(torch.tensor([bag])))[0]
+        torch.testing.assert_close(together[bag, :length], alone, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(padded[bag, :length], alone, rtol=1e-4, atol=1e-5)
+    assert together[0].std(dim=0).max() > 1e-4  # what is all alike would agree with anything
+
+
+@every_system
+def test_a_system_hears_what_it_says_it_hears(name: SystemName) -> None:
+    system = make_system(name)
+    bags = make_bags([23], longest=23, padding=0.0)
+    with_sound = said(system, bags)
+    if system.hears:
+        assert not torch.equal(said(system, bags._replace(audio=-bags.audio)), with_sound)
+    else:
+        assert torch.equal(said(system, bags._replace(audio=None)), with_sound)
+
+
+@every_system
+def test_scores_survive_a_checkpoint(tmp_path: Path, name: SystemName) -> None:
+    data = tiny()
+    trained = train(name, recipe(name, epochs=1)).last
+    provenance = data.train[0].features.provenance
+    header = CheckpointHeader(
+        name=name,
+        classes=data.classes,
+        encoders="synthetic",
+        features=provenance,
+        visual_dim=32,
+        audio_dim=32,
+        network=NetworkConfig(),
+        thresholds={name: UNVALIDATED},
+        selection={name: "last"},
+        card="",
+    )
+    path = tmp_path / "system.safetensors"
+    save_checkpoint(path, Checkpoint(header, {name: trained}))
+    before = score_features(trained, data.test[0].features)
+    after = score_features(load_checkpoint(path).networks[name], data.test[0].features)
+    np.testing.assert_array_equal(after.anomaly_scores, before.anomaly_scores)
+    assert (after.class_probabilities is None) == (before.class_probabilities is None)
+    if before.class_probabilities is not None:
+        np.testing.assert_array_equal(after.class_probabilities, before.class_probabilities)
+
+
+@every_system
+def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path: Path, name: SystemName) -> None:
+    config = recipe(name, epochs=4)
+    whole = train(name, config)
+
+    def interrupt(progress: Progress) -> None:
+        if len(progress.metrics) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(name, config, run=RunFolder(tmp_path, config, device="cpu"), on_epoch=interrupt)
+    resumed = train(name, config, run=RunFolder(tmp_path, config, device="cpu"))
+    assert resumed.metrics == whole.metrics
+    for ours, theirs in ((resumed.last, whole.last), (resumed.best, whole.best)):
+        found, expected = ours.tensors(), theirs.tensors()
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[key], expected[key]) for key in expected)
+
+
+@every_system
+def test_training_leaves_a_kept_network_alone(name: SystemName) -> None:
+    kept: list[dict[str, torch.Tensor]] = []
+    snapshots: list[System] = []
+
+    def keep(progress: Progress) -> None:
+        snapshots.append(progress.last)
+        kept.append({key: tensor.clone() for key, tensor in progress.last.tensors().items()})
+
+    train(name, recipe(name, epochs=2), on_epoch=keep)
+    assert all(torch.equal(tensor, kept[0][key]) for key, tensor in snapshots[0].tensors().items())
+    assert not any(parameter.requires_grad for parameter in snapshots[0].parameters())
+    assert not any(module.training for module in snapshots[0].modules())
+
+
+def test_every_system_has_its_recipe() -> None:
+    found = {path.stem: read_config(path, TrainingConfig) for path in RECIPES.glob("*.toml")}
+    assert found.keys() == {*get_args(SystemName), "vadclip"}
+    for name, config in found.items():
+        assert config.network_kind == name if is_system(config.network_kind) else name == "vadclip"
+        if name in SYSTEMS and SYSTEMS[name].pairing == "paired":
+            assert config.optimizer.batch_size % 2 == 0
