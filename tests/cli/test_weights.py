@@ -2,6 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 import avadclip.checkpoint
 import avadclip.encoders.convert
@@ -51,7 +52,7 @@ def test_convert_writes_beside_the_source_unless_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("old").mkdir()
-    Path("old/ViT-B-16.pt").touch()
+    torch.save({"weight": torch.zeros(1)}, "old/ViT-B-16.pt")
     monkeypatch.setattr(
         avadclip.encoders.convert,
         "convert_weights",
@@ -87,8 +88,8 @@ def test_two_files_are_a_model(avadclip_command: Command, monkeypatch: pytest.Mo
     ("arguments", "said"),
     [
         (("a.pt", "b.pt", "c.pt"), "3 files, needed one of an encoder or two of a model"),
-        (("a.pt", "--clip", "folder"), "go with the two files of a model"),
-        (("a.pt", "--keep-encoder", "folder"), "go with the two files of a model"),
+        (("a.pt", "--clip", "folder"), "go with a model on CLIP's features"),
+        (("a.pt", "--keep-encoder", "folder"), "go with a model on CLIP's features"),
         (("a.pt", "--out", "b.pt"), "b.pt is a file, needed a folder"),
         (("a.pt", "b.pt", "--out", "folder"), "folder is a folder, needed a file"),
         (("a.pt", "folder"), "is a directory"),
@@ -101,7 +102,7 @@ def test_options_that_do_not_go_with_the_files_are_bad_usage(
     monkeypatch.setenv("COLUMNS", "200")
     Path("folder").mkdir()
     for name in ("a.pt", "b.pt", "c.pt"):
-        Path(name).touch()
+        torch.save({"weight": torch.zeros(1)}, name)
     code, out, err = avadclip_command("weights", "convert", *arguments)
     assert (code, out) == (2, "")
     assert said in err
