@@ -80,7 +80,7 @@ class Classifier(nn.Module):
 
 
 class CuNet(System):
-    """CU-Net. Recipe, decided here: Adam 1e-4, 60 epochs, batch 60, 200 snippets."""
+    """CU-Net. Recipe, decided here: Adam 1e-3, 60 epochs, batch 60, 200 snippets."""
 
     hears = True
     rounds_begun: Tensor

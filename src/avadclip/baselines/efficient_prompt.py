@@ -64,7 +64,7 @@ class EfficientPrompt(System):
     def frozen(self) -> Self:
         """See System; the class features are a constant in it."""
         # Told that it is copied already: a text tower need not be, nor can a checkpoint hold it.
-        copied = copy.deepcopy(self, {id(self.class_text): FixedClassVectors(self.class_text())})
+        copied = copy.deepcopy(self, {id(self.class_text): FixedClassVectors(self.class_text().clone())})
         return copied.eval().requires_grad_(False)
 
     def _align(self, bags: Bags) -> Tensor:
