@@ -81,7 +81,7 @@ def test_parts_are_weighted_as_in_the_recipe(shake, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("avadclip.baselines.ur_dmu.anomaly_mil_loss", lambda *_: torch.tensor(1.0))
     bags = pair_of_bags()
     weights = {name: loss.item() for name, loss in system.losses(bags, torch.eye(2)).items()}
-    assert weights == pytest.approx({"anomaly": 1, "memory": 0.1, "triplet": 0.1, "KL": 0.001, "magnitude": 0.0001})
+    assert weights == pytest.approx({"anomaly": 1, "memory": 0.1, "triplet": 0.1, "kl": 0.001, "magnitude": 0.0001})
 
 
 def test_layers_are_those_of_the_recipe() -> None:

@@ -33,7 +33,6 @@ class System(nn.Module, ABC):
     """`paired`: every batch holds as many normal bags as anomalous ones, the normal ones first."""
     learning_rate_shares: ClassVar[Mapping[str, float]] = {}
     """Factor on the recipe's learning rate of the parameters whose names start so; 1 for all others."""
-
     prompt_tokens: ClassVar[int] = PROMPT_TOKENS
     """Learned vectors before each class word, and as many after it, where it reads class words."""
 

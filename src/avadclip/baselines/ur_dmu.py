@@ -92,7 +92,7 @@ class UrDmu(System):
             "anomaly": anomaly_mil_loss(self._score(x, torch.cat(codes)), bags.valid, targets),
             "memory": MEMORY_WEIGHT * memory_loss(normal, anomalous),
             "triplet": TRIPLET_WEIGHT * triplet_loss(normal, anomalous),
-            "KL": KL_WEIGHT * kl_loss(mean, log_variance, normal.valid),
+            "kl": KL_WEIGHT * kl_loss(mean, log_variance, normal.valid),
             "magnitude": MAGNITUDE_WEIGHT * magnitude,
         }
 
