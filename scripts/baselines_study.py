@@ -162,7 +162,7 @@ def finish(jobs: list[Job], kept: Path, processes: int) -> dict[str, Rows]:
         for job, rows in pool.imap_unordered(run_job, missing):
             done[job.key] = rows
             write_atomically(kept, "".join(json.dumps({key: value}) + "\n" for key, value in done.items()))
-            print(job.key, {row: {name: round(v, 3) for name, v in values.items()} for row, values in rows.items()})
+            print(f"{job.key} done", flush=True)
     return done
 
 
