@@ -9,6 +9,7 @@ goes on with those that are missing. Writes the table of docs/baselines.md.
 
 import argparse
 import functools
+import hashlib
 import json
 import multiprocessing
 import os
@@ -57,12 +58,6 @@ class Job(NamedTuple):
     size: str
     """Of the synthetic benchmark."""
 
-    @property
-    def key(self) -> str:
-        """What finished runs are known by."""
-        size = self.size if self.benchmark == SYNTHETIC else f"{NUM_SEQUENCES} sequences"
-        return f"{self.benchmark}, {size}, {self.steps} steps: {self.name}, seed {self.seed}"
-
 
 def same_steps(recipe: TrainingConfig, job: Job) -> TrainingConfig:
     """The recipe with the job's seed and number of steps, in as many epochs as it has, and a batch that fits."""
@@ -77,6 +72,8 @@ def same_steps(recipe: TrainingConfig, job: Job) -> TrainingConfig:
 
 def recipes(job: Job) -> dict[str, TrainingConfig]:
     """What the job trains, by row, a teacher before its student."""
+    if job.name == NO_NETWORK:
+        return {}
     if job.name == OWN:
         if job.benchmark == SYNTHETIC:
             files = {TEACHER: "synthetic/teacher.toml", STUDENT: "synthetic/visual_student.toml"}
@@ -89,6 +86,14 @@ def recipes(job: Job) -> dict[str, TrainingConfig]:
         }
     file = RECIPES / "baselines" / f"{job.name}.toml"
     return {job.name.replace("_", "-"): same_steps(read_config(file, TrainingConfig), job)}
+
+
+def key_of(job: Job) -> str:
+    """What a finished run is known by; another recipe is another run."""
+    recipe = "".join(recipe.model_dump_json() for recipe in recipes(job).values())
+    size = job.size if job.benchmark == SYNTHETIC else f"{NUM_SEQUENCES} sequences"
+    settings = f"{size}, {job.steps} steps, recipe {hashlib.sha256(recipe.encode()).hexdigest()[:8]}"
+    return f"{job.benchmark}: {job.name}, seed {job.seed} ({settings})"
 
 
 def run_synthetic(job: Job) -> Rows:
@@ -157,12 +162,12 @@ def finish(jobs: list[Job], kept: Path, processes: int) -> dict[str, Rows]:
     done: dict[str, Rows] = {}
     for line in lines:
         done |= json.loads(line)
-    missing = [job for job in jobs if job.key not in done]
+    missing = [job for job in jobs if key_of(job) not in done]
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         for job, rows in pool.imap_unordered(run_job, missing):
-            done[job.key] = rows
+            done[key_of(job)] = rows
             write_atomically(kept, "".join(json.dumps({key: value}) + "\n" for key, value in done.items()))
-            print(f"{job.key} done", flush=True)
+            print(f"{key_of(job)} done", flush=True)
     return done
 
 
@@ -191,7 +196,7 @@ def main() -> None:
     results: dict[str, list[Rows]] = {SYNTHETIC: [], FIGHTS: []}
     for benchmark, seeds in results.items():
         for seed in range(options.seeds):
-            own = [done[job.key] for job in jobs if (job.benchmark, job.seed) == (benchmark, seed)]
+            own = [done[key_of(job)] for job in jobs if (job.benchmark, job.seed) == (benchmark, seed)]
             seeds.append({row: measures for rows in own for row, measures in rows.items()})
     settings = (
         f"`synthetic:{options.size}`, and {len(read_audible_clips().bags)} audible clips of the shared fights; "
