@@ -14,9 +14,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from avadclip.config import TrainingConfig
 from avadclip.data.bags import Bag
 from avadclip.features.snippets import SnippetFeatures
-from avadclip.nn.models import TrainedNetwork
 from avadclip.nn.projection import STANDARD_LIMIT
-from avadclip.scoring import score_features
+from avadclip.scoring import Trained, score_features
 from avadclip.training.loop import Supervision, train_network
 
 NUM_FOLDS = 5
@@ -84,7 +83,7 @@ def cross_validate(systems: Mapping[str, System], bags: Sequence[Bag], seed: int
     results = {name: OutOfFold(np.full(len(bags), np.nan)) for name in systems}
     audible = is_audible(bags)
     for number, (train, test) in enumerate(folds(bags, seed)):
-        trained: dict[str, TrainedNetwork] = {}
+        trained: dict[str, Trained] = {}
         for name, system in systems.items():
             clips = [_blinded(bag) for bag in bags] if system.is_blind else bags
             if system.is_standardised:
@@ -130,7 +129,7 @@ def _score_fold(
             result.pooled[arrangement].append(score(_compose([clips[i] for i in test], arrangement, draw)))
 
 
-def _train(system: System, bags: Sequence[Bag], seed: int, trained: Mapping[str, TrainedNetwork]) -> TrainedNetwork:
+def _train(system: System, bags: Sequence[Bag], seed: int, trained: Mapping[str, Trained]) -> Trained:
     recipe = system.recipe.model_copy(update={"seed": seed})
     teacher = None if system.teacher is None else trained[system.teacher]
     return train_network(recipe.network_kind, bags, recipe, Supervision(CLASSES, teacher=teacher)).last
@@ -170,7 +169,7 @@ def _standardised(clips: Sequence[Bag], train: Iterable[int]) -> list[Bag]:
     return changed
 
 
-def _score_sequence(trained: TrainedNetwork, sequence: Sequence[Bag]) -> TruthAndScores:
+def _score_sequence(trained: Trained, sequence: Sequence[Bag]) -> TruthAndScores:
     return _truth(sequence), score_features(trained, _joined(sequence)).anomaly_scores.astype(np.float64)
 
 
