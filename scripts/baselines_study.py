@@ -85,7 +85,7 @@ def recipes(job: Job) -> dict[str, TrainingConfig]:
             STUDENT: recipe.model_copy(update={"network_kind": "visual student"}),
         }
     file = RECIPES / "baselines" / f"{job.name}.toml"
-    return {job.name.replace("_", "-"): same_steps(read_config(file, TrainingConfig), job)}
+    return {job.name: same_steps(read_config(file, TrainingConfig), job)}
 
 
 def key_of(job: Job) -> str:
