@@ -200,7 +200,7 @@ def main() -> None:
             seeds.append({row: measures for rows in own for row, measures in rows.items()})
     settings = (
         f"`synthetic:{options.size}`, and {len(read_audible_clips().bags)} audible clips of the shared fights; "
-        f"{options.steps} steps for every network."
+        f"about {options.steps} steps for every network."
     )
     write_table(options.page, results, settings=settings)
 
