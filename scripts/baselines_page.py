@@ -11,7 +11,7 @@ Rows = Mapping[str, Mapping[str, float]]
 """Of one seed, by row name: measures in [0, 1] by name."""
 
 BEGIN, END = "<!-- table -->", "<!-- end -->"
-TEACHER, STUDENT = "AVadCLIP", "AVadCLIP, picture only"
+TEACHER, STUDENT, VADCLIP = "AVadCLIP", "AVadCLIP, picture only", "vadclip"
 CONTROL, RANDOM = "control: file properties, no pixels", "Random"
 FROM_DESCRIPTION = ("avvd", "fvai", "cu-net", "avcl")  # of these, only a paper's description is public
 TITLES = {
@@ -22,7 +22,7 @@ TITLES = {
     "efficient-prompt": "Efficient-Prompt",
     "ur-dmu": "UR-DMU",
     "clip-tsa": "CLIP-TSA",
-    "vadclip": "VadCLIP",
+    VADCLIP: "VadCLIP",
     "fvai": "FVAI",
     "macil-sd": "MACIL-SD",
     "cu-net": "CU-Net (CUPL)",
@@ -36,7 +36,7 @@ PRINTED = {
     "efficient-prompt": "76.57",
     "ur-dmu": "82.41",
     "clip-tsa": "82.17",
-    "vadclip": "84.51",
+    VADCLIP: "84.51",
     "fvai": "81.69",
     "macil-sd": "81.21",
     "cu-net": "81.43",
