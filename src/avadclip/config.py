@@ -128,7 +128,7 @@ class DataConfig(_Config):
     """What to train on."""
 
     source: str = Field(min_length=1)
-    """A CSV file or folder of the user's own, or `synthetic:tiny`, `synthetic:small`, `synthetic:xd`."""
+    """A CSV file or folder of the user's own, or `synthetic:SIZE`."""
     features: Path | None = None
     """Folder of feature files from `avadclip extract`; not for synthetic data."""
 
@@ -181,13 +181,17 @@ ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
 def read_config(path: Path, model: type[ConfigT]) -> ConfigT:
     """Read a TOML file into a config model; ConfigError names the first thing that is wrong with it."""
+    return parse_config(read_toml(path), model, origin=str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Plain values of a TOML file; raises ConfigError."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a readable TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML ({error}); correct the file") from error
-    return parse_config(content, model, origin=str(path))
 
 
 def parse_config(content: dict[str, Any], model: type[ConfigT], *, origin: str) -> ConfigT:

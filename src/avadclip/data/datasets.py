@@ -18,7 +18,7 @@ def load_dataset(
     """Load what a recipe's `data.source` names.
 
     Args:
-        spec: `synthetic:tiny`, `synthetic:small`, `synthetic:xd`; or `xd-violence:FOLDER`, `cctv-fights:FOLDER`,
+        spec: `synthetic:SIZE`, one of data.synthetic.SIZES; or `xd-violence:FOLDER`, `cctv-fights:FOLDER`,
             `ucf-crime:FOLDER`; or a CSV file; or a folder of sub-folders by class.
         features: folder of feature files from `avadclip extract`, for the user's own videos; for a benchmark, a folder
             to look into besides its own.
