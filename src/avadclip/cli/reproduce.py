@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avadclip.cli.console import complain_about, exit_code, make_console
-from avadclip.errors import DataError
+from avadclip.errors import AvadclipError, DataError
 
 if TYPE_CHECKING:
     from avadclip.reproduce.plans import Job, TablePlan
     from avadclip.reproduce.results import ResultTable
+    from avadclip.reproduce.sources import Sources
 
 
 class TableName(StrEnum):
@@ -24,6 +25,7 @@ class TableName(StrEnum):
     TABLE_5 = "5"
     TABLE_6 = "6"
     CROSS = "cross"
+    FIGURE_4 = "figure4"
     ALL = "all"
 
 
@@ -60,40 +62,64 @@ def reproduce(  # noqa: PLR0917  Typer's way to declare options
     Tables go to stdout, progress and errors to stderr.
     A row that cannot be run says why, and the others go on: exit code 3.
     """
-    from avadclip.cli.reproduction_tables import print_table
-    from avadclip.reproduce.plans import TABLES, jobs_of
-    from avadclip.reproduce.results import fill_table
-    from avadclip.reproduce.runner import run_jobs
+    from avadclip.reproduce.plans import TABLES
     from avadclip.reproduce.sources import make_sources
 
     sources = make_sources(data, features=features, second=second_data, recipes=recipes)
-    plans = [TABLES[table.value]] if table is not TableName.ALL else list(TABLES.values())
+    plans = [plan for key, plan in TABLES.items() if table.value in (key, TableName.ALL.value)]
     if "second" not in sources:
         plans = _of_one_dataset(plans)
+    num_failed, num_jobs = _make_tables(plans, sources, out, seeds) if plans else (0, 0)
+    if table in (TableName.FIGURE_4, TableName.ALL):
+        num_failed, num_jobs = num_failed + _draw_figure_4(sources, out), num_jobs + 1
+    raise typer.Exit(exit_code(num_failed, num_jobs))
+
+
+def _make_tables(plans: "list[TablePlan]", sources: "Sources", out: Path, num_seeds: int) -> tuple[int, int]:
+    """Run, print and write them; how many jobs failed, and of how many."""
+    from avadclip.cli.reproduction_tables import print_table
+    from avadclip.reproduce.plans import jobs_of
+    from avadclip.reproduce.results import fill_table
+    from avadclip.reproduce.runner import run_jobs
+
     jobs = jobs_of(plans)
 
     def announce(job: "Job", seed: int) -> None:
         number = seed * len(jobs) + jobs.index(job) + 1
-        typer.echo(f"{number} of {seeds * len(jobs)}: {job.run.name}, seed {seed}", err=True)
+        typer.echo(f"{number} of {num_seeds * len(jobs)}: {job.run.name}, seed {seed}", err=True)
 
-    outcomes = run_jobs(jobs, sources, out, num_seeds=seeds, on_job=announce)
-    names = {side: source.name for side, source in sources.items()}
+    outcomes = run_jobs(jobs, sources, out, num_seeds=num_seeds, on_job=announce)
     console = make_console()
     for plan in plans:
-        filled = fill_table(plan, outcomes, num_seeds=seeds, names=names)
-        print_table(console, filled)
-        _write(filled, out)
-    failed = [(job.run.name, each.problem) for (job, _), each in outcomes.items() if each.problem is not None]
+        table = fill_table(
+            plan, outcomes, num_seeds=num_seeds, names={side: each.name for side, each in sources.items()}
+        )
+        print_table(console, table)
+        _write(table, out)
+    failed = [(job.run.name, each.problem) for (job, _), each in outcomes.items() if each.report is None]
     for name, problem in dict.fromkeys(failed):
         complain_about(name, problem)
-    raise typer.Exit(exit_code(len(failed), len(outcomes)))
+    return len(failed), len(outcomes)
+
+
+def _draw_figure_4(sources: "Sources", out: Path) -> int:
+    """0, or 1 where it cannot be drawn."""
+    from avadclip.reproduce.figure4 import write_figure_4
+
+    try:
+        written = write_figure_4(sources, out)
+    except AvadclipError as problem:
+        complain_about("figure 4", problem)
+        return 1
+    typer.echo(f"written: {', '.join(map(str, written))}", err=True)
+    return 0
 
 
 def _of_one_dataset(plans: "list[TablePlan]") -> "list[TablePlan]":
     """Those that need no second dataset; says which are left out, and raises DataError where all are."""
     kept = [plan for plan in plans if not plan.needs_second]
     left_out = [plan.title for plan in plans if plan.needs_second]
-    if left_out and not kept:
+    if left_out and len(plans) == 1:
         raise DataError(f"{left_out[0]}: needs two datasets, found one; name the other with --second-data")
     for title in left_out:
         typer.echo(f"left out, it needs --second-data: {title}", err=True)

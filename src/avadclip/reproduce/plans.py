@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from avadclip.config import SystemName
 from avadclip.metrics.records import Head, MeasureName, Protocol
 
 Side = Literal["first", "second"]
@@ -100,7 +101,7 @@ RELEASED_STUDENT = Run("released-visual-student", "released_visual_student", tea
 VADCLIP = Run("vadclip", "visual_student", (*ALONE, ("network.enhancement_blocks", 0), ("loss.focal", False)))
 
 
-def _system(name: str) -> Run:
+def _system(name: SystemName) -> Run:
     return Run(name, f"baselines/{name}")
 
 

@@ -71,6 +71,7 @@ def fill_table(plan: TablePlan, outcomes: Outcomes, *, num_seeds: int, names: Ma
         return [outcomes[job, seed] for seed in range(num_seeds)]
 
     reports = [each.report for row in plan.rows for each in of_job(row.job) if each.report is not None]
+    dataset_notes = _common(reports)
     is_synthetic = any(report.is_synthetic for report in reports)
     measured, printed = _pair(_ours(plan, names)), _pair(plan.printed_on)
     return ResultTable(
@@ -86,8 +87,8 @@ def fill_table(plan: TablePlan, outcomes: Outcomes, *, num_seeds: int, names: Ma
             f"printed: of {printed}, {PRINTED_SELECTION}"
             + ("" if measured == printed else "; ours is another dataset, so the two are not comparable"),
             *plan.notes,
-            *(note for row in plan.rows for note in _problems(row, of_job(row.job))),
-            *dict.fromkeys(note for report in reports for note in report.notes),
+            *dict.fromkeys(note for row in plan.rows for note in _of_row(row, of_job(row.job), dataset_notes)),
+            *dataset_notes,
         ),
     )
 
@@ -143,5 +144,19 @@ def _how_measured(plan: TablePlan, reports: Sequence[Report], num_seeds: int) ->
         yield f"a random score gets the share of anomalous frames as its AP: {fmean(shares):.2f}"
 
 
-def _problems(row: Row, outcomes: Sequence[Outcome]) -> Iterable[str]:
-    return dict.fromkeys(f"{row.label}: {each.problem}" for each in outcomes if each.problem is not None)
+def _notes(report: Report) -> list[str]:
+    return [note for note in report.notes if not note.startswith("no F1")]  # no table shows one
+
+
+def _common(reports: Sequence[Report]) -> list[str]:
+    """Notes that all reports have: those of the dataset."""
+    if not reports:
+        return []
+    return [note for note in _notes(reports[0]) if all(note in each.notes for each in reports)]
+
+
+def _of_row(row: Row, outcomes: Sequence[Outcome], known: Sequence[str]) -> Iterable[str]:
+    """What went wrong with a row, and what its reports note besides what is known."""
+    for outcome in outcomes:
+        notes = [outcome.problem] if outcome.report is None else _notes(outcome.report)
+        yield from (f"{row.label}: {note}" for note in notes if note not in known)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
 from avadclip import __version__
 from avadclip.checkpoint import load_checkpoint
@@ -29,7 +30,7 @@ from avadclip.files import write_atomically
 from avadclip.metrics.records import Report
 from avadclip.reproduce.plans import Job, Run, Side
 from avadclip.reproduce.recipes import read_recipe
-from avadclip.reproduce.sources import Source
+from avadclip.reproduce.sources import Sources
 from avadclip.training.experiment import run_training
 from avadclip.training.run import BEST
 
@@ -41,7 +42,7 @@ class Outcome(NamedTuple):
     """What came of one job and seed."""
 
     report: Report | None
-    problem: str | None
+    problem: str = ""
     """Why there is no report."""
 
 
@@ -51,7 +52,7 @@ Outcomes = Mapping[tuple[Job, int], Outcome]
 
 def run_jobs(
     jobs: Sequence[Job],
-    sources: Mapping[Side, Source],
+    sources: Sources,
     out: Path,
     *,
     num_seeds: int,
@@ -80,7 +81,7 @@ def run_jobs(
             if on_job is not None:
                 on_job(job, seed)
             try:
-                outcomes[job, seed] = Outcome(runs.test(job), None)
+                outcomes[job, seed] = Outcome(runs.test(job))
             except AvadclipError as error:
                 outcomes[job, seed] = Outcome(None, str(error))
     return outcomes
@@ -90,7 +91,7 @@ def run_jobs(
 class SeedRuns:
     """All runs of one seed."""
 
-    sources: Mapping[Side, Source]
+    sources: Sources
     out: Path
     seed: int
     _loaded: dict[Side, "LoadedSource"] = field(default_factory=dict, init=False)
@@ -102,13 +103,12 @@ class SeedRuns:
             return _test_random(loaded.dataset, self.seed)
         trained = self.train(job.run)
         file = trained.folder / f"{job.tested_on}.json"
-        wanted = loaded.fingerprint
         if file.is_file():
-            kept = json.loads(file.read_text(encoding="utf-8"))
-            if kept["data"] == wanted:
-                return Report.model_validate(kept["report"])
+            kept = Tested.model_validate_json(file.read_bytes())
+            if kept.data == loaded.fingerprint:
+                return kept.report
         report = _test_trained(job, trained, loaded.dataset)
-        write_atomically(file, json.dumps({"data": wanted, "report": report.model_dump(mode="json")}, indent=2) + "\n")
+        write_atomically(file, Tested(data=loaded.fingerprint, report=report).model_dump_json(indent=2) + "\n")
         return report
 
     def train(self, run: Run) -> "TrainedRun":
@@ -145,6 +145,16 @@ class SeedRuns:
         if side not in self._loaded:
             self._loaded[side] = LoadedSource(self.sources[side].load(self.seed))
         return self._loaded[side]
+
+
+class Tested(BaseModel):
+    """A job's result as it is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str
+    """Fingerprint of what it was tested on."""
+    report: Report
 
 
 class TrainedRun(NamedTuple):
@@ -189,6 +199,7 @@ def _test_random(dataset: Dataset, seed: int) -> Report:
         selection="none",
         dataset=dataset.name,
         is_synthetic=dataset.is_synthetic,
+        notes=dataset.notes,
     )
 
 
@@ -210,7 +221,7 @@ def _test_trained(job: Job, trained: TrainedRun, dataset: Dataset) -> Report:
         selection=header.selection[kind],
         dataset=dataset.name,
         is_synthetic=dataset.is_synthetic,
-        notes=[*dataset.notes, *(["tested on another dataset: only frame level counts"] if is_foreign else [])],
+        notes=dataset.notes,
     )
 
 

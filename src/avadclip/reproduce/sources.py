@@ -39,9 +39,13 @@ class Source:
         return load_dataset(self.spec, features=self.features, seed=seed + self.seed_offset)
 
 
+Sources = Mapping[Side, Source]
+"""The first, and where there are two the second."""
+
+
 def make_sources(
     data: str, *, features: Path | None = None, second: str | None = None, recipes: Path | None = None
-) -> Mapping[Side, Source]:
+) -> Sources:
     """The sources that a user names.
 
     Args:
