@@ -35,6 +35,7 @@ def write_figure_4(sources: Sources, out: Path) -> list[Path]:
     for label, bag in one_of_each_class(dataset.bags_of("test"), dataset.classes).items():
         features = bag.features
         scores = teacher.score(features)
+        assert scores.class_probabilities is not None, "the teacher names classes"
         track = ScoreTrack(
             scores=scores.anomaly_scores,
             class_probabilities=scores.class_probabilities,

@@ -11,6 +11,10 @@ Side = Literal["first", "second"]
 """Which of the two datasets; only the cross-dataset table has a second."""
 
 
+Change = tuple[str, bool | int | float | str]
+"""A key of a recipe, dotted, and its value."""
+
+
 @dataclass(frozen=True)
 class Run:
     """One training for every seed. Rows of several tables may share it."""
@@ -19,8 +23,8 @@ class Run:
     """Also of its folder; no two runs share one."""
     recipe: str | None
     """File below the dataset's recipes, or `baselines/SYSTEM`, without suffix; None: scores drawn at random."""
-    changes: tuple[tuple[str, bool | int | float | str], ...] = ()
-    """Keys of the recipe, dotted, and their values here."""
+    changes: tuple[Change, ...] = ()
+    """Of the recipe."""
     teacher: "Run | None" = None
     trained_on: Side = "first"
 
@@ -84,10 +88,10 @@ BY_RELEASE = f"{NOT_PRINTED}; the form of the authors' release, with their weigh
 
 # Weights of the plain squared distance: chosen on validation splits of synthetic data (docs/synthetic.md).
 MSE_WEIGHTS = {"visual": 1.0, "audio": 0.01}
-ALONE = (("distillation.kind", "none"),)
+ALONE: tuple[Change, ...] = (("distillation.kind", "none"),)
 
 
-def _mse(modality: str) -> tuple[tuple[str, str | float], ...]:
+def _mse(modality: str) -> tuple[Change, ...]:
     return ("distillation.kind", "mse"), ("distillation.weight", MSE_WEIGHTS[modality])
 
 
@@ -102,7 +106,7 @@ VADCLIP = Run("vadclip", "visual_student", (*ALONE, ("network.enhancement_blocks
 
 
 def _system(name: SystemName) -> Run:
-    return Run(name, f"baselines/{name}")
+    return Run(name, f"baselines/{name.replace('-', '_')}")
 
 
 SYSTEMS: Mapping[str, Run] = {
@@ -141,7 +145,7 @@ def _rows(*labels: str) -> tuple[Row, ...]:
 
 def _with_parts(name: str, *, fusion: bool, prompt: bool, focal: bool) -> Job:
     """The teacher with parts of the method switched off; with all of them it is the teacher itself."""
-    off = [
+    off: list[Change] = [
         *([] if fusion else [("network.fusion", "none")]),
         *([] if prompt else [("network.audio_visual_prompt", False)]),
         *([] if focal else [("loss.focal", False)]),
