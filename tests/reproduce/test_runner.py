@@ -1,4 +1,5 @@
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import avadclip.reproduce.runner
 import avadclip.reproduce.sources
 from avadclip.data.bags import Dataset
 from avadclip.data.datasets import load_dataset
+from avadclip.data.synthetic import load_synthetic
 from avadclip.errors import DataError
+from avadclip.features.store import write_features
 from avadclip.reproduce.plans import AUDIO_STUDENT, OTHER_TEACHER, RANDOM, TEACHER, VISUAL_STUDENT, Job, Run
 from avadclip.reproduce.runner import Outcomes, run_jobs
 from avadclip.reproduce.sources import make_sources
@@ -110,6 +113,22 @@ def test_either_dataset_is_trained_and_tested_on(run: Callable[..., Outcomes], t
     assert trained == [("teacher", 0), ("teacher", 1000)]
     shares = [outcomes[job, 0].report.positive_percent for job in jobs]
     assert shares[0] == shares[2] != shares[1] == shares[3]
+
+
+def test_a_users_own_videos_are_trained_on_with_their_own_encoders(tmp_path: Path, recipes: Path) -> None:
+    rows = ["video,label,start,end,split"]
+    for bag in load_synthetic("tiny").train + load_synthetic("tiny").test:
+        features = dataclasses.replace(bag.features, source_sha256="0" * 64)
+        write_features(tmp_path / "features" / f"{bag.name}.safetensors", features)
+        split = "test" if "test" in bag.name else "train"
+        rows += [f"{bag.name}.mp4,{each.label},{each.start},{each.end},{split}" for each in bag.intervals or ()]
+        rows += [] if bag.intervals else [f"{bag.name}.mp4,normal,,,{split}"]
+    (tmp_path / "yard.csv").write_text("\n".join(rows))
+    sources = make_sources(str(tmp_path / "yard.csv"), features=tmp_path / "features", recipes=recipes)
+    outcome = run_jobs([Job(TEACHER)], sources, tmp_path / "out", num_seeds=1)[Job(TEACHER), 0]
+    assert (outcome.report.dataset, outcome.report.num_videos) == ("yard", 20)
+    (finished,) = (tmp_path / "out").rglob("finished.json")
+    assert json.loads(finished.read_text())["recipe"]["encoders"] == "synthetic:tiny"  # the files say so
 
 
 def test_data_that_is_not_there_is_an_error_at_once(recipes: Path, tmp_path: Path) -> None:

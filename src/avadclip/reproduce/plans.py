@@ -144,13 +144,13 @@ def _rows(*labels: str) -> tuple[Row, ...]:
 
 
 def _with_parts(name: str, *, fusion: bool, prompt: bool, focal: bool) -> Job:
-    """The teacher with parts of the method switched off; with all of them it is the teacher itself."""
+    """The teacher with parts of the method switched off."""
     off: list[Change] = [
         *([] if fusion else [("network.fusion", "none")]),
         *([] if prompt else [("network.audio_visual_prompt", False)]),
         *([] if focal else [("loss.focal", False)]),
     ]
-    return Job(Run(name, "teacher", tuple(off)) if off else TEACHER)
+    return Job(Run(name, "teacher", tuple(off)))
 
 
 def _with_fusion(kind: str) -> Job:
