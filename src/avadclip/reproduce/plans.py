@@ -106,7 +106,7 @@ VADCLIP = Run("vadclip", "visual_student", (*ALONE, ("network.enhancement_blocks
 
 
 def _system(name: SystemName) -> Run:
-    return Run(name, f"baselines/{name.replace('-', '_')}")
+    return Run(name, f"baselines/{name}")
 
 
 SYSTEMS: Mapping[str, Run] = {
