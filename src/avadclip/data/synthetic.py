@@ -82,7 +82,7 @@ class SyntheticSize:
 XD_CLASSES = tuple(XD_VIOLENCE_CODES.values())
 SIZES = {
     "tiny": SyntheticSize({"train": 40, "validation": 10, "test": 20}, XD_CLASSES[:4], 32, (8, 40), 18, 0.5, 12, 1.5),
-    "quick": SyntheticSize({"train": 120, "validation": 40, "test": 60}, XD_CLASSES[:4], 32, (8, 40), 18, 0.5, 12, 1.5),
+    "quick": SyntheticSize({"train": 120, "validation": 20, "test": 60}, XD_CLASSES[:4], 32, (8, 40), 18, 0.5, 12, 1.5),
     "small": SyntheticSize({"train": 300, "validation": 60, "test": 120}, XD_CLASSES, 64, (16, 120), 48, 0.6, 40),
     # Lengths as in XD-Violence's test videos, whose logarithms have mean 4.84 and standard deviation .86.
     "xd": SyntheticSize({"train": 3559, "validation": 395, "test": 800}, XD_CLASSES, 512, (2, 2000), 127, 0.86, 400),
