@@ -71,7 +71,7 @@ def fill_table(plan: TablePlan, outcomes: Outcomes, *, num_seeds: int, names: Ma
         return [outcomes[job, seed] for seed in range(num_seeds)]
 
     reports = [each.report for row in plan.rows for each in of_job(row.job) if each.report is not None]
-    dataset_notes = _common(reports)
+    dataset_notes = _common(reports, plan)
     is_synthetic = any(report.is_synthetic for report in reports)
     measured, printed = _pair(_ours(plan, names)), _pair(plan.printed_on)
     return ResultTable(
@@ -87,7 +87,7 @@ def fill_table(plan: TablePlan, outcomes: Outcomes, *, num_seeds: int, names: Ma
             f"printed: of {printed}, {PRINTED_SELECTION}"
             + ("" if measured == printed else "; ours is another dataset, so the two are not comparable"),
             *plan.notes,
-            *dict.fromkeys(note for row in plan.rows for note in _of_row(row, of_job(row.job), dataset_notes)),
+            *dict.fromkeys(note for row in plan.rows for note in _of_row(row, plan, of_job(row.job), dataset_notes)),
             *dataset_notes,
         ),
     )
@@ -144,19 +144,22 @@ def _how_measured(plan: TablePlan, reports: Sequence[Report], num_seeds: int) ->
         yield f"a random score gets the share of anomalous frames as its AP: {fmean(shares):.2f}"
 
 
-def _notes(report: Report) -> list[str]:
-    return [note for note in report.notes if not note.startswith("no F1")]  # no table shows one
+def _shown_notes(report: Report, plan: TablePlan) -> list[str]:
+    """Those on numbers that the table has: no F1, and not always mAP."""
+    has_map = any(column.measure == "map" for column in plan.columns)
+    others = ("no F1",) if has_map else ("no F1", "no mAP", "mAP")
+    return [note for note in report.notes if not note.startswith(others)]
 
 
-def _common(reports: Sequence[Report]) -> list[str]:
+def _common(reports: Sequence[Report], plan: TablePlan) -> list[str]:
     """Notes that all reports have: those of the dataset."""
     if not reports:
         return []
-    return [note for note in _notes(reports[0]) if all(note in each.notes for each in reports)]
+    return [note for note in _shown_notes(reports[0], plan) if all(note in each.notes for each in reports)]
 
 
-def _of_row(row: Row, outcomes: Sequence[Outcome], known: Sequence[str]) -> Iterable[str]:
+def _of_row(row: Row, plan: TablePlan, outcomes: Sequence[Outcome], known: Sequence[str]) -> Iterable[str]:
     """What went wrong with a row, and what its reports note besides what is known."""
     for outcome in outcomes:
-        notes = [outcome.problem] if outcome.report is None else _notes(outcome.report)
+        notes = [outcome.problem] if outcome.report is None else _shown_notes(outcome.report, plan)
         yield from (f"{row.label}: {note}" for note in notes if note not in known)

@@ -2,7 +2,7 @@
 
 OUT/runs/NAME/seed-S-IDENTITY/    a run folder of `avadclip train`, and in it
     finished.json                 what the run was: recipe, teacher, data, version; written when it has been trained
-    first.json, second.json       what it measures on the test split of the first or second dataset
+    tested-on-first.json          its report on the test split of the first dataset; or of the second
 
 IDENTITY is a hash of what the run is. After a change of a recipe, of the plan or of the data the folder is another one,
 and the run is done anew.
@@ -11,23 +11,20 @@ and the run is done anew.
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from avadclip import __version__
-from avadclip.checkpoint import load_checkpoint
 from avadclip.config import DataConfig, NetworkKind, TrainingConfig
-from avadclip.data.bags import Bag, Dataset, feature_widths
-from avadclip.data.given_scores import GivenScores
-from avadclip.errors import AvadclipError, DataError
-from avadclip.evaluation import evaluate, evaluate_given
+from avadclip.data.bags import Dataset
+from avadclip.errors import AvadclipError
 from avadclip.files import write_atomically
 from avadclip.metrics.records import Report
+from avadclip.reproduce.measuring import measure_checkpoint, measure_random
 from avadclip.reproduce.plans import Job, Run, Side
 from avadclip.reproduce.recipes import read_recipe
 from avadclip.reproduce.sources import Sources
@@ -100,14 +97,15 @@ class SeedRuns:
         """The report of a job, from its file where it was done before; raises AvadclipError."""
         loaded = self.load(job.tested_on)
         if job.run.recipe is None:
-            return _test_random(loaded.dataset, self.seed)
+            return measure_random(loaded.dataset, self.seed)
         trained = self.train(job.run)
-        file = trained.folder / f"{job.tested_on}.json"
+        file = trained.folder / f"tested-on-{job.tested_on}.json"
         if file.is_file():
             kept = Tested.model_validate_json(file.read_bytes())
             if kept.data == loaded.fingerprint:
                 return kept.report
-        report = _test_trained(job, trained, loaded.dataset)
+        is_foreign = job.tested_on != job.run.trained_on
+        report = measure_checkpoint(trained.folder / BEST, trained.kind, loaded.dataset, is_foreign=is_foreign)
         write_atomically(file, Tested(data=loaded.fingerprint, report=report).model_dump_json(indent=2) + "\n")
         return report
 
@@ -175,70 +173,19 @@ class LoadedSource:
     def fingerprint(self) -> str:
         """Of names, lengths, labels and times of all videos; the features themselves are not read."""
         described = [
-            (split, bag.name, len(bag.held), bag.held.audio_width, bag.targets.tolist(), bag.intervals)
+            (
+                split,
+                bag.name,
+                len(bag.held),
+                bag.held.audio_width,
+                bag.targets.tolist(),
+                bag.intervals,
+                bag.anomalous_spans,
+            )
             for split in ("train", "validation", "test")
             for bag in getattr(self.dataset, split)
         ]
         return _hash([self.dataset.name, self.dataset.classes, described])
-
-
-def _test_random(dataset: Dataset, seed: int) -> Report:
-    """What scores drawn at random are worth."""
-    bags = dataset.bags_of("test")
-    random = np.random.default_rng(seed)
-    rows = [random.random((len(bag.held), len(dataset.classes))) for bag in bags]
-    given = GivenScores(
-        "random scores", tuple(row / row.sum(axis=1, keepdims=True) for row in rows), dataset.grid.snippet_frames, ()
-    )
-    return evaluate_given(
-        given,
-        bags,
-        dataset.classes,
-        dataset.grid,
-        split="test",
-        selection="none",
-        dataset=dataset.name,
-        is_synthetic=dataset.is_synthetic,
-        notes=dataset.notes,
-    )
-
-
-def _test_trained(job: Job, trained: TrainedRun, dataset: Dataset) -> Report:
-    checkpoint, kind = load_checkpoint(trained.folder / BEST), trained.kind
-    header = checkpoint.header
-    bags = dataset.bags_of("test")
-    is_foreign = job.tested_on != job.run.trained_on
-    if is_foreign:
-        bags = tuple(_as_one_class(bag, header.classes[1]) for bag in bags)
-        _check_widths(bags, (header.visual_dim, header.audio_dim), dataset.name)
-    return evaluate(
-        checkpoint.networks[kind],
-        bags,
-        header.classes,
-        dataset.grid,
-        network=kind,
-        split="test",
-        selection=header.selection[kind],
-        dataset=dataset.name,
-        is_synthetic=dataset.is_synthetic,
-        notes=dataset.notes,
-    )
-
-
-def _as_one_class(bag: Bag, label: str) -> Bag:
-    """Its events under one name: where class names differ, only `anomalous or not` can be compared."""
-    if bag.intervals is None:
-        return bag
-    return replace(bag, intervals=tuple(interval._replace(label=label) for interval in bag.intervals))
-
-
-def _check_widths(bags: Sequence[Bag], needed: tuple[int, int], name: str) -> None:
-    found = feature_widths(bags)
-    if found != needed:
-        raise DataError(
-            f"the features of {name} are {found[0]} and {found[1]} wide, needed {needed[0]} and {needed[1]}; "
-            "make those of both datasets with the same encoders"
-        )
 
 
 def _hash(values: object) -> str:
