@@ -17,7 +17,7 @@ ROWS = {
     3: ("encoders",),
     4: ("baselines", "features", "metrics"),
     5: ("checkpoint", "data", "scoring", "zero_shot"),
-    6: ("calibration", "detection", "evaluation", "scorers"),
+    6: ("calibration", "detection", "evaluation", "robustness", "scorers"),
     7: ("archive", "live", "report", "training"),
     8: ("released", "reproduce", "service"),
     9: ("cli",),
@@ -26,7 +26,12 @@ ROWS = {
 ROW_OF = {unit: row for row, units in ROWS.items() for unit in units}
 
 # Files of one subject that need no folder, and may import each other like files of one: (importing, imported).
-ONE_SUBJECT = {("zero_shot", "scoring"), ("detection", "scorers")}
+ONE_SUBJECT = {
+    ("zero_shot", "scoring"),
+    ("detection", "scorers"),
+    ("robustness", "evaluation"),
+    ("robustness", "scorers"),
+}
 
 # Libraries that a unit must do without.
 FORBIDDEN = {

@@ -62,7 +62,7 @@ def evaluate(
     def score(bag: Bag, index: int) -> SnippetScores:
         if on_video is not None:
             on_video(bag.name, index)
-        return _score(trained, bag, network)
+        return score_bag(trained, bag, network)
 
     scores = [score(bag, index) for index, bag in enumerate(bags)]
     f1_thresholds: F1Thresholds = {}
@@ -75,7 +75,7 @@ def evaluate(
     return measure(
         Subject(dataset, is_synthetic, network, split, selection),
         truths,
-        _anomaly_curves(scores),
+        anomaly_curves(scores),
         None if class_maps is None else ("alignment", class_maps),
         classes=classes,
         grid=grid,
@@ -184,7 +184,8 @@ def _unheard(trained: Trained, bags: Sequence[Bag]) -> str | None:
     return next((bag.name for bag in bags if bag.held.audio_width == 0), None)
 
 
-def _score(trained: Trained, bag: Bag, network: str) -> SnippetScores:
+def score_bag(trained: Trained, bag: Bag, network: str) -> SnippetScores:
+    """Score one bag; CheckpointError, naming the network, where a score is no number."""
     scores = score_features(trained, bag.features)
     if not all(np.isfinite(part).all() for part in scores if part is not None):
         raise CheckpointError(f"the {network} gives {bag.name} scores that are no numbers; train it again")
@@ -197,7 +198,8 @@ def _class_maps(scores: Sequence[SnippetScores]) -> Curves | None:
     return named if len(named) == len(scores) else None
 
 
-def _anomaly_curves(scores: Sequence[SnippetScores]) -> dict[Head, Curves]:
+def anomaly_curves(scores: Sequence[SnippetScores]) -> dict[Head, Curves]:
+    """What each head says of anomaly, one array [T] per bag."""
     curves: dict[Head, Curves] = {"classifier": [each.anomaly_scores for each in scores]}
     class_maps = _class_maps(scores)
     if class_maps is not None:
@@ -222,6 +224,6 @@ def _choose_f1_thresholds(
     timeless = next((bag.name for bag in validation if bag.intervals is None), None)
     if timeless is not None:
         reason = f"no F1 of frames: {timeless}, of validation, has no annotated times to choose a threshold by"
-        return choose_f1_thresholds(_anomaly_curves(scores), None, is_anomalous), reason
+        return choose_f1_thresholds(anomaly_curves(scores), None, is_anomalous), reason
     truths = [video_truth(bag, classes, grid) for bag in validation]
-    return choose_f1_thresholds(_anomaly_curves(scores), truths, is_anomalous), None
+    return choose_f1_thresholds(anomaly_curves(scores), truths, is_anomalous), None

@@ -69,7 +69,7 @@ class TrainedScorer:
             raise FeatureError(
                 f"the features do not fit {self.name} ({misfit}); extract them with --encoders {self._header.encoders}"
             )
-        kind, reason = self._choose(features)
+        kind, reason = self.choose(features)
         if kind not in self._networks:
             raise CheckpointError(f"{self.name} holds no {kind}, needed because {reason}; use another checkpoint")
         heard = kind == "teacher"
@@ -91,7 +91,11 @@ class TrainedScorer:
             return "audio-visual" if self._networks[kind].hears else "visual"
         return MODALITY[kind]
 
-    def _choose(self, features: SnippetFeatures) -> tuple[NetworkKind, str]:
+    def choose(self, features: SnippetFeatures) -> tuple[NetworkKind, str]:
+        """The network for these features, in the checkpoint or not, and why.
+
+        It goes by the file and the level of its sound alone: a black picture or somebody else's sound goes unnoticed.
+        """
         soundless = _why_soundless(features)
         system = next(filter(is_system, self._networks), None)
         if system is not None:

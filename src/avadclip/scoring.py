@@ -102,6 +102,28 @@ def _passes(features: SnippetFeatures, crop: int, length: int) -> Iterator[Bags]
         yield _cut_windows(features, crop, start, length)
 
 
+@torch.inference_mode()
+def student_variance(trained: TrainedNetwork, features: SnippetFeatures, *, crop: int = 0) -> NDArray[np.float32]:
+    """sigma^2 of a student's features, [T], above 0: the geometric mean over channels, exp(mean_d theta_d).
+
+    It means something only for a student that was distilled with uncertainty: otherwise its head was never trained.
+
+    Args:
+        trained: a student in eval mode.
+        features: see score_features.
+        crop: which view of the crop set.
+    """
+    network, class_features = trained
+    length = WINDOW_SNIPPETS if network.variant == "released" else min(WINDOW_SNIPPETS, len(features))
+    variances = []
+    for part in _passes(features, crop, length):
+        log_variance = network.encode(part.to(class_features.device)).log_variance
+        if log_variance is None:
+            raise ValueError("a teacher has no uncertainty head")
+        variances.append(log_variance.mean(dim=-1).exp().cpu()[part.valid].numpy())
+    return np.concatenate(variances)
+
+
 def _cut_windows(features: SnippetFeatures, crop: int, start: int, length: int) -> Bags:
     """One pass's windows from snippet `start` on, as rows; the video's last one padded with zeros; [W, length, ..]."""
     num_snippets = min(WINDOWS_PER_PASS * length, len(features) - start)

@@ -18,6 +18,7 @@ from avadclip.cli.detect import detect
 from avadclip.cli.evaluate import evaluate
 from avadclip.cli.extract import extract
 from avadclip.cli.reproduce import reproduce
+from avadclip.cli.robustness import robustness
 from avadclip.cli.train import distill, train
 from avadclip.cli.weights import weights_app
 from avadclip.errors import AvadclipError
@@ -62,6 +63,9 @@ app.command(
     "--out runs/student",
 )(distill)
 app.command(epilog="Example: avadclip evaluate runs/teacher/best.safetensors --data synthetic:small")(evaluate)
+app.command(
+    epilog="Example: avadclip robustness runs/student/best.safetensors --data synthetic:small --out runs/robustness",
+)(robustness)
 app.command(
     epilog="Example: avadclip calibrate starter --normal nights/ --false-alarms-per-hour 0.5 --out yard.safetensors",
 )(calibrate)

@@ -56,8 +56,8 @@ def extract_to_folder(
         try:
             with open_media(path):  # names what is wrong with it before its content is hashed
                 pass
-            source_sha256 = _sha256(path)
-            if _is_current(target, needed, source_sha256):
+            source_sha256 = content_sha256(path)
+            if is_current(target, needed, source_sha256):
                 yield ExtractionOutcome(path, target, "kept")
                 continue
             features = extract_features(path, encoders, grid=grid, on_progress=report)
@@ -78,8 +78,8 @@ def _target_files(paths: list[Path], folder: Path) -> dict[Path, Path]:
     return {path: target for target, path in owners.items()}
 
 
-def _is_current(target: Path, needed: Provenance, source_sha256: str) -> bool:
-    """Whether the file at hand is what extraction would write; a damaged one is not."""
+def is_current(target: Path, needed: Provenance, source_sha256: str) -> bool:
+    """Whether the feature file at hand is what extraction would write; a damaged one is not."""
     if not target.is_file():
         return False
     try:
@@ -89,6 +89,7 @@ def _is_current(target: Path, needed: Provenance, source_sha256: str) -> bool:
     return header.source_sha256 == source_sha256 and header.provenance == needed
 
 
-def _sha256(path: Path) -> str:
+def content_sha256(path: Path) -> str:
+    """What feature files know a video by."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

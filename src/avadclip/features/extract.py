@@ -11,7 +11,8 @@ from avadclip.encoders.base import AudioEncoder, Encoders, Frame, VisualEncoder,
 from avadclip.errors import MediaError
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.media.audio import SoundReader
-from avadclip.media.video import VideoReader, VideoReport
+from avadclip.media.damage import PictureSource, SoundSource
+from avadclip.media.video import VideoReader
 from avadclip.timeline import SnippetGrid
 
 WINDOWS_PER_BATCH = 64  # sound windows encoded at once: 4 MB of samples
@@ -29,12 +30,14 @@ def extract_features(
         MediaError: the file cannot be read, or its picture is shorter than one snippet.
     """
     grid = grid or SnippetGrid()
-    visual, picture = _encode_picture(path, encoders.visual, grid, on_progress)
+    frames = VideoReader(path, frame_size=encoders.visual.frame_size)
+    visual = encode_picture(frames, path, encoders.visual, grid, on_progress=on_progress)
+    picture = frames.report
     notes = list(picture.notes)
     audio, sound = None, None
     reader = SoundReader(path)
     if encoders.audio is not None and reader.has_sound:
-        audio = _encode_sound(reader, encoders.audio, grid, visual.shape[1])
+        audio = encode_sound(reader, encoders.audio, grid, visual.shape[1])
         sound = reader.report
         notes.extend(sound.notes)
     return SnippetFeatures(
@@ -56,11 +59,15 @@ def provenance_of(encoders: Encoders, grid: SnippetGrid) -> Provenance:
     )
 
 
-def _encode_picture(
-    path: str | Path, encoder: VisualEncoder, grid: SnippetGrid, on_progress: Progress | None
-) -> tuple[NDArray[np.float32], VideoReport]:
-    """[K, T, Dv] and the reader's report."""
-    reader = VideoReader(path, frame_size=encoder.frame_size)
+def encode_picture(
+    reader: PictureSource,
+    path: str | Path,
+    encoder: VisualEncoder,
+    grid: SnippetGrid,
+    *,
+    on_progress: Progress | None = None,
+) -> NDArray[np.float32]:
+    """Visual features, [K, T, Dv], of a video's pictures or damaged ones, at the size that the encoder asks for."""
     frames = reader.frames_at(grid.frame_times(encoder.frame_offsets))
     per_snippet = len(encoder.frame_offsets)
     batches: list[NDArray[np.float32]] = []
@@ -85,13 +92,13 @@ def _encode_picture(
         # The last snippet ends within half a model frame of the picture's end: its last picture stays on.
         leftover += leftover[-1:] * (per_snippet - len(leftover))
         batches.append(encoder.encode(leftover))
-    return np.concatenate(batches, axis=1)[:, :num_snippets], reader.report
+    return np.concatenate(batches, axis=1)[:, :num_snippets]
 
 
-def _encode_sound(
-    reader: SoundReader, encoder: AudioEncoder, grid: SnippetGrid, num_snippets: int
+def encode_sound(
+    reader: SoundSource, encoder: AudioEncoder, grid: SnippetGrid, num_snippets: int
 ) -> NDArray[np.float32]:
-    """[T, Da]."""
+    """Audio features, [T, Da], of a video's sound or damaged sound."""
 
     def read_windows() -> Iterator[Windows]:
         centres = itertools.islice(grid.centres(), num_snippets)

@@ -20,19 +20,24 @@ class Provenance(BaseModel):
     visual: Identity
     audio: Identity | None
     """None for features made without an audio encoder."""
+    damage: Identity | None = None
+    """What was done to the video on its way to the encoders (features.damaged); None in checkpoints, always."""
 
     def difference(self, needed: "Provenance") -> str | None:
         """The first thing that is not as needed, `<what> is <found>, needed <needed>`; None where all agrees.
 
-        A key that `needed` has as None is not known there, and not compared.
+        A key that `needed` has as None is not known there, and not compared; a damage is.
         """
+        if self.damage != needed.damage:
+            found, wanted = ("none" if damage is None else damage["name"] for damage in (self.damage, needed.damage))
+            return f"damage is {found}, needed {wanted}"
         pairs = {"snippet grid": (vars(self.grid), vars(needed.grid)), "visual encoder": (self.visual, needed.visual)}
         if self.audio is not None and needed.audio is not None:
             pairs["audio encoder"] = (self.audio, needed.audio)
-        for subject, (found, wanted) in pairs.items():
-            for key in sorted(found.keys() | wanted.keys()):
-                if found.get(key) != wanted.get(key) and not (key in wanted and wanted[key] is None):
-                    return f"{subject}: {key} is {found.get(key)}, needed {wanted.get(key)}"
+        for subject, (own, other) in pairs.items():
+            for key in sorted(own.keys() | other.keys()):
+                if own.get(key) != other.get(key) and not (key in other and other[key] is None):
+                    return f"{subject}: {key} is {own.get(key)}, needed {other.get(key)}"
         return None
 
 

@@ -232,7 +232,7 @@ def draw_class_map(panels: Panels, track: ScoreTrack) -> None:
     bar.ax.tick_params(labelsize=8, length=2, color="#999999", labelcolor=INK)
     bar.outline.set_edgecolor("#999999")
     bar.set_label("class\nprobability", fontsize=8, color=FAINT)
-    _draw_time_axis(axes, float(boundaries[-1]))
+    draw_time_axis(axes, float(boundaries[-1]))
 
 
 def _columns(track: ScoreTrack, boundaries: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -249,7 +249,8 @@ def _columns(track: ScoreTrack, boundaries: NDArray[np.float64]) -> tuple[NDArra
     return track.class_probabilities[shown], boundaries[cuts]
 
 
-def _draw_time_axis(axes: Axes, end_seconds: float) -> None:
+def draw_time_axis(axes: Axes, end_seconds: float) -> None:
+    """Ticks and a label of seconds, minutes or hours."""
     steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
     step = next((step for step in steps if end_seconds / step <= 12), end_seconds / 10)
     axes.xaxis.set_major_locator(MultipleLocator(step))

@@ -130,6 +130,11 @@ def _teacher_of(checkpoint: Checkpoint) -> TrainedNetwork:
 def _check_encoders(config: TrainingConfig, dataset: Dataset) -> None:
     """The recipe's `encoders` are what detection will load; published features do not say theirs."""
     provenance = dataset.train[0].features.provenance
+    if provenance is not None and provenance.damage is not None:
+        raise DataError(
+            f"the features of {dataset.name} were damaged on purpose ({provenance.damage['name']}), "
+            "for `avadclip robustness` only; name the folder of its clean ones"
+        )
     if dataset.is_synthetic or provenance is None:
         return
     if config.encoders.partition(":")[0] != provenance.visual["name"]:
