@@ -92,7 +92,7 @@ def cross_validate(systems: Mapping[str, System], bags: Sequence[Bag], seed: int
             own_train = [clips[i] for i in train if allowed[i]]
             if system.num_sequences:
                 own_train = _training_sequences(own_train, system.num_sequences, [seed, number])
-            trained[name] = _train(system, own_train, seed, trained)
+            trained[name] = train_system(system, own_train, seed, trained)
             score = functools.partial(_score_sequence, trained[name])
             _score_fold(results[name], clips, [int(i) for i in test if allowed[i]], [seed, number], score)
     return results
@@ -126,10 +126,11 @@ def _score_fold(
     draw = np.random.default_rng(draw_from)
     for _ in range(SEQUENCES_PER_FOLD):
         for arrangement in ("isolated", "blocks"):
-            result.pooled[arrangement].append(score(_compose([clips[i] for i in test], arrangement, draw)))
+            result.pooled[arrangement].append(score(compose([clips[i] for i in test], arrangement, draw)))
 
 
-def _train(system: System, bags: Sequence[Bag], seed: int, trained: Mapping[str, Trained]) -> Trained:
+def train_system(system: System, bags: Sequence[Bag], seed: int, trained: Mapping[str, Trained]) -> Trained:
+    """Train on these bags; `trained` holds the system's teacher."""
     recipe = system.recipe.model_copy(update={"seed": seed})
     teacher = None if system.teacher is None else trained[system.teacher]
     return train_network(recipe.network_kind, bags, recipe, Supervision(CLASSES, teacher=teacher)).last
@@ -140,9 +141,16 @@ def _training_sequences(clips: Sequence[Bag], number: int, draw_from: Sequence[i
     draw = np.random.default_rng([*draw_from, 1])
     sequences = []
     for index in range(number):
-        parts = _compose(clips, ("none", "isolated", "none", "blocks")[index % 4], draw)
+        parts = compose(clips, ("none", "isolated", "none", "blocks")[index % 4], draw)
         fights = next((bag for bag in parts if bag.is_anomalous), parts[0])
-        sequences.append(replace(fights, name=f"sequence {index}", group=f"sequence {index}", held=_joined(parts)))
+        sequences.append(
+            replace(
+                fights,
+                name=f"sequence {index}",
+                group=f"sequence {index}",
+                held=join_features([bag.features for bag in parts]),
+            )
+        )
     return sequences
 
 
@@ -170,25 +178,26 @@ def _standardised(clips: Sequence[Bag], train: Iterable[int]) -> list[Bag]:
 
 
 def _score_sequence(trained: Trained, sequence: Sequence[Bag]) -> TruthAndScores:
-    return _truth(sequence), score_features(trained, _joined(sequence)).anomaly_scores.astype(np.float64)
+    return _truth(sequence), score_features(
+        trained, join_features([bag.features for bag in sequence])
+    ).anomaly_scores.astype(np.float64)
 
 
 def _truth(sequence: Sequence[Bag]) -> NDArray[np.float64]:
     return np.concatenate([np.full(len(bag.features), float(bag.is_anomalous)) for bag in sequence])
 
 
-def _joined(sequence: Sequence[Bag]) -> SnippetFeatures:
-    """The clips' features one behind the other; with sound where all have it."""
-    features = [bag.features for bag in sequence]
-    sounds = [part.audio for part in features if part.audio is not None]
+def join_features(parts: Sequence[SnippetFeatures]) -> SnippetFeatures:
+    """One behind the other; with sound where all have it."""
+    sounds = [part.audio for part in parts if part.audio is not None]
     return replace(
-        features[0],
-        visual=np.concatenate([part.visual for part in features], axis=1),
-        audio=np.concatenate(sounds) if len(sounds) == len(features) else None,
+        parts[0],
+        visual=np.concatenate([part.visual for part in parts], axis=1),
+        audio=np.concatenate(sounds) if len(sounds) == len(parts) else None,
     )
 
 
-def _compose(bags: Sequence[Bag], arrangement: str, draw: np.random.Generator) -> list[Bag]:
+def compose(bags: Sequence[Bag], arrangement: str, draw: np.random.Generator) -> list[Bag]:
     """Ten fights among thirty normal clips: every fourth clip, or all ten in a row; or forty normal ones.
 
     A fold with too few clips of one kind uses some of them twice.

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from avadclip.checkpoint import Checkpoint
@@ -35,6 +36,7 @@ SEEN: Mapping[NetworkKind, Sequence[ConditionName]] = {
 }
 """What each student notices; the rest leaves its curve as it is."""
 STYLES = ((INK, "-"), (SCORE_COLOUR, "-"), (SECOND_COLOUR, "--"), (THIRD_COLOUR, "-."), ("#CC79A7", ":"))
+PLAIN = FuncFormatter(lambda value, _: f"{value:.2g}")
 
 
 def draw_first_event(checkpoint: Checkpoint, dataset: Dataset, split: Split, damage: Damage) -> Figure | None:
@@ -100,6 +102,8 @@ def _draw_student(
                 values, boundaries, baseline=None, color=colour, linestyle=style, linewidth=width, label=condition
             )
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(PLAIN)
+    axes.yaxis.set_minor_formatter(PLAIN)
     axes.set_ylabel(f"sigma\u00b2, {student}", color=INK, fontsize=9)
     axes.grid(axis="y", which="both", color="#e4e4e4", linewidth=0.6)
     axes.set_axisbelow(True)

@@ -1,0 +1,206 @@
+"""The page on robustness: every figure in it comes from the run that writes it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from avadclip.metrics.records import MeasureName
+from avadclip.report.robustness import Bar, draw_bars, markdown_table
+from avadclip.robustness import AUTOMATIC, CONDITIONS, ConditionName, RobustnessReport
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One kind of data, measured several times: over seeds, or over folds."""
+
+    title: str
+    repeats: str
+    """What the reports are: `3 seeds`."""
+    reports: Sequence[RobustnessReport]
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """In order."""
+        return self.reports[0].networks
+
+    def values(self, condition: ConditionName, network: str, measure: MeasureName = "frame_ap") -> list[float]:
+        """Percent of every report; all networks are measured under all conditions here."""
+        found = [report.find(condition, network) for report in self.reports]
+        percents = [None if each is None else each.percent(measure, head="classifier") for each in found]
+        assert all(percent is not None for percent in percents), (condition, network)
+        return [percent for percent in percents if percent is not None]
+
+    def chance(self) -> float:
+        """Frame AP of a random score, mean over reports."""
+        return float(np.mean([report.conditions[0].reports[0].positive_percent for report in self.reports]))
+
+    def table(self, measure: MeasureName) -> list[str]:
+        """Mean ± deviation, and under damage the mean of the paired gain over clean."""
+        rows = []
+        for condition in CONDITIONS:
+            cells: list[str] = [condition]
+            for network in self.networks:
+                own, clean = (np.array(self.values(each, network, measure)) for each in (condition, "clean"))
+                gain = "" if condition == "clean" else f" ({np.mean(own - clean):+.1f})"
+                cells.append(f"{own.mean():.1f} ± {own.std(ddof=1):.1f}{gain}")
+            rows.append(cells)
+        return markdown_table(["condition", *self.networks], rows)
+
+    def variance_table(self) -> list[str]:
+        """sigma^2 of the students, median over snippets, then mean over reports."""
+        students = list(self.reports[0].conditions[0].median_variance)
+        rows = []
+        for number, condition in enumerate(CONDITIONS):
+            medians = [
+                [report.conditions[number].median_variance[student] for report in self.reports] for student in students
+            ]
+            rows.append([condition, *(f"{np.mean(each):.3f}" for each in medians)])
+        return markdown_table(["condition", *students], rows)
+
+    def draw(self) -> Figure:
+        """Bars of the means with deviations."""
+        bars: dict[str, dict[ConditionName, Bar]] = {network: {} for network in self.networks}
+        for network in self.networks:
+            for condition in CONDITIONS:
+                values = self.values(condition, network)
+                bars[network][condition] = Bar(float(np.mean(values)), float(np.std(values, ddof=1)))
+        subtitle = f"{self.title}; head classifier; mean and standard deviation over {self.repeats}"
+        return draw_bars(bars, title="Frame AP under damage", subtitle=subtitle, chance=self.chance())
+
+
+def write_page(settings: Mapping[str, Setting]) -> str:
+    """Markdown; `settings` by the name of their picture, the synthetic benchmark first."""
+    synthetic, blocks = settings["synthetic"], settings["blocks"]
+    return "\n".join(
+        [
+            HEAD,
+            _section(synthetic, "synthetic"),
+            "",
+            SYNTHETIC_WORDS,
+            "",
+            "### sigma² of the students",
+            "",
+            VARIANCE_WORDS,
+            "",
+            *synthetic.variance_table(),
+            "",
+            "![sigma² over one synthetic video](images/robustness-variance-synthetic.png)",
+            "",
+            "## On the shared fights",
+            "",
+            FIGHTS_WORDS,
+            "",
+            *(line for name in ("alone", "isolated", "blocks") for line in (_section(settings[name], name, "###"), "")),
+            "### sigma² on the fights",
+            "",
+            *blocks.variance_table(),
+            "",
+            "![sigma² over one composed sequence](images/robustness-variance-fights.png)",
+            "",
+            "## What the figures say",
+            "",
+            *_findings(synthetic, blocks),
+            "",
+        ]
+    )
+
+
+def _section(setting: Setting, name: str, level: str = "##") -> str:
+    return "\n".join(
+        [
+            f"{level} {setting.title}",
+            "",
+            f"Mean ± standard deviation over {setting.repeats} (mean gain over clean, paired). Head: classifier. "
+            f"A random score gets frame AP {setting.chance():.1f} and ROC AUC 50.",
+            "",
+            f"![Frame AP under damage: {setting.title}](images/robustness-{name}.png)",
+            "",
+            "Frame AP, percent:",
+            "",
+            *setting.table("frame_ap"),
+            "",
+            "ROC AUC, percent:",
+            "",
+            *setting.table("roc_auc"),
+        ]
+    )
+
+
+def _findings(synthetic: Setting, blocks: Setting) -> list[str]:
+    def mean(setting: Setting, condition: ConditionName, network: str) -> float:
+        return float(np.mean(setting.values(condition, network)))
+
+    lines = []
+    for name, setting in (("synthetic", synthetic), ("fights in blocks", blocks)):
+        muted = [mean(setting, "muted", network) for network in ("teacher", "visual student", AUTOMATIC)]
+        black = [mean(setting, "black", network) for network in ("teacher", "audio student", AUTOMATIC)]
+        foreign = [mean(setting, "foreign", network) for network in ("teacher", "visual student", AUTOMATIC)]
+        lines += [
+            f"- **{name}**: muted, the teacher gets {muted[0]:.1f}, the visual student {muted[1]:.1f}, and the automatic "
+            f"choice, which takes the visual student, {muted[2]:.1f}. Black, the teacher gets {black[0]:.1f}, the audio "
+            f"student {black[1]:.1f}, and the automatic choice, which does not notice, {black[2]:.1f}. Under foreign "
+            f"sound, which it does not notice either, it gets {foreign[2]:.1f}, where the visual student has "
+            f"{foreign[1]:.1f}.",
+        ]
+    return [*lines, "", CLOSING]
+
+
+HEAD = """# When picture or sound fail
+
+What is left of each network when the picture is black, dark or half covered, and when the sound is muted, somebody else's,
+late or noisy; and what the automatic choice of `avadclip detect` makes of it.
+
+```console
+$ avadclip robustness runs/student/best.safetensors --data synthetic:small --out runs/robustness
+$ avadclip robustness starter --data videos.csv --features features --videos recordings --out runs/robustness
+```
+
+| damage | to a video | analogue on features |
+|---|---|---|
+| black | every picture black | every visual row zeros |
+| dark | a fifth of every pixel value | a fifth of every visual value |
+| half covered | the left half black | the first half of the visual channels zeros |
+| muted | digital silence on the track | audio rows zeros, the track known to be silent |
+| foreign | the sound of a video of another group | its audio rows |
+| late | sound 2 s after its picture, silence before it | audio rows 2 s later, zeros before them |
+| noisy | white noise of the sound's mean power, 0 dB | the same on the rows |
+
+With `--videos`, the videos are damaged on their way to the encoders, and only what the damage touches is encoded again. The
+feature files are kept in `--out` and used by the next run; their provenance names the damage, so that no other command
+takes them for clean ones. Without `--videos`, features are damaged by **analogues**: an encoder does not turn a black picture
+into zeros. They say how networks bear such features, and nothing about cameras and microphones.
+
+| option | meaning | default |
+|---|---|---|
+| `--data` | annotated videos, what [`avadclip evaluate`](evaluation.md) takes | needed |
+| `--out` | folder for robustness.json, robustness.md, robustness.png, variance.png and the damaged features | needed |
+| `--features` | folder of feature files from `avadclip extract`, for a CSV | none |
+| `--videos` | folder of the videos, to damage them and not their features | none |
+| `--split` | `test` or `validation` | `test` |
+| `--seed` | the recipe's `seed`: it decides synthetic data | 0 |
+| `--device` | where videos are encoded | `cpu` |
+| `--format` | `table` for people, `json` for programs, `markdown` for pages | `table` |
+
+A network that cannot score every video of the split, such as the teacher where one has no sound, is left out with a note.
+All figures below are from `AVADCLIP_DATA=... python scripts/robustness_study.py`.
+"""
+
+SYNTHETIC_WORDS = """Trained by the recipes of `configs/synthetic`, chosen on validation; data and weights are drawn anew for every seed. These
+figures are synthetic: they test the machinery and say nothing about real video."""
+
+VARIANCE_WORDS = """A student distilled with uncertainty also predicts sigma², how far its features may be from the teacher's. The curve is its
+geometric mean over channels; the table gives the median over all snippets. It was learned on clean videos only: nothing in
+training makes it rise under damage, and where it falls, the student is more certain of features that are further off."""
+
+FIGHTS_WORDS = """The clips that have a sound track one can hear, and networks that never saw their recordings: 5 folds by recording, one seed,
+recipe `configs/starter.toml`, last epoch. Clips are damaged as videos and encoded again; the networks learned from clean clips
+of the other folds. Sequences are composed of 40 clips each, 4 per fold and arrangement, as on the page on
+[real fights](fights.md); there, late sound crosses from clip to clip. In a clip alone, which is about 2 s long, late sound is
+hardly any. On this data sound carries nothing about fights, and file properties alone do well: read the differences
+between conditions, not the levels."""
+
+CLOSING = """The automatic choice goes by the file and the level of its sound. It can tell a muted or missing track, and nothing else: a black
+picture, a covered one and somebody else's sound pass for the real ones. Whether leaving a muted teacher for the student pays is what
+the row `muted` shows; it is the student's purpose, and not a law."""

@@ -1,0 +1,206 @@
+"""Measure what damaged picture and sound cost, on the synthetic benchmark and on the shared fights; write the page.
+
+    AVADCLIP_DATA=/path/to/data python scripts/robustness_study.py
+
+Needs the shared fights (`surveillance_fights/` with clips.csv) in AVADCLIP_DATA. Writes docs/robustness.md and its
+pictures. Runs and features are kept in runs/; what is there is not done again.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from fights_data import CLASSES, Clips, read_clips
+from fights_folds import SEQUENCES_PER_FOLD, compose, folds, is_audible, join_features, train_system
+from robustness_page import Setting, write_page
+from train_starter import STUDENT, TEACHER, build_systems
+
+from avadclip.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint
+from avadclip.config import NetworkKind, TrainingConfig, read_config
+from avadclip.data.bags import Bag, Dataset, Interval, feature_widths
+from avadclip.data.datasets import load_dataset
+from avadclip.data.feature_damage import FeatureDamage, delay_rows
+from avadclip.data.video_damage import VideoDamage
+from avadclip.encoders.load import load_encoders
+from avadclip.errors import AvadclipError, DataError
+from avadclip.events import UNVALIDATED
+from avadclip.features.snippets import SnippetFeatures
+from avadclip.files import write_atomically
+from avadclip.media.damage import DamageName
+from avadclip.nn.models import TrainedNetwork
+from avadclip.report.panels import write_figure
+from avadclip.report.variance_figure import draw_first_event
+from avadclip.robustness import Damage, RobustnessReport, measure_robustness
+from avadclip.timeline import SnippetGrid
+from avadclip.training.experiment import run_training
+
+REPOSITORY = Path(__file__).parents[1]
+RUNS = REPOSITORY / "runs" / "robustness"
+IMAGES = REPOSITORY / "docs" / "images"
+SYNTHETIC_SEEDS = (0, 1, 2)
+FIGHTS_SEED = 0
+SYSTEMS: dict[NetworkKind, str] = {"teacher": TEACHER, "visual student": STUDENT, "audio student": "audio student"}
+GRID = SnippetGrid()
+
+
+def measure_synthetic() -> list[RobustnessReport]:
+    """One report per seed, of the data and of the weights; sigma^2 of the first."""
+    reports = []
+    for seed in SYNTHETIC_SEEDS:
+        checkpoint = train_synthetic(RUNS / f"synthetic-{seed}", seed)
+        dataset = load_dataset("synthetic:small", seed=seed)
+        damage = FeatureDamage(dataset.test, dataset.grid)
+        reports.append(measure_robustness(checkpoint, dataset, "test", damage))
+        if seed == SYNTHETIC_SEEDS[0]:
+            draw_variance(checkpoint, dataset, damage, "robustness-variance-synthetic.png")
+    return reports
+
+
+def train_synthetic(folder: Path, seed: int) -> Checkpoint:
+    """Teacher and both students, chosen on validation, in one checkpoint."""
+    teacher = folder / "teacher" / "best.safetensors"
+    for name in ("teacher", "visual_student", "audio_student"):
+        recipe = read_config(REPOSITORY / f"configs/synthetic/{name}.toml", TrainingConfig)
+        recipe = recipe.model_copy(update={"seed": seed})
+        run_training(recipe, folder / name, teacher=None if name == "teacher" else teacher)
+    visual, audio = (
+        load_checkpoint(folder / name / "best.safetensors") for name in ("visual_student", "audio_student")
+    )
+    header = visual.header.model_copy(
+        update={
+            "name": "recipes of configs/synthetic",
+            "thresholds": {**visual.header.thresholds, **audio.header.thresholds},
+            "selection": {**visual.header.selection, **audio.header.selection},
+        }
+    )
+    return Checkpoint(header, {**visual.networks, **audio.networks})
+
+
+@dataclass(frozen=True)
+class ComposedDamage:
+    """Clips are damaged one by one, then composed; late sound crosses from clip to clip, as in one recording."""
+
+    clips: VideoDamage
+    sequences: Sequence[Sequence[int]]
+    """Numbers of the clips in each."""
+    clean: Sequence[Bag]
+    of: Literal["videos"] = "videos"
+
+    def __call__(self, index: int, damage: DamageName) -> SnippetFeatures:
+        """Features of sequence number `index` under a damage."""
+        if damage != "late":
+            return join_features([self.clips(clip, damage) for clip in self.sequences[index]])
+        features = self.clean[index].features
+        assert features.audio is not None, "only audible clips are composed"
+        return replace(features, audio=delay_rows(features.audio, GRID))
+
+
+def measure_fights(clips: Clips) -> dict[str, list[RobustnessReport]]:
+    """By setting, one report per fold: networks hear and see only clips of recordings that they never learned from."""
+    bags, audible = clips.bags, is_audible(clips.bags)
+    systems = build_systems(read_config(REPOSITORY / "configs/starter.toml", TrainingConfig))
+    encoders = load_encoders("lite")
+    reports: dict[str, list[RobustnessReport]] = {"alone": [], "isolated": [], "blocks": []}
+    for fold, (train, test) in enumerate(folds(bags, FIGHTS_SEED)):
+        trained: dict[str, TrainedNetwork] = {}
+        for name in SYSTEMS.values():
+            own = [bags[i] for i in train if audible[i] or not systems[name].audible_only]
+            trained[name] = train_system(systems[name], own, FIGHTS_SEED, trained)
+        checkpoint = as_checkpoint(trained, bags)
+        heard = [bags[i] for i in test if audible[i]]
+        of_clips = VideoDamage(heard, [data_folder() / bag.name for bag in heard], encoders, RUNS / "features")
+        alone = as_dataset("clips alone", [timed(bag.name, [bag]) for bag in heard])
+        reports["alone"].append(measure_robustness(checkpoint, alone, "test", of_clips))
+        place = {bag.name: number for number, bag in enumerate(heard)}
+        draw = np.random.default_rng([FIGHTS_SEED, fold])
+        for arrangement in ("isolated", "blocks"):
+            sequences = [compose(heard, arrangement, draw) for _ in range(SEQUENCES_PER_FOLD)]
+            composed = [timed(f"{arrangement} {fold}-{number}", each) for number, each in enumerate(sequences)]
+            damage = ComposedDamage(of_clips, [[place[bag.name] for bag in each] for each in sequences], composed)
+            dataset = as_dataset(arrangement, composed)
+            reports[arrangement].append(measure_robustness(checkpoint, dataset, "test", damage))
+            if fold == 0 and arrangement == "blocks":
+                draw_variance(checkpoint, dataset, damage, "robustness-variance-fights.png")
+    return reports
+
+
+def timed(name: str, sequence: Sequence[Bag]) -> Bag:
+    """The clips as one video, whose fights have times."""
+    features = join_features([bag.features for bag in sequence])
+    ends = np.cumsum([len(bag.features) for bag in sequence]) * GRID.snippet_seconds
+    starts = [0.0, *ends[:-1]]
+    intervals = [
+        Interval(CLASSES[1], float(start), float(end))
+        for bag, start, end in zip(sequence, starts, ends, strict=True)
+        if bag.is_anomalous
+    ]
+    targets = np.array([not intervals, bool(intervals)], dtype=np.float32)
+    held = replace(features, duration_seconds=float(ends[-1]))
+    return Bag(name, name, held, targets, tuple(intervals))
+
+
+def as_dataset(name: str, bags: Sequence[Bag]) -> Dataset:
+    """Only a test split."""
+    return Dataset(f"shared fights, {name}", CLASSES, GRID, (), (), tuple(bags))
+
+
+def as_checkpoint(trained: Mapping[str, TrainedNetwork], bags: Sequence[Bag]) -> Checkpoint:
+    """The networks of one fold."""
+    provenance = bags[0].features.provenance
+    assert provenance is not None
+    visual_dim, audio_dim = feature_widths(bags)
+    header = CheckpointHeader(
+        name="networks that never saw these recordings",
+        classes=CLASSES,
+        encoders="lite",
+        features=provenance,
+        visual_dim=visual_dim,
+        audio_dim=audio_dim,
+        network=read_config(REPOSITORY / "configs/starter.toml", TrainingConfig).network,
+        thresholds=dict.fromkeys(SYSTEMS, UNVALIDATED),
+        selection=dict.fromkeys(SYSTEMS, "last"),
+        card="",
+    )
+    return Checkpoint(header, {kind: trained[name] for kind, name in SYSTEMS.items()})
+
+
+def draw_variance(checkpoint: Checkpoint, dataset: Dataset, damage: Damage, name: str) -> None:
+    """Picture for the page."""
+    figure = draw_first_event(checkpoint, dataset, "test", damage)
+    assert figure is not None, "both students are in the checkpoint"
+    write_figure(figure, IMAGES / name)
+
+
+def data_folder() -> Path:
+    """Where the shared fights are."""
+    if "AVADCLIP_DATA" not in os.environ:
+        raise DataError("AVADCLIP_DATA is not set; name the folder that holds surveillance_fights/")
+    return Path(os.environ["AVADCLIP_DATA"]) / "surveillance_fights"
+
+
+def main() -> None:
+    """Measure both, and write the page."""
+    clips = read_clips(data_folder(), REPOSITORY / "runs/starter-features")
+    fights = measure_fights(clips)
+    settings = {
+        "synthetic": Setting("On the synthetic benchmark, analogues on features", "3 seeds", measure_synthetic()),
+        "alone": Setting("Every clip alone", "5 folds", fights["alone"]),
+        "isolated": Setting("Sequences with isolated fights", "5 folds", fights["isolated"]),
+        "blocks": Setting("Sequences with a block of fights", "5 folds", fights["blocks"]),
+    }
+    for name, setting in settings.items():
+        write_figure(setting.draw(), IMAGES / f"robustness-{name}.png")
+    write_atomically(REPOSITORY / "docs/robustness.md", write_page(settings))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    try:
+        main()
+    except AvadclipError as error:
+        sys.exit(f"robustness_study: {error}")
