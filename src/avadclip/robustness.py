@@ -16,11 +16,12 @@ from avadclip.checkpoint import Checkpoint
 from avadclip.config import NetworkKind
 from avadclip.data.bags import Bag, Dataset
 from avadclip.errors import DataError
-from avadclip.evaluation import anomaly_curves, check_fit, first_unheard, score_bag, video_truth
+from avadclip.evaluation import anomaly_curves, check_fit, score_bag, video_truth
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.media.damage import DAMAGES, DamageName
 from avadclip.metrics.measure import VideoTruth, measure
 from avadclip.metrics.records import Report, Subject
+from avadclip.nn.models import TrainedNetwork
 from avadclip.scorers import TrainedScorer
 from avadclip.scoring import SnippetScores, student_variance
 
@@ -51,7 +52,7 @@ class Condition(BaseModel):
 
     name: ConditionName
     reports: tuple[Report, ...]
-    """At frame level; one per network, then the automatic choice where it had what it chose."""
+    """At frame level; one per network, then the automatic choice among several, where it had what it chose."""
     chosen: dict[str, int]
     """How many videos the automatic choice gave to each network."""
     median_variance: dict[str, float]
@@ -145,17 +146,20 @@ def damaged_bag(bag: Bag, index: int, condition: ConditionName, damage: Damage) 
 def student_variances(checkpoint: Checkpoint, features: SnippetFeatures) -> dict[NetworkKind, NDArray[np.float32]]:
     """sigma^2, [T], of every student of the checkpoint that can score these features."""
     return {
-        kind: student_variance(checkpoint.networks[kind], features)
-        for kind in STUDENTS
-        if kind in checkpoint.networks and (kind == "visual student" or features.audio is not None)
+        kind: student_variance(trained, features)
+        for kind, trained in checkpoint.networks.items()
+        if kind in STUDENTS
+        and isinstance(trained, TrainedNetwork)
+        and (features.audio is not None or not trained.hears)
     }
 
 
 def _ask(checkpoint: Checkpoint, scorer: TrainedScorer, bag: Bag) -> _Said:
-    able = {kind: trained for kind, trained in checkpoint.networks.items() if first_unheard(trained, [bag]) is None}
-    scores = {kind: score_bag(trained, bag, kind) for kind, trained in able.items()}
-    features = bag.features
-    return _Said(scores, *scorer.choose(features), student_variances(checkpoint, features))
+    networks, features = checkpoint.networks, bag.features
+    is_heard = features.audio is not None
+    scores = {kind: score_bag(net, bag, kind) for kind, net in networks.items() if is_heard or not net.hears}
+    chosen = (next(iter(networks)), "there is no other") if len(networks) == 1 else scorer.choose(features)
+    return _Said(scores, *chosen, student_variances(checkpoint, features))
 
 
 def _report(
@@ -163,7 +167,8 @@ def _report(
 ) -> tuple[list[Report], list[str]]:
     """Frame-level reports of the networks and of the automatic choice, and why one is missing."""
     asked: dict[str, list[NetworkKind]] = {kind: [kind] * len(said) for kind in checkpoint.networks}
-    asked[AUTOMATIC] = [each.chosen for each in said]
+    if len(checkpoint.networks) > 1:
+        asked[AUTOMATIC] = [each.chosen for each in said]
     reports, notes = [], []
     for network, kinds in asked.items():
         lacking = next((i for i, kind in enumerate(kinds) if kind not in said[i].scores), None)
