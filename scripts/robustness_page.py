@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from avadclip.metrics.records import MeasureName
 from avadclip.report.robustness import Bar, draw_bars, markdown_table
+from avadclip.report.words import counted
 from avadclip.robustness import AUTOMATIC, CONDITIONS, ConditionName, RobustnessReport
 
 
@@ -16,14 +17,26 @@ class Setting:
     """One kind of data, measured several times: over seeds, or over folds."""
 
     title: str
-    repeats: str
-    """What the reports are: `3 seeds`."""
+    repeat: str
+    """What there is a report of: `seed` or `fold`."""
     reports: Sequence[RobustnessReport]
 
     @property
     def networks(self) -> tuple[str, ...]:
         """In order."""
         return self.reports[0].networks
+
+    @property
+    def spread(self) -> str:
+        """What the figures are, in words."""
+        if len(self.reports) == 1:
+            return f"one {self.repeat}"
+        return f"mean ± standard deviation over {counted(len(self.reports), self.repeat)}"
+
+    @property
+    def kind(self) -> str:
+        """What was damaged, in words."""
+        return "features damaged by analogues" if self.reports[0].damage_of == "features" else "videos damaged"
 
     def values(self, condition: ConditionName, network: str, measure: MeasureName = "frame_ap") -> list[float]:
         """Percent of every report; all networks are measured under all conditions here."""
@@ -37,14 +50,16 @@ class Setting:
         return float(np.mean([report.conditions[0].reports[0].positive_percent for report in self.reports]))
 
     def table(self, measure: MeasureName) -> list[str]:
-        """Mean ± deviation, and under damage the mean of the paired gain over clean."""
+        """Mean and deviation, and under damage the mean gain over clean."""
         rows = []
         for condition in CONDITIONS:
             cells: list[str] = [condition]
             for network in self.networks:
                 own, clean = (np.array(self.values(each, network, measure)) for each in (condition, "clean"))
                 gain = "" if condition == "clean" else f" ({np.mean(own - clean):+.1f})"
-                cells.append(f"{own.mean():.1f} ± {own.std(ddof=1):.1f}{gain}")
+                bar = as_bar(list(own))
+                deviation = "" if bar.deviation is None else f" ± {bar.deviation:.1f}"
+                cells.append(f"{bar.percent:.1f}{deviation}{gain}")
             rows.append(cells)
         return markdown_table(["condition", *self.networks], rows)
 
@@ -64,10 +79,14 @@ class Setting:
         bars: dict[str, dict[ConditionName, Bar]] = {network: {} for network in self.networks}
         for network in self.networks:
             for condition in CONDITIONS:
-                values = self.values(condition, network)
-                bars[network][condition] = Bar(float(np.mean(values)), float(np.std(values, ddof=1)))
-        subtitle = f"{self.title}; head classifier; mean and standard deviation over {self.repeats}"
+                bars[network][condition] = as_bar(self.values(condition, network))
+        subtitle = f"{self.title}; {self.kind}; head classifier; {self.spread}"
         return draw_bars(bars, title="Frame AP under damage", subtitle=subtitle, chance=self.chance())
+
+
+def as_bar(values: Sequence[float]) -> Bar:
+    """Mean, and the deviation where there are several."""
+    return Bar(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None)
 
 
 def write_page(settings: Mapping[str, Setting]) -> str:
@@ -112,7 +131,7 @@ def _section(setting: Setting, name: str, level: str = "##") -> str:
         [
             f"{level} {setting.title}",
             "",
-            f"Mean ± standard deviation over {setting.repeats} (mean gain over clean, paired). Head: classifier. "
+            f"{setting.kind.capitalize()}; {setting.spread}, in brackets the mean gain over clean. Head: classifier. "
             f"A random score gets frame AP {setting.chance():.1f} and ROC AUC 50.",
             "",
             f"![Frame AP under damage: {setting.title}](images/robustness-{name}.png)",
