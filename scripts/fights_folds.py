@@ -143,14 +143,7 @@ def _training_sequences(clips: Sequence[Bag], number: int, draw_from: Sequence[i
     for index in range(number):
         parts = compose(clips, ("none", "isolated", "none", "blocks")[index % 4], draw)
         fights = next((bag for bag in parts if bag.is_anomalous), parts[0])
-        sequences.append(
-            replace(
-                fights,
-                name=f"sequence {index}",
-                group=f"sequence {index}",
-                held=join_features([bag.features for bag in parts]),
-            )
-        )
+        sequences.append(replace(fights, name=f"sequence {index}", group=f"sequence {index}", held=_joined(parts)))
     return sequences
 
 
@@ -178,13 +171,15 @@ def _standardised(clips: Sequence[Bag], train: Iterable[int]) -> list[Bag]:
 
 
 def _score_sequence(trained: Trained, sequence: Sequence[Bag]) -> TruthAndScores:
-    return _truth(sequence), score_features(
-        trained, join_features([bag.features for bag in sequence])
-    ).anomaly_scores.astype(np.float64)
+    return _truth(sequence), score_features(trained, _joined(sequence)).anomaly_scores.astype(np.float64)
 
 
 def _truth(sequence: Sequence[Bag]) -> NDArray[np.float64]:
     return np.concatenate([np.full(len(bag.features), float(bag.is_anomalous)) for bag in sequence])
+
+
+def _joined(sequence: Sequence[Bag]) -> SnippetFeatures:
+    return join_features([bag.features for bag in sequence])
 
 
 def join_features(parts: Sequence[SnippetFeatures]) -> SnippetFeatures:

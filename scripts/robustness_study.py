@@ -33,10 +33,10 @@ from avadclip.events import UNVALIDATED
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.files import write_atomically
 from avadclip.media.damage import DamageName
-from avadclip.nn.models import TrainedNetwork
 from avadclip.report.panels import write_figure
 from avadclip.report.variance_figure import draw_first_event
 from avadclip.robustness import Damage, RobustnessReport, measure_robustness
+from avadclip.scoring import Trained
 from avadclip.timeline import SnippetGrid
 from avadclip.training.experiment import run_training
 
@@ -107,7 +107,7 @@ def measure_fights(clips: Clips) -> dict[str, list[RobustnessReport]]:
     encoders = load_encoders("lite")
     reports: dict[str, list[RobustnessReport]] = {"alone": [], "isolated": [], "blocks": []}
     for fold, (train, test) in enumerate(folds(bags, FIGHTS_SEED)):
-        trained: dict[str, TrainedNetwork] = {}
+        trained: dict[str, Trained] = {}
         for name in SYSTEMS.values():
             own = [bags[i] for i in train if audible[i] or not systems[name].audible_only]
             trained[name] = train_system(systems[name], own, FIGHTS_SEED, trained)
@@ -149,7 +149,7 @@ def as_dataset(name: str, bags: Sequence[Bag]) -> Dataset:
     return Dataset(f"shared fights, {name}", CLASSES, GRID, (), (), tuple(bags))
 
 
-def as_checkpoint(trained: Mapping[str, TrainedNetwork], bags: Sequence[Bag]) -> Checkpoint:
+def as_checkpoint(trained: Mapping[str, Trained], bags: Sequence[Bag]) -> Checkpoint:
     """The networks of one fold."""
     provenance = bags[0].features.provenance
     assert provenance is not None

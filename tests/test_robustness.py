@@ -139,10 +139,15 @@ def test_the_automatic_choice_mixes_networks_by_video_and_says_both_selections()
 
 
 def test_a_choice_that_the_checkpoint_lacks_is_a_note() -> None:
-    report = measured(make_bags(), make_checkpoint(["teacher"]))
+    report = measured(make_bags(), make_checkpoint(["teacher", "audio student"]))
     assert report.find("clean", AUTOMATIC) is not None
     assert report.find("muted", AUTOMATIC) is None
     assert report.notes == ("muted: no automatic choice: yard-0 needs a visual student (the sound track is silent)",)
+
+
+def test_one_network_alone_leaves_nothing_to_choose() -> None:
+    report = measured(make_bags(), make_checkpoint(["teacher"]))
+    assert report.networks == ("teacher",)
     assert report.conditions[0].median_variance == {}
 
 

@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from avadclip.checkpoint import Checkpoint
@@ -36,7 +35,6 @@ SEEN: Mapping[NetworkKind, Sequence[ConditionName]] = {
 }
 """What each student notices; the rest leaves its curve as it is."""
 STYLES = ((INK, "-"), (SCORE_COLOUR, "-"), (SECOND_COLOUR, "--"), (THIRD_COLOUR, "-."), ("#CC79A7", ":"))
-PLAIN = FuncFormatter(lambda value, _: f"{value:.2g}")
 
 
 def draw_first_event(checkpoint: Checkpoint, dataset: Dataset, split: Split, damage: Damage) -> Figure | None:
@@ -61,7 +59,7 @@ def draw_variances(
     *,
     title: str,
 ) -> Figure:
-    """One axis per student, on a logarithmic scale, annotated times shaded.
+    """One axis per student, annotated times shaded.
 
     Args:
         curves: by condition, of the students that could score it.
@@ -101,13 +99,10 @@ def _draw_student(
             axes.stairs(
                 values, boundaries, baseline=None, color=colour, linestyle=style, linewidth=width, label=condition
             )
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(PLAIN)
-    axes.yaxis.set_minor_formatter(PLAIN)
+    axes.set_ylim(bottom=0)
     axes.set_ylabel(f"sigma\u00b2, {student}", color=INK, fontsize=9)
-    axes.grid(axis="y", which="both", color="#e4e4e4", linewidth=0.6)
+    axes.grid(axis="y", color="#e4e4e4", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(color="#999999", labelcolor=INK, labelsize=8.5)
-    axes.tick_params(axis="y", which="minor", labelsize=8.5)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=5, frameon=False, fontsize=8.5, borderaxespad=0)
