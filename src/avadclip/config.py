@@ -128,7 +128,7 @@ class DataConfig(_Config):
     """What to train on."""
 
     source: str = Field(min_length=1)
-    """A CSV file or folder of the user's own, or `synthetic:SIZE`."""
+    """A CSV file or folder of the user's own, or `synthetic:tiny`, or another size of synthetic data."""
     features: Path | None = None
     """Folder of feature files from `avadclip extract`; not for synthetic data."""
 

@@ -146,7 +146,7 @@ def test_sound_alone_raises_false_alarms_in_normal_videos():
 
 
 def test_an_unknown_size_names_the_known_ones():
-    with pytest.raises(ConfigError, match="synthetic:huge is not known; choose one of synthetic:tiny, synthetic:small"):
+    with pytest.raises(ConfigError, match="synthetic:huge is not known; choose one of synthetic:tiny, synthetic:quick"):
         load_synthetic("huge")
 
 
