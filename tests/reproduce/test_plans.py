@@ -106,4 +106,4 @@ def test_systems_have_recipes_and_may_be_shortened_by_a_dataset() -> None:
         assert (shipped_recipes() / f"{run.recipe}.toml").is_file()
         own, short = read_recipe(run, recipes_of("xd-violence")), read_recipe(run, recipes_of("synthetic"))
         assert own.network_kind == short.network_kind == run.name
-        assert (short.optimizer.epochs, short.optimizer.learning_rate) == (15, own.optimizer.learning_rate)
+        assert (short.optimizer.epochs, short.optimizer.learning_rate) == (10, own.optimizer.learning_rate)
