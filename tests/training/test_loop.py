@@ -4,6 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 import avadclip.training.loop
 from avadclip.config import DistillationConfig, NetworkConfig, OptimizerConfig, TrainingConfig
@@ -292,3 +294,15 @@ def test_a_videos_score_is_the_mean_of_its_highest_snippets() -> None:
     (bag,) = make_bags(1, length=40)
     highest = np.sort(score_features(trained, bag.features).anomaly_scores)[-3:]  # 40 // 16 + 1
     assert video_scores(trained, [bag]) == pytest.approx([highest.mean()])
+
+
+def test_a_state_of_another_version_is_refused_in_one_line(tmp_path: Path) -> None:
+    bags, config = make_bags(4), recipe(epochs=2)
+    train("visual student", bags, config, run=RunFolder(tmp_path, config, device="cpu"))
+    state = tmp_path / "state.safetensors"
+    tensors = load_file(state)
+    with safe_open(state, framework="pt") as file:
+        metadata = file.metadata()
+    save_file({f"{name}.old" if name.startswith("best/") else name: tensors[name] for name in tensors}, state, metadata)
+    with pytest.raises(ConfigError, match="holds the state of another version of this network; choose another --out"):
+        train("visual student", bags, config, run=RunFolder(tmp_path, config, device="cpu"))

@@ -153,10 +153,15 @@ class _Trainer:
         saved = run.load_state()
         if saved is None:
             return
-        self.learner.load_state_dict(saved.current)
-        self.last = self.learner.snapshot()
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": saved.optimizer})
-        self.best = self.last.with_tensors(saved.best)
+        try:
+            self.learner.load_state_dict(saved.current)
+            self.last = self.learner.snapshot()
+            self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": saved.optimizer})
+            self.best = self.last.with_tensors(saved.best)
+        except (KeyError, RuntimeError) as error:
+            raise ConfigError(
+                f"{run.path} holds the state of another version of this network; choose another --out"
+            ) from error
         self.metrics = saved.metrics
 
     def save(self, run: RunFolder) -> None:
