@@ -184,6 +184,21 @@ def test_events_are_where_the_video_is_bad(tmp_path: Path, detector: Detector) -
     }
 
 
+def test_events_of_what_does_not_name_them_are_anomalies_and_the_result_says_so(tmp_path: Path) -> None:
+    class Nameless(BrightIsBad):
+        def judge(self, features: SnippetFeatures) -> Verdict:
+            verdict = super().judge(features)
+            unnamed = verdict.scores._replace(class_probabilities=None)
+            return verdict._replace(network="deep-mil", scores=unnamed, visual_scores=None)
+
+    path = write_clip(tmp_path / "yard.mkv", [0.0, 0.6, 0.7, 0.0, 0.0, 0.0, 1.0, 0.0])
+    found = Detector(Nameless(), FAKE, grid=GRID).detect(path)
+    assert [event.label for event in found.events] == ["anomaly", "anomaly"]
+    assert found.track.classes == ("normal", "anomaly")
+    np.testing.assert_array_equal(found.track.class_probabilities[:, 1], found.track.scores)
+    assert "deep-mil finds events but does not name them: every event is called `anomaly`" in found.notes
+
+
 def test_rules_change_the_events_and_nothing_else(tmp_path: Path, detector: Detector) -> None:
     path = write_clip(tmp_path / "yard.mkv", [0.0, 0.6, 0.7, 0.0, 0.0, 0.0, 1.0, 0.0])
     plain = detector.detect(path)

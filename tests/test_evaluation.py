@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import avadclip.evaluation
+from avadclip.baselines.build import build_system
 from avadclip.checkpoint import Checkpoint, CheckpointHeader
 from avadclip.config import NetworkConfig, NetworkKind
 from avadclip.data.bags import Bag, Dataset, Interval, Span
@@ -260,6 +261,15 @@ def test_a_visual_student_needs_no_sound() -> None:
     assert measured(make_network("visual student"), deaf, network="visual student").num_videos == 3
     with pytest.raises(DataError, match="audio student needs"):
         measured(make_network("audio student"), deaf, network="audio student")
+
+
+def test_a_system_that_does_not_name_classes_is_measured_on_its_score_alone() -> None:
+    system = build_system("deep-mil", visual_dim=DIM, audio_dim=DIM, num_classes=len(CLASSES)).frozen()
+    report = measured(system, network="deep-mil", validation=BAGS)
+    assert {measure.head for measure in report.measures} == {"classifier"}
+    assert not [measure for measure in report.measures if measure.name in {"map", "class_ap"}]
+    assert {f1.head for f1 in report.f1} == {"classifier"}
+    assert "no mAP and no head alignment: the deep-mil does not name classes" in report.notes
 
 
 def test_an_empty_split_is_an_error() -> None:

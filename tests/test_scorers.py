@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import torch
 
+from avadclip.baselines.build import build_system
 from avadclip.checkpoint import Checkpoint, CheckpointHeader
-from avadclip.config import NetworkConfig
+from avadclip.config import NetworkConfig, SystemName
 from avadclip.encoders.base import Encoders
 from avadclip.errors import CheckpointError, ConfigError, FeatureError
-from avadclip.events import Thresholds
+from avadclip.events import Modality, Thresholds
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.nn.models import TrainedNetwork, build_network
 from avadclip.scorers import TrainedScorer, ZeroShotScorer
@@ -19,6 +20,7 @@ from avadclip.zero_shot import zero_shot_scores
 
 torch.set_num_threads(1)
 
+SYSTEMS: dict[SystemName, Modality] = {"deep-mil": "visual", "hl-net": "audio-visual"}
 KINDS = ("teacher", "visual student", "audio student")
 PROVENANCE = Provenance(grid=SnippetGrid(), visual={"name": "lite"}, audio={"name": "log-mel"})
 
@@ -43,6 +45,15 @@ def make_checkpoint(kinds: tuple[str, ...] = KINDS) -> Checkpoint:
         card="",
     )
     return Checkpoint(header, networks)
+
+
+def make_system_checkpoint(name: SystemName) -> Checkpoint:
+    torch.manual_seed(0)
+    system = build_system(name, visual_dim=10, audio_dim=6, num_classes=2).frozen()
+    header = make_checkpoint(("teacher",)).header.model_copy(
+        update={"thresholds": {name: Thresholds(0.3, None)}, "selection": {name: "last"}}
+    )
+    return Checkpoint(header, {name: system})
 
 
 def scorer_of(checkpoint: Checkpoint) -> TrainedScorer:
@@ -194,3 +205,24 @@ def test_zero_shot_hears_where_it_can() -> None:
 def test_zero_shot_needs_encoders_that_can_read() -> None:
     with pytest.raises(ConfigError, match="--encoders clip"):
         ZeroShotScorer(("normal", "riot"), Encoders("lite", None, None, None))
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_comparison_system_scores_alone(name: SystemName) -> None:
+    checkpoint, features = make_system_checkpoint(name), make_features()
+    verdict = scorer_of(checkpoint).judge(features)
+    assert (verdict.network, verdict.modality) == (name, SYSTEMS[name])
+    assert verdict.reason == "tiny holds nothing else"
+    assert verdict.thresholds == Thresholds(0.3, None)
+    assert (verdict.visual_scores, verdict.audio_scores) == (None, None)
+    expected = score_features(checkpoint.networks[name], features)
+    np.testing.assert_array_equal(verdict.scores.anomaly_scores, expected.anomaly_scores)
+    assert verdict.scores.class_probabilities is None
+
+
+@pytest.mark.parametrize("changes", [{"audio": None}, {"sound_is_silent": True}])
+def test_a_system_that_hears_refuses_what_is_silent_and_one_that_does_not_scores_it(changes: dict) -> None:
+    features = make_features(**changes)
+    assert scorer_of(make_system_checkpoint("deep-mil")).judge(features).network == "deep-mil"
+    with pytest.raises(CheckpointError, match=r"hl-net of tiny needs sound, but .* (no sound track|silent)"):
+        scorer_of(make_system_checkpoint("hl-net")).judge(features)

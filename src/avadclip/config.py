@@ -159,20 +159,19 @@ class TrainingConfig(_Config):
     optimizer: OptimizerConfig = OptimizerConfig()
 
     @model_validator(mode="after")
-    def _asks_nothing_that_is_not_done(self) -> Self:
+    def _asks_a_system_for_nothing_it_does_not_read(self) -> Self:
         if not is_system(self.network_kind):
             return self
-        found = [
-            name
-            for name in ("network", "loss", "distillation")
-            if getattr(self, name) != type(self).model_fields[name].default
-        ]
-        if found:
-            raise ValueError(
-                f"`{found[0]}` is of AVadCLIP's own networks, {self.network_kind} does not read it; leave it out"
-            )
+        tables = ("network", "loss", "distillation")
+        found = [f"[{name}]" for name in tables if getattr(self, name) != type(self).model_fields[name].default]
         if self.optimizer.precision != "fp32":
-            raise ValueError(f"{self.network_kind} is computed in fp32; leave `optimizer.precision` out")
+            found.append("`optimizer.precision`")
+        if found:
+            raise PydanticCustomError(
+                "not_read",
+                "{found} is for networks of AVadCLIP only, which {kind} is not; leave it out",
+                {"found": found[0], "kind": self.network_kind},
+            )
         return self
 
 
@@ -200,6 +199,8 @@ def parse_config(content: dict[str, Any], model: type[ConfigT], *, origin: str) 
         return model.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:  # of no single value
+            raise ConfigError(f"{origin}: {first['msg']}") from error
         *tables, key = first["loc"]
         where = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":

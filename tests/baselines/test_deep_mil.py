@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from avadclip.baselines.deep_mil import DeepMil, ranking_loss, smoothness
+from avadclip.baselines.deep_mil import DeepMil, ranking_loss
 from avadclip.nn.models import Bags
 
 SCORES = torch.tensor([[0.2, 0.5, 0.9], [0.1, 0.3, 0.0], [0.6, 0.4, 0.0], [0.2, 0.9, 0.7]])
@@ -15,10 +15,6 @@ def test_each_pair_is_ranked_by_its_highest_scores() -> None:
 
 def test_a_pair_far_enough_apart_costs_nothing() -> None:
     assert ranking_loss(torch.tensor([[0.0], [1.0]]), torch.ones(2, 1, dtype=torch.bool)).item() == 0.0
-
-
-def test_smoothness_sums_squared_steps_between_real_snippets() -> None:
-    assert smoothness(SCORES, VALID).item() == pytest.approx((0.09 + (0.04 + 0.09) + 0.04 + (0.49 + 0.04)) / 4)
 
 
 def test_the_anomalous_half_alone_is_asked_to_be_smooth_and_sparse() -> None:

@@ -159,3 +159,47 @@ def test_a_folder_of_another_run_is_refused(teacher: Path, tmp_path: Path) -> No
     done = run("train", recipe, "--out", teacher)
     assert done.returncode == 1
     assert "holds another run" in done.stderr
+
+
+SYSTEM_RECIPE = """
+network_kind = "deep-mil"
+encoders = "synthetic"
+
+[data]
+source = "synthetic:tiny"
+
+[bags]
+max_snippets = 32
+stretch = true
+
+[optimizer]
+kind = "adagrad"
+batch_size = {batch_size}
+epochs = 2
+"""
+
+
+def test_a_comparison_system_trains_and_is_measured_like_any_network(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(SYSTEM_RECIPE.format(batch_size=10))
+    done = run("train", recipe, "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert all({"total", "ranking", "smoothness", "sparsity"} <= line.keys() for line in lines)
+    checkpoint = tmp_path / "run" / "best.safetensors"
+    assert set(load_checkpoint(checkpoint).networks) == {"deep-mil"}
+    done = run("evaluate", checkpoint, "--data", "synthetic:tiny", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    (report,) = json.loads(done.stdout)
+    assert report["network"] == "deep-mil"
+    assert {measure["head"] for measure in report["measures"]} == {"classifier"}
+
+
+def test_a_batch_that_cannot_be_paired_is_one_line(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(SYSTEM_RECIPE.format(batch_size=9))
+    done = run("train", recipe, "--out", tmp_path / "run")
+    assert done.returncode == 1
+    assert "`optimizer.batch_size` is 9, deep-mil learns from pairs; needed an even number" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()

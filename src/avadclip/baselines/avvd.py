@@ -4,7 +4,8 @@ Wu et al., "Weakly Supervised Audio-Visual Violence Detection", IEEE TMM 2022. T
 from the paper's description, as a reading of it: HL-Net with one output a class, trained by cross-entropy of their
 mean top-k logits. Decided here:
 - the anomaly score is what is left for the anomaly classes, 1 - p(normal);
-- the causal branch, which one of the graphs needs, learns as in HL-Net: by its own MIL loss, and from that score.
+- the causal branch, which one of the graphs needs, learns by its own MIL loss and from that score, both ways (HL-Net:
+  only upwards).
 """
 
 import torch
