@@ -29,13 +29,15 @@ from avadclip.scoring import score_features
 from avadclip.training.loop import Progress, Supervision, train_network
 from avadclip.training.run import RunFolder
 
-torch.set_num_threads(1)
+from .made_up_bags import shake
 
 RECIPES = Path(__file__).parents[2] / "configs" / "baselines"
 MARGIN_PERCENT = 10.0  # of frame AP above chance, on synthetic videos that were not trained on
 EPOCHS = 20
 FEWER_EPOCHS: dict[SystemName, int] = {"efficient-prompt": 9, "ur-dmu": 9}  # wide networks, whose steps are slow
 SEEN, HEARD, CLASSES = 12, 7, 3
+PAIRED_TARGETS = torch.tensor([[1.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 1]])  # the normal bags first
+LATER_STAGES: dict[SystemName, tuple[str, ...]] = {"cu-net": ("single.", "labeller.")}
 
 every_system = pytest.mark.parametrize("name", SYSTEMS)
 
@@ -71,8 +73,8 @@ def make_bags(lengths: list[int], *, longest: int, padding: float) -> Bags:
 
 
 def make_system(name: SystemName) -> System:
-    torch.manual_seed(0)
-    return build_system(name, visual_dim=SEEN, audio_dim=HEARD, num_classes=CLASSES).frozen()
+    system = build_system(name, visual_dim=SEEN, audio_dim=HEARD, num_classes=CLASSES)
+    return shake(system).requires_grad_(False)
 
 
 def said(system: System, bags: Bags) -> torch.Tensor:
@@ -102,16 +104,42 @@ def test_a_system_learns(name: SystemName) -> None:
 
 
 @every_system
-def test_neither_padding_nor_neighbours_change_what_is_said(name: SystemName) -> None:
+@pytest.mark.parametrize("epoch", [1, 7])  # some learn in stages
+def test_neither_padding_nor_neighbours_change_scores_or_losses(name: SystemName, epoch: int) -> None:
     system = make_system(name)
-    lengths = [23, 1, 9]
-    together = said(system, make_bags(lengths, longest=23, padding=0.0))
-    padded = said(system, make_bags(lengths, longest=40, padding=5.0))
+    for earlier in range(1, epoch + 1):
+        system.begin_epoch(earlier, 10)
+    lengths = [23, 1, 9, 35]
+    tight, wide = (make_bags(lengths, longest=longest, padding=padding) for longest, padding in ((35, 0.0), (50, 9.0)))
+    together, padded = said(system, tight), said(system, wide)
     for bag, length in enumerate(lengths):
-        alone = said(system, make_bags(lengths, longest=23, padding=0.0).take(torch.tensor([bag])))[0]
-        torch.testing.assert_close(together[bag, :length], alone, rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(padded[bag, :length], alone, rtol=1e-4, atol=1e-5)
-    assert together[0].std(dim=0).max() > 1e-4  # what is all alike would agree with anything
+        alone = said(system, tight.take(torch.tensor([bag])))[0]
+        torch.testing.assert_close(together[bag, :length], alone, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(padded[bag, :length], alone, rtol=1e-4, atol=1e-4)
+    assert together[0].std(dim=0).max() > 1e-3  # what is all alike would agree with anything
+    losses = []
+    for bags in (tight, wide):
+        torch.manual_seed(0)  # of what a loss draws
+        losses.append(system.losses(bags, PAIRED_TARGETS))
+    torch.testing.assert_close(losses[0], losses[1], rtol=1e-4, atol=1e-4)
+
+
+@every_system
+def test_every_parameter_of_the_first_stage_learns(name: SystemName) -> None:
+    """From bags of any length, those of a single snippet included."""
+    torch.manual_seed(0)
+    system = shake(build_system(name, visual_dim=SEEN, audio_dim=HEARD, num_classes=CLASSES)).train()
+    system.begin_epoch(1, 1)
+    losses = system.losses(make_bags([1, 18, 35, 3], longest=35, padding=0.0), PAIRED_TARGETS)
+    assert all(loss.shape == () for loss in losses.values())
+    sum(losses.values()).backward()
+    for key, parameter in system.named_parameters():
+        if key.startswith(LATER_STAGES.get(name, ())):
+            continue
+        assert parameter.grad is not None, key
+        assert parameter.grad.isfinite().all(), key
+        # A softmax over keys does not see what is added to all of them.
+        assert parameter.grad.any() or key.endswith("key.bias"), key
 
 
 @every_system

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from avadclip.baselines import clip_tsa
 from avadclip.baselines.clip_tsa import ClipTsa, TokenSelection, perturbed_topk
 
+from .made_up_bags import shake
+
 SIGMA = 0.5
 DRAWS = 100_000
 
@@ -69,7 +71,7 @@ def test_every_bag_has_its_own_k() -> None:
     assert (shares[~valid] == 0.0).all()
 
 
-def test_in_a_test_the_best_nine_in_ten_count_in_full(shake) -> None:
+def test_in_a_test_the_best_nine_in_ten_count_in_full() -> None:
     select = shake(TokenSelection(4))
     x = torch.randn(2, 20, 4, generator=torch.Generator().manual_seed(0))
     valid = torch.arange(20) < torch.tensor([[20], [1]])
@@ -81,7 +83,7 @@ def test_in_a_test_the_best_nine_in_ten_count_in_full(shake) -> None:
     torch.testing.assert_close(selected[1, 0], x[1, 0])
 
 
-def test_in_training_snippets_are_weighted_by_their_share(shake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_training_snippets_are_weighted_by_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {}
 
     def halves(scores: Tensor, valid: Tensor, k: Tensor, *, num_draws: int, sigma: float) -> Tensor:
@@ -103,11 +105,3 @@ def test_layers_are_those_of_the_recipe() -> None:
 
     assert widths(system.select.score) == [(512, 256), (256, 1)]
     assert widths(system.network.classify) == [(512, 128), (128, 32), (32, 1)]
-
-
-def test_padding_and_neighbours_change_nothing(check_padding) -> None:
-    check_padding(ClipTsa(visual_dim=512), 512)
-
-
-def test_everything_learns(check_gradients) -> None:
-    check_gradients(ClipTsa(visual_dim=12), 12)

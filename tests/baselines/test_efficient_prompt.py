@@ -8,6 +8,8 @@ from avadclip.baselines.efficient_prompt import EfficientPrompt
 from avadclip.nn.models import Bags
 from avadclip.nn.projection import FeatureProjection
 
+from .made_up_bags import shake
+
 
 class Tower(nn.Module):
     """Class features from something learned and something that no checkpoint should hold."""
@@ -29,7 +31,7 @@ def bag(length: int, width: int = 512) -> Bags:
 
 
 @torch.no_grad()
-def test_logits_are_cosines_of_mixed_snippets_with_class_features(shake) -> None:
+def test_logits_are_cosines_of_mixed_snippets_with_class_features() -> None:
     system = shake(EfficientPrompt(visual_dim=512, num_classes=3))
     bags = bag(4)
     x = bags.visual[0] + system.position_embedding[:4]
@@ -44,7 +46,7 @@ def test_logits_are_cosines_of_mixed_snippets_with_class_features(shake) -> None
 
 
 @torch.no_grad()
-def test_the_anomaly_score_is_what_is_left_of_normal(shake) -> None:
+def test_the_anomaly_score_is_what_is_left_of_normal() -> None:
     anomaly_logits, class_logits = shake(EfficientPrompt(visual_dim=512, num_classes=3))(bag(6))
     torch.testing.assert_close(anomaly_logits.sigmoid(), 1 - class_logits.softmax(dim=-1)[..., 0])
 
@@ -78,7 +80,7 @@ def test_a_frozen_copy_holds_the_class_features_as_a_constant() -> None:
     torch.testing.assert_close(loaded.eval()(bag(5)).class_logits, before)
 
 
-def test_prompts_learn(shake) -> None:
+def test_prompts_learn() -> None:
     tower = Tower()
     system = EfficientPrompt(visual_dim=512, num_classes=3, class_text=tower)
     system.losses(bag(5), torch.tensor([[0.0, 1.0, 0.0]]))["alignment"].backward()
@@ -92,11 +94,3 @@ def test_layers_are_those_of_the_recipe() -> None:
     assert [block.attention.num_heads for block in system.blocks] == [8, 8]
     assert system.class_text().shape == (7, 512)
     assert isinstance(EfficientPrompt(visual_dim=20, num_classes=7).visual_projection, FeatureProjection)
-
-
-def test_padding_and_neighbours_change_nothing(check_padding) -> None:
-    check_padding(EfficientPrompt(visual_dim=512, num_classes=3), 512)
-
-
-def test_everything_learns(check_gradients) -> None:
-    check_gradients(EfficientPrompt(visual_dim=12, num_classes=3), 12)

@@ -59,11 +59,3 @@ def test_other_widths_are_standardised_by_the_training_features() -> None:
     system = Rtfm(visual_dim=3)
     system.fit_projections(torch.tensor([[1.0, 5.0, 0.0], [3.0, 5.0, 0.0]]), None)
     assert system.visual_projection.mean.tolist() == [2.0, 5.0, 0.0]
-
-
-def test_padding_and_neighbours_change_nothing(check_padding) -> None:
-    check_padding(Rtfm(visual_dim=512), 512)
-
-
-def test_everything_learns(check_gradients) -> None:
-    check_gradients(Rtfm(visual_dim=12), 12)

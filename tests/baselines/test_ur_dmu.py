@@ -7,6 +7,8 @@ from avadclip.baselines.ur_dmu import Half, UrDmu, kl_loss, magnitude_loss, memo
 from avadclip.nn.memory import Recall
 from avadclip.nn.models import Bags
 
+from .made_up_bags import shake
+
 VALID = torch.tensor([[True, True, True, False]])
 NOTHING = torch.zeros(1, 4, 2)  # what is read does not matter to the losses of the memories
 
@@ -74,7 +76,7 @@ def test_the_margin_is_100_and_no_more_is_asked() -> None:
     assert magnitude_loss(normal, anomalous).item() == pytest.approx((100 - 100 + 5 + 0) / 2)
 
 
-def test_parts_are_weighted_as_in_the_recipe(shake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_are_weighted_as_in_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     system = shake(UrDmu(visual_dim=6))
     for name in ("memory_loss", "triplet_loss", "kl_loss", "magnitude_loss"):
         monkeypatch.setattr(f"avadclip.baselines.ur_dmu.{name}", lambda *_: torch.tensor(1.0))
@@ -96,7 +98,7 @@ def test_layers_are_those_of_the_recipe() -> None:
     assert shapes["classify.2.weight"] == (1, 128)
 
 
-def test_only_what_normal_bags_read_is_sampled_and_only_in_training(shake) -> None:
+def test_only_what_normal_bags_read_is_sampled_and_only_in_training() -> None:
     system = shake(UrDmu(visual_dim=6))
     bags = pair_of_bags()
     for module in system.modules():
@@ -108,11 +110,3 @@ def test_only_what_normal_bags_read_is_sampled_and_only_in_training(shake) -> No
     drawn = [system.losses(bags, torch.eye(2)) for _ in range(2)]
     assert drawn[0]["anomaly"] != drawn[1]["anomaly"]
     assert drawn[0]["memory"] == drawn[1]["memory"]
-
-
-def test_padding_and_neighbours_change_nothing(check_padding) -> None:
-    check_padding(UrDmu(visual_dim=512), 512)
-
-
-def test_everything_learns(check_gradients) -> None:
-    check_gradients(UrDmu(visual_dim=12), 12)
