@@ -61,6 +61,7 @@ def make_detection(
     boundaries = track.boundaries()
     modality: Modality = "audio-visual" if with_sound else "visual"
     alert = 2.0 if thresholds.alert is None else thresholds.alert
+    rules = EventRules(thresholds.detection)
     events = tuple(
         Event(
             id=f"yard-{index:04d}",
@@ -75,7 +76,7 @@ def make_detection(
             threshold=thresholds.detection,
             sound_gain=mean_gain(track, visual, span),
         )
-        for index, span in enumerate(find_spans(track, EventRules(thresholds.detection)), 1)
+        for index, span in enumerate(find_spans(track, rules), 1)
     )
     return Detection(
         source=source,
@@ -97,6 +98,7 @@ def make_detection(
         visual_track=visual,
         audio_track=None,
         thresholds=thresholds,
+        rules=rules,
         events=events,
         encoders={"visual": {"name": "lite", "version": 1}, "audio": {"name": "log-mel", "bands": 64}},
         notes=notes,

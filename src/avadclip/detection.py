@@ -55,6 +55,8 @@ class Detection:
     audio_track: ScoreTrack | None
     """The audio student's scores where the teacher scored the video, once there is an audio student."""
     thresholds: Thresholds
+    rules: EventRules
+    """How the events were cut out of the scores."""
     events: tuple[Event, ...]
     encoders: dict[str, Identity]
     """Identity of the visual and audio encoder."""
@@ -132,6 +134,7 @@ class Detector:
             visual_track=tracks.visual,
             audio_track=tracks.audio,
             thresholds=thresholds,
+            rules=rules,
             events=events,
             encoders=self._identities(),
             notes=tuple(dict.fromkeys([*media.notes, *features.notes, *_naming_notes(verdict)])),

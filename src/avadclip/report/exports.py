@@ -92,6 +92,11 @@ def to_document(detection: Detection, *, include_scores: bool = False) -> dict[s
             "detection": round(detection.thresholds.detection, 6),
             "alert": None if detection.thresholds.alert is None else round(detection.thresholds.alert, 6),
         },
+        "rules": {
+            "min_seconds": detection.rules.min_seconds,
+            "merge_gap_seconds": detection.rules.merge_gap_seconds,
+            "release_share": detection.rules.release_share,
+        },
         "num_snippets": len(track.scores),
         "peak_score": round(float(track.scores.max()), 6),
         "notes": [clean_text(note) for note in detection.notes],
@@ -158,7 +163,7 @@ def _media_document(media: MediaInfo) -> dict[str, Any]:
 def _scores_document(detection: Detection) -> dict[str, Any]:
     track = detection.track
     return {
-        "snippet_seconds": round(track.snippet_seconds, 6),
+        "snippet_seconds": track.snippet_seconds,  # whole: a rounding error would add up over the hours of a video
         "end_seconds": round(track.end_seconds, 3),
         "anomaly": _rounded(track.scores),
         "class_probabilities": [_rounded(row) for row in track.class_probabilities],

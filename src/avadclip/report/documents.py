@@ -1,0 +1,147 @@
+"""Results read back from the JSON that `exports` writes."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from avadclip.detection import Detection
+from avadclip.errors import DataError
+from avadclip.events import Event, EventRules, Modality, ScoreTrack, Thresholds
+from avadclip.media.probe import MediaInfo, SoundInfo
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class _Part(BaseModel):
+    """Finite numbers only; keys that a later version adds are passed over."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class _Media(_Part):
+    duration_seconds: Seconds
+    frame_rate_hz: float = Field(ge=0)
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+    rotation_degrees: int
+    sound: SoundInfo | None
+
+
+class _Rules(_Part):
+    min_seconds: Seconds
+    merge_gap_seconds: Seconds
+    release_share: Share
+
+
+class _Scores(_Part):
+    snippet_seconds: float = Field(gt=0)
+    end_seconds: Seconds
+    anomaly: list[Share] = Field(min_length=1)
+    class_probabilities: list[list[Share]]
+    visual_student: list[Share] | None
+    audio_student: list[Share] | None
+
+
+class _Document(_Part):
+    format: Literal["avadclip-detection/1"]
+    source: str
+    media: _Media
+    model: str
+    network: str
+    modality: Modality
+    reason: str
+    encoders: dict[str, Any]
+    classes: tuple[str, ...] = Field(min_length=2)
+    thresholds: Thresholds
+    rules: _Rules
+    notes: tuple[str, ...]
+    events: tuple[Event, ...]
+    scores: _Scores
+
+    @model_validator(mode="after")
+    def _fit(self) -> "_Document":
+        scores = self.scores
+        rows = {len(row) for row in scores.class_probabilities}
+        if len(scores.class_probabilities) != len(scores.anomaly) or rows != {len(self.classes)}:
+            raise ValueError("scores.class_probabilities does not have a row per snippet and a column per class")
+        for track in (scores.visual_student, scores.audio_student):
+            if track is not None and len(track) != len(scores.anomaly):
+                raise ValueError("a student's scores are not as many as scores.anomaly")
+        return self
+
+
+def read_detections(path: Path) -> list[Detection]:
+    """Every detection of a JSON file: detection.json, or what `detect --format json --scores` printed.
+
+    Raises:
+        DataError: unreadable, no result of avadclip, or a result without its scores.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read as JSON ({error}); give a detection.json") from error
+    documents = content if isinstance(content, list) else [content]
+    if not documents:
+        raise DataError(f"{path} holds no result: its list is empty; detect events in a video first")
+    return [from_document(document, origin=str(path)) for document in documents]
+
+
+def from_document(document: object, *, origin: str) -> Detection:
+    """The detection that `exports.to_document` turned into plain values; scores are as rounded there.
+
+    Args:
+        document: dicts, lists, strings and numbers, as JSON gives them.
+        origin: where it comes from, for messages.
+
+    Raises:
+        DataError: not such a document, or one without scores.
+    """
+    if isinstance(document, dict) and document.get("format") and "scores" not in document:
+        raise DataError(f"{origin} holds no scores, only events; detect again with `--format json --scores`")
+    try:
+        read = TypeAdapter(_Document).validate_python(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the document"
+        raise DataError(f"{origin} is no result of this avadclip ({where}: {first['msg']}); detect again") from error
+    return _detection(read)
+
+
+def _detection(read: _Document) -> Detection:
+    scores = read.scores
+    probabilities = np.asarray(scores.class_probabilities, dtype=np.float32)
+
+    def track(values: list[float] | None) -> ScoreTrack | None:
+        return None if values is None else _track(values, probabilities, read)
+
+    return Detection(
+        source=read.source,
+        media=MediaInfo(path=Path(read.source), notes=(), **dict(read.media)),
+        model=read.model,
+        network=read.network,
+        modality=read.modality,
+        reason=read.reason,
+        track=_track(scores.anomaly, probabilities, read),
+        visual_track=track(scores.visual_student),
+        audio_track=track(scores.audio_student),
+        thresholds=read.thresholds,
+        rules=EventRules(read.thresholds.detection, **dict(read.rules)),
+        events=read.events,
+        encoders=read.encoders,
+        notes=read.notes,
+    )
+
+
+def _track(values: list[float], probabilities: NDArray[np.float32], read: _Document) -> ScoreTrack:
+    return ScoreTrack(
+        scores=np.asarray(values, dtype=np.float32),
+        class_probabilities=probabilities,
+        classes=read.classes,
+        snippet_seconds=read.scores.snippet_seconds,
+        end_seconds=read.scores.end_seconds,
+    )

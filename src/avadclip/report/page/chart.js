@@ -1,0 +1,212 @@
+// Score curve and class map on one time axis, by Plotly; the playing moment is drawn over it, which costs nothing.
+"use strict";
+
+(function (avadclip) {
+  const { clock } = avadclip.words;
+  const CURVE_PIXELS = 210;
+  const CLASS_PIXELS = 20;
+  const GAP_PIXELS = 14;
+  const MARGIN = { t: 26, r: 64, b: 30 };
+  const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
+  const PIXELS_PER_TICK = 90;
+  const MOST_NUMBERS = 40; // events; more numbers would be written over each other
+  const CLICK_PIXELS = 4; // a pointer that moves further is dragging
+
+  function colours() {
+    const style = getComputedStyle(document.documentElement);
+    return new Proxy({}, { get: (_, name) => style.getPropertyValue(`--${name}`).trim() });
+  }
+
+  function shorten(name) {
+    return name.length <= 18 ? name : `${name.slice(0, 17)}…`;
+  }
+
+  /** Plotly reads a little HTML in texts; names are plain. */
+  function plain(text) {
+    return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+  }
+
+  function ticks([start, end], width) {
+    const step = STEPS.find((seconds) => (end - start) / seconds <= width / PIXELS_PER_TICK) ?? STEPS.at(-1);
+    const values = [];
+    for (let index = Math.ceil(start / step); index * step <= end; index += 1) values.push(index * step);
+    return { tickvals: values, ticktext: values.map((seconds) => clock(seconds, step < 1 ? 1 : 0)) };
+  }
+
+  function curves(document_, edges, colour) {
+    const { scores } = document_;
+    // The last score holds until the end of the video.
+    const steps = (values) => [...values, values.at(-1)];
+    const line = (values, name, look) => ({
+      type: "scatter",
+      mode: "lines",
+      x: edges,
+      y: steps(values),
+      name,
+      line: { shape: "hv", ...look },
+      customdata: edges.map((seconds) => clock(seconds, 1)),
+      hovertemplate: `${plain(name)} %{y:.2f} at %{customdata}<extra></extra>`,
+    });
+    return [
+      scores.audio_student && line(scores.audio_student, "audio student", { color: colour["audio"], width: 1, dash: "dot" }),
+      scores.visual_student && line(scores.visual_student, "visual student", { color: colour["visual"], width: 1 }),
+      line(scores.anomaly, document_.network, { color: colour["score"], width: 2 }),
+    ].filter(Boolean);
+  }
+
+  function classMap(document_, edges, colour) {
+    const { classes, scores } = document_;
+    const middles = edges.slice(0, -1).map((edge, index) => clock((edge + edges[index + 1]) / 2, 1));
+    return {
+      type: "heatmap",
+      x: edges,
+      y: classes.map((_, index) => index),
+      z: classes.map((_, index) => scores.class_probabilities.map((row) => row[index])),
+      customdata: classes.map(() => middles),
+      text: classes.map((name) => middles.map(() => plain(name))),
+      yaxis: "y2",
+      zmin: 0,
+      zmax: 1,
+      ygap: 1,
+      showscale: false,
+      colorscale: [[0, colour["map-0"]], [0.33, colour["map-1"]], [0.66, colour["map-2"]], [1, colour["map-3"]]],
+      hovertemplate: "%{text} %{z:.2f} at %{customdata}<extra></extra>",
+    };
+  }
+
+  function bands(events, thresholds, colour) {
+    const level = (value, dash) => ({
+      type: "line", xref: "paper", x0: 0, x1: 1, yref: "y", y0: value, y1: value, layer: "above",
+      line: { color: colour["event"], width: 1, dash },
+    });
+    const name = (value, text, yanchor) => ({
+      xref: "paper", x: 1, xanchor: "left", xshift: 4, yref: "y", y: value, yanchor, text, showarrow: false,
+      font: { color: colour["event"], size: 11 },
+    });
+    const areClose = thresholds.alert !== null && Math.abs(thresholds.alert - thresholds.detection) < 0.08;
+    const isAbove = thresholds.alert !== null && thresholds.detection > thresholds.alert;
+    const shapes = [level(thresholds.detection, "dash")];
+    const annotations = [name(thresholds.detection, "detection", areClose ? (isAbove ? "bottom" : "top") : "middle")];
+    if (thresholds.alert !== null) {
+      shapes.push(level(thresholds.alert, "dot"));
+      annotations.push(name(thresholds.alert, "alert", areClose ? (isAbove ? "top" : "bottom") : "middle"));
+    }
+    events.forEach((event, index) => {
+      const isAlert = event.severity === "alert";
+      const band = { type: "rect", xref: "x", x0: event.start, x1: event.end, yref: "y domain", layer: "below" };
+      shapes.push({ ...band, y0: 0, y1: 1, fillcolor: colour["event"], opacity: isAlert ? 0.28 : 0.15, line: { width: 0 } });
+      // A line as well: an event of a second in an hour is less than a pixel wide, and must still be seen.
+      shapes.push({ ...band, type: "line", y0: 1, y1: 1, layer: "above", opacity: isAlert ? 1 : 0.6,
+        line: { color: colour["event"], width: 4 } });
+      if (events.length <= MOST_NUMBERS) {
+        annotations.push({ xref: "x", x: (event.start + event.end) / 2, yref: "y domain", y: 1, yshift: 3, yanchor: "bottom", text: index + 1,
+          showarrow: false, font: { color: colour["event"], size: 12 } });
+      }
+    });
+    return { shapes, annotations };
+  }
+
+  /** Draws into `chart`; `onSeek` gets the time of a click. */
+  function createChart(chart, cursor, document_, onSeek) {
+    const edges = avadclip.events.boundaries(document_.scores);
+    const end = edges.at(-1);
+    const mapPixels = CLASS_PIXELS * document_.classes.length;
+    const height = MARGIN.t + CURVE_PIXELS + GAP_PIXELS + mapPixels + MARGIN.b;
+    const inner = height - MARGIN.t - MARGIN.b;
+    let shown = { events: [], thresholds: document_.thresholds };
+    let moment = 0;
+    let isReady = false;
+
+    function axes(colour) {
+      const range = chart.layout?.xaxis?.range ?? [0, end];
+      const quiet = { color: colour["ink"], gridcolor: colour["line"], zeroline: false, ticks: "", fixedrange: true };
+      return {
+        xaxis: { ...quiet, range, fixedrange: false, showgrid: false, anchor: "y2", minallowed: 0, maxallowed: end,
+          ...ticks(range, chart.clientWidth), ticks: "outside", tickcolor: colour["line"] },
+        yaxis: { ...quiet, range: [0, 1.02], title: { text: "anomaly score", standoff: 8 }, domain: [(mapPixels + GAP_PIXELS) / inner, 1], tickvals: [0, 0.25, 0.5, 0.75, 1] },
+        yaxis2: { ...quiet, range: [document_.classes.length - 0.5, -0.5], domain: [0, mapPixels / inner], showgrid: false,
+          tickvals: document_.classes.map((_, index) => index),
+          ticktext: document_.classes.map((name) => plain(shorten(name))) },
+      };
+    }
+
+    function draw() {
+      const colour = colours();
+      const longest = Math.max(...document_.classes.map((name) => shorten(name).length));
+      const layout = {
+        height,
+        margin: { ...MARGIN, l: 16 + 6.5 * Math.max(longest, 5) },
+        paper_bgcolor: "rgba(0,0,0,0)",
+        plot_bgcolor: "rgba(0,0,0,0)",
+        font: { family: "system-ui, sans-serif", size: 12, color: colour["ink"] },
+        hovermode: "closest",
+        hoverlabel: { bgcolor: colour["card"], bordercolor: colour["line"], font: { color: colour["ink"] } },
+        dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
+        showlegend: false,
+        ...axes(colour),
+        ...bands(shown.events, shown.thresholds, colour),
+      };
+      const traces = [...curves(document_, edges, colour), classMap(document_, edges, colour)];
+      Plotly.react(chart, traces, layout, { displayModeBar: false, responsive: true }).then(() => {
+        if (!isReady) connect();
+        placeCursor();
+      });
+    }
+
+    function show(events, thresholds) {
+      shown = { events, thresholds };
+      const peak = document_.peak_score.toFixed(2);
+      chart.setAttribute("aria-label", `Anomaly score over ${clock(end)}, highest ${peak}, threshold `
+        + `${thresholds.detection.toFixed(3)}, ${avadclip.words.counted(events.length, "event")}. The list has their times.`);
+      if (isReady) Plotly.relayout(chart, bands(events, thresholds, colours()));
+      else draw();
+    }
+
+    function setTicks() {
+      const axis = chart._fullLayout.xaxis;
+      const wanted = ticks(axis.range, axis._length);
+      if (String(wanted.tickvals) === String(chart.layout.xaxis.tickvals)) return;
+      Plotly.relayout(chart, { "xaxis.tickvals": wanted.tickvals, "xaxis.ticktext": wanted.ticktext });
+    }
+
+    function placeCursor() {
+      const axis = chart._fullLayout?.xaxis;
+      if (!axis) return;
+      const x = axis.d2p(moment);
+      cursor.hidden = x < -0.5 || x > axis._length + 0.5;
+      cursor.style.transform = `translateX(${axis._offset + x}px)`;
+      cursor.style.top = `${MARGIN.t}px`;
+      cursor.style.height = `${inner}px`;
+    }
+
+    function setTime(seconds) {
+      moment = seconds;
+      placeCursor();
+    }
+
+    function connectPointer() {
+      chart.addEventListener("pointerdown", (down) => {
+        if (down.button !== 0) return;
+        addEventListener("pointerup", (up) => {
+          const moved = Math.hypot(up.clientX - down.clientX, up.clientY - down.clientY);
+          const axis = chart._fullLayout.xaxis;
+          const x = up.clientX - chart.getBoundingClientRect().left - axis._offset;
+          if (moved <= CLICK_PIXELS && x >= 0 && x <= axis._length) onSeek(axis.p2d(x));
+        }, { once: true });
+      }, { capture: true });
+    }
+
+    function connect() {
+      chart.on("plotly_relayout", () => { setTicks(); placeCursor(); });
+      chart.on("plotly_afterplot", placeCursor);
+      new ResizeObserver(setTicks).observe(chart);
+      connectPointer();
+      isReady = true;
+      chart.dataset.ready = "yes";
+    }
+
+    return { show, draw, setTime };
+  }
+
+  avadclip.chart = { createChart };
+})((globalThis.avadclip ??= {}));

@@ -1,0 +1,104 @@
+// The events as a list: picture, class, times, score, and the reader's verdict.
+"use strict";
+
+(function (avadclip) {
+  const { clock } = avadclip.words;
+  const { REAL, FALSE_ALARM } = avadclip.marks;
+
+  function element(tag, className, text) {
+    const made = document.createElement(tag);
+    if (className) made.className = className;
+    if (text !== undefined) made.textContent = text;
+    return made;
+  }
+
+  function createEventList(list, { files, marks, onChoose, onMark }) {
+    function picture(event) {
+      if (!event.snapshot) return element("span", "no-picture");
+      const image = element("img");
+      image.src = files + event.snapshot.split("/").map(encodeURIComponent).join("/");
+      image.alt = "";
+      image.loading = "lazy";
+      return image;
+    }
+
+    function chooser(event, number) {
+      const button = element("button", "event-choose");
+      button.type = "button";
+      const words = element("span", "event-words");
+      const head = element("span", "event-head");
+      head.append(element("span", "event-number", number), element("span", "event-label", event.label));
+      if (event.severity === "alert") head.append(element("span", "badge", "alert"));
+      const score = element("meter", "event-score");
+      Object.assign(score, { min: 0, max: 1, value: event.score });
+      score.setAttribute("aria-hidden", "true");
+      const times = `${clock(event.start, 1)} – ${clock(event.end, 1)}`;
+      const line = element("span", "event-line");
+      line.append(element("span", "event-times", times), element("span", "event-number-score", event.score.toFixed(2)));
+      words.append(head, line, score);
+      button.append(picture(event), words);
+      button.setAttribute("aria-label", `Event ${number}: ${event.label}, ${times}, score ${event.score.toFixed(2)}, `
+        + event.severity);
+      button.addEventListener("click", (click) => {
+        onChoose(event);
+        // After a click the keys belong to the video again; who uses the keyboard stays in the list.
+        if (click.detail > 0) button.blur();
+      });
+      return button;
+    }
+
+    function verdicts(event, number) {
+      const group = element("div", "verdicts");
+      group.setAttribute("role", "group");
+      group.setAttribute("aria-label", `Your verdict on event ${number}`);
+      for (const verdict of [REAL, FALSE_ALARM]) {
+        const button = element("button", "verdict", verdict === REAL ? "Real" : "False alarm");
+        button.type = "button";
+        button.dataset.verdict = verdict;
+        button.addEventListener("click", () => {
+          marks.set(event.peak, verdict);
+          showVerdict(group, event);
+          onMark();
+        });
+        group.append(button);
+      }
+      showVerdict(group, event);
+      return group;
+    }
+
+    function showVerdict(group, event) {
+      for (const button of group.children) {
+        button.setAttribute("aria-pressed", String(marks.get(event.peak) === button.dataset.verdict));
+      }
+    }
+
+    function show(events) {
+      list.replaceChildren(
+        ...events.map((event, index) => {
+          const item = element("li", `event ${event.severity}`);
+          item.append(chooser(event, index + 1), verdicts(event, index + 1));
+          return item;
+        }),
+      );
+    }
+
+    /** Point out the event that plays, and keep it in view without moving the page. */
+    function highlight(index) {
+      [...list.children].forEach((item, position) => {
+        const isCurrent = position === index;
+        if (isCurrent === item.hasAttribute("aria-current")) return;
+        item.toggleAttribute("aria-current", isCurrent);
+        if (isCurrent) {
+          item.setAttribute("aria-current", "true");
+          if (item.offsetTop < list.scrollTop || item.offsetTop + item.offsetHeight > list.scrollTop + list.clientHeight) {
+            list.scrollTop = item.offsetTop - list.clientHeight / 3;
+          }
+        }
+      });
+    }
+
+    return { show, highlight };
+  }
+
+  avadclip.eventList = { createEventList };
+})((globalThis.avadclip ??= {}));

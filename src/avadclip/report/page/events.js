@@ -1,0 +1,94 @@
+// Scores to events: the rule of avadclip/events.py (hysteresis, gap filling, shortest event), on the same numbers.
+"use strict";
+
+(function (avadclip) {
+  /** Start of every snippet and the end of the last one in seconds. */
+  function boundaries(scores) {
+    const count = scores.anomaly.length;
+    const starts = Array.from({ length: count + 1 }, (_, index) => index * scores.snippet_seconds);
+    starts[count] = Math.max(scores.end_seconds, starts[count - 1]);
+    return starts;
+  }
+
+  /** Half-open ranges of snippets. Python compares in single precision, hence Math.fround. */
+  function findSpans(scores, rules) {
+    const edges = boundaries(scores);
+    const anomaly = scores.anomaly;
+    const enter = Math.fround(rules.threshold);
+    const stay = Math.fround(rules.threshold * rules.release_share);
+    const merged = [];
+    let start = null;
+    let reached = false;
+    for (let index = 0; index <= anomaly.length; index += 1) {
+      const score = index < anomaly.length ? Math.fround(anomaly[index]) : -Infinity;
+      if (score >= stay) {
+        start ??= index;
+        reached ||= score >= enter;
+        continue;
+      }
+      if (start !== null && reached) {
+        const last = merged.at(-1);
+        if (last && edges[start] - edges[last[1]] < rules.merge_gap_seconds) {
+          last[1] = index;
+        } else {
+          merged.push([start, index]);
+        }
+      }
+      start = null;
+      reached = false;
+    }
+    return merged.filter(([first, stop]) => edges[stop] - edges[first] >= rules.min_seconds);
+  }
+
+  /** The class with the highest mean probability over the span; class 0, normal, is no candidate. */
+  function bestClass(document_, [start, stop]) {
+    const sums = document_.classes.map(() => 0);
+    for (const row of document_.scores.class_probabilities.slice(start, stop)) {
+      row.forEach((probability, index) => { sums[index] += probability; });
+    }
+    let best = 1;
+    for (let index = 2; index < sums.length; index += 1) {
+      if (sums[index] > sums[best]) best = index;
+    }
+    return document_.classes[best];
+  }
+
+  function peakSnippet(anomaly, [start, stop]) {
+    let peak = start;
+    for (let index = start + 1; index < stop; index += 1) {
+      if (anomaly[index] > anomaly[peak]) peak = index;
+    }
+    return peak;
+  }
+
+  /** The events at a threshold, in the form of the document's own; `peak` is the snippet of the highest score. */
+  function cutEvents(document_, threshold) {
+    const { scores, rules, thresholds } = document_;
+    const edges = boundaries(scores);
+    return findSpans(scores, { ...rules, threshold }).map((span) => {
+      const peak = peakSnippet(scores.anomaly, span);
+      const score = scores.anomaly[peak];
+      return {
+        label: bestClass(document_, span),
+        score,
+        start: edges[span[0]],
+        end: edges[span[1]],
+        severity: thresholds.alert !== null && score >= thresholds.alert ? "alert" : "detection",
+        peak,
+      };
+    });
+  }
+
+  /** The events of the document itself, as they were found when the video was scored. */
+  function foundEvents(document_) {
+    const { scores } = document_;
+    const edges = boundaries(scores);
+    const snippetAt = (time) => edges.findIndex((edge) => edge >= time - scores.snippet_seconds / 2);
+    return document_.events.map((event) => {
+      const span = [snippetAt(event.start), Math.max(snippetAt(event.end), snippetAt(event.start) + 1)];
+      return { ...event, peak: peakSnippet(scores.anomaly, span) };
+    });
+  }
+
+  avadclip.events = { boundaries, findSpans, cutEvents, foundEvents };
+})((globalThis.avadclip ??= {}));

@@ -1,0 +1,73 @@
+// The reader's verdict on events, and the CSV of labels that `avadclip train` reads.
+"use strict";
+
+(function (avadclip) {
+  const REAL = "real";
+  const FALSE_ALARM = "false alarm";
+
+  /** Verdicts by the snippet of an event's highest score, which stays when the threshold moves the event's ends. */
+  function createMarks(document_) {
+    const key = `avadclip-marks:${document_.source}:${document_.model}`;
+    let verdicts = load();
+
+    function load() {
+      try {
+        return JSON.parse(localStorage.getItem(key)) ?? {};
+      } catch {
+        return {}; // storage is switched off, or holds something else
+      }
+    }
+
+    function set(peak, verdict) {
+      if (verdicts[peak] === verdict) delete verdicts[peak];
+      else verdicts = { ...verdicts, [peak]: verdict };
+      try {
+        localStorage.setItem(key, JSON.stringify(verdicts));
+      } catch {
+        // the marks still hold until the page is closed
+      }
+    }
+
+    return { get: (peak) => verdicts[peak] ?? null, set };
+  }
+
+  /**
+   * What the verdicts say of the whole video: its rows, or why there are none yet.
+   *
+   * A label stands for a whole video. One real event makes it anomalous; it is normal only once every event shown has
+   * been found false. Times are given where no event is left without a verdict, for then they are all there is.
+   */
+  function labelRows(document_, events, marks) {
+    const verdicts = events.map((event) => marks.get(event.peak));
+    const open = verdicts.filter((verdict) => verdict === null).length;
+    const real = events.filter((_, index) => verdicts[index] === REAL);
+    if (real.length > 0) {
+      const labels = [...new Set(real.map((event) => event.label))].join("|");
+      return {
+        rows: open > 0
+          ? [[document_.source, labels, "", ""]]
+          : real.map((event) => [document_.source, event.label, event.start.toFixed(3), event.end.toFixed(3)]),
+        why: open > 0 ? `${avadclip.words.counted(open, "event")} unmarked: the label goes without times` : "",
+      };
+    }
+    if (events.length > 0 && open === 0) return { rows: [[document_.source, "normal", "", ""]], why: "" };
+    const rest = events.length === 0 ? "No events at this threshold." : `${open} of ${events.length} to mark.`;
+    return { rows: [], why: rest };
+  }
+
+  /** RFC 4180, with the columns of data/label_csv.py. */
+  function toCsv(rows) {
+    const cell = (text) => (/[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+    return [["video", "label", "start", "end"], ...rows].map((row) => `${row.map(cell).join(",")}\r\n`).join("");
+  }
+
+  function saveFile(name, text) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+    link.download = name;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
+
+  avadclip.marks = { REAL, FALSE_ALARM, createMarks, labelRows, toCsv, saveFile };
+})((globalThis.avadclip ??= {}));

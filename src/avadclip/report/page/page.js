@@ -1,0 +1,91 @@
+// One video's page: reads the result that stands in it, and connects the parts.
+"use strict";
+
+(function (avadclip) {
+  const { clock, counted } = avadclip.words;
+  const BEFORE_SECONDS = 1; // `previous` within this of an event's start means the event before
+
+  const byId = (id) => document.getElementById(id);
+  const { document: result, offset_seconds: offsetSeconds, files } = JSON.parse(byId("page-data").textContent);
+  const edges = avadclip.events.boundaries(result.scores);
+  const player = avadclip.player.createPlayer(byId("video"), { offsetSeconds, endSeconds: edges.at(-1) });
+  const marks = avadclip.marks.createMarks(result);
+  const chart = avadclip.chart.createChart(byId("chart"), byId("cursor"), result, player.seek);
+  const list = avadclip.eventList.createEventList(byId("event-list"), {
+    files,
+    marks,
+    onChoose: (event) => player.seek(event.start),
+    onMark: showLabels,
+  });
+  const found = avadclip.events.foundEvents(result);
+  let events = found;
+
+  /** A new cut of the scores has no pictures of its own; one found at the same peak or inside serves. */
+  function withSnapshots(cut) {
+    return cut.map((event) => {
+      const inside = found.filter((one) => edges[one.peak] >= event.start && edges[one.peak] < event.end);
+      const best = inside.find((one) => one.peak === event.peak) ?? inside[0];
+      return { ...event, snapshot: best?.snapshot ?? null };
+    });
+  }
+
+  function setThreshold(value) {
+    const isOwn = value === result.thresholds.detection;
+    events = isOwn ? found : withSnapshots(avadclip.events.cutEvents(result, value));
+    byId("threshold").value = value;
+    byId("threshold-value").textContent = value.toFixed(3);
+    byId("threshold-reset").disabled = isOwn;
+    showEvents();
+    chart.show(events, { ...result.thresholds, detection: value });
+  }
+
+  function showEvents() {
+    const alerts = events.filter((event) => event.severity === "alert").length;
+    byId("events-count").textContent = events.length
+      ? `${counted(events.length, "event")}, ${counted(alerts, "alert")}`
+      : `No events: the highest score is ${result.peak_score.toFixed(3)}`;
+    for (const id of ["previous", "next"]) byId(id).disabled = events.length === 0;
+    list.show(events);
+    showTime(player.time());
+    showLabels();
+  }
+
+  function showTime(seconds) {
+    chart.setTime(seconds);
+    list.highlight(events.findIndex((event) => event.start <= seconds && seconds < event.end));
+    const after = edges.findIndex((edge) => edge > seconds);
+    const snippet = after < 0 ? result.scores.anomaly.length - 1 : after - 1;
+    byId("now").textContent = `${clock(seconds, 1)} · score ${result.scores.anomaly[snippet].toFixed(2)}`;
+  }
+
+  function showLabels() {
+    const { rows, why } = avadclip.marks.labelRows(result, events, marks);
+    byId("save-labels").disabled = rows.length === 0;
+    byId("labels-why").textContent = why;
+  }
+
+  function next() {
+    const event = events.find(({ start }) => start > player.time() + 0.05);
+    if (event) player.seek(event.start);
+  }
+
+  function previous() {
+    const event = events.findLast(({ start }) => start < player.time() - BEFORE_SECONDS);
+    if (event) player.seek(event.start);
+  }
+
+  player.onTime(showTime);
+  avadclip.theme.onChange(chart.draw);
+  avadclip.keyboard.connectKeyboard(player, { next, previous });
+  byId("next").addEventListener("click", next);
+  byId("previous").addEventListener("click", previous);
+  byId("threshold").addEventListener("input", (event) => setThreshold(Number(event.target.value)));
+  byId("threshold-reset").addEventListener("click", () => setThreshold(result.thresholds.detection));
+  byId("save-labels").addEventListener("click", () => {
+    const { rows } = avadclip.marks.labelRows(result, events, marks);
+    avadclip.marks.saveFile("labels.csv", avadclip.marks.toCsv(rows));
+  });
+  setThreshold(result.thresholds.detection);
+  avadclip.player.offerChoice(byId("video"), player);
+  avadclip.player.linkAddress(byId("video"), player);
+})((globalThis.avadclip ??= {}));
