@@ -1,6 +1,9 @@
 """The report folder of one video."""
 
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from avadclip.detection import Detection
@@ -22,14 +25,32 @@ def write_report(detection: Detection, folder: Path) -> Path:
     Returns:
         The folder.
     """
+    with staged(folder) as stage:
+        write_files(detection, stage)
+    return folder
+
+
+def write_files(detection: Detection, folder: Path) -> None:
+    """The four files of `write_report`, one after the other."""
+    write_atomically(folder / "detection.json", to_json(detection, include_scores=True))
+    write_atomically(folder / "events.csv", to_csv(detection.events))
+    write_atomically(folder / "events.vtt", to_webvtt(detection))
+    save_figure(detection, folder / "scores.png")
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """A folder to write to; its files and folders move into `folder` once the block is done, or vanish with an error.
+
+    What is in `folder` under the same name is replaced.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".report-", ignore_cleanup_errors=True) as name:
-        staged = Path(name)
-        write_atomically(staged / "detection.json", to_json(detection, include_scores=True))
-        write_atomically(staged / "events.csv", to_csv(detection.events))
-        write_atomically(staged / "events.vtt", to_webvtt(detection))
-        save_figure(detection, staged / "scores.png")
+        stage = Path(name)
+        yield stage
         folder.mkdir(exist_ok=True)
-        for path in sorted(staged.iterdir()):
-            path.replace(folder / path.name)
-    return folder
+        for path in sorted(stage.iterdir()):
+            target = folder / path.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            path.replace(target)

@@ -1,0 +1,160 @@
+"""Copies of videos that play everywhere: H.264 and AAC in mp4, upright, on the video's clock."""
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.packet import Packet
+from av.video.reformatter import ColorRange, Colorspace
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from avadclip.files import atomic_path
+from avadclip.media.clock import Clock, longest_pause, sound_packets, zero_seconds
+from avadclip.media.container import keep_only, open_media, picture_stream, sound_stream
+from avadclip.media.decode import DecodeCount, decode, readable
+from avadclip.media.probe import MediaInfo, probe
+from avadclip.media.video import NOMINAL_RATE_HZ, VideoReader
+
+MAX_SIDE = 1280  # pixels; a copy is for looking at events, and a page of many shall stay small
+MAX_RATE_HZ = 30.0
+SOUND_RATE_HZ = 48_000
+SOUND_GAP_SAMPLES = 960  # 0.02 s; timestamps off by less are continuous sound
+SECONDS_PER_KEY_PICTURE = 2  # a player seeks to key pictures
+
+Alter = Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]
+"""From a picture, RGB [H, W, 3], and its time in seconds to the picture that is written, of the same size."""
+Progress = Callable[[float], None]
+"""Called with the seconds of the video that are done."""
+
+
+def write_copy(
+    source: str | Path, target: Path, *, alter: Alter | None = None, on_progress: Progress | None = None
+) -> None:
+    """Write a video again, with its first sound track, whole or not at all.
+
+    Zero is the first picture; sound before it is left out, gaps in the sound become silence. The larger side is at most
+    MAX_SIDE, the frame rate constant and at most MAX_RATE_HZ.
+
+    Args:
+        source: any video this package reads.
+        target: of suffix .mp4.
+        alter: changes each picture.
+        on_progress: see Progress.
+
+    Raises:
+        MediaError: the source cannot be read.
+        OSError: the target cannot be written.
+    """
+    media = probe(source)
+    with atomic_path(target) as temporary, _written(temporary, target) as output:
+        picture = _picture_track(output, media)
+        tracks = [_encode_pictures(source, picture, alter, on_progress)]
+        if media.sound is not None:
+            sound = output.add_stream("aac", rate=SOUND_RATE_HZ, layout="stereo")
+            tracks.append(_encode_sound(source, sound))
+        for packet in heapq.merge(*tracks, key=_decoding_seconds):
+            output.mux(packet)
+
+
+@contextmanager
+def _written(path: Path, target: Path) -> Iterator[OutputContainer]:
+    """An mp4 to write, its index in front: a player starts before it has read everything."""
+    try:
+        with av.open(f"file:{path}", "w", format="mp4", options={"movflags": "faststart"}) as output:
+            yield output
+    except av.FFmpegError as error:  # what is read has its own: a full disk, most likely
+        raise OSError(error.errno, error.strerror, str(target)) from error
+
+
+def _decoding_seconds(packet: "Packet[Any]") -> float:
+    return float((packet.dts or 0) * packet.time_base)
+
+
+def _picture_track(output: OutputContainer, media: MediaInfo) -> VideoStream:
+    rate = Fraction(min(media.frame_rate_hz or NOMINAL_RATE_HZ, MAX_RATE_HZ)).limit_denominator(1001)
+    stream = output.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "24"})
+    shrink = min(1.0, MAX_SIDE / max(media.width, media.height))
+    stream.width, stream.height = (max(2, round(side * shrink / 2) * 2) for side in (media.width, media.height))
+    stream.pix_fmt = "yuv420p"
+    stream.codec_context.gop_size = max(1, round(SECONDS_PER_KEY_PICTURE * rate))
+    stream.codec_context.colorspace = Colorspace.ITU709
+    stream.codec_context.color_range = ColorRange.MPEG
+    return stream
+
+
+def _encode_pictures(
+    source: str | Path, stream: VideoStream, alter: Alter | None, on_progress: Progress | None
+) -> "Iterator[Packet[Any]]":
+    rate = stream.average_rate or stream.codec_context.framerate
+    reader = VideoReader(source, frame_size=(stream.height, stream.width))
+    for index, picture in enumerate(reader.frames_at(float(number / rate) for number in count())):
+        seconds = float(index / rate)
+        altered = picture if alter is None else alter(picture, seconds)
+        frame = av.VideoFrame.from_ndarray(altered, format="rgb24").reformat(
+            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        )
+        frame.pts, frame.time_base = index, 1 / rate
+        yield from stream.encode(frame)
+        if on_progress is not None:
+            on_progress(seconds)
+    yield from stream.encode(None)
+
+
+def _encode_sound(source: str | Path, stream: AudioStream) -> "Iterator[Packet[Any]]":
+    position = 0
+    for samples in _continuous(_resampled(source)):
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
+        frame.sample_rate, frame.time_base, frame.pts = SOUND_RATE_HZ, Fraction(1, SOUND_RATE_HZ), position
+        position += samples.shape[1]
+        yield from stream.encode(frame)
+    yield from stream.encode(None)
+
+
+def _continuous(blocks: Iterable[tuple[int, NDArray[np.float32]]]) -> Iterator[NDArray[np.float32]]:
+    """Stereo samples [2, N] without gaps or overlaps from place 0 on, from blocks and their places."""
+    end = 0
+    for start, samples in blocks:
+        if start - end > SOUND_GAP_SAMPLES:
+            for first in range(end, start, SOUND_RATE_HZ):  # by the second: a gap may last for hours
+                yield np.zeros((2, min(SOUND_RATE_HZ, start - first)), np.float32)
+            end = start
+        late = max(end - start, 0)
+        kept = samples[:, late if late > SOUND_GAP_SAMPLES or end == 0 else 0 :]
+        if kept.shape[1]:
+            yield np.ascontiguousarray(kept)
+            end += kept.shape[1]
+
+
+def _resampled(source: str | Path) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Stereo samples [2, N] at SOUND_RATE_HZ, and the place of the first one since the first picture."""
+    zero = zero_seconds(source)
+    with open_media(source) as container:
+        picture, sound = picture_stream(container), sound_stream(container)
+        if sound is None:
+            return
+        keep_only(container, picture, sound)
+        clock = Clock(picture, zero, longest_pause=longest_pause(container, picture))
+        packets = sound_packets(readable(container.demux(picture, sound), DecodeCount()), picture, clock)
+        resampler: AudioResampler | None = None
+        form: tuple[str, str, int] | None = None
+        end = 0
+        for frame in decode(packets, sound.codec_context, DecodeCount()):
+            if form != (form := (frame.format.name, frame.layout.name, frame.sample_rate)):
+                resampler = AudioResampler(format="fltp", layout="stereo", rate=SOUND_RATE_HZ)
+            if frame.pts is not None:
+                end = round(float(frame.pts * (sound.time_base or 0)) * SOUND_RATE_HZ)
+                frame.pts = None  # a resampler would refuse a gap
+            if resampler is not None:
+                for part in resampler.resample(frame):
+                    yield end, part.to_ndarray().astype(np.float32, copy=False)
+                    end += part.samples

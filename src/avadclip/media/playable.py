@@ -1,0 +1,39 @@
+"""Which files play in any browser as they are, by container, picture and sound."""
+
+from pathlib import Path
+
+from avadclip.media.container import open_media, picture_stream, shown, sound_stream
+
+PIXELS = ("yuv420p", "yuvj420p")  # 8 bits; H.264 in 4:2:2 or 10 bits plays nowhere, though its name is the same
+PLAYABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "mp4": (("h264", "av1"), ("aac", "mp3")),
+    "webm": (("vp8", "vp9", "av1"), ("opus", "vorbis")),
+}
+"""Codecs of picture and of sound, by container."""
+
+
+def why_unplayable(path: str | Path) -> str | None:
+    """One phrase such as `hevc in matroska`, None where every browser plays the file.
+
+    Matroska counts only as .webm: it is the same container, but browsers differ on the rest of it.
+
+    Raises:
+        MediaError: the file cannot be opened as a video.
+    """
+    with open_media(path) as container:
+        picture, sound = picture_stream(container), sound_stream(container)
+        codec, pixels = picture.codec_context.name, picture.codec_context.pix_fmt
+        formats = container.format.name.split(",")
+        heard = None if sound is None else sound.codec_context.name
+        has_mute_track = sound is None and bool(container.streams.audio)
+    name = "mp4" if "mp4" in formats else Path(path).suffix.lower().removeprefix(".")
+    if name not in formats or name not in PLAYABLE:
+        return f"{codec} in {formats[0]}"
+    pictures, sounds = PLAYABLE[name]
+    if codec not in pictures:
+        return f"{codec} in {name}"
+    if pixels not in PIXELS:
+        return f"{codec} in pixels of the kind {pixels}"
+    if has_mute_track or (heard is not None and heard not in sounds):
+        return f"sound as {shown(heard or 'an unknown codec')} in {name}"
+    return None

@@ -1,0 +1,76 @@
+"""Events for Label Studio, as predictions that people correct there: its JSON for import, `timelinelabels`."""
+
+import math
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from avadclip.detection import Detection
+from avadclip.events import Event
+from avadclip.files import write_atomically
+from avadclip.media.video import NOMINAL_RATE_HZ
+from avadclip.report.exports import clean_text, dump_json
+
+CONTROL, VIDEO = "event", "video"
+"""Names that the labelling interface and the predictions have in common."""
+
+
+def write_label_studio(detection: Detection, media_url: str | None, path: Path) -> None:
+    """Write the tasks to import, and beside them, as .xml, the labelling interface they need.
+
+    Args:
+        detection: whose events are written.
+        media_url: address of the video; None: the source as it was named. Label Studio loads it from its own server, so
+            that it usually has to be changed to where the video was uploaded.
+        path: of the JSON file.
+    """
+    task = label_studio_task(detection, media_url or clean_text(detection.source))
+    write_atomically(path.with_suffix(".xml"), label_studio_interface(detection))
+    write_atomically(path, dump_json([task]) + "\n")
+
+
+def label_studio_task(detection: Detection, url: str) -> dict[str, Any]:
+    """One task: the video and one prediction with a region for every event."""
+    rate_hz = _rate(detection)
+    return {
+        "data": {VIDEO: url},
+        "predictions": [
+            {
+                "model_version": detection.model,
+                "score": round(max((event.score for event in detection.events), default=0.0), 6),
+                "result": [_region(number, event, rate_hz) for number, event in enumerate(detection.events, start=1)],
+            }
+        ],
+    }
+
+
+def label_studio_interface(detection: Detection) -> str:
+    """The labelling interface: the model's anomaly classes, and the frame rate by which Label Studio counts frames."""
+    view = Element("View")
+    labels = SubElement(view, "TimelineLabels", name=CONTROL, toName=VIDEO)
+    for name in detection.track.classes[1:]:
+        SubElement(labels, "Label", value=name)
+    SubElement(view, "Video", name=VIDEO, value=f"${VIDEO}", frameRate=f"{_rate(detection):g}")
+    ElementTree.indent(view)
+    return ElementTree.tostring(view, encoding="unicode") + "\n"
+
+
+def _region(number: int, event: Event, rate_hz: float) -> dict[str, Any]:
+    """Frames are counted from 1, the last one included."""
+    first = math.floor(event.start * rate_hz) + 1
+    return {
+        "id": f"event-{number}",
+        "from_name": CONTROL,
+        "to_name": VIDEO,
+        "type": "timelinelabels",
+        "score": round(event.score, 6),
+        "value": {
+            "ranges": [{"start": first, "end": max(first, math.ceil(event.end * rate_hz))}],
+            "timelinelabels": [event.label],
+        },
+    }
+
+
+def _rate(detection: Detection) -> float:
+    return detection.media.frame_rate_hz or NOMINAL_RATE_HZ

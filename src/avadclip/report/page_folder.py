@@ -1,0 +1,158 @@
+"""Report folders with a page to look at, and the list of them."""
+
+import json
+import os
+from collections.abc import Callable, Collection
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import quote
+
+from avadclip.detection import Detection
+from avadclip.errors import MediaError
+from avadclip.files import write_atomically
+from avadclip.media.clock import zero_seconds
+from avadclip.media.mp4_copy import Progress, write_copy
+from avadclip.media.playable import why_unplayable
+from avadclip.media.probe import probe
+from avadclip.report.annotation import write_annotated
+from avadclip.report.elan import write_elan
+from avadclip.report.exports import to_document
+from avadclip.report.folder import staged, write_files
+from avadclip.report.label_studio import write_label_studio
+from avadclip.report.page import IndexEntry, PageMedia, PagePlaces, render_index, render_page, write_assets
+from avadclip.report.pictures import write_pictures
+from avadclip.report.timeline_file import write_timeline
+
+ASSETS = "assets"
+SAME_SECONDS = 0.5  # headers of one file, read by two versions of FFmpeg, differ by less
+COPY_NAME = "video.mp4"
+DOWNLOADS = {"JSON": "detection.json", "CSV": "events.csv", "WebVTT": "events.vtt", "PNG": "scores.png"}
+
+
+class Extra(StrEnum):
+    """What a report folder holds on request."""
+
+    ANNOTATED_VIDEO = "annotated-video"
+    ELAN = "elan"
+    LABEL_STUDIO = "label-studio"
+    TIMELINE = "opentimelineio"
+
+
+Export = Callable[[Detection, str | None, Path], None]
+EXPORTS: dict[Extra, tuple[str, Export]] = {
+    Extra.ELAN: ("events.eaf", write_elan),
+    Extra.LABEL_STUDIO: ("label-studio.json", write_label_studio),
+    Extra.TIMELINE: ("events.otio", write_timeline),
+}
+ANNOTATED_NAME = "annotated.mp4"
+
+
+def write_page(
+    detection: Detection,
+    folder: Path,
+    *,
+    video: Path | None,
+    also: Collection[Extra] = (),
+    on_progress: Progress | None = None,
+) -> Path:
+    """Write what `write_report` does, a picture of every event, and index.html; its scripts go to a folder beside.
+
+    The page refers to the video where it lies. One that browsers cannot play gets a copy in the folder. In a folder that
+    exists, files of these names are replaced and nothing else is touched.
+
+    Args:
+        detection: what was found in one video.
+        folder: made with its parents where missing; one folder above it serves many videos.
+        video: the file the detection is about; None: no pictures, and the page asks its reader for the video.
+        also: more files.
+        on_progress: called while a copy is written.
+
+    Returns:
+        The page.
+
+    Raises:
+        MediaError: the video cannot be read, or is another one than the detection's.
+        ConfigError: a library that an extra needs is not installed.
+    """
+    if video is not None:
+        _check_same(detection, video)
+    write_assets(folder.parent / ASSETS)
+    with staged(folder) as stage:
+        if video is not None:
+            detection = write_pictures(detection, video, stage / "pictures")
+        media = _prepare_media(video, stage, folder, on_progress)
+        downloads = DOWNLOADS | _write_extras(detection, video, stage, folder, also, on_progress)
+        write_files(detection, stage)
+        places = PagePlaces(assets=f"../{ASSETS}/", index="../index.html", downloads=downloads)
+        document = to_document(detection, include_scores=True)
+        write_atomically(stage / "index.html", render_page(document, media, places))
+    return folder / "index.html"
+
+
+def write_index(root: Path) -> Path:
+    """Write root/index.html, the list of all pages in the folders of `root`, also of earlier runs."""
+    entries = []
+    for folder in sorted(path for path in root.iterdir() if not path.name.startswith(".")):
+        result = folder / "detection.json"
+        if result.is_file() and (folder / "index.html").is_file():
+            document = json.loads(result.read_text(encoding="utf-8"))
+            entries.append(IndexEntry(document, f"{_quoted(folder.name)}/index.html"))
+    write_assets(root / ASSETS)
+    write_atomically(root / "index.html", render_index(entries, assets_url=f"{ASSETS}/"))
+    return root / "index.html"
+
+
+def address(path: Path, folder: Path) -> str:
+    """Address of a file, relative to a page in `folder`."""
+    try:
+        relative = Path(os.path.relpath(path.resolve(), folder.resolve()))
+    except ValueError:  # another drive on Windows
+        return path.resolve().as_uri()
+    return _quoted(relative.as_posix())
+
+
+def _quoted(text: str) -> str:
+    return quote(os.fsencode(text))  # a file name need not be text
+
+
+def _check_same(detection: Detection, video: Path) -> None:
+    found, wanted = probe(video), detection.media
+    sizes_differ = (found.width, found.height) != (wanted.width, wanted.height)
+    if sizes_differ or abs(found.duration_seconds - wanted.duration_seconds) > SAME_SECONDS:
+        raise MediaError(
+            f"{video} has {found.duration_seconds:.1f} s of {found.width}x{found.height}, but the result is of "
+            f"{wanted.duration_seconds:.1f} s of {wanted.width}x{wanted.height}; name the video that was scored"
+        )
+
+
+def _prepare_media(video: Path | None, stage: Path, folder: Path, on_progress: Progress | None) -> PageMedia:
+    if video is None:
+        return PageMedia(None)
+    reason = why_unplayable(video)
+    if reason is None:
+        return PageMedia(address(video, folder), offset_seconds=max(zero_seconds(video), 0.0))
+    write_copy(video, stage / COPY_NAME, on_progress=on_progress)
+    note = f"You see an H.264 copy: not every browser plays the file itself ({reason}). The scores are the file's."
+    return PageMedia(COPY_NAME, note=note)
+
+
+def _write_extras(
+    detection: Detection,
+    video: Path | None,
+    stage: Path,
+    folder: Path,
+    also: Collection[Extra],
+    on_progress: Progress | None,
+) -> dict[str, str]:
+    """The names of what was written, by what a link to it says."""
+    written = {}
+    for extra, (name, write) in EXPORTS.items():
+        if extra in also:
+            write(detection, None if video is None else address(video, folder), stage / name)
+            written[name] = name
+    if Extra.ANNOTATED_VIDEO in also:
+        if video is None:
+            raise MediaError(f"{detection.source} is not there, and an annotated video needs it; name it with --video")
+        write_annotated(detection, video, stage / ANNOTATED_NAME, on_progress=on_progress)
+        written["annotated video"] = ANNOTATED_NAME
+    return written
