@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from avadclip.cli.detect import detect, report_folders
+from avadclip.cli.detect import detect
+from avadclip.cli.reports import report_folders
 from avadclip.events import EventRules
 
 Command = Callable[..., tuple[int, str, str]]
@@ -176,8 +177,7 @@ def test_defaults_are_those_of_the_library() -> None:
 def test_report_folders_never_share_a_name() -> None:
     videos = [Path(name) for name in ("x/a.mp4", "y/a.mkv", "a-2.mp4", "A.avi", "b.mp4")]
     folders = report_folders(videos, Path("out"))
-    assert [folder.name for folder in folders.values()] == ["a", "a-2", "a-2-2", "A-3", "b"]
-    assert report_folders(videos, None) == {}
+    assert [folder.name for folder in folders] == ["a", "a-2", "a-2-2", "A-3", "b"]
 
 
 def test_names_cannot_command_the_terminal(detector: Any, videos: Path, avadclip_command: Command) -> None:

@@ -17,6 +17,11 @@ def error(message: str) -> None:
     print(f"avadclip: error: {printable(' '.join(message.splitlines()))}", file=sys.stderr)  # noqa: T201
 
 
+def note(message: str) -> None:
+    """One line on stderr about something that is no error, but not as usual either."""
+    print(f"avadclip: note: {printable(' '.join(message.splitlines()))}", file=sys.stderr)  # noqa: T201
+
+
 def make_console() -> "Console":
     """For people, on stdout; plain text where stdout is not a terminal."""
     from rich.console import Console

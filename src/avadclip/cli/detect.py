@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from enum import StrEnum
-from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -10,7 +9,9 @@ import typer
 
 from avadclip.cli.console import complain_about, error, exit_code, show_work
 from avadclip.cli.inputs import expand_inputs
+from avadclip.cli.reports import Reports
 from avadclip.errors import AvadclipError
+from avadclip.report.extras import Extra
 
 if TYPE_CHECKING:
     from avadclip.detection import Detection, Detector
@@ -51,6 +52,11 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
         Path | None,
         typer.Option(file_okay=False, help="Write a report folder per video into this folder: JSON, CSV, WebVTT, PNG."),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="The same, with a page per video to look at, and a list of all of them."),
+    ] = None,
+    also: Annotated[list[Extra] | None, typer.Option(help="More files in each folder of --report.")] = None,
 ) -> None:
     """Score videos and list their anomalous events.
 
@@ -61,6 +67,8 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     class_words = _split_classes(classes)
     if scores and output_format in (OutputFormat.CSV, OutputFormat.VTT):
         raise typer.BadParameter(f"--scores goes with --format table or json, not {output_format}")
+    if also and report is None:
+        raise typer.BadParameter("--also says what goes into the folders of --report; add --report DIR")
     inputs = expand_inputs(paths)
     if output_format is OutputFormat.VTT and inputs.num_named > 1:
         raise typer.BadParameter(f"--format vtt is for one video, not {inputs.num_named}; --out writes a file for each")
@@ -75,9 +83,10 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     detector = load_detector(model, encoders=encoders, classes=class_words, device=device)
     num_failed = len(inputs.problems)
     output = OUTPUTS[output_format](include_scores=scores)
+    reports = Reports(inputs.videos, out=out, pages=report, also=also or ())
     try:
         for outcome in _detect_each(
-            detector, inputs.videos, out, threshold=threshold, min_seconds=min_seconds, merge_gap_seconds=merge_gap
+            detector, inputs.videos, reports, threshold=threshold, min_seconds=min_seconds, merge_gap_seconds=merge_gap
         ):
             if isinstance(outcome, _Failed):
                 num_failed += 1
@@ -85,6 +94,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
             else:
                 output.add(outcome.detection, outcome.report)
     finally:
+        reports.finish()
         output.finish(num_failed)  # also after ctrl-C or a full disk: what was printed is a whole document
     raise typer.Exit(exit_code(num_failed, inputs.num_named))
 
@@ -102,14 +112,13 @@ class _Failed(NamedTuple):
 def _detect_each(
     detector: "Detector",
     videos: list[Path],
-    out: Path | None,
+    reports: Reports,
     *,
     threshold: float | None,
     min_seconds: float,
     merge_gap_seconds: float,
 ) -> Iterator[_Done | _Failed]:
     """Detect in one video after the other, with progress; bars are away while the caller prints."""
-    folders = report_folders(videos, out)
     with show_work(len(videos)) as work:
         for index, path in enumerate(videos):
             work.begin(str(path), index)
@@ -125,28 +134,9 @@ def _detect_each(
             except (AvadclipError, OSError) as problem:
                 outcome = _Failed(path, problem)
             else:
-                folder = folders.get(path)
-                if folder is not None:
-                    from avadclip.report.folder import write_report
-
-                    write_report(detection, folder)
-                outcome = _Done(detection, None if folder is None else str(folder))
+                outcome = _Done(detection, reports.write(detection, path, work))
             with work.paused():
                 yield outcome
-
-
-def report_folders(videos: list[Path], out: Path | None) -> dict[Path, Path]:
-    """A folder for every video: its name without the suffix, and a number where several videos share it."""
-    if out is None:
-        return {}
-    folders: dict[Path, Path] = {}
-    taken: set[str] = set()
-    for path in videos:
-        names = chain([path.stem], (f"{path.stem}-{number}" for number in count(2)))
-        name = next(name for name in names if name.casefold() not in taken)
-        taken.add(name.casefold())  # two names that differ in case only are one folder on some systems
-        folders[path] = out / name
-    return folders
 
 
 def _split_classes(classes: str | None) -> tuple[str, ...] | None:

@@ -17,6 +17,7 @@ from avadclip.cli.data import data_app
 from avadclip.cli.detect import detect
 from avadclip.cli.evaluate import evaluate
 from avadclip.cli.extract import extract
+from avadclip.cli.report import report
 from avadclip.cli.reproduce import reproduce
 from avadclip.cli.robustness import robustness
 from avadclip.cli.train import distill, train
@@ -70,6 +71,7 @@ app.command(
     epilog="Example: avadclip calibrate starter --normal nights/ --false-alarms-per-hour 0.5 --out yard.safetensors",
 )(calibrate)
 app.command(epilog="Example: avadclip reproduce 5 --data xd-violence:/data/xd --out reproduction")(reproduce)
+app.command(epilog="Example: avadclip report result.json --out pages --also elan")(report)
 app.add_typer(data_app, name="data")
 app.add_typer(weights_app, name="weights")
 

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Callable, Collection
-from enum import StrEnum
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,6 +16,7 @@ from avadclip.media.probe import probe
 from avadclip.report.annotation import write_annotated
 from avadclip.report.elan import write_elan
 from avadclip.report.exports import to_document
+from avadclip.report.extras import Extra
 from avadclip.report.folder import staged, write_files
 from avadclip.report.label_studio import write_label_studio
 from avadclip.report.page import IndexEntry, PageMedia, PagePlaces, render_index, render_page, write_assets
@@ -29,21 +29,13 @@ COPY_NAME = "video.mp4"
 DOWNLOADS = {"JSON": "detection.json", "CSV": "events.csv", "WebVTT": "events.vtt", "PNG": "scores.png"}
 
 
-class Extra(StrEnum):
-    """What a report folder holds on request."""
-
-    ANNOTATED_VIDEO = "annotated-video"
-    ELAN = "elan"
-    LABEL_STUDIO = "label-studio"
-    TIMELINE = "opentimelineio"
-
-
 Export = Callable[[Detection, str | None, Path], None]
-EXPORTS: dict[Extra, tuple[str, Export]] = {
-    Extra.ELAN: ("events.eaf", write_elan),
-    Extra.LABEL_STUDIO: ("label-studio.json", write_label_studio),
-    Extra.TIMELINE: ("events.otio", write_timeline),
+EXPORTS: dict[Extra, tuple[str, str, Export]] = {
+    Extra.ELAN: ("ELAN", "events.eaf", write_elan),
+    Extra.LABEL_STUDIO: ("Label Studio", "label-studio.json", write_label_studio),
+    Extra.TIMELINE: ("OpenTimelineIO", "events.otio", write_timeline),
 }
+"""What a link says, the file's name, and what writes it."""
 ANNOTATED_NAME = "annotated.mp4"
 
 
@@ -57,8 +49,8 @@ def write_page(
 ) -> Path:
     """Write what `write_report` does, a picture of every event, and index.html; its scripts go to a folder beside.
 
-    The page refers to the video where it lies. One that browsers cannot play gets a copy in the folder. In a folder that
-    exists, files of these names are replaced and nothing else is touched.
+    The page refers to the video where it lies; one that browsers cannot play gets a copy in the folder. In a folder
+    that exists, files of these names are replaced and nothing else is touched.
 
     Args:
         detection: what was found in one video.
@@ -76,12 +68,19 @@ def write_page(
     """
     if video is not None:
         _check_same(detection, video)
+    elif Extra.ANNOTATED_VIDEO in also:
+        raise MediaError(f"{detection.source} is not there, and an annotated video needs it; name it with --video")
     write_assets(folder.parent / ASSETS)
     with staged(folder) as stage:
         if video is not None:
             detection = write_pictures(detection, video, stage / "pictures")
         media = _prepare_media(video, stage, folder, on_progress)
-        downloads = DOWNLOADS | _write_extras(detection, video, stage, folder, also, on_progress)
+        downloads = DOWNLOADS | _write_exports(
+            detection, None if video is None else address(video, folder), stage, also
+        )
+        if video is not None and Extra.ANNOTATED_VIDEO in also:
+            write_annotated(detection, video, stage / ANNOTATED_NAME, on_progress=on_progress)
+            downloads["annotated video"] = ANNOTATED_NAME
         write_files(detection, stage)
         places = PagePlaces(assets=f"../{ASSETS}/", index="../index.html", downloads=downloads)
         document = to_document(detection, include_scores=True)
@@ -136,23 +135,11 @@ def _prepare_media(video: Path | None, stage: Path, folder: Path, on_progress: P
     return PageMedia(COPY_NAME, note=note)
 
 
-def _write_extras(
-    detection: Detection,
-    video: Path | None,
-    stage: Path,
-    folder: Path,
-    also: Collection[Extra],
-    on_progress: Progress | None,
-) -> dict[str, str]:
-    """The names of what was written, by what a link to it says."""
+def _write_exports(detection: Detection, media_url: str | None, stage: Path, also: Collection[Extra]) -> dict[str, str]:
+    """The names of the files that were written, by what a link to them says."""
     written = {}
-    for extra, (name, write) in EXPORTS.items():
+    for extra, (label, name, write) in EXPORTS.items():
         if extra in also:
-            write(detection, None if video is None else address(video, folder), stage / name)
-            written[name] = name
-    if Extra.ANNOTATED_VIDEO in also:
-        if video is None:
-            raise MediaError(f"{detection.source} is not there, and an annotated video needs it; name it with --video")
-        write_annotated(detection, video, stage / ANNOTATED_NAME, on_progress=on_progress)
-        written["annotated video"] = ANNOTATED_NAME
+            write(detection, media_url, stage / name)
+            written[label] = name
     return written
