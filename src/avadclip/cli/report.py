@@ -1,5 +1,6 @@
 """`avadclip report`."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -49,7 +50,7 @@ def report(
                 folder,
                 video=path if video is not None or path.exists() else None,
                 also=also or (),
-                on_progress=lambda seconds, length=length: work.advance(seconds, length),
+                on_progress=partial(work.advance, seconds_total=length),
             )
             with work.paused():
                 if video is None and not path.exists():

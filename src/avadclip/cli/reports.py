@@ -1,6 +1,7 @@
 """The report folders that commands write."""
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ class Reports:
         out: where plain report folders go, if anywhere.
         pages: where folders with a page go, if anywhere.
         also: more files beside the pages.
+
+    Raises:
+        ConfigError: a library that `also` needs is not installed.
     """
 
     def __init__(self, videos: list[Path], *, out: Path | None, pages: Path | None, also: Collection[Extra]) -> None:
@@ -27,6 +31,10 @@ class Reports:
         self._pages = {} if pages is None else dict(zip(videos, report_folders(videos, pages), strict=True))
         self._root = pages
         self._also = also
+        if Extra.TIMELINE in also:
+            from avadclip.report.timeline_file import load_library
+
+            load_library()  # better missed now than after hours of work
 
     def write(self, detection: "Detection", path: Path, work: "Work") -> str | None:
         """Write the reports of one video; where to look first, or None where nothing was asked for."""
@@ -38,9 +46,8 @@ class Reports:
         if path in self._pages:
             from avadclip.report.page_folder import write_page
 
-            seconds = detection.media.duration_seconds
-            report = (lambda done: work.advance(done, seconds)) if work.is_shown else None
-            written = write_page(detection, self._pages[path], video=path, also=self._also, on_progress=report)
+            progress = partial(work.advance, seconds_total=detection.media.duration_seconds)
+            written = write_page(detection, self._pages[path], video=path, also=self._also, on_progress=progress)
         return None if written is None else str(written)
 
     def finish(self) -> None:

@@ -75,9 +75,8 @@ def write_page(
         if video is not None:
             detection = write_pictures(detection, video, stage / "pictures")
         media = _prepare_media(video, stage, folder, on_progress)
-        downloads = DOWNLOADS | _write_exports(
-            detection, None if video is None else address(video, folder), stage, also
-        )
+        media_url = None if video is None else address(video, folder)
+        downloads = DOWNLOADS | _write_exports(detection, media_url, stage, also)
         if video is not None and Extra.ANNOTATED_VIDEO in also:
             write_annotated(detection, video, stage / ANNOTATED_NAME, on_progress=on_progress)
             downloads["annotated video"] = ANNOTATED_NAME

@@ -1,6 +1,7 @@
 """Events as markers for video editors: an OpenTimelineIO timeline."""
 
 from pathlib import Path
+from typing import Any
 
 from avadclip.detection import Detection
 from avadclip.errors import ConfigError
@@ -10,6 +11,17 @@ from avadclip.report.exports import clean_text, event_row
 from avadclip.report.words import printable
 
 MILLISECONDS_HZ = 1000.0  # times are whole milliseconds where a file states no frame rate
+
+
+def load_library() -> Any:
+    """The library OpenTimelineIO; ConfigError where it is not installed."""
+    try:
+        import opentimelineio
+    except ImportError as error:
+        raise ConfigError(
+            'OpenTimelineIO is not installed; run `pip install "avadclip[export]"`, or leave opentimelineio out'
+        ) from error
+    return opentimelineio
 
 
 def write_timeline(detection: Detection, media_url: str | None, path: Path) -> None:
@@ -23,19 +35,14 @@ def write_timeline(detection: Detection, media_url: str | None, path: Path) -> N
     Raises:
         ConfigError: the library OpenTimelineIO is not installed.
     """
-    try:
-        import opentimelineio as otio
-    except ImportError as error:
-        raise ConfigError(
-            'OpenTimelineIO is not installed; run `pip install "avadclip[export]"`, or leave opentimelineio out'
-        ) from error
+    otio = load_library()
     rate_hz = detection.media.frame_rate_hz or MILLISECONDS_HZ
 
-    def stretch(start: float, end: float) -> otio.opentime.TimeRange:
+    def stretch(start: float, end: float) -> Any:
         times = [otio.opentime.RationalTime(round(seconds * rate_hz), rate_hz) for seconds in (start, end)]
         return otio.opentime.range_from_start_end_time(*times)
 
-    def marker(event: Event) -> otio.schema.Marker:
+    def marker(event: Event) -> Any:
         color = otio.schema.MarkerColor.RED if event.severity == "alert" else otio.schema.MarkerColor.ORANGE
         name = f"{printable(event.label)} {event.score:.2f}"
         return otio.schema.Marker(name, stretch(event.start, event.end), color, metadata={"avadclip": event_row(event)})
