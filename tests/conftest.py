@@ -148,6 +148,21 @@ def ffmpeg() -> str:
     return program
 
 
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium of Playwright's."""
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("chromium is missing; run `make setup-system`")
+    as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=as_root)
+        yield opened
+        opened.close()
+
+
 @pytest.fixture
 def unprivileged(tmp_path: Path) -> Iterator[None]:
     """Not root for the length of a test: root may read everything."""

@@ -18,7 +18,6 @@ from avadclip.report.words import clock, counted
 SCRIPTS = (
     "plotly.min.js",
     "words.js",
-    "theme.js",
     "events.js",
     "player.js",
     "chart.js",
@@ -28,6 +27,7 @@ SCRIPTS = (
     "page.js",
 )
 """Of a video's page, in the order they are loaded."""
+THEME_SCRIPT = "theme.js"  # of every page, before it is drawn
 STYLES = ("page.css",)
 PLOTLY_STYLE = "plotly.css"  # stands in the page under the name by which Plotly finds it
 
@@ -116,7 +116,7 @@ def asset_files() -> dict[str, Path]:
     """Scripts and styles by the name a page gives them; none is made for a certain page."""
     own = Path(str(resources.files("avadclip.report"))) / "page"
     plotly = Path(str(resources.files("plotly"))) / "package_data" / "plotly.min.js"
-    return {name: plotly if name == plotly.name else own / name for name in (*SCRIPTS, *STYLES, PLOTLY_STYLE)}
+    return {name: plotly if name == plotly.name else own / name for name in (THEME_SCRIPT, *SCRIPTS, *STYLES, PLOTLY_STYLE)}
 
 
 def write_assets(folder: Path) -> None:
