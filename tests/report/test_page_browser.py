@@ -393,11 +393,12 @@ def test_every_control_has_a_name_and_narrow_screens_need_no_scrolling_sideways(
         opened.tab.set_viewport_size({"width": width, "height": 800})
         overflow = opened.tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert overflow <= 0, width
+        until(lambda: opened.tab.locator("#chart .main-svg").first.bounding_box()["width"] < width)  # noqa: B023
     for role in ("button", "slider", "link"):
         for control in opened.tab.get_by_role(role).all():
             name = control.get_attribute("aria-label") or control.inner_text() or control.get_attribute("id")
             assert name, role
-    assert opened.tab.get_by_label("Threshold").count() == 1
+    assert opened.tab.get_by_role("slider", name="Threshold", exact=True).count() == 1
 
 
 def test_colours_follow_the_system_until_the_reader_chooses(yard_page: Path, open_page: Callable[..., Opened]) -> None:

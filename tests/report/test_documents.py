@@ -1,0 +1,90 @@
+import copy
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from avadclip.detection import Detection
+from avadclip.errors import DataError
+from avadclip.report.documents import from_document, read_detections
+from avadclip.report.exports import to_document, to_json
+
+MakeDetection = Callable[..., Detection]
+
+
+@pytest.mark.parametrize("with_sound", [True, False])
+def test_a_result_is_read_back_as_it_was_written(made_up: MakeDetection, tmp_path: Path, with_sound: bool) -> None:
+    written = made_up(200, with_sound=with_sound, notes=("odd",))
+    path = tmp_path / "detection.json"
+    path.write_text(to_json(written, include_scores=True))
+    (read,) = read_detections(path)
+    np.testing.assert_allclose(read.track.scores, written.track.scores, atol=6e-7)
+    np.testing.assert_array_equal(read.track.boundaries()[:-1], written.track.boundaries()[:-1])
+    assert read.rules == written.rules
+    assert read.thresholds == written.thresholds
+    assert [dataclasses.replace(event, start=0, end=0, score=0, sound_gain=0) for event in read.events] == [
+        dataclasses.replace(event, start=0, end=0, score=0, sound_gain=0) for event in written.events
+    ]
+    assert to_document(read, include_scores=True) == to_document(written, include_scores=True)
+
+
+def test_a_list_of_results_is_read_in_its_order(made_up: MakeDetection, tmp_path: Path) -> None:
+    path = tmp_path / "all.json"
+    documents = [to_document(made_up(5, source=name), include_scores=True) for name in ("b.mp4", "a.mp4")]
+    path.write_text(json.dumps(documents))
+    assert [detection.source for detection in read_detections(path)] == ["b.mp4", "a.mp4"]
+
+
+def test_a_later_version_may_add_keys(made_up: MakeDetection) -> None:
+    document = {**to_document(made_up(5), include_scores=True), "weather": "rain"}
+    assert from_document(document, origin="x").source == "videos/yard.mp4"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("format",), "avadclip-detection/9", "format"),
+        (("media", "width"), 0, "media.width"),
+        (("scores", "anomaly", 3), 1.5, "scores.anomaly.3"),
+        (("scores", "anomaly"), [], "scores.anomaly"),
+        (("scores", "class_probabilities", 2), [1.0], "a row per snippet and a column per class"),
+        (("scores", "visual_student"), [0.5], "not as many"),
+        (("scores", "snippet_seconds"), float("nan"), "scores.snippet_seconds"),
+        (("rules",), None, "rules"),
+        (("events", 0, "severity"), "panic", "events.0.severity"),
+    ],
+)
+def test_what_is_no_result_is_refused_with_its_place(
+    made_up: MakeDetection, place: tuple[Any, ...], value: object, message: str
+) -> None:
+    document = copy.deepcopy(to_document(made_up(60), include_scores=True))
+    part = document
+    for key in place[:-1]:
+        part = part[key]
+    part[place[-1]] = value
+    with pytest.raises(DataError, match=r"^old\.json ") as refused:
+        from_document(document, origin="old.json")
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_result_without_scores_says_how_to_get_them(made_up: MakeDetection) -> None:
+    with pytest.raises(DataError, match=r"holds no scores.*--format json --scores"):
+        from_document(to_document(made_up(5)), origin="old.json")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "3", '"text"', "[" * 100_000])
+def test_files_of_other_kinds_are_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(content)
+    with pytest.raises(DataError, match=r"x\.json"):
+        read_detections(path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="No such file"):
+        read_detections(tmp_path / "missing.json")
