@@ -22,9 +22,9 @@ def why_unplayable(path: str | Path) -> str | None:
     """
     with open_media(path) as container:
         picture, sound = picture_stream(container), sound_stream(container)
-        codec, pixels = picture.codec_context.name, picture.codec_context.pix_fmt
+        codec, pixels = picture.codec_context.codec.canonical_name, picture.codec_context.pix_fmt
         formats = container.format.name.split(",")
-        heard = None if sound is None else sound.codec_context.name
+        heard = None if sound is None else sound.codec_context.codec.canonical_name
         has_mute_track = sound is None and bool(container.streams.audio)
     name = "mp4" if "mp4" in formats else Path(path).suffix.lower().removeprefix(".")
     if name not in formats or name not in PLAYABLE:

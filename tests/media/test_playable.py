@@ -1,0 +1,58 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from avadclip.media.playable import why_unplayable
+
+MakeVideo = Callable[..., Path]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "sound", "reason"),
+    [
+        ("a.mp4", "libx264", "aac", None),
+        ("a.mp4", "libx264", None, None),
+        ("a.mov", "libx264", "aac", None),
+        ("a.mp4", "libx264", "libmp3lame", None),
+        ("a.mp4", "libsvtav1", "aac", None),
+        ("a.webm", "libvpx", None, None),
+        ("a.webm", "libvpx-vp9", "libopus", None),
+        ("a.mp4", "libx265", "aac", "hevc in mp4"),
+        ("a.mp4", "mpeg4", "aac", "mpeg4 in mp4"),
+        ("a.mov", "libx264", "pcm_s16le", "sound as pcm_s16le in mp4"),
+        ("a.mp4", "libx264", "ac3", "sound as ac3 in mp4"),
+        ("a.mkv", "libx264", "aac", "h264 in matroska"),
+        ("a.mkv", "libvpx-vp9", None, "vp9 in matroska"),
+        ("a.avi", "mpeg4", None, "mpeg4 in avi"),
+        ("a.ts", "libx264", "aac", "h264 in mpegts"),
+    ],
+)
+def test_what_browsers_play(
+    make_video: MakeVideo,
+    sound_track: Any,
+    *,
+    tmp_path: Path,
+    name: str,
+    codec: str,
+    sound: str | None,
+    reason: str | None,
+) -> None:
+    track = sound_track(np.zeros(48_000, np.float32), codec=sound) if sound else None
+    path = make_video(tmp_path / name, codec=codec, sound=track)
+    assert why_unplayable(path) == reason
+
+
+@pytest.mark.parametrize("pixels", ["yuv444p", "yuv420p10le"])
+def test_pixels_that_only_the_name_of_the_codec_hides(make_video: MakeVideo, tmp_path: Path, pixels: str) -> None:
+    path = make_video(tmp_path / "a.mp4", pix_fmt=pixels)
+    assert why_unplayable(path) == f"h264 in pixels of the kind {pixels}"
+
+
+def test_the_container_counts_and_not_the_name(make_video: MakeVideo, tmp_path: Path) -> None:
+    video = make_video(tmp_path / "a.mp4")
+    assert why_unplayable(video.rename(tmp_path / "a.avi")) is None
+    matroska = make_video(tmp_path / "b.mkv")
+    assert why_unplayable(matroska.rename(tmp_path / "b.mp4")) == "h264 in matroska"
