@@ -39,21 +39,21 @@ def report(
     detections = [detection for path in results for detection in read_detections(path)]
     if video is not None and len(detections) > 1:
         raise typer.BadParameter(f"--video is for one result, not {len(detections)}")
-    videos = [video or Path(detection.source) for detection in detections]
+    sources = [Path(detection.source) for detection in detections]
+    folders = report_folders(sources, out)
     with show_work(len(detections)) as work:
-        for index, (detection, path) in enumerate(zip(detections, videos, strict=True)):
-            work.begin(str(path), index)
-            folder = report_folders(videos, out)[index]
-            length = detection.media.duration_seconds
+        for index, (detection, source, folder) in enumerate(zip(detections, sources, folders, strict=True)):
+            work.begin(str(source), index)
+            is_there = video is not None or source.exists()
             page = write_page(
                 detection,
                 folder,
-                video=path if video is not None or path.exists() else None,
+                video=(video or source) if is_there else None,
                 also=also or (),
-                on_progress=partial(work.advance, seconds_total=length),
+                on_progress=partial(work.advance, seconds_total=detection.media.duration_seconds),
             )
             with work.paused():
-                if video is None and not path.exists():
-                    note(f"{path} is not there; its page asks for the file, and events have no pictures")
+                if not is_there:
+                    note(f"{source} is not there; its page asks for the file, and events have no pictures")
                 typer.echo(printable(str(page)))
     write_index(out)

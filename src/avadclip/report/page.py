@@ -116,7 +116,9 @@ def asset_files() -> dict[str, Path]:
     """Scripts and styles by the name a page gives them; none is made for a certain page."""
     own = Path(str(resources.files("avadclip.report"))) / "page"
     plotly = Path(str(resources.files("plotly"))) / "package_data" / "plotly.min.js"
-    return {name: plotly if name == plotly.name else own / name for name in (THEME_SCRIPT, *SCRIPTS, *STYLES, PLOTLY_STYLE)}
+    return {
+        name: plotly if name == plotly.name else own / name for name in (THEME_SCRIPT, *SCRIPTS, *STYLES, PLOTLY_STYLE)
+    }
 
 
 def write_assets(folder: Path) -> None:
