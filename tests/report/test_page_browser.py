@@ -1,7 +1,10 @@
 """The page in a real browser, from disk."""
 
 import csv
+import dataclasses
 import json
+import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -15,6 +18,7 @@ from PIL import Image
 from avadclip.data.label_csv import read_label_csv
 from avadclip.detection import Detection
 from avadclip.events import EventRules, ScoreTrack, best_anomaly_class, find_spans
+from avadclip.media.probe import probe
 from avadclip.report.exports import to_document
 from avadclip.report.page import PageMedia, PagePlaces, render_page
 from avadclip.report.page_folder import write_index, write_page
@@ -426,3 +430,38 @@ def test_the_list_of_videos_leads_to_each_page(
     row.get_by_role("link").click()
     opened.tab.wait_for_selector("#chart[data-ready]")
     assert json.loads((yard_page.parent / "detection.json").read_text())["source"] == yard.source
+
+
+@pytest.fixture(scope="session")
+def meadow(
+    ffmpeg: str, sample_videos: tuple[Path, Path], made_up: MakeDetection, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A page about a real video with scores that are made up, and say so."""
+    root = tmp_path_factory.mktemp("meadow")
+    video = root / "meadow.mp4"
+    loop = ("-stream_loop", "11", "-i", str(sample_videos[0]), "-c", "copy", str(video))
+    subprocess.run([ffmpeg, "-v", "error", *loop], check=True)
+    made = made_up(
+        94, source="meadow.mp4", classes=("normal", "fighting", "shooting", "riot", "abuse", "car accident"), seed=11
+    )
+    detection = dataclasses.replace(
+        made, media=probe(video), model="made-up scores", notes=("these scores are made up, to show the page",)
+    )
+    return write_page(detection, root / "pages" / "meadow", video=video)
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "scheme"),
+    [("report", 1280, "light"), ("report-dark", 1280, "dark"), ("report-narrow", 390, "light")],
+)
+def test_the_page_is_drawn(
+    meadow: Path, open_page: Callable[..., Opened], tmp_path: Path, *, name: str, width: int, scheme: str
+) -> None:
+    """With AVADCLIP_PICTURES=1 the pictures of the documentation are made anew."""
+    opened = open_page(meadow, "#t=22", viewport={"width": width, "height": 900}, color_scheme=scheme)
+    opened.settle()
+    until(lambda: opened.tab.locator("#event-list img").first.evaluate("image => image.naturalWidth"))
+    folder = REPOSITORY / "docs" / "images" if os.environ.get("AVADCLIP_PICTURES") == "1" else tmp_path
+    shot = Image.open(BytesIO(opened.tab.screenshot(full_page=True))).convert("RGB")
+    assert len(np.unique(np.asarray(shot).reshape(-1, 3)[::50], axis=0)) > 500
+    shot.quantize(256).save(folder / f"{name}.png", optimize=True)

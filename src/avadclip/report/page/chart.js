@@ -119,10 +119,11 @@
 
     function axes(colour) {
       const range = chart.layout?.xaxis?.range ?? [0, end];
-      const quiet = { color: colour["ink"], gridcolor: colour["line"], zeroline: false, ticks: "", fixedrange: true };
+      const quiet = { color: colour["ink"], gridcolor: colour["line"], zeroline: false, fixedrange: true,
+        ticks: "outside", ticklen: 6, tickcolor: "rgba(0,0,0,0)" };
       return {
         xaxis: { ...quiet, range, fixedrange: false, showgrid: false, anchor: "y2", minallowed: 0, maxallowed: end,
-          ...ticks(range, chart.clientWidth), ticks: "outside", tickcolor: colour["line"] },
+          ...ticks(range, chart.clientWidth), tickcolor: colour["line"] },
         yaxis: { ...quiet, range: [0, 1.02], title: { text: "anomaly score", standoff: 8 }, domain: [(mapPixels + GAP_PIXELS) / inner, 1], tickvals: [0, 0.25, 0.5, 0.75, 1] },
         yaxis2: { ...quiet, range: [document_.classes.length - 0.5, -0.5], domain: [0, mapPixels / inner], showgrid: false,
           tickvals: document_.classes.map((_, index) => index),
@@ -135,7 +136,7 @@
       const longest = Math.max(...document_.classes.map((name) => shorten(name).length));
       const layout = {
         height,
-        margin: { ...MARGIN, l: 16 + 6.5 * Math.max(longest, 5) },
+        margin: { ...MARGIN, l: 22 + 6.5 * Math.max(longest, 6) },
         paper_bgcolor: "rgba(0,0,0,0)",
         plot_bgcolor: "rgba(0,0,0,0)",
         font: { family: "system-ui, sans-serif", size: 12, color: colour["ink"] },

@@ -51,7 +51,7 @@
       };
     }
     if (events.length > 0 && open === 0) return { rows: [[document_.source, "normal", "", ""]], why: "" };
-    const rest = events.length === 0 ? "No events at this threshold." : `${open} of ${events.length} to mark.`;
+    const rest = events.length === 0 ? "No events at this threshold." : `${open} of ${events.length} events still unmarked.`;
     return { rows: [], why: rest };
   }
 
