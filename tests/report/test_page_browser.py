@@ -17,7 +17,7 @@ from PIL import Image
 
 from avadclip.data.label_csv import read_label_csv
 from avadclip.detection import Detection
-from avadclip.events import EventRules, ScoreTrack, best_anomaly_class, find_spans
+from avadclip.events import EventRules, ScoreTrack, Thresholds, best_anomaly_class, find_spans
 from avadclip.media.probe import probe
 from avadclip.report.exports import to_document
 from avadclip.report.page import PageMedia, PagePlaces, render_page
@@ -27,7 +27,6 @@ pytestmark = pytest.mark.system
 
 MakeDetection = Callable[..., Detection]
 REPOSITORY = Path(__file__).parents[2]
-FRAME_SECONDS = 0.2
 HOSTILE = "a\"b'<img src=x>&amp; #1%20.mp4"
 
 
@@ -127,7 +126,7 @@ def python_events(track: ScoreTrack, rules: EventRules, alert: float | None) -> 
     found = []
     for span in find_spans(track, rules):
         score = float(track.scores[span[0] : span[1]].max())
-        severity = "alert" if alert is not None and score >= np.float32(alert) else "detection"
+        severity = Thresholds(rules.threshold, alert).severity(score)
         times = {"start": float(edges[span[0]]), "end": float(edges[span[1]])}
         found.append({"label": best_anomaly_class(track, span), **times, "score": score, "severity": severity})
     return found
@@ -340,6 +339,19 @@ def test_a_file_that_browsers_cannot_play_plays_as_a_copy(
     assert "hevc in matroska" in opened.tab.locator(".note").inner_text()
     opened.tab.keyboard.press("Space")
     until(lambda: opened.seconds > 24)
+
+
+def test_a_picture_that_begins_after_the_sound_stays_with_its_scores(
+    detection_of: MakeDetection,
+    late_video: Path,
+    clock_grey: Callable[[float], int],
+    open_page: Callable[..., Opened],
+    tmp_path: Path,
+) -> None:
+    opened = open_page(write_page(detection_of(late_video), tmp_path / "yard", video=late_video), "#t=10.1")
+    opened.settle()
+    until(lambda: abs(opened.grey() - clock_grey(10.1)) <= 3)
+    assert opened.cursor_seconds(40) == pytest.approx(10.1, abs=0.06)
 
 
 def test_a_missing_video_can_be_chosen(

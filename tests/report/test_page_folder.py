@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from avadclip.detection import Detection
-from avadclip.errors import MediaError
+from avadclip.errors import DataError, MediaError
 from avadclip.media.probe import probe
 from avadclip.report import page_folder
 from avadclip.report.extras import Extra
@@ -103,3 +103,13 @@ def test_the_list_also_has_pages_of_earlier_runs_and_nothing_else(
     assert 'href="one/index.html"' in page
     assert 'href="two%20%232/index.html"' in page
     assert "2 videos" in page
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": "other"}'])
+def test_a_result_in_the_way_of_the_list_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "index.html").write_text("")
+    (tmp_path / "one" / "detection.json").write_text(content)
+    with pytest.raises(DataError, match=r"one/detection\.json"):
+        write_index(tmp_path)
+    assert names(tmp_path) == ["one"]

@@ -4,10 +4,11 @@ import json
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from avadclip.detection import Detection
-from avadclip.errors import MediaError
+from avadclip.errors import DataError, MediaError
 from avadclip.files import write_atomically
 from avadclip.media.clock import zero_seconds
 from avadclip.media.mp4_copy import Progress, write_copy
@@ -15,7 +16,7 @@ from avadclip.media.playable import why_unplayable
 from avadclip.media.probe import probe
 from avadclip.report.annotation import write_annotated
 from avadclip.report.elan import write_elan
-from avadclip.report.exports import to_document
+from avadclip.report.exports import FORMAT, to_document
 from avadclip.report.extras import Extra
 from avadclip.report.folder import staged, write_files
 from avadclip.report.label_studio import write_label_studio
@@ -88,16 +89,29 @@ def write_page(
 
 
 def write_index(root: Path) -> Path:
-    """Write root/index.html, the list of all pages in the folders of `root`, also of earlier runs."""
+    """Write root/index.html, the list of all pages in the folders of `root`, also of earlier runs.
+
+    Raises:
+        DataError: a folder holds a page, but its result cannot be read.
+    """
     entries = []
     for folder in sorted(path for path in root.iterdir() if not path.name.startswith(".")):
         result = folder / "detection.json"
         if result.is_file() and (folder / "index.html").is_file():
-            document = json.loads(result.read_text(encoding="utf-8"))
-            entries.append(IndexEntry(document, f"{_quoted(folder.name)}/index.html"))
+            entries.append(IndexEntry(_read_document(result), f"{_quoted(folder.name)}/index.html"))
     write_assets(root / ASSETS)
     write_atomically(root / "index.html", render_index(entries, assets_url=f"{ASSETS}/"))
     return root / "index.html"
+
+
+def _read_document(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path} is damaged ({error}); remove its folder, or write its report again") from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise DataError(f"{path} is no result of this avadclip; remove its folder, or write its report again")
+    return document
 
 
 def address(path: Path, folder: Path) -> str:

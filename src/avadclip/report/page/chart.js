@@ -33,8 +33,8 @@
     return { tickvals: values, ticktext: values.map((seconds) => clock(seconds, step < 1 ? 1 : 0)) };
   }
 
-  function curves(document_, edges, colour) {
-    const { scores } = document_;
+  function curves(result, edges, colour) {
+    const { scores } = result;
     // The last score holds until the end of the video.
     const steps = (values) => [...values, values.at(-1)];
     const line = (values, name, look) => ({
@@ -50,12 +50,12 @@
     return [
       scores.audio_student && line(scores.audio_student, "audio student", { color: colour["audio"], width: 1, dash: "dot" }),
       scores.visual_student && line(scores.visual_student, "visual student", { color: colour["visual"], width: 1 }),
-      line(scores.anomaly, document_.network, { color: colour["score"], width: 2 }),
+      line(scores.anomaly, result.network, { color: colour["score"], width: 2 }),
     ].filter(Boolean);
   }
 
-  function classMap(document_, edges, colour) {
-    const { classes, scores } = document_;
+  function classMap(result, edges, colour) {
+    const { classes, scores } = result;
     const middles = edges.slice(0, -1).map((edge, index) => clock((edge + edges[index + 1]) / 2, 1));
     return {
       type: "heatmap",
@@ -107,13 +107,13 @@
   }
 
   /** Draws into `chart`; `onSeek` gets the time of a click. */
-  function createChart(chart, cursor, document_, onSeek) {
-    const edges = avadclip.events.boundaries(document_.scores);
+  function createChart(chart, cursor, result, onSeek) {
+    const edges = avadclip.events.boundaries(result.scores);
     const end = edges.at(-1);
-    const mapPixels = CLASS_PIXELS * document_.classes.length;
+    const mapPixels = CLASS_PIXELS * result.classes.length;
     const height = MARGIN.t + CURVE_PIXELS + GAP_PIXELS + mapPixels + MARGIN.b;
     const inner = height - MARGIN.t - MARGIN.b;
-    let shown = { events: [], thresholds: document_.thresholds };
+    let shown = { events: [], thresholds: result.thresholds };
     let moment = 0;
     let isReady = false;
 
@@ -125,15 +125,15 @@
         xaxis: { ...quiet, range, fixedrange: false, showgrid: false, anchor: "y2", minallowed: 0, maxallowed: end,
           ...ticks(range, chart.clientWidth), tickcolor: colour["line"] },
         yaxis: { ...quiet, range: [0, 1.02], title: { text: "anomaly score", standoff: 8 }, domain: [(mapPixels + GAP_PIXELS) / inner, 1], tickvals: [0, 0.25, 0.5, 0.75, 1] },
-        yaxis2: { ...quiet, range: [document_.classes.length - 0.5, -0.5], domain: [0, mapPixels / inner], showgrid: false,
-          tickvals: document_.classes.map((_, index) => index),
-          ticktext: document_.classes.map((name) => plain(shorten(name))) },
+        yaxis2: { ...quiet, range: [result.classes.length - 0.5, -0.5], domain: [0, mapPixels / inner], showgrid: false,
+          tickvals: result.classes.map((_, index) => index),
+          ticktext: result.classes.map((name) => plain(shorten(name))) },
       };
     }
 
     function draw() {
       const colour = colours();
-      const longest = Math.max(...document_.classes.map((name) => shorten(name).length));
+      const longest = Math.max(...result.classes.map((name) => shorten(name).length));
       const layout = {
         height,
         margin: { ...MARGIN, l: 22 + 6.5 * Math.max(longest, 6) },
@@ -147,7 +147,7 @@
         ...axes(colour),
         ...bands(shown.events, shown.thresholds, colour),
       };
-      const traces = [...curves(document_, edges, colour), classMap(document_, edges, colour)];
+      const traces = [...curves(result, edges, colour), classMap(result, edges, colour)];
       Plotly.react(chart, traces, layout, { displayModeBar: false, responsive: true }).then(() => {
         if (!isReady) connect();
         placeCursor();
@@ -156,7 +156,7 @@
 
     function show(events, thresholds) {
       shown = { events, thresholds };
-      const peak = document_.peak_score.toFixed(2);
+      const peak = result.peak_score.toFixed(2);
       chart.setAttribute("aria-label", `Anomaly score over ${clock(end)}, highest ${peak}, threshold `
         + `${thresholds.detection.toFixed(3)}, ${avadclip.words.counted(events.length, "event")}. The list has their times.`);
       if (isReady) Plotly.relayout(chart, bands(events, thresholds, colours()));

@@ -41,16 +41,16 @@
   }
 
   /** The class with the highest mean probability over the span; class 0, normal, is no candidate. */
-  function bestClass(document_, [start, stop]) {
-    const sums = document_.classes.map(() => 0);
-    for (const row of document_.scores.class_probabilities.slice(start, stop)) {
+  function bestClass(result, [start, stop]) {
+    const sums = result.classes.map(() => 0);
+    for (const row of result.scores.class_probabilities.slice(start, stop)) {
       row.forEach((probability, index) => { sums[index] += probability; });
     }
     let best = 1;
     for (let index = 2; index < sums.length; index += 1) {
       if (sums[index] > sums[best]) best = index;
     }
-    return document_.classes[best];
+    return result.classes[best];
   }
 
   function peakSnippet(anomaly, [start, stop]) {
@@ -62,29 +62,30 @@
   }
 
   /** The events at a threshold, in the form of the document's own; `peak` is the snippet of the highest score. */
-  function cutEvents(document_, threshold) {
-    const { scores, rules, thresholds } = document_;
+  function cutEvents(result, threshold) {
+    const { scores, rules, thresholds } = result;
     const edges = boundaries(scores);
     return findSpans(scores, { ...rules, threshold }).map((span) => {
       const peak = peakSnippet(scores.anomaly, span);
       const score = scores.anomaly[peak];
+      const isAlert = thresholds.alert !== null && Math.fround(score) >= thresholds.alert;
       return {
-        label: bestClass(document_, span),
+        label: bestClass(result, span),
         score,
         start: edges[span[0]],
         end: edges[span[1]],
-        severity: thresholds.alert !== null && score >= thresholds.alert ? "alert" : "detection",
+        severity: isAlert ? "alert" : "detection",
         peak,
       };
     });
   }
 
   /** The events of the document itself, as they were found when the video was scored. */
-  function foundEvents(document_) {
-    const { scores } = document_;
+  function foundEvents(result) {
+    const { scores } = result;
     const edges = boundaries(scores);
     const snippetAt = (time) => edges.findIndex((edge) => edge >= time - scores.snippet_seconds / 2);
-    return document_.events.map((event) => {
+    return result.events.map((event) => {
       const span = [snippetAt(event.start), Math.max(snippetAt(event.end), snippetAt(event.start) + 1)];
       return { ...event, peak: peakSnippet(scores.anomaly, span) };
     });

@@ -6,8 +6,8 @@
   const FALSE_ALARM = "false alarm";
 
   /** Verdicts by the snippet of an event's highest score, which stays when the threshold moves the event's ends. */
-  function createMarks(document_) {
-    const key = `avadclip-marks:${document_.source}:${document_.model}`;
+  function createMarks(result) {
+    const key = `avadclip-marks:${result.source}:${result.model}`;
     let verdicts = load();
 
     function load() {
@@ -37,7 +37,7 @@
    * A label stands for a whole video. One real event makes it anomalous; it is normal only once every event shown has
    * been found false. Times are given where no event is left without a verdict, for then they are all there is.
    */
-  function labelRows(document_, events, marks) {
+  function labelRows(result, events, marks) {
     const verdicts = events.map((event) => marks.get(event.peak));
     const open = verdicts.filter((verdict) => verdict === null).length;
     const real = events.filter((_, index) => verdicts[index] === REAL);
@@ -45,12 +45,12 @@
       const labels = [...new Set(real.map((event) => event.label))].join("|");
       return {
         rows: open > 0
-          ? [[document_.source, labels, "", ""]]
-          : real.map((event) => [document_.source, event.label, event.start.toFixed(3), event.end.toFixed(3)]),
+          ? [[result.source, labels, "", ""]]
+          : real.map((event) => [result.source, event.label, event.start.toFixed(3), event.end.toFixed(3)]),
         why: open > 0 ? `${avadclip.words.counted(open, "event")} unmarked: the label goes without times` : "",
       };
     }
-    if (events.length > 0 && open === 0) return { rows: [[document_.source, "normal", "", ""]], why: "" };
+    if (events.length > 0 && open === 0) return { rows: [[result.source, "normal", "", ""]], why: "" };
     const rest = events.length === 0 ? "No events at this threshold." : `${open} of ${events.length} events still unmarked.`;
     return { rows: [], why: rest };
   }
