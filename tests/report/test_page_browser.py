@@ -462,18 +462,23 @@ def meadow(
     return write_page(detection, root / "pages" / "meadow", video=video)
 
 
-@pytest.mark.parametrize(
-    ("name", "width", "scheme"),
-    [("report", 1280, "light"), ("report-dark", 1280, "dark"), ("report-narrow", 390, "light")],
-)
-def test_the_page_is_drawn(
-    meadow: Path, open_page: Callable[..., Opened], tmp_path: Path, *, name: str, width: int, scheme: str
-) -> None:
+def test_the_page_is_drawn(meadow: Path, open_page: Callable[..., Opened], tmp_path: Path) -> None:
     """With AVADCLIP_PICTURES=1 the pictures of the documentation are made anew."""
-    opened = open_page(meadow, "#t=22", viewport={"width": width, "height": 900}, color_scheme=scheme)
-    opened.settle()
-    until(lambda: opened.tab.locator("#event-list img").first.evaluate("image => image.naturalWidth"))
     folder = REPOSITORY / "docs" / "images" if os.environ.get("AVADCLIP_PICTURES") == "1" else tmp_path
-    shot = Image.open(BytesIO(opened.tab.screenshot(full_page=True))).convert("RGB")
-    assert len(np.unique(np.asarray(shot).reshape(-1, 3)[::50], axis=0)) > 500
-    shot.quantize(256).save(folder / f"{name}.png", optimize=True)
+    opened = open_page(meadow, "#t=22")
+    grounds = {}
+    for name, width, scheme in (
+        ("report", 1280, "light"),
+        ("report-dark", 1280, "dark"),
+        ("report-narrow", 390, "light"),
+    ):
+        opened.tab.set_viewport_size({"width": width, "height": 900})
+        opened.tab.emulate_media(color_scheme=scheme)
+        opened.settle()
+        until(lambda: opened.tab.locator("#event-list img").first.evaluate("image => image.naturalWidth"))
+        until(lambda: opened.tab.locator("#chart .main-svg").first.bounding_box()["width"] < width)  # noqa: B023
+        shot = Image.open(BytesIO(opened.tab.screenshot(full_page=True))).convert("RGB")
+        grounds[name] = shot.convert("L").getpixel((2, 2))
+        assert len(np.unique(np.asarray(shot).reshape(-1, 3)[::50], axis=0)) > 500
+        shot.quantize(256).save(folder / f"{name}.png", optimize=True)
+    assert grounds["report-dark"] < 50 < 200 < grounds["report"] == grounds["report-narrow"]

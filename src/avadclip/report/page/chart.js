@@ -10,6 +10,7 @@
   const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
   const PIXELS_PER_TICK = 90;
   const MOST_NUMBERS = 40; // events; more numbers would be written over each other
+  const DENSE = 2000; // snippets; a thick line through more would fill the plot with ink
   const CLICK_PIXELS = 4; // a pointer that moves further is dragging
 
   function colours() {
@@ -50,7 +51,7 @@
     return [
       scores.audio_student && line(scores.audio_student, "audio student", { color: colour["audio"], width: 1, dash: "dot" }),
       scores.visual_student && line(scores.visual_student, "visual student", { color: colour["visual"], width: 1 }),
-      line(scores.anomaly, result.network, { color: colour["score"], width: 2 }),
+      line(scores.anomaly, result.network, { color: colour["score"], width: scores.anomaly.length > DENSE ? 1 : 2 }),
     ].filter(Boolean);
   }
 
