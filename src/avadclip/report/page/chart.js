@@ -51,7 +51,7 @@
     return [
       scores.audio_student && line(scores.audio_student, "audio student", { color: colour["audio"], width: 1, dash: "dot" }),
       scores.visual_student && line(scores.visual_student, "visual student", { color: colour["visual"], width: 1 }),
-      line(scores.anomaly, result.network, { color: colour["score"], width: scores.anomaly.length > DENSE ? 1 : 2 }),
+      line(scores.anomaly, result.network, { color: colour["score"], width: edges.length > DENSE ? 1 : 2 }),
     ].filter(Boolean);
   }
 
@@ -75,23 +75,25 @@
     };
   }
 
-  function bands(events, thresholds, colour) {
-    const level = (value, dash) => ({
-      type: "line", xref: "paper", x0: 0, x1: 1, yref: "y", y0: value, y1: value, layer: "above",
-      line: { color: colour["event"], width: 1, dash },
-    });
-    const name = (value, text, yanchor) => ({
-      xref: "paper", x: 1, xanchor: "left", xshift: 4, yref: "y", y: value, yanchor, text, showarrow: false,
-      font: { color: colour["event"], size: 11 },
-    });
-    const areClose = thresholds.alert !== null && Math.abs(thresholds.alert - thresholds.detection) < 0.08;
-    const isAbove = thresholds.alert !== null && thresholds.detection > thresholds.alert;
-    const shapes = [level(thresholds.detection, "dash")];
-    const annotations = [name(thresholds.detection, "detection", areClose ? (isAbove ? "bottom" : "top") : "middle")];
-    if (thresholds.alert !== null) {
-      shapes.push(level(thresholds.alert, "dot"));
-      annotations.push(name(thresholds.alert, "alert", areClose ? (isAbove ? "top" : "bottom") : "middle"));
+  /** A line across the chart for each threshold, with its name beside it. */
+  function levels({ detection, alert }, colour) {
+    const values = alert === null ? { detection } : { detection, alert };
+    const areClose = alert !== null && Math.abs(alert - detection) < 0.08; // names would be written over each other
+    const shapes = [];
+    const annotations = [];
+    for (const [text, value] of Object.entries(values)) {
+      const isUpper = value === Math.max(...Object.values(values));
+      shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, yref: "y", y0: value, y1: value, layer: "above",
+        line: { color: colour["event"], width: 1, dash: text === "alert" ? "dot" : "dash" } });
+      annotations.push({ xref: "paper", x: 1, xanchor: "left", xshift: 4, yref: "y", y: value, text, showarrow: false,
+        yanchor: areClose ? (isUpper ? "bottom" : "top") : "middle", font: { color: colour["event"], size: 11 } });
     }
+    return { shapes, annotations };
+  }
+
+  /** Events as numbered bands, with the thresholds they were cut by. */
+  function bands(events, thresholds, colour) {
+    const { shapes, annotations } = levels(thresholds, colour);
     events.forEach((event, index) => {
       const isAlert = event.severity === "alert";
       const band = { type: "rect", xref: "x", x0: event.start, x1: event.end, yref: "y domain", layer: "below" };
@@ -100,8 +102,8 @@
       shapes.push({ ...band, type: "line", y0: 1, y1: 1, layer: "above", opacity: isAlert ? 1 : 0.6,
         line: { color: colour["event"], width: 4 } });
       if (events.length <= MOST_NUMBERS) {
-        annotations.push({ xref: "x", x: (event.start + event.end) / 2, yref: "y domain", y: 1, yshift: 3, yanchor: "bottom", text: index + 1,
-          showarrow: false, font: { color: colour["event"], size: 12 } });
+        annotations.push({ xref: "x", x: (event.start + event.end) / 2, yref: "y domain", y: 1, yshift: 3, yanchor: "bottom",
+          text: index + 1, showarrow: false, font: { color: colour["event"], size: 12 } });
       }
     });
     return { shapes, annotations };
@@ -117,6 +119,7 @@
     let shown = { events: [], thresholds: result.thresholds };
     let moment = 0;
     let isReady = false;
+    chart.style.height = `${height}px`; // Plotly fits itself into it, also when the window changes
 
     function axes(colour) {
       const range = chart.layout?.xaxis?.range ?? [0, end];
@@ -136,7 +139,7 @@
       const colour = colours();
       const longest = Math.max(...result.classes.map((name) => shorten(name).length));
       const layout = {
-        height,
+        autosize: true,
         margin: { ...MARGIN, l: 22 + 6.5 * Math.max(longest, 6) },
         paper_bgcolor: "rgba(0,0,0,0)",
         plot_bgcolor: "rgba(0,0,0,0)",
