@@ -294,6 +294,7 @@ def test_an_address_leads_to_a_moment_and_back(yard_page: Path, open_page: Calla
 def saved_labels(opened: Opened, path: Path) -> Path:
     with opened.tab.expect_download() as download:
         opened.tab.get_by_role("button", name="Save labels").click()
+    assert download.value.suggested_filename.endswith("-labels.csv")
     download.value.save_as(path)
     return path
 
@@ -307,6 +308,9 @@ def test_a_video_of_false_alarms_becomes_normal(
     for index in range(buttons.count()):
         assert save.is_disabled(), "one event without a verdict says nothing of the video"
         buttons.nth(index).click()
+    buttons.last.click()  # a second press takes the verdict back
+    assert save.is_disabled()
+    buttons.last.click()
     opened.tab.reload()
     opened.tab.wait_for_selector("#chart[data-ready]")
     (video,) = read_label_csv(saved_labels(opened, tmp_path / "labels.csv"))

@@ -8,7 +8,7 @@
   /** Verdicts by the snippet of an event's highest score, which stays when the threshold moves the event's ends. */
   function createMarks(result) {
     const key = `avadclip-marks:${result.source}:${result.model}`;
-    let verdicts = load();
+    const verdicts = load();
 
     function load() {
       try {
@@ -19,8 +19,8 @@
     }
 
     function set(peak, verdict) {
-      if (verdicts[peak] === verdict) delete verdicts[peak];
-      else verdicts = { ...verdicts, [peak]: verdict };
+      if (verdicts[peak] === verdict) delete verdicts[peak]; // a second press takes it back
+      else verdicts[peak] = verdict;
       try {
         localStorage.setItem(key, JSON.stringify(verdicts));
       } catch {
@@ -61,13 +61,15 @@
     return [["video", "label", "start", "end"], ...rows].map((row) => `${row.map(cell).join(",")}\r\n`).join("");
   }
 
-  function saveFile(name, text) {
+  /** Download as NAME-labels.csv, NAME being the video's without its suffix. */
+  function saveLabels(result, rows) {
+    const name = result.source.split(/[\\/]/).at(-1).replace(/\.[^.]*$/, "");
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
-    link.download = name;
+    link.href = URL.createObjectURL(new Blob([toCsv(rows)], { type: "text/csv" }));
+    link.download = `${name}-labels.csv`;
     link.click();
     URL.revokeObjectURL(link.href);
   }
 
-  avadclip.marks = { REAL, FALSE_ALARM, createMarks, labelRows, toCsv, saveFile };
+  avadclip.marks = { REAL, FALSE_ALARM, createMarks, labelRows, saveLabels };
 })((globalThis.avadclip ??= {}));

@@ -82,8 +82,7 @@
   byId("threshold").addEventListener("input", (event) => setThreshold(Number(event.target.value)));
   byId("threshold-reset").addEventListener("click", () => setThreshold(result.thresholds.detection));
   byId("save-labels").addEventListener("click", () => {
-    const { rows } = avadclip.marks.labelRows(result, events, marks);
-    avadclip.marks.saveFile("labels.csv", avadclip.marks.toCsv(rows));
+    avadclip.marks.saveLabels(result, avadclip.marks.labelRows(result, events, marks).rows);
   });
   setThreshold(result.thresholds.detection);
   avadclip.player.offerChoice(byId("video"), player);

@@ -6,7 +6,7 @@
   const system = matchMedia("(prefers-color-scheme: dark)");
   const listeners = [];
 
-  function stored() {
+  function chosen() {
     try {
       return localStorage.getItem(KEY);
     } catch {
@@ -14,39 +14,35 @@
     }
   }
 
-  function current() {
-    return document.documentElement.dataset.theme;
-  }
-
-  function apply() {
-    document.documentElement.dataset.theme = stored() ?? (system.matches ? "dark" : "light");
-    listeners.forEach((listener) => listener());
+  function show(theme) {
+    document.documentElement.dataset.theme = theme;
+    listeners.forEach((listener) => listener(theme));
   }
 
   function toggle() {
-    const chosen = current() === "dark" ? "light" : "dark";
+    const theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
     try {
-      localStorage.setItem(KEY, chosen);
-      apply();
+      localStorage.setItem(KEY, theme);
     } catch {
-      document.documentElement.dataset.theme = chosen;
-      listeners.forEach((listener) => listener());
+      // it still holds until the page is closed
     }
+    show(theme);
   }
 
   function connectButton() {
     const button = document.getElementById("theme");
-    const name = () => {
-      button.textContent = current() === "dark" ? "Light" : "Dark";
+    const name = (theme) => {
+      button.textContent = theme === "dark" ? "Light" : "Dark";
       button.setAttribute("aria-label", `Switch to ${button.textContent.toLowerCase()} colours`);
     };
     button.addEventListener("click", toggle);
     listeners.push(name);
-    name();
+    name(document.documentElement.dataset.theme);
   }
 
-  apply();
-  system.addEventListener("change", apply);
+  const showSystem = () => show(chosen() ?? (system.matches ? "dark" : "light"));
+  showSystem();
+  system.addEventListener("change", showSystem);
   document.addEventListener("DOMContentLoaded", connectButton);
   avadclip.theme = { onChange: (listener) => listeners.push(listener) };
 })((globalThis.avadclip ??= {}));
