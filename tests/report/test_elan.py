@@ -62,17 +62,20 @@ def test_the_rules_of_the_schema_are_kept(detection: Detection, tmp_path: Path, 
         value
         for element in root.iter()
         for key, value in element.attrib.items()
-        if key in ("TIME_SLOT_ID", "ANNOTATION_ID")
+        if key in ("TIME_SLOT_ID", "ANNOTATION_ID", "STEREOTYPE")
     ]
     assert len(identifiers) == len(set(identifiers))
     references = [
         value
         for element in root.iter()
         for key, value in element.attrib.items()
-        if key in ("TIME_SLOT_REF1", "TIME_SLOT_REF2", "ANNOTATION_REF")
+        if key in ("TIME_SLOT_REF1", "TIME_SLOT_REF2", "ANNOTATION_REF", "CONSTRAINTS")
     ]
     assert set(references) <= set(identifiers)
     types = {element.attrib["LINGUISTIC_TYPE_ID"] for element in root.iter("LINGUISTIC_TYPE")}
     assert {tier.attrib["LINGUISTIC_TYPE_REF"] for tier in root.iter("TIER")} == types
+    tiers = {tier.attrib["TIER_ID"] for tier in root.iter("TIER")}
+    assert {tier.attrib["PARENT_REF"] for tier in root.iter("TIER") if "PARENT_REF" in tier.attrib} < tiers
+    assert all(slot.attrib["TIME_VALUE"].isdigit() for slot in root.iter("TIME_SLOT"))
     url = next(root.iter("MEDIA_DESCRIPTOR")).attrib["MEDIA_URL"]
     assert urlsplit(url).path == "a%20%3C%22%26%3E%20%1B.mp4"
