@@ -17,7 +17,7 @@ from PIL import Image
 
 from avadclip.data.label_csv import read_label_csv
 from avadclip.detection import Detection
-from avadclip.events import EventRules, ScoreTrack, Thresholds, best_anomaly_class, find_spans
+from avadclip.events import EventRules, ScoreTrack, Thresholds, best_anomaly_class, find_spans, mean_gain
 from avadclip.media.probe import probe
 from avadclip.report.exports import to_document
 from avadclip.report.page import PageMedia, PagePlaces, render_page
@@ -27,6 +27,7 @@ pytestmark = pytest.mark.system
 
 MakeDetection = Callable[..., Detection]
 REPOSITORY = Path(__file__).parents[2]
+GAINS = ("sound", "picture")
 HOSTILE = "a\"b'<img src=x>&amp; #1%20.mp4"
 
 
@@ -128,7 +129,12 @@ def yard_page(yard: Detection, clock_video: Path, tmp_path_factory: pytest.TempP
     return page
 
 
-def python_events(track: ScoreTrack, rules: EventRules, alert: float | None) -> list[dict[str, Any]]:
+def python_events(
+    track: ScoreTrack,
+    rules: EventRules,
+    alert: float | None,
+    students: tuple[ScoreTrack | None, ScoreTrack | None] = (None, None),
+) -> list[dict[str, Any]]:
     """What events.py says of a track, in the terms of the page's events."""
     edges = track.boundaries()
     found = []
@@ -136,7 +142,9 @@ def python_events(track: ScoreTrack, rules: EventRules, alert: float | None) -> 
         score = float(track.scores[span[0] : span[1]].max())
         severity = Thresholds(rules.threshold, alert).severity(score)
         times = {"start": float(edges[span[0]]), "end": float(edges[span[1]])}
-        found.append({"label": best_anomaly_class(track, span), **times, "score": score, "severity": severity})
+        gains = {f"{name}_gain": mean_gain(track, student, span) for name, student in zip(GAINS, students, strict=True)}
+        label = best_anomaly_class(track, span)
+        found.append({"label": label, **times, "score": score, "severity": severity, **gains})
     return found
 
 
@@ -156,8 +164,8 @@ def random_document(random: np.random.Generator, yard: dict[str, Any]) -> tuple[
         "end_seconds": count * seconds + float(random.choice([0, 0.1, 0.4])),
         "anomaly": scores.tolist(),
         "class_probabilities": random.dirichlet(np.ones(3), size=count).tolist(),
-        "visual_student": None,
-        "audio_student": None,
+        "visual_student": random.random(count).tolist() if random.random() < 0.5 else None,
+        "audio_student": random.random(count).tolist() if random.random() < 0.5 else None,
     }
     alert = [None, 0.8, 0.9][random.integers(3)]
     document = {**yard, "rules": rules, "scores": track, "thresholds": {"detection": 0.5, "alert": alert}}
@@ -183,10 +191,17 @@ def test_the_page_cuts_events_as_python_does(
             scores["snippet_seconds"],
             scores["end_seconds"],
         )
-        wanted = python_events(track, EventRules(threshold, **document["rules"]), alert)
-        assert [{**event, "score": pytest.approx(event["score"])} for event in wanted] == [
-            {key: event[key] for key in ("label", "start", "end", "score", "severity")} for event in events
+        students = [
+            None if scores[name] is None else dataclasses.replace(track, scores=np.asarray(scores[name], np.float32))
+            for name in ("visual_student", "audio_student")
         ]
+        wanted = python_events(track, EventRules(threshold, **document["rules"]), alert, (students[0], students[1]))
+        exact, rounded = ("label", "start", "end", "severity"), ("score", "sound_gain", "picture_gain")
+        assert [[event[key] for key in exact] for event in events] == [
+            [event[key] for key in exact] for event in wanted
+        ]
+        for event, same in zip(events, wanted, strict=True):
+            assert [event[key] for key in rounded] == pytest.approx([same[key] for key in rounded], abs=1e-6)
         num_events += len(events)
     assert num_events > 1000
 
@@ -202,6 +217,8 @@ def test_the_list_shows_the_events_that_were_found(
     pictures.last.scroll_into_view_if_needed()
     until(lambda: pictures.evaluate_all("all => all.every(one => one.naturalWidth === 320)"))
     assert pictures.count() == len(yard.events)
+    gains = [f"sound raised the score by {event.sound_gain:.2f}" for event in yard.events]
+    assert opened.tab.locator(".event-gain").all_inner_texts() == gains
     about = opened.tab.locator(".about").inner_text()
     assert "picture and sound" in about
     assert "sound starts 1.48 s after the picture" in about

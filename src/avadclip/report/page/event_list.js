@@ -22,6 +22,16 @@
       return image;
     }
 
+    /** What sound, or the picture, added to the score, where the model has a network that lacks it. */
+    function gains(event) {
+      return [["sound", event.sound_gain], ["picture", event.picture_gain]]
+        .filter(([, gain]) => gain !== null)
+        .map(([modality, gain]) => {
+          const effect = gain >= 0 ? "raised" : "lowered";
+          return element("span", "event-gain", `${modality} ${effect} the score by ${Math.abs(gain).toFixed(2)}`);
+        });
+    }
+
     function chooser(event, number) {
       const button = element("button", "event-choose");
       button.type = "button";
@@ -35,7 +45,7 @@
       const times = `${clock(event.start, 1)} – ${clock(event.end, 1)}`;
       const line = element("span", "event-line");
       line.append(element("span", "event-times", times), element("span", "event-number-score", event.score.toFixed(2)));
-      words.append(head, line, score);
+      words.append(head, line, score, ...gains(event));
       button.append(picture(event), words);
       button.setAttribute("aria-label", `Event ${number}: ${event.label}, ${times}, score ${event.score.toFixed(2)}, `
         + event.severity);

@@ -61,6 +61,14 @@
     return peak;
   }
 
+  /** How much higher the score is over the span than that of a network which lacks one modality; null without one. */
+  function meanGain(anomaly, without, [start, stop]) {
+    if (without === null) return null;
+    let sum = 0;
+    for (let index = start; index < stop; index += 1) sum += anomaly[index] - without[index];
+    return sum / (stop - start);
+  }
+
   /** The events at a threshold, in the form of the document's own; `peak` is the snippet of the highest score. */
   function cutEvents(result, threshold) {
     const { scores, rules, thresholds } = result;
@@ -75,6 +83,8 @@
         start: edges[span[0]],
         end: edges[span[1]],
         severity: isAlert ? "alert" : "detection",
+        sound_gain: meanGain(scores.anomaly, scores.visual_student, span),
+        picture_gain: meanGain(scores.anomaly, scores.audio_student, span),
         peak,
       };
     });
