@@ -2,7 +2,7 @@
 "use strict";
 
 (function (avadclip) {
-  const { clock } = avadclip.words;
+  const { clock, counted } = avadclip.words;
   const CURVE_PIXELS = 210;
   const CLASS_PIXELS = 20;
   const GAP_PIXELS = 14;
@@ -49,9 +49,10 @@
       hovertemplate: `${plain(name)} %{y:.2f} at %{customdata}<extra></extra>`,
     });
     return [
-      scores.audio_student && line(scores.audio_student, "audio student", { color: colour["audio"], width: 1, dash: "dot" }),
-      scores.visual_student && line(scores.visual_student, "visual student", { color: colour["visual"], width: 1 }),
-      line(scores.anomaly, result.network, { color: colour["score"], width: edges.length > DENSE ? 1 : 2 }),
+      scores.audio_student
+        && line(scores.audio_student, "audio student", { color: colour.audio, width: 1, dash: "dot" }),
+      scores.visual_student && line(scores.visual_student, "visual student", { color: colour.visual, width: 1 }),
+      line(scores.anomaly, result.network, { color: colour.score, width: edges.length > DENSE ? 1 : 2 }),
     ].filter(Boolean);
   }
 
@@ -84,9 +85,9 @@
     for (const [text, value] of Object.entries(values)) {
       const isUpper = value === Math.max(...Object.values(values));
       shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, yref: "y", y0: value, y1: value, layer: "above",
-        line: { color: colour["event"], width: 1, dash: text === "alert" ? "dot" : "dash" } });
+        line: { color: colour.event, width: 1, dash: text === "alert" ? "dot" : "dash" } });
       annotations.push({ xref: "paper", x: 1, xanchor: "left", xshift: 4, yref: "y", y: value, text, showarrow: false,
-        yanchor: areClose ? (isUpper ? "bottom" : "top") : "middle", font: { color: colour["event"], size: 11 } });
+        yanchor: areClose ? (isUpper ? "bottom" : "top") : "middle", font: { color: colour.event, size: 11 } });
     }
     return { shapes, annotations };
   }
@@ -97,13 +98,14 @@
     events.forEach((event, index) => {
       const isAlert = event.severity === "alert";
       const band = { type: "rect", xref: "x", x0: event.start, x1: event.end, yref: "y domain", layer: "below" };
-      shapes.push({ ...band, y0: 0, y1: 1, fillcolor: colour["event"], opacity: isAlert ? 0.28 : 0.15, line: { width: 0 } });
+      const opacity = isAlert ? 0.28 : 0.15;
+      shapes.push({ ...band, y0: 0, y1: 1, fillcolor: colour.event, opacity, line: { width: 0 } });
       // A line as well: an event of a second in an hour is less than a pixel wide, and must still be seen.
       shapes.push({ ...band, type: "line", y0: 1, y1: 1, layer: "above", opacity: isAlert ? 1 : 0.6,
-        line: { color: colour["event"], width: 4 } });
+        line: { color: colour.event, width: 4 } });
       if (events.length <= MOST_NUMBERS) {
-        annotations.push({ xref: "x", x: (event.start + event.end) / 2, yref: "y domain", y: 1, yshift: 3, yanchor: "bottom",
-          text: index + 1, showarrow: false, font: { color: colour["event"], size: 12 } });
+        annotations.push({ xref: "x", x: (event.start + event.end) / 2, text: index + 1, showarrow: false,
+          yref: "y domain", y: 1, yshift: 3, yanchor: "bottom", font: { color: colour.event, size: 12 } });
       }
     });
     return { shapes, annotations };
@@ -123,12 +125,13 @@
 
     function axes(colour) {
       const range = chart.layout?.xaxis?.range ?? [0, end];
-      const quiet = { color: colour["ink"], gridcolor: colour["line"], zeroline: false, fixedrange: true,
+      const quiet = { color: colour.ink, gridcolor: colour.line, zeroline: false, fixedrange: true,
         ticks: "outside", ticklen: 6, tickcolor: "rgba(0,0,0,0)" };
       return {
         xaxis: { ...quiet, range, fixedrange: false, showgrid: false, anchor: "y2", minallowed: 0, maxallowed: end,
-          ...ticks(range, chart.clientWidth), tickcolor: colour["line"] },
-        yaxis: { ...quiet, range: [0, 1.02], title: { text: "anomaly score", standoff: 8 }, domain: [(mapPixels + GAP_PIXELS) / inner, 1], tickvals: [0, 0.25, 0.5, 0.75, 1] },
+          ...ticks(range, chart.clientWidth), tickcolor: colour.line },
+        yaxis: { ...quiet, range: [0, 1.02], domain: [(mapPixels + GAP_PIXELS) / inner, 1],
+          title: { text: "anomaly score", standoff: 8 }, tickvals: [0, 0.25, 0.5, 0.75, 1] },
         yaxis2: { ...quiet, range: [result.classes.length - 0.5, -0.5], domain: [0, mapPixels / inner], showgrid: false,
           tickvals: result.classes.map((_, index) => index),
           ticktext: result.classes.map((name) => plain(shorten(name))) },
@@ -143,9 +146,9 @@
         margin: { ...MARGIN, l: 22 + 6.5 * Math.max(longest, 6) },
         paper_bgcolor: "rgba(0,0,0,0)",
         plot_bgcolor: "rgba(0,0,0,0)",
-        font: { family: "system-ui, sans-serif", size: 12, color: colour["ink"] },
+        font: { family: "system-ui, sans-serif", size: 12, color: colour.ink },
         hovermode: "closest",
-        hoverlabel: { bgcolor: colour["card"], bordercolor: colour["line"], font: { color: colour["ink"] } },
+        hoverlabel: { bgcolor: colour.card, bordercolor: colour.line, font: { color: colour.ink } },
         dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
         showlegend: false,
         ...axes(colour),
@@ -161,8 +164,8 @@
     function show(events, thresholds) {
       shown = { events, thresholds };
       const peak = result.peak_score.toFixed(2);
-      chart.setAttribute("aria-label", `Anomaly score over ${clock(end)}, highest ${peak}, threshold `
-        + `${thresholds.detection.toFixed(3)}, ${avadclip.words.counted(events.length, "event")}. The list has their times.`);
+      chart.setAttribute("aria-label", `Anomaly score over ${clock(end)}, highest ${peak}, `
+        + `threshold ${thresholds.detection.toFixed(3)}, ${counted(events.length, "event")}. The list has their times.`);
       if (isReady) Plotly.relayout(chart, bands(events, thresholds, colours()));
       else draw();
     }

@@ -100,7 +100,9 @@
         item.toggleAttribute("aria-current", isCurrent);
         if (isCurrent) {
           item.setAttribute("aria-current", "true");
-          if (item.offsetTop < list.scrollTop || item.offsetTop + item.offsetHeight > list.scrollTop + list.clientHeight) {
+          const isAbove = item.offsetTop < list.scrollTop;
+          const isBelow = item.offsetTop + item.offsetHeight > list.scrollTop + list.clientHeight;
+          if (isAbove || isBelow) {
             list.scrollTop = item.offsetTop - list.clientHeight / 3;
           }
         }

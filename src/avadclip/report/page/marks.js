@@ -51,8 +51,8 @@
       };
     }
     if (events.length > 0 && open === 0) return { rows: [[result.source, "normal", "", ""]], why: "" };
-    const rest = events.length === 0 ? "No events at this threshold." : `${open} of ${events.length} events still unmarked.`;
-    return { rows: [], why: rest };
+    if (events.length === 0) return { rows: [], why: "No events at this threshold." };
+    return { rows: [], why: `${open} of ${events.length} events still unmarked.` };
   }
 
   /** RFC 4180, with the columns of data/label_csv.py. */
