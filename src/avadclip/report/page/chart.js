@@ -164,8 +164,9 @@
     function show(events, thresholds) {
       shown = { events, thresholds };
       const peak = result.peak_score.toFixed(2);
-      chart.setAttribute("aria-label", `Anomaly score over ${clock(end)}, highest ${peak}, `
-        + `threshold ${thresholds.detection.toFixed(3)}, ${counted(events.length, "event")}. The list has their times.`);
+      const level = thresholds.detection.toFixed(3);
+      chart.setAttribute("aria-label", `Anomaly score over ${clock(end)}, highest ${peak}, threshold ${level}, `
+        + `${counted(events.length, "event")}. The list has their times.`);
       if (isReady) Plotly.relayout(chart, bands(events, thresholds, colours()));
       else draw();
     }
