@@ -32,9 +32,10 @@ def test_every_name_on_the_page_exists(page: str) -> None:
             break
 
 
-@pytest.mark.parametrize("command", ["detect", "extract", "report"])
+@pytest.mark.parametrize("command", ["detect", "extract", "report", "serve"])
 def test_every_option_is_documented(command: str) -> None:
-    page = (DOCS / {"detect": "detect.md", "extract": "features.md", "report": "report.md"}[command]).read_text()
+    pages = {"detect": "detect.md", "extract": "features.md", "report": "report.md", "serve": "service.md"}
+    page = (DOCS / pages[command]).read_text()
     table = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `--")]
     documented = {option for cell in table for option in re.findall(r"`(--[\w-]+)`", cell)}
     parameters = get_command(app).commands[command].params

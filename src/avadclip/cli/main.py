@@ -20,6 +20,7 @@ from avadclip.cli.extract import extract
 from avadclip.cli.report import report
 from avadclip.cli.reproduce import reproduce
 from avadclip.cli.robustness import robustness
+from avadclip.cli.serve import serve
 from avadclip.cli.train import distill, train
 from avadclip.cli.weights import weights_app
 from avadclip.errors import AvadclipError
@@ -72,6 +73,7 @@ app.command(
 )(calibrate)
 app.command(epilog="Example: avadclip reproduce 5 --data xd-violence:/data/xd --out reproduction")(reproduce)
 app.command(epilog="Example: avadclip report result.json --out pages --also elan")(report)
+app.command(epilog="Example: avadclip serve --folder recordings/")(serve)
 app.add_typer(data_app, name="data")
 app.add_typer(weights_app, name="weights")
 

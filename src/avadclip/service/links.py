@@ -1,0 +1,40 @@
+"""Names of result pages that need no token: a browser's <video> cannot send one."""
+
+import hashlib
+import hmac
+import re
+import secrets
+import time
+
+HOURS = 12
+_KEY = re.compile(r"([0-9a-f]{32})\.([0-9]{1,12})\.([0-9a-f]{64})")
+
+
+class LinkSigner:
+    """Signs links for some hours. The secret lives as long as the service: a restart ends all links."""
+
+    def __init__(self) -> None:
+        self._secret = secrets.token_bytes(32)
+
+    def key(self, job_id: str) -> tuple[str, float]:
+        """A key that opens one job's result, and when it expires."""
+        expires_at = int(time.time()) + HOURS * 3600
+        return f"{job_id}.{expires_at}.{self._sign(job_id, expires_at)}", float(expires_at)
+
+    def opens(self, key: str) -> str | None:
+        """The job that a key opens; None for a key that is not ours or has expired."""
+        match = _KEY.fullmatch(key)
+        if match is None:
+            return None
+        job_id, expires_at, signature = match[1], int(match[2]), match[3]
+        is_ours = hmac.compare_digest(signature, self._sign(job_id, expires_at))
+        return job_id if is_ours and time.time() < expires_at else None
+
+    def _sign(self, job_id: str, expires_at: int) -> str:
+        return hmac.new(self._secret, f"{job_id}.{expires_at}".encode(), hashlib.sha256).hexdigest()
+
+
+def job_named_by(key: str) -> str | None:
+    """The job that a key speaks of, without a look at its signature."""
+    match = _KEY.fullmatch(key)
+    return None if match is None else match[1]
