@@ -35,7 +35,7 @@ starter: $(INSTALLED_DEV)
 # Programs that tests marked `system` need.
 setup-system:
 	@command -v apt-get >/dev/null || { echo "setup-system knows apt only; install ffmpeg by hand"; exit 1; }
-	apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium ffmpeg
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium ffmpeg postgresql
 
 clean:
 	rm -rf .venv site demo-report
