@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -175,6 +175,9 @@ class TrainingConfig(_Config):
         return self
 
 
+SECRET_ERROR = "secret"
+"""Type of a PydanticCustomError about a value that no message may repeat."""
+
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
 
@@ -210,13 +213,17 @@ def parse_config(content: dict[str, Any], model: type[ConfigT], *, origin: str) 
             meaning = _table(tables, model).model_fields[str(key)].description
             raise ConfigError(f"{origin}: `{where}` is missing; add it: {meaning}") from error
         message = first["msg"][0].lower() + first["msg"][1:]
-        raise ConfigError(f"{origin}: `{where}` is {first['input']!r}; {message}") from error
+        found = "not shown here" if first["type"] == SECRET_ERROR else repr(first["input"])
+        raise ConfigError(f"{origin}: `{where}` is {found}; {message}") from error
 
 
 def _table(path: Sequence[int | str], model: type[BaseModel]) -> type[BaseModel]:
     """The model of the table at this path."""
-    for part in path:
+    parts = iter(path)
+    for part in parts:
         annotation = model.model_fields[str(part)].annotation
+        if get_origin(annotation) is dict:
+            next(parts, None)  # the user's own name for one of several tables
         candidates = [annotation, *get_args(annotation)]  # a field may be `DataConfig | None`
         model = next(kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel))
     return model

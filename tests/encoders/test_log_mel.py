@@ -82,3 +82,10 @@ def test_the_identity_says_what_decides_the_numbers() -> None:
     assert identity["name"] == "log-mel"
     assert identity["window_seconds"] == 1.0
     assert "version" in identity
+
+
+def test_a_window_is_the_same_live_and_in_a_file() -> None:
+    windows = np.random.default_rng(0).standard_normal((3, 16_000)).astype(np.float32) / 10
+    listen = LogMelEncoder().listen()
+    live = np.concatenate([listen(window[None]) for window in windows])
+    np.testing.assert_array_equal(live, LogMelEncoder().encode_recording(lambda: iter([windows])))

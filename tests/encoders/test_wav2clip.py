@@ -131,3 +131,13 @@ def test_identity_names_what_changes_the_numbers(net):
     assert first.identity()["weights_sha256"] == second.identity()["weights_sha256"] == net.sha256()
     changed = {key for key, value in first.identity().items() if second.identity()[key] != value}
     assert changed == {"window_seconds", "normalisation"}
+
+
+def test_a_live_stream_is_normalised_over_what_it_held_so_far(net):
+    windows = recording(4)
+    encoder = Wav2ClipEncoder(net)
+    listen = encoder.listen()
+    for count in range(1, 5):
+        moments = Moments().add(torch.from_numpy(plain_spectrogram(windows[:count])))
+        expected = encoder.encode_windows(windows[count - 1 : count], moments)
+        np.testing.assert_allclose(listen(windows[count - 1 : count]), expected, atol=1e-4)

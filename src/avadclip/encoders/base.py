@@ -61,6 +61,13 @@ class AudioEncoder(Protocol):
         """
         ...
 
+    def listen(self) -> Callable[[Windows], NDArray[np.float32]]:
+        """Begin to encode a live stream: the result turns its next windows [N, samples] into [N, dim].
+
+        An encoder that normalises over a recording does so over what this stream held so far.
+        """
+        ...
+
     def identity(self) -> Identity:
         """See Identity."""
         ...

@@ -32,6 +32,10 @@ class LogMelEncoder:
         batches = [self._encode(torch.from_numpy(batch)) for batch in read_windows()]
         return np.concatenate(batches) if batches else np.empty((0, self.dim), np.float32)
 
+    def listen(self) -> Callable[[Windows], NDArray[np.float32]]:
+        """See base.AudioEncoder.listen; nothing is normalised, a window is the same live and in a file."""
+        return lambda windows: self._encode(torch.from_numpy(windows))
+
     def _encode(self, samples: Tensor) -> NDArray[np.float32]:
         spectrum = torch.stft(
             samples,

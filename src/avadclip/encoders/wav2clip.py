@@ -173,6 +173,18 @@ class Wav2ClipEncoder:
         rows = [self.encode_windows(batch, recording) for batch in _regroup(read_windows(), WINDOWS_PER_BATCH)]
         return np.concatenate(rows) if rows else np.zeros((0, self.dim), np.float32)
 
+    def listen(self) -> Callable[[Windows], NDArray[np.float32]]:
+        """See AudioEncoder. With the normalisation `recording`, over all windows so far, these included."""
+        so_far = Moments()
+
+        def encode(windows: Windows) -> NDArray[np.float32]:
+            nonlocal so_far
+            if self.normalisation == "recording":
+                so_far = so_far.add(self._spectrogram(windows))
+            return self.encode_windows(windows, so_far)
+
+        return encode
+
     @torch.inference_mode()
     def encode_windows(self, windows: Windows, recording: Moments) -> NDArray[np.float32]:
         """Encode a few windows, [N, 512].

@@ -1,0 +1,135 @@
+"""`events.find_spans` snippet by snippet: the same spans by the same rules, each told as soon as it is certain."""
+
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avadclip.events import EventRules
+
+
+@dataclass(frozen=True)
+class ScoredSnippet:
+    """What the network says of one snippet; times in seconds, on any clock."""
+
+    start: float
+    end: float
+    score: np.float32
+    """Anomaly score, within [0, 1]; float32, as comparisons with a threshold round to it."""
+    class_probabilities: NDArray[np.float32]
+    """[C], the first of `normal`."""
+    sound_gain: float | None = None
+    """Teacher minus visual student; None where either is missing."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of snippets, summed up: its size does not grow with its length."""
+
+    start: float
+    end: float
+    peak: np.float32
+    """Highest score."""
+    num_snippets: int
+    probability_sums: NDArray[np.float64]
+    """[C]"""
+    gain_sum: float | None
+    """None where one snippet lacked it."""
+
+    @classmethod
+    def of(cls, snippet: ScoredSnippet) -> "Span":
+        """One snippet."""
+        probabilities = snippet.class_probabilities.astype(np.float64)
+        return cls(snippet.start, snippet.end, snippet.score, 1, probabilities, snippet.sound_gain)
+
+    def joined(self, later: "Span") -> "Span":
+        """This span and what follows it."""
+        gains = (self.gain_sum, later.gain_sum)
+        return replace(
+            self,
+            end=later.end,
+            peak=max(self.peak, later.peak),
+            num_snippets=self.num_snippets + later.num_snippets,
+            probability_sums=self.probability_sums + later.probability_sums,
+            gain_sum=None if gains[0] is None or gains[1] is None else gains[0] + gains[1],
+        )
+
+    @property
+    def sound_gain(self) -> float | None:
+        """Mean of teacher minus visual student."""
+        return None if self.gain_sum is None else self.gain_sum / self.num_snippets
+
+    def best_anomaly_class(self, classes: tuple[str, ...]) -> str:
+        """The anomaly class with the highest mean probability; `normal` is not a candidate."""
+        return classes[1 + int(self.probability_sums[1:].argmax())]
+
+
+class Change(NamedTuple):
+    """What became certain about an event."""
+
+    kind: Literal["begun", "grown", "ended"]
+    span: Span
+
+
+class SpanFinder:
+    """Follows one track of scores. An event begins once it has its shortest length; it ends once nothing can join it.
+
+    Time without snippets, as while a camera is away, holds no event: it is a gap like quiet snippets are.
+    """
+
+    def __init__(self, rules: EventRules) -> None:
+        self._rules = rules
+        self._event: Span | None = None  # reached the threshold; as far as it is certain
+        self._since: Span | None = None  # everything after it, which it takes in if it is joined
+        self._run: Span | None = None  # held, but the threshold is not yet reached
+        self._is_growing = False  # the snippet before this one belongs to the event
+        self._is_told = False  # `begun` was given
+        self._end = -np.inf
+
+    def push(self, snippet: ScoredSnippet) -> list[Change]:
+        """Take the next snippet, which starts at or after the end of the one before."""
+        is_held = bool(snippet.score >= self._rules.threshold * self._rules.release_share)
+        if not is_held or snippet.start > self._end:
+            self._run, self._is_growing = None, False
+        self._end = snippet.end
+        here = Span.of(snippet)
+        if self._is_growing:
+            self._event = _joined(self._event, here)
+            return self._told()
+        if is_held:
+            self._run = _joined(self._run, here)
+        changes = self._end_if_apart(snippet.end if self._run is None else self._run.start)
+        if self._event is not None:
+            self._since = _joined(self._since, here)
+        if self._run is not None and snippet.score >= self._rules.threshold:
+            self._event = self._run if self._event is None else _joined(self._event, self._since)
+            self._run, self._since, self._is_growing = None, None, True
+            changes += self._told()
+        return changes
+
+    def finish(self) -> list[Change]:
+        """The track is over: end what is open. A next track has a finder of its own."""
+        return [Change("ended", self._event)] if self._event is not None and self._is_told else []
+
+    def _end_if_apart(self, earliest_start: float) -> list[Change]:
+        """End the event if whatever may still come starts too late to be joined to it."""
+        if self._event is None or earliest_start - self._event.end < self._rules.merge_gap_seconds:
+            return []
+        ended = [Change("ended", self._event)] if self._is_told else []
+        self._event, self._since, self._is_told = None, None, False
+        return ended
+
+    def _told(self) -> list[Change]:
+        """Tell of the event, if it is long enough."""
+        assert self._event is not None
+        if self._is_told:
+            return [Change("grown", self._event)]
+        self._is_told = self._event.end - self._event.start >= self._rules.min_seconds
+        return [Change("begun", self._event)] if self._is_told else []
+
+
+def _joined(earlier: Span | None, later: Span | None) -> Span | None:
+    if earlier is None or later is None:
+        return earlier or later
+    return earlier.joined(later)
