@@ -76,13 +76,12 @@ class Clock:
     def set_picture(self, packet: "Packet[Any]") -> None:
         """Rewrite the timestamps of the picture's next packet."""
         now = _seconds(packet)
-        if now is None:
-            return
-        if self._jumps(now, self._picture):
-            self._offsets.append(self._offsets[-1] + self._picture.expected - now)
-        self._picture.follow(now, packet)
-        if packet.pts is not None and abs(packet.pts * packet.time_base - now) > self._longest_pause:
-            packet.pts = None  # no decoder holds a picture that long: a damaged timestamp
+        if now is not None:
+            if self._jumps(now, self._picture):
+                self._offsets.append(self._offsets[-1] + self._picture.expected - now)
+            self._picture.follow(now, packet)
+            if packet.pts is not None and abs(packet.pts * packet.time_base - now) > self._longest_pause:
+                packet.pts = None  # no decoder holds a picture that long: a damaged timestamp
         _shift(packet, self._offsets[-1])
 
     def set_sound(self, packet: "Packet[Any]", *, wait: bool) -> bool:

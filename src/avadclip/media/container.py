@@ -51,15 +51,19 @@ def open_media(path: str | Path) -> Iterator[InputContainer]:
             "avi, and check that it plays"
         ) from error
     with container:
-        stream = picture_stream(container)
-        width, height = stream.codec_context.width, stream.codec_context.height
-        # FFmpeg, told of the limit, states a larger picture's size as 0 for some codecs.
-        if not 0 < width * height <= MAX_PIXELS:
-            raise MediaError(
-                f"{shown(path)} states a picture size of {width}x{height}, 1 to {MAX_PIXELS} pixels are needed "
-                "(0x0: damaged or too large); convert it to a smaller size first"
-            )
+        check_picture_size(container, shown(path))
         yield container
+
+
+def check_picture_size(container: InputContainer, name: str) -> None:
+    """Raise MediaError, starting with `name`, for a picture above MAX_PIXELS; nothing has been decoded for use."""
+    context = picture_stream(container).codec_context
+    # FFmpeg, told of the limit, states a larger picture's size as 0 for some codecs.
+    if not 0 < context.width * context.height <= MAX_PIXELS:
+        raise MediaError(
+            f"{name} states a picture size of {context.width}x{context.height}, 1 to {MAX_PIXELS} pixels are needed "
+            "(0x0: damaged or too large); convert it to a smaller size first"
+        )
 
 
 @contextmanager

@@ -39,11 +39,12 @@ def decode(packets: "Iterable[Packet[Any]]", codec_context: Any, count: DecodeCo
         if packet.size == 0:  # the demuxer's own flush packet; ours comes below, also after a read error
             continue
         count.num_packets += 1
-        yield from _decode_one(codec_context, packet, count)
-    yield from _decode_one(codec_context, None, count)
+        yield from decode_packet(codec_context, packet, count)
+    yield from decode_packet(codec_context, None, count)
 
 
-def _decode_one(codec_context: Any, packet: "Packet[Any] | None", count: DecodeCount) -> list[Any]:
+def decode_packet(codec_context: Any, packet: "Packet[Any] | None", count: DecodeCount) -> list[Any]:
+    """Frames that one packet completes; None flushes the decoder."""
     try:
         return list(codec_context.decode(packet))
     except av.FFmpegError:

@@ -1,9 +1,24 @@
-"""What a camera's process hands over: one snippet's pictures and sound."""
+"""Snippets of a stream that goes on: pictures and sound cut as they arrive, nothing held that no snippet needs."""
 
+import math
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from avadclip.media.track import SAMPLE_RATE_HZ, Block
+from avadclip.timeline import SnippetGrid
+
+Picture = NDArray[np.uint8]
+"""RGB [H, W, 3]."""
+
+LONGEST_FREEZE_SECONDS = 1.0  # a picture that stays longer is a camera that stalled: what it showed is not known
+SOUND_PATIENCE_SECONDS = 0.5  # how long a snippet waits for sound that has not come yet
+LOST_SOUND_SECONDS = 2.0  # after so long without sound it is not waited for
+TICK_SECONDS = 0.0005  # timestamps are rounded to ticks: a picture may claim to begin up to half a millisecond late
+MIN_SOUND_SHARE = 0.5  # of the window; below it the snippet counts as without sound
 
 
 class LiveSnippet(NamedTuple):
@@ -11,9 +26,147 @@ class LiveSnippet(NamedTuple):
 
     start: float
     end: float
-    frames: list[NDArray[np.uint8]]
-    """RGB [H, W, 3], one per offset the visual encoder asks for."""
+    frames: list[Picture]
+    """One per offset the visual encoder asks for."""
     sound: NDArray[np.float32] | None
     """The window centred on the snippet, [N], mono at track.SAMPLE_RATE_HZ; None where too little was heard."""
     arrived: float
     """When the last of its pictures arrived."""
+
+
+class WallClock:
+    """Unix time of a stream's seconds.
+
+    The frame that travelled fastest sets it: one that comes late, after a stall, moves nothing. A camera's clock may
+    drift, so later ones pull it along slowly.
+
+    Args:
+        is_live: False for a file, whose first picture sets the time for good, however fast it is played.
+    """
+
+    DRIFT = 1e-3  # seconds a second that a clock may be pulled forward; quartz drifts a tenth of that
+
+    def __init__(self, *, is_live: bool) -> None:
+        self._is_live = is_live
+        self._offset = math.inf
+        self._last = 0.0
+
+    def observe(self, seconds: float, now: float) -> None:
+        """A frame of this second of the stream arrived at this unix time."""
+        lag = now - seconds
+        pull = self.DRIFT * max(seconds - self._last, 0.0)
+        if self._is_live or self._offset == math.inf:
+            self._offset = min(lag, self._offset + pull)
+        self._last = seconds
+
+    def unix(self, seconds: float) -> float:
+        """Unix time; after the first observation."""
+        return seconds + self._offset
+
+
+class SnippetCutter:
+    """Cuts one connection's pictures and sound into snippets on the model's grid, in stream seconds.
+
+    Args:
+        grid: see timeline.SnippetGrid.
+        frame_offsets: which model frames of a snippet the visual encoder looks at, ascending.
+        window_seconds: length of the sound window; None where sound is not wanted.
+        is_live: see WallClock.
+    """
+
+    def __init__(
+        self, grid: SnippetGrid, frame_offsets: tuple[int, ...], window_seconds: float | None, *, is_live: bool
+    ) -> None:
+        self._grid = grid
+        self._offsets = frame_offsets
+        self._num_samples = None if window_seconds is None else round(window_seconds * SAMPLE_RATE_HZ)
+        self._clock = WallClock(is_live=is_live)
+        self._zero = 0.0  # stream second at which the grid begins
+        self._index = 0  # of the snippet at work
+        self._frames: list[Picture] = []
+        self._shown: tuple[float, Callable[[], Picture]] | None = None
+        self._waiting: deque[tuple[float, list[Picture], float]] = deque()  # for their sound: start, frames, arrived
+        self._blocks: deque[Block] = deque()
+        self._heard_until = -math.inf
+        self._unix_end = -math.inf
+
+    def add_picture(self, start: float, convert: Callable[[], Picture], now: float) -> Iterator[LiveSnippet]:
+        """Take the next decoded picture and give the snippets that are complete.
+
+        Args:
+            start: stream second at which it is shown.
+            convert: makes RGB of it; called only if a snippet needs it, at most once.
+            now: unix time of its arrival.
+        """
+        self._clock.observe(start, now)
+        if self._shown is None or not 0 <= start - self._shown[0] <= LONGEST_FREEZE_SECONDS:
+            self._zero, self._index, self._frames = start, 0, []
+        else:
+            self._sample_until(start, now)
+        self._shown = (start, _once(convert))
+        yield from self._complete(start)
+
+    def finish(self, end: float, now: float) -> Iterator[LiveSnippet]:
+        """The stream is over, and its last picture was shown until `end`."""
+        if self._shown is not None:
+            self._sample_until(end, now)
+            yield from self._complete(math.inf)
+
+    def add_sound(self, block: Block) -> None:
+        """Take the next block of sound, placed in samples since stream second 0."""
+        if self._num_samples is not None:
+            self._blocks.append(block)
+            self._heard_until = block.end / SAMPLE_RATE_HZ
+
+    def _sample_until(self, time: float, now: float) -> None:
+        """The picture shown so far stands for every wanted model frame before this stream second."""
+        assert self._shown is not None
+        while self._next_time() + TICK_SECONDS < time:
+            self._frames.append(self._shown[1]())
+            if len(self._frames) == len(self._offsets):
+                start = self._zero + self._index * self._grid.snippet_seconds
+                self._waiting.append((start, self._frames, now))
+                self._index, self._frames = self._index + 1, []
+
+    def _next_time(self) -> float:
+        frame = self._index * self._grid.snippet_frames + self._offsets[len(self._frames)]
+        return self._zero + frame / self._grid.frame_rate_hz
+
+    def _complete(self, now: float) -> Iterator[LiveSnippet]:
+        """Snippets that are over and whose sound is there, or will not come; `now` in stream seconds."""
+        while self._waiting:
+            start, frames, arrived = self._waiting[0]
+            end = start + self._grid.snippet_seconds
+            sound_end = (start + end) / 2 + (self._num_samples or 0) / SAMPLE_RATE_HZ / 2
+            is_heard = now - self._heard_until < LOST_SOUND_SECONDS
+            if now < end or (is_heard and self._heard_until < sound_end and now < sound_end + SOUND_PATIENCE_SECONDS):
+                return
+            self._waiting.popleft()
+            # Times never go back, also where the clock learns that it was late.
+            unix_start = max(self._clock.unix(start), self._unix_end)
+            self._unix_end = max(self._clock.unix(end), unix_start)
+            yield LiveSnippet(unix_start, self._unix_end, frames, self._sound((start + end) / 2), arrived)
+
+    def _sound(self, centre: float) -> NDArray[np.float32] | None:
+        if self._num_samples is None:
+            return None
+        window = np.zeros(self._num_samples, dtype=np.float32)
+        first = round(centre * SAMPLE_RATE_HZ) - self._num_samples // 2
+        while self._blocks and self._blocks[0].end <= first:
+            self._blocks.popleft()
+        num_heard = 0
+        for block in self._blocks:
+            block.copy_into(window, first)
+            num_heard += max(min(block.end, first + len(window)) - max(block.start, first), 0)
+        return window if num_heard >= MIN_SOUND_SHARE * len(window) else None
+
+
+def _once(convert: Callable[[], Picture]) -> Callable[[], Picture]:
+    made: list[Picture] = []
+
+    def picture() -> Picture:
+        if not made:
+            made.append(convert())
+        return made[0]
+
+    return picture

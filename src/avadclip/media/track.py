@@ -53,13 +53,17 @@ class Track:
     def place(self, frames: Iterable[av.AudioFrame]) -> Iterator[Block]:
         """Ascending blocks that never overlap, from frames whose timestamps are on the video's clock."""
         for frame in frames:
-            start = self._expected if frame.pts is None else frame.pts * self._tick
-            if self._resampler is None or self._changed(frame) or abs(start - self._expected) > JITTER_SECONDS:
-                yield from self._flush()
-                self._begin(start, frame)
-            self._expected += frame.samples / frame.sample_rate
-            yield from self._resample(frame)
+            yield from self.add(frame)
         yield from self._flush()
+
+    def add(self, frame: av.AudioFrame) -> Iterator[Block]:
+        """What is known once this frame is there; the resampler holds back some milliseconds."""
+        start = self._expected if frame.pts is None else frame.pts * self._tick
+        if self._resampler is None or self._changed(frame) or abs(start - self._expected) > JITTER_SECONDS:
+            yield from self._flush()
+            self._begin(start, frame)
+        self._expected += frame.samples / frame.sample_rate
+        yield from self._resample(frame)
 
     def _changed(self, frame: av.AudioFrame) -> bool:
         return self._format != _format_of(frame)
