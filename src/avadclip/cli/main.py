@@ -22,6 +22,7 @@ from avadclip.cli.reproduce import reproduce
 from avadclip.cli.robustness import robustness
 from avadclip.cli.serve import serve
 from avadclip.cli.train import distill, train
+from avadclip.cli.watch import watch
 from avadclip.cli.weights import weights_app
 from avadclip.errors import AvadclipError
 
@@ -74,6 +75,7 @@ app.command(
 app.command(epilog="Example: avadclip reproduce 5 --data xd-violence:/data/xd --out reproduction")(reproduce)
 app.command(epilog="Example: avadclip report result.json --out pages --also elan")(report)
 app.command(epilog="Example: avadclip serve --folder recordings/")(serve)
+app.command(epilog="Example: avadclip watch rtsp://camera.local/stream1")(watch)
 app.add_typer(data_app, name="data")
 app.add_typer(weights_app, name="weights")
 

@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict
 
 from avadclip.events import Modality, Severity
 
+CameraState = Literal["connecting", "online", "offline", "finished"]
+
 
 class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,7 +47,7 @@ class EventMessage(_Message):
     """As the message before this one had it; None in the first."""
     after: LiveEvent
     note: str | None = None
-    """Why an event ended, where not because it grew quiet."""
+    """Why an event ended, where not because it grew quiet; after a restart of avadclip its end stays None."""
 
 
 class StatusMessage(_Message):
@@ -54,7 +56,7 @@ class StatusMessage(_Message):
     type: Literal["status"] = "status"
     camera: str
     time: float
-    state: Literal["connecting", "online", "offline", "finished"]
+    state: CameraState
     reason: str
     """One phrase: what happened, or why this network scores."""
     network: str | None = None

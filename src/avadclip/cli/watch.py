@@ -1,0 +1,79 @@
+"""`avadclip watch`."""
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from avadclip.live.config import WatchConfig
+    from avadclip.live.messages import Message
+    from avadclip.live.watch import Watch
+
+SOURCE_NAME = "camera"  # of a source named on the command line
+
+
+def watch(  # noqa: PLR0917  Typer's way to declare options
+    source: Annotated[
+        str | None,
+        typer.Argument(help="rtsp://, http:// or https:// address, /dev/video0, or a video file.", show_default=False),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="TOML file: several cameras, their rules, and sinks.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="A checkpoint file, or `starter`; with SOURCE.")] = "starter",
+    device: Annotated[str, typer.Option(help="Where the networks run; with SOURCE.")] = "cpu",
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Score from which an event counts; with SOURCE.", show_default="the model's own"
+        ),
+    ] = None,
+    speed: Annotated[float, typer.Option(min=0.01, max=100, help="Play a file faster; with SOURCE.")] = 1.0,
+    scores: Annotated[bool, typer.Option("--scores", help="Print every snippet's score too.")] = False,
+) -> None:
+    """Watch cameras, or a file at real speed, and tell of events as they happen.
+
+    Every event is told when it begins (new), when more is known (update)
+    and when it is over (end): one JSON object a line on stdout, with the
+    cameras' states between them. Ctrl-C ends it; what was open is ended.
+    """
+    if (source is None) == (config is None):
+        raise typer.BadParameter("name either a SOURCE or --config FILE")
+
+    from avadclip.config import parse_config, read_config
+    from avadclip.live.config import WatchConfig
+
+    if config is not None:
+        wanted = read_config(config, WatchConfig)
+    else:
+        camera = {"source": source, "threshold": threshold, "speed": speed}
+        content = {"model": model, "device": device, "cameras": {SOURCE_NAME: camera}}
+        wanted = parse_config(content, WatchConfig, origin="watch")
+    _run(wanted, show_scores=scores)
+
+
+def _run(config: "WatchConfig", *, show_scores: bool) -> None:
+    import logging
+
+    from avadclip.live.watch import Watch, load_live_detector
+
+    logging.basicConfig(format="avadclip: %(message)s", level=logging.WARNING)
+    watch = Watch(config, load_live_detector(config), _print_scores if show_scores else _print)
+    _stop_on_signals(watch)
+    watch.run()
+
+
+def _stop_on_signals(watch: "Watch") -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: watch.stop())
+
+
+def _print(message: "Message") -> None:
+    if message.type != "score":
+        _print_scores(message)
+
+
+def _print_scores(message: "Message") -> None:
+    print(message.to_json(), flush=True)  # noqa: T201
