@@ -1,7 +1,9 @@
 """A detector whose features can be read off a picture: brightness and loudness, judged by small untrained networks."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -96,3 +98,30 @@ def make_snippet() -> Callable[..., LiveSnippet]:
         return LiveSnippet(begin, begin + SECONDS, frames, samples, begin + SECONDS)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def write_yard() -> Callable[..., Path]:
+    """Writes a video: one brightness per snippet, with a tone or without sound."""
+
+    def write(path: Path, levels: list[float], *, with_sound: bool = True, group: int = 12) -> Path:
+        num_frames = 16 * len(levels)
+        with av.open(str(path), "w") as container:
+            picture = container.add_stream("libx264", rate=24, options={"g": str(group), "bf": "0"})
+            picture.width, picture.height, picture.pix_fmt = 32, 32, "yuv420p"
+            track = container.add_stream("pcm_s16le", rate=16_000, layout="mono") if with_sound else None
+            for i in range(num_frames):
+                pixels = np.full((32, 32, 3), round(255 * levels[i // 16]), np.uint8)
+                frame = av.VideoFrame.from_ndarray(pixels).reformat(format="yuv420p")
+                frame.pts = i
+                container.mux(picture.encode(frame))
+                if track is not None:
+                    time = np.arange(i * 16_000 // 24, (i + 1) * 16_000 // 24) / 16_000
+                    samples = (9_000 * np.sin(2 * np.pi * 440 * time)).astype(np.int16)[None]
+                    block = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+                    block.sample_rate, block.pts = 16_000, i * 16_000 // 24
+                    container.mux(track.encode(block))
+            container.mux(picture.encode(None))
+        return path
+
+    return write

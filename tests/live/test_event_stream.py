@@ -83,7 +83,11 @@ def test_a_camera_that_goes_away_ends_its_event() -> None:
 def test_the_cameras_thresholds_come_before_the_models() -> None:
     _, steps = replay([0.6, 0.72, 0.1, 0.1], threshold=0.7, alert=0.71)
     new, _ = (message for step in steps for message in step)
-    assert (new.after.start - MONDAY_NOON, new.after.threshold, new.after.severity) == (0, 0.7, "alert")  # held from 0.56 on
+    assert (new.after.start - MONDAY_NOON, new.after.threshold, new.after.severity) == (
+        0,
+        0.7,
+        "alert",
+    )
 
 
 def test_events_within_the_cooldown_are_counted_and_not_sent() -> None:

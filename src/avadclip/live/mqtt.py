@@ -10,7 +10,7 @@ from avadclip.live.config import MqttConfig
 from avadclip.live.ledger import Waiting
 from avadclip.live.messages import EventMessage, Message, StatsMessage, StatusMessage
 
-ACKNOWLEDGE_POLL_SECONDS = 0.25
+POLL_SECONDS = 0.25  # how soon a stop is noticed
 RECONNECT_SECONDS = (1, 30)
 
 
@@ -39,6 +39,9 @@ class MqttSink:
         self._client.will_set(self._topic("available"), "offline", qos=1, retain=True)
         self._client.reconnect_delay_set(*RECONNECT_SECONDS)
         self._client.on_connect = self._say_hello
+        self._client.on_publish = self._note_acknowledgement
+        self._acknowledged: set[int] = set()  # packets, since the last event was handed to paho
+        self._answered = threading.Condition()
 
     def start(self) -> None:
         """Connect, now or as soon as the broker answers."""
@@ -54,10 +57,13 @@ class MqttSink:
 
     def deliver(self, message: Waiting, stopping: threading.Event) -> bool:
         """See delivery.Deliverer; waits for the broker however long it is away."""
-        sent = self._client.publish(self._topic("events"), message.body, qos=1)
-        while not sent.is_published():
-            if stopping.wait(ACKNOWLEDGE_POLL_SECONDS):
-                return sent.is_published()
+        self._acknowledged.clear()
+        # Without a connection paho keeps the packet, and sends it once there is one: to publish again would double it.
+        packet = self._client.publish(self._topic("events"), message.body, qos=1).mid
+        with self._answered:
+            while not self._answered.wait_for(lambda: packet in self._acknowledged, POLL_SECONDS):
+                if stopping.is_set():
+                    return False
         return True
 
     def send(self, message: Message) -> None:
@@ -76,6 +82,11 @@ class MqttSink:
         self._retained[topic] = payload
         if self._client.is_connected():
             self._client.publish(topic, payload, qos=1, retain=True)
+
+    def _note_acknowledgement(self, _client: paho.Client, _userdata: object, packet: int, *_: object) -> None:
+        with self._answered:
+            self._acknowledged.add(packet)
+            self._answered.notify_all()
 
     def _say_hello(self, client: paho.Client, *_: object) -> None:
         announced = self._announcements() if self._config.home_assistant else {}
