@@ -14,9 +14,11 @@ from avadclip.detection import Detector
 from avadclip.encoders.base import Encoders, Identity
 from avadclip.events import Thresholds
 from avadclip.features.extract import provenance_of
+from avadclip.features.snippets import SnippetFeatures
 from avadclip.media.live_snippet import LiveSnippet
 from avadclip.nn.models import TrainedNetwork, build_network
-from avadclip.scorers import TrainedScorer
+from avadclip.scorers import TrainedScorer, Verdict
+from avadclip.scoring import SnippetScores
 from avadclip.timeline import SnippetGrid
 
 torch.set_num_threads(1)
@@ -87,6 +89,25 @@ def detector(encoders: Encoders) -> Detector:
         network = build_network(kind, config, visual_dim=1, audio_dim=1).eval()
         networks[kind] = TrainedNetwork(network, torch.randn(len(CLASSES), 8))
     return Detector(TrainedScorer(Checkpoint(header, networks), device=torch.device("cpu")), encoders, grid=GRID)
+
+
+class BrightIsBad:
+    """The score is the brightness. See scorers.Scorer."""
+
+    name = "bright"
+    classes = CLASSES
+
+    def judge(self, features: SnippetFeatures) -> Verdict:
+        score = features.visual[0, :, 0]
+        probabilities = np.stack([1 - score, score, 0 * score], axis=1)
+        thresholds = Thresholds(detection=0.5, alert=0.85)
+        scores = SnippetScores(score, probabilities)
+        return Verdict("visual student", "visual", "made up", scores, None, None, thresholds)
+
+
+@pytest.fixture(scope="session")
+def bright_is_bad(encoders: Encoders) -> Detector:
+    return Detector(BrightIsBad(), encoders, grid=GRID)
 
 
 @pytest.fixture(scope="session")
