@@ -16,7 +16,7 @@ def dotted_names(page: str) -> list[str]:
     return sorted(set(re.findall(r"`(avadclip\.[\w.]+)", (DOCS / page).read_text())))
 
 
-@pytest.mark.parametrize("page", ["how-it-works.md", "detect.md", "features.md", "report.md"])
+@pytest.mark.parametrize("page", ["how-it-works.md", "detect.md", "features.md", "report.md", "live.md"])
 def test_every_name_on_the_page_exists(page: str) -> None:
     names = dotted_names(page)
     assert names
@@ -32,10 +32,18 @@ def test_every_name_on_the_page_exists(page: str) -> None:
             break
 
 
-@pytest.mark.parametrize("command", ["detect", "extract", "report", "serve"])
+PAGES = {
+    "detect": "detect.md",
+    "extract": "features.md",
+    "report": "report.md",
+    "serve": "service.md",
+    "watch": "live.md",
+}
+
+
+@pytest.mark.parametrize("command", PAGES)
 def test_every_option_is_documented(command: str) -> None:
-    pages = {"detect": "detect.md", "extract": "features.md", "report": "report.md", "serve": "service.md"}
-    page = (DOCS / pages[command]).read_text()
+    page = (DOCS / PAGES[command]).read_text()
     table = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `--")]
     documented = {option for cell in table for option in re.findall(r"`(--[\w-]+)`", cell)}
     parameters = get_command(app).commands[command].params

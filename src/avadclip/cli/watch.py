@@ -66,8 +66,12 @@ def _run(config: "WatchConfig", *, show_scores: bool) -> None:
 
 
 def _stop_on_signals(watch: "Watch") -> None:
+    def stop(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)  # the second time ends it at once
+        watch.stop()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: watch.stop())
+        signal.signal(number, stop)
 
 
 def _print(message: "Message") -> None:
