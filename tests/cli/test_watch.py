@@ -25,7 +25,7 @@ def test_an_unusable_file_is_one_line(avadclip_command, tmp_path: Path, content:
 
 
 def test_a_file_is_watched_to_its_end(avadclip_command, monkeypatch, sample_videos) -> None:
-    monkeypatch.setattr("avadclip.cli.watch._stop_on_signals", lambda watch: None)  # the signals are pytest's
+    monkeypatch.setattr("avadclip.cli.watch._stop_on_signals", lambda _: None)  # the signals are pytest's
     code, out, err = avadclip_command("watch", str(sample_videos[0]), "--speed", "20", "--scores")
     assert (code, err) == (0, "")
     messages = [json.loads(line) for line in out.splitlines()]

@@ -1,7 +1,11 @@
 """Files played fast through the live reader, against the readers of whole files."""
 
+import functools
 import itertools
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
+import av
 import numpy as np
 import pytest
 
@@ -107,6 +111,60 @@ def test_a_recording_is_the_cameras_own_packets_from_a_key_frame_before_the_even
     for copied, own in zip(recorded, original[72:174], strict=True):
         np.testing.assert_array_equal(copied, own)
     assert list(out.parent.iterdir()) == [out]
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A web server for the files in tmp_path."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def write_hls(source, playlist):
+    """The source's packets, cut into transport stream segments of a second or so."""
+    with av.open(str(source)) as reader, av.open(str(playlist), "w", format="hls", options={"hls_time": "1"}) as writer:
+        streams = {stream.index: writer.add_stream_from_template(stream) for stream in reader.streams}
+        for packet in reader.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream_index]
+                writer.mux(packet)
+
+
+def test_a_web_address_plays_like_the_file(tmp_path, make_video, sound_track, site, number_of) -> None:
+    path = make_video(
+        tmp_path / "a.mp4",
+        num_frames=96,
+        codec_options={"g": "24", "bf": "0"},
+        sound=sound_track(np.full(4 * 48_000, 0.1, np.float32)),
+    )
+    write_hls(path, tmp_path / "live.m3u8")
+    own, _ = play(path)
+    for name in ("a.mp4", "live.m3u8"):
+        snippets, opened = play(f"{site}/{name}")
+        assert opened.has_sound
+        numbers = [[number_of(frame) for frame in snippet.frames] for snippet in snippets]
+        assert numbers == [[number_of(frame) for frame in snippet.frames] for snippet in own]
+        assert all(snippet.sound is not None for snippet in snippets[:-1])
+
+
+@pytest.mark.parametrize("address", ["file://{folder}/0.ts", "concat:{folder}/0.ts"])
+def test_a_playlist_reads_no_local_file(tmp_path, make_video, site, address) -> None:
+    make_video(tmp_path / "0.ts", num_frames=48)
+    lines = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{}\n#EXT-X-ENDLIST\n"
+    (tmp_path / "good.m3u8").write_text(lines.format(f"{site}/0.ts"))
+    (tmp_path / "bad.m3u8").write_text(lines.format(address.format(folder=tmp_path)))
+    snippets, _ = play(f"{site}/good.m3u8")
+    assert len(snippets) == 3
+    with pytest.raises(MediaError, match=r"does not answer|no video stream"):
+        play(f"{site}/bad.m3u8")
 
 
 @pytest.mark.parametrize(

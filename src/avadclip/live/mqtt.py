@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterable
 
 import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 
 from avadclip.live.config import MqttConfig
 from avadclip.live.ledger import Waiting
@@ -30,7 +31,7 @@ class MqttSink:
         self._config = config
         self._cameras = tuple(cameras)
         self._retained: dict[str, str] = {}  # a broker that comes back may have forgotten them
-        self._client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=config.prefix.replace("/", "-"))
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=config.prefix.replace("/", "-"))
         if config.username is not None:
             password = None if config.password is None else config.password.get_secret_value()
             self._client.username_pw_set(config.username, password)
