@@ -20,11 +20,11 @@ def judge(index, score, *, network="teacher", riot=0.0, start=MONDAY_NOON):
     snippet = ScoredSnippet(start + index, start + index + 1, np.float32(score), probabilities, 0.125)
     thresholds = {"teacher": Thresholds(0.5, 0.8), "visual student": Thresholds(0.4, None)}[network]
     modality = "audio-visual" if network == "teacher" else "visual"
-    return Judgement(snippet, network, modality, "made up", thresholds, 0.0)
+    return Judgement(snippet, network, modality, "made up", CLASSES, thresholds, 0.0)
 
 
 def replay(scores, *, start=MONDAY_NOON, **config):
-    stream = EventStream("yard", CameraConfig(source="x", **config), model="tiny", classes=CLASSES)
+    stream = EventStream("yard", CameraConfig(source="x", **config), model="tiny")
     steps = [stream.push(judge(i, score, start=start)) for i, score in enumerate(scores)]
     return stream, steps
 
@@ -56,14 +56,14 @@ def test_new_update_and_end_are_what_the_scores_imply() -> None:
 
 
 def test_a_change_of_the_label_is_an_update() -> None:
-    stream = EventStream("yard", CameraConfig(source="x"), model="tiny", classes=CLASSES)
+    stream = EventStream("yard", CameraConfig(source="x"), model="tiny")
     told = [message for i, riot in enumerate([0.0, 0.9, 0.9]) for message in stream.push(judge(i, 0.6, riot=riot))]
     # Mean shares of riot over the event: 0, .45, .6.
     assert [(message.type, message.after.label) for message in told] == [("new", "fighting"), ("update", "riot")]
 
 
 def test_another_network_ends_the_event_and_says_so() -> None:
-    stream = EventStream("yard", CameraConfig(source="x"), model="tiny", classes=CLASSES)
+    stream = EventStream("yard", CameraConfig(source="x"), model="tiny")
     told = [*stream.push(judge(0, 0.6)), *stream.push(judge(1, 0.45, network="visual student"))]
     assert [(m.type, m.after.modality, m.after.threshold) for m in told] == [
         ("new", "audio-visual", 0.5),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avadclip.detection import Detector
-from avadclip.events import Modality, Thresholds
+from avadclip.events import Modality, ScoreTrack, Thresholds
 from avadclip.features.extract import provenance_of
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.live.config import ScoringConfig
@@ -16,6 +16,7 @@ from avadclip.live.spans import ScoredSnippet
 from avadclip.media.audio import SILENCE_DBFS
 from avadclip.media.live_snippet import LiveSnippet
 from avadclip.scorers import Verdict
+from avadclip.scoring import SnippetScores, to_track
 
 HOLE_SECONDS = 5.0  # what lies before a longer hole is no context
 STEADY_SNIPPETS = 8  # with sound in a row, before the teacher takes over again: sound that stutters is none
@@ -29,6 +30,8 @@ class Judgement(NamedTuple):
     modality: Modality
     reason: str
     """Why this network, one phrase."""
+    classes: tuple[str, ...]
+    """Its class words, `normal` first."""
     thresholds: Thresholds
     arrived: float
     """When the snippet's last picture arrived, unix seconds."""
@@ -86,13 +89,17 @@ class CausalScorer:
         rows = self._heard() or list(self._rows)
         features = self._features(rows)
         verdict = self._detector.scorer.judge(features)
+        track = to_track(
+            verdict.scores, self._detector.scorer.classes, self._detector.grid, end_seconds=features.duration_seconds
+        )
         reason = _reason(verdict, features)
         return [
             Judgement(
-                _scored(rows[position], verdict, position),
+                _scored(rows[position], track, verdict.visual_scores, position),
                 verdict.network,
                 verdict.modality,
                 reason,
+                track.classes,
                 verdict.thresholds,
                 rows[position].arrived,
             )
@@ -117,11 +124,10 @@ class CausalScorer:
         )
 
 
-def _scored(row: _Row, verdict: Verdict, position: int) -> ScoredSnippet:
-    score = verdict.scores.anomaly_scores[position]
-    seen = verdict.visual_scores
+def _scored(row: _Row, track: ScoreTrack, seen: SnippetScores | None, position: int) -> ScoredSnippet:
+    score = track.scores[position]
     gain = None if seen is None else float(score - seen.anomaly_scores[position])
-    return ScoredSnippet(row.start, row.end, score, verdict.scores.class_probabilities[position], gain)
+    return ScoredSnippet(row.start, row.end, score, track.class_probabilities[position], gain)
 
 
 def _reason(verdict: Verdict, features: SnippetFeatures) -> str:

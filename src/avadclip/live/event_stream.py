@@ -17,13 +17,12 @@ class EventStream:
     next one may begin. Scores of two networks are not on one scale.
     """
 
-    def __init__(self, camera: str, config: CameraConfig, *, model: str, classes: tuple[str, ...]) -> None:
+    def __init__(self, camera: str, config: CameraConfig, *, model: str) -> None:
         self.num_events = 0
         self.num_unsent = 0
         self._camera = camera
         self._config = config
         self._model = model
-        self._classes = classes
         self._network: _Network | None = None
         self._sent: LiveEvent | None = None  # the open event as the last message had it
         self._number = 0  # of the next message about it
@@ -82,7 +81,7 @@ class EventStream:
         return LiveEvent(
             id=f"{self._camera}-{round(span.start * 1000)}",
             source=self._camera,
-            label=span.best_anomaly_class(self._classes),
+            label=span.best_anomaly_class(network.classes),
             score=round(float(span.peak), 6),
             start=round(span.start, 3),
             end=round(span.end, 3) if change.kind == "ended" else None,
@@ -106,6 +105,7 @@ class _Network:
         own = judgement.thresholds
         self.name = judgement.network
         self.modality: Modality = judgement.modality
+        self.classes = judgement.classes
         self.thresholds = Thresholds(
             own.detection if config.threshold is None else config.threshold,
             own.alert if config.alert is None else config.alert,

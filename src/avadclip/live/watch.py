@@ -109,7 +109,7 @@ class Watch:
             held_seconds=held,
         )
         scorer = CausalScorer(detector, self._config.scoring)
-        events = EventStream(name, config, model=detector.scorer.name, classes=detector.scorer.classes)
+        events = EventStream(name, config, model=detector.scorer.name)
         return _Camera(name, process, scorer, events)
 
     def _open_state(self, folder: Path) -> None:
@@ -131,7 +131,6 @@ class Watch:
 
     def _deliver(self, delivery: Delivery, name: str) -> None:
         self._deliveries[name] = delivery
-
         self._cleanup.callback(delivery.finish, DRAIN_SECONDS)
 
     def _end_what_was_open(self) -> None:
