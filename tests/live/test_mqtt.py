@@ -174,11 +174,12 @@ def test_availability_is_retained_and_the_last_will_says_offline(broker, subscri
 def test_states_are_retained_and_home_assistant_is_told(broker, subscriber, make_sink) -> None:
     sink = make_sink(home_assistant=True)
     wait_until(lambda: subscriber.payloads("site/avadclip/available") == ["online"])
+    wait_until(lambda: subscriber.payloads("site/avadclip/yard/anomaly") == ["OFF"])
     sink.send(StatusMessage(camera="yard", time=1.0, state="online", reason="640x360, sound"))
     sink.send(message(0, "new"))
     sink.send(message(1, "update"))
     sink.send(message(2, "end"))
-    wait_until(lambda: subscriber.payloads("site/avadclip/yard/anomaly") == ["ON", "ON", "OFF"])
+    wait_until(lambda: subscriber.payloads("site/avadclip/yard/anomaly") == ["OFF", "ON", "ON", "OFF"])
     late = Subscriber(broker, "homeassistant/#")
     wait_until(lambda: len(late.taken) == 2)
     late.close()

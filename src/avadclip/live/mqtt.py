@@ -30,7 +30,8 @@ class MqttSink:
     def __init__(self, config: MqttConfig, cameras: Iterable[str]) -> None:
         self._config = config
         self._cameras = tuple(cameras)
-        self._retained: dict[str, str] = {}  # a broker that comes back may have forgotten them
+        anomalies = [self._topic(camera, "anomaly") for camera in self._cameras if config.home_assistant]
+        self._retained = dict.fromkeys(anomalies, "OFF")  # said at every connection: a broker may forget
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=config.prefix.replace("/", "-"))
         if config.username is not None:
             password = None if config.password is None else config.password.get_secret_value()
