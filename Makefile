@@ -35,7 +35,9 @@ starter: $(INSTALLED_DEV)
 # Programs that tests marked `system` need.
 setup-system:
 	@command -v apt-get >/dev/null || { echo "setup-system knows apt only; install ffmpeg by hand"; exit 1; }
-	apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium ffmpeg postgresql
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium ffmpeg postgresql \
+		mosquitto python3-gi gir1.2-gst-rtsp-server-1.0 \
+		gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
 
 clean:
 	rm -rf .venv site demo-report
