@@ -32,7 +32,7 @@ def test_every_name_on_the_page_exists(page: str) -> None:
             break
 
 
-PAGES = {
+PAGES_OF_OPTIONS = {
     "detect": "detect.md",
     "extract": "features.md",
     "report": "report.md",
@@ -41,9 +41,9 @@ PAGES = {
 }
 
 
-@pytest.mark.parametrize("command", PAGES)
+@pytest.mark.parametrize("command", PAGES_OF_OPTIONS)
 def test_every_option_is_documented(command: str) -> None:
-    page = (DOCS / PAGES[command]).read_text()
+    page = (DOCS / PAGES_OF_OPTIONS[command]).read_text()
     table = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `--")]
     documented = {option for cell in table for option in re.findall(r"`(--[\w-]+)`", cell)}
     parameters = get_command(app).commands[command].params
