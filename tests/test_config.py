@@ -92,7 +92,7 @@ def test_a_key_like_no_other_gets_the_list(tmp_path: Path) -> None:
         ("[distillation]\nweight = nan", ["`distillation.weight`", "nan", "finite"]),
         ("[network]\ninput_dropout = nan", ["`network.input_dropout`", "nan", "finite"]),
         ("[data]\nsource = ''", ["`data.source`", "''", "at least 1"]),
-        ("[data]\nfeatures = 'features'", ["`data.source` is missing", "CSV file", "synthetic:SIZE"]),
+        ("[data]\nfeatures = 'features'", ["`data.source` is missing", "CSV file", "synthetic:tiny"]),
         ("seed = -1", ["`seed`", "-1"]),
         ("seed = 4294967296", ["`seed`", "4294967296"]),
         ("network = 'paper'", ["`network`", "'paper'"]),
