@@ -60,16 +60,16 @@ def main(threads: int, rounds: int) -> None:
             )
 
     clocks = {"wall": time.perf_counter, "processor": time.process_time}
-    seconds = np.empty((rounds + 1, len(steps), len(clocks)))
+    seconds = np.empty((rounds, len(steps), len(clocks)))
     for row in seconds:
         for column, step in enumerate(steps.values()):
+            step()  # as in training, a step follows one of its own: memory is at hand that another form gave back
             start = [clock() for clock in clocks.values()]
             step()
             row[column] = [clock() - since for clock, since in zip(clocks.values(), start, strict=True)]
-    seconds = seconds[1:]  # the first round warms up
 
     print(f"{BAGS} bags, {sum(lengths)} snippets ({BAGS * LONGEST} when padded); torch {torch.__version__}")
-    print(f"threads: {threads}, {rounds} rounds in turns after one to warm up; median (min to max)")
+    print(f"threads: {threads}, {rounds} rounds, each a step to warm up and one that counts; median (min to max)")
     for index, clock in enumerate(clocks):
         for name, column in zip(steps, seconds[..., index].T, strict=True):
             ratios = seconds[:, 0, index] / column
