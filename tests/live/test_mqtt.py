@@ -119,6 +119,7 @@ def message(number, kind="update"):
     return EventMessage(type=kind, id=f"yard-1.{number}", before=None, after=after)
 
 
+@pytest.mark.by_hand
 def test_each_event_message_arrives_once_also_across_a_broker_restart(broker, subscriber, make_sink, tmp_path) -> None:
     ledger, sink = Ledger(tmp_path / "state"), make_sink()
     delivery = Delivery(sink, ledger, tmp_path / "undelivered.jsonl")

@@ -197,6 +197,7 @@ def stamp_of(frame):
     return now - (int(now * 1000) - milliseconds) % 2**32 / 1000
 
 
+@pytest.mark.by_hand
 def test_from_a_picture_on_the_wire_to_its_score_in_under_2_seconds(server, watch_it) -> None:
     """95 of 100 pictures, with the `lite` encoders and the starter checkpoint, encoding and network included."""
     starter = load_detector("starter")
