@@ -240,7 +240,5 @@ def test_it_runs_on_real_videos_and_composed_sequences_of_them(
     )
     assert (code, err) == (0, "")
     assert "of 2 recordings with 4 annotated events" in out
-    before, after = (
-        load_checkpoint(each).header.thresholds for each in ("starter", str(tmp_path / "fit.safetensors"))
-    )
+    before, after = (load_checkpoint(each).header.thresholds for each in ("starter", str(tmp_path / "fit.safetensors")))
     assert all(after[network] != before[network] for network in ("teacher", "visual student"))
