@@ -190,7 +190,7 @@ class Stamped:
 
 
 def stamp_of(frame):
-    height, width = frame.shape[:2]
+    height = len(frame)
     bars = np.array_split(frame[height // 8 : height // 4].mean(axis=(0, 2)), 32)  # away from the grey half
     levels = np.array([bar[1:-1].mean() for bar in bars])
     assert np.all(np.abs(levels - 128) > 40), f"a stamp that cannot be read: {levels.round()}"
