@@ -117,6 +117,15 @@ class MqttConfig(_Config):
     """Announce every camera to Home Assistant."""
 
 
+class StoreConfig(_Config):
+    """The store of `avadclip serve`, which finds and shows the events that are kept in it."""
+
+    database: SecretStr | None = None
+    """As `avadclip serve --database` takes it, or sqlite:///FILE; by default the SQLite file in `data`."""
+    data: Path | None = None
+    """The service's folder, as `avadclip serve --data` takes it; by default this user's."""
+
+
 class RecordingConfig(_Config):
     """Video kept around events: the camera's own packets, copied into Matroska files, not encoded again."""
 
@@ -147,13 +156,14 @@ class WatchConfig(_Config):
     """One table per camera, `[cameras.<name>]`."""
     webhook: WebhookConfig | None = None
     mqtt: MqttConfig | None = None
+    store: StoreConfig | None = None
     recording: RecordingConfig | None = None
     state: Path | None = Field(None, validate_default=True)
-    """Folder that remembers open events and undelivered messages; needed with a webhook or MQTT."""
+    """Folder that remembers open events and undelivered messages; needed with a webhook, MQTT or a store."""
 
     @field_validator("state")
     @classmethod
     def _deliveries_are_remembered(cls, state: Path | None, others: ValidationInfo) -> Path | None:
-        if state is None and (others.data.get("webhook") or others.data.get("mqtt")):
+        if state is None and any(others.data.get(sink) for sink in ("webhook", "mqtt", "store")):
             raise PydanticCustomError("state", "needed `state = FOLDER`, where messages wait until they are delivered")
         return state
