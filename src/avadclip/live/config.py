@@ -139,6 +139,8 @@ class RecordingConfig(_Config):
     """A longer event's recording stops here."""
     max_gigabytes: float = Field(10.0, gt=0.0)
     """Of all recordings in the folder; the oldest are deleted."""
+    retention_days: float = Field(30.0, ge=0.0)
+    """Recordings are deleted this long after they were made; 0 keeps them."""
 
 
 class WatchConfig(_Config):

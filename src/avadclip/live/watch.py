@@ -155,6 +155,8 @@ class Watch:
             if time.monotonic() >= self._next_stats:
                 self._next_stats += self._config.stats_seconds
                 self._publish(self.stats())
+                if self._recordings is not None:
+                    self._recordings.make_room()
 
     def _take(self, camera: "_Camera", news: News) -> None:
         match news:
