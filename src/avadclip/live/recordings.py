@@ -35,7 +35,7 @@ class Recordings:
     def make_room(self) -> None:
         """Delete the recordings whose time is over, and the oldest beyond the limit."""
         days = self._config.retention_days
-        begin = 0.0 if not days else time.time() - days * DAY_SECONDS
+        begin = time.time() - days * DAY_SECONDS if days else 0.0
         total = 0.0
         for path, status in sorted(self._files(), key=lambda file: file[1].st_mtime, reverse=True):
             total += status.st_size
