@@ -163,7 +163,7 @@ def test_events_are_found_by_class_and_score(scored: Any, tmp_path: Path) -> Non
     draw(scored, "service.png", tmp_path)
 
 
-def test_events_of_cameras_appear_as_a_watch_tells_of_them(scored: Any, service: Any, tmp_path: Path) -> None:
+def test_events_of_cameras_appear_as_a_watch_tells_of_them(scored: Any, service: Any) -> None:
     assert not scored.locator("#live-events-section").is_visible()
     begun = make_live_event(0, id="yard-1", start=time.time() - 5, severity="alert", score=0.91)
     service.service.store.keep_live_event(begun)
@@ -181,8 +181,6 @@ def test_events_of_cameras_appear_as_a_watch_tells_of_them(scored: Any, service:
     assert rows.first.inner_text().split()[0] == "gate"
     scored.locator("#live-events-search input[name=min_score]").fill("0.8")
     until(lambda: scored.locator("#live-events-count").inner_text() == "none found")
-    scored.locator("#live-events-section").scroll_into_view_if_needed()
-    draw(scored, "cameras.png", tmp_path)
 
 
 def settle(tab: Any) -> float:
