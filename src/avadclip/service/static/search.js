@@ -43,7 +43,9 @@ export function createSearch({ name, draw, choices, onProblem }) {
     const select = form.elements[field];
     const chosen = select.value;
     const values = await request("GET", path);
-    select.replaceChildren(make("option", { value: "", textContent: "any" }), ...values.map((value) => make("option", { value, textContent: value })));
+    const offered = [...select.options].slice(1).map((option) => option.value);
+    if (values.join("\n") === offered.join("\n")) return; // it may be open just now
+    select.replaceChildren(select.options[0], ...values.map((value) => make("option", { value, textContent: value })));
     select.value = values.includes(chosen) ? chosen : "";
   }
 
