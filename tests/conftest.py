@@ -35,6 +35,8 @@ from avadclip.media.probe import MediaInfo, SoundInfo
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
+LAUNCH_MS = 60_000
+
 MakeDetection = Callable[..., Detection]
 
 
@@ -186,17 +188,17 @@ def ffmpeg() -> str:
     return program
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless Chromium of Playwright's."""
+    """A headless Chromium of Playwright's; one per file of tests, so that one that went bad spoils no other file."""
     from playwright.sync_api import sync_playwright
 
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("chromium is missing; run `make setup-system`")
-    as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    options = ["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]  # software draws the pages anyway
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=program, args=as_root)
+        opened = playwright.chromium.launch(executable_path=program, args=options, timeout=LAUNCH_MS)
         yield opened
         opened.close()
 
