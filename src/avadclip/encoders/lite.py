@@ -6,7 +6,6 @@ and motion energy at 12 Hz. Sound: statistics of a log-mel spectrogram. Nothing 
 
 import hashlib
 import logging
-import os
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -122,7 +121,7 @@ def _load_session(weights: Path, weights_sha256: str) -> InferenceSession:
 
 def _start_session(graph: bytes) -> InferenceSession:
     options = SessionOptions()
-    options.intra_op_num_threads = os.cpu_count() or 1
+    options.intra_op_num_threads = torch.get_num_threads()  # OMP_NUM_THREADS counts, as for torch
     return InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
