@@ -38,6 +38,9 @@ class Brightness:
     num_crops = 1
     snippets_per_batch = 3
 
+    def prepare(self, frame: np.ndarray) -> np.ndarray:
+        return frame
+
     def encode(self, frames: list) -> np.ndarray:
         return np.array([[frame.mean() / 255] for frame in frames], np.float32)[None]
 

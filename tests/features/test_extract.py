@@ -1,11 +1,16 @@
+import itertools
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from avadclip.encoders.load import load_encoders
 from avadclip.errors import MediaError
 from avadclip.features.extract import extract_features, provenance_of
+from avadclip.media.audio import SoundReader
+from avadclip.media.video import VideoReader
 from avadclip.timeline import SnippetGrid
 
 torch.set_num_threads(1)
@@ -102,3 +107,42 @@ def test_real_videos_have_as_much_sound_as_picture(sample_videos: tuple[Path, Pa
     for features in (with_sound, without):
         assert len(features) == int(features.duration_seconds * 1.5 + 0.5 / 16)
         features.validate("sample")
+
+
+def test_work_in_threads_changes_no_number(sample_videos: tuple[Path, Path]) -> None:
+    encoders, grid, path = load_encoders("lite"), SnippetGrid(), sample_videos[0]
+    features = extract_features(path, encoders, grid=grid)
+
+    reader = VideoReader(path, frame_size=encoders.visual.frame_size)
+    frames = list(reader.frames_at(grid.frame_times(encoders.visual.frame_offsets)))
+    num_snippets = grid.num_snippets(reader.report.duration_seconds)
+    rows = encoders.visual.encode(frames[: num_snippets * len(encoders.visual.frame_offsets)])
+    np.testing.assert_array_equal(features.visual, rows)
+
+    windows = list(SoundReader(path).windows(itertools.islice(grid.centres(), num_snippets), 1.0))
+    heard = encoders.audio.encode_recording(lambda: iter([np.stack(windows)]))
+    np.testing.assert_array_equal(features.audio, heard)
+
+
+def test_no_thread_is_left_by_a_file_that_fails(tmp_path: Path, write_clip, fake_encoders) -> None:
+    before = threading.active_count()
+    encoders = fake_encoders()
+
+    def fail(frames: list) -> np.ndarray:
+        raise MediaError("the encoder cannot go on")
+
+    encoders.visual.encode = fail
+    with pytest.raises(MediaError, match="cannot go on"):
+        extract_features(write_clip(tmp_path / "clip.mkv", num_frames=200), encoders)
+    assert threading.active_count() == before
+
+
+def test_several_crops_keep_their_rows_apart(tmp_path: Path, write_clip, fake_encoders) -> None:
+    path = write_clip(tmp_path / "clip.mkv", num_frames=70)
+    encoders = fake_encoders()
+    encode_one = encoders.visual.encode
+    encoders.visual.num_crops = 3
+    encoders.visual.encode = lambda frames: np.concatenate([encode_one(frames) + crop for crop in range(3)])
+    features = extract_features(path, encoders)
+    centre = extract_features(path, fake_encoders()).visual[0]
+    np.testing.assert_array_equal(features.visual, np.stack([centre, centre + 1, centre + 2]))

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avadclip.encoders.base import Frame, Identity
+from avadclip.encoders.base import Frame, Identity, Prepared
 from avadclip.encoders.clip import Clip
 from avadclip.encoders.preprocess import Framing, crop_frame, normalise_pixels
 from avadclip.timeline import SNIPPET_FRAMES
@@ -51,8 +51,12 @@ class ClipVisualEncoder:
         self._clip = clip.to(device)
         self._device = device
 
+    def prepare(self, frame: Frame) -> Prepared:
+        """See VisualEncoder; the crops, [num_crops, 3, 224, 224]."""
+        return cast(Prepared, crop_frame(frame, self.framing, self.num_crops).numpy())
+
     @torch.inference_mode()
-    def encode(self, frames: list[Frame]) -> NDArray[np.float32]:
+    def encode(self, frames: list[Prepared]) -> NDArray[np.float32]:
         """See VisualEncoder."""
         starts = range(0, len(frames), self._frames_per_batch)
         batches = [self._encode_frames(frames[start : start + self._frames_per_batch]) for start in starts]
@@ -71,7 +75,7 @@ class ClipVisualEncoder:
             "precision": "fp32",
         }
 
-    def _encode_frames(self, frames: list[Frame]) -> Tensor:
-        crops = torch.cat([crop_frame(frame, self.framing, self.num_crops) for frame in frames])
+    def _encode_frames(self, frames: list[Prepared]) -> Tensor:
+        crops = torch.from_numpy(np.concatenate(frames))
         features = self._clip.encode_images(normalise_pixels(crops.to(self._device)))
         return features.view(len(frames), self.num_crops, self.dim).cpu()

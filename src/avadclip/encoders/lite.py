@@ -17,7 +17,7 @@ from onnxruntime import InferenceSession, SessionOptions
 from platformdirs import user_cache_path
 from torch import Tensor, nn
 
-from avadclip.encoders.base import Frame, Identity
+from avadclip.encoders.base import Frame, Identity, Prepared
 from avadclip.encoders.weights import find_lite
 from avadclip.files import write_atomically
 
@@ -43,7 +43,11 @@ class LiteVisualEncoder:
         self._weights_sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
         self._session = _load_session(weights, self._weights_sha256)
 
-    def encode(self, frames: list[Frame]) -> NDArray[np.float32]:
+    def prepare(self, frame: Frame) -> Prepared:
+        """See base.VisualEncoder.prepare; the reader's scaler has made the picture small already."""
+        return frame
+
+    def encode(self, frames: list[Prepared]) -> NDArray[np.float32]:
         """See base.VisualEncoder.encode; returns [1, N, dim]."""
         per_snippet = len(self.frame_offsets)
         # One snippet a run: the fastest batch on a CPU (four frames), and the same numbers whatever the call holds.

@@ -7,14 +7,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from avadclip.encoders.base import AudioEncoder, Encoders, Frame, VisualEncoder, Windows
+from avadclip.encoders.base import AudioEncoder, Encoders, Prepared, VisualEncoder, Windows
+from avadclip.encoders.rows import Rows
 from avadclip.errors import MediaError
+from avadclip.features.pipeline import ahead
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.media.audio import SoundReader
 from avadclip.media.damage import PictureSource, SoundSource
 from avadclip.media.video import VideoReader
 from avadclip.timeline import SnippetGrid
 
+FRAMES_WAITING = 2  # pictures at full size between decoding and preparing; one of 4K weighs 25 MB
 WINDOWS_PER_BATCH = 64  # sound windows encoded at once: 4 MB of samples
 
 Progress = Callable[[float], None]
@@ -67,20 +70,25 @@ def encode_picture(
     *,
     on_progress: Progress | None = None,
 ) -> NDArray[np.float32]:
-    """Visual features, [K, T, Dv], of a video's pictures or damaged ones, at the size that the encoder asks for."""
-    frames = reader.frames_at(grid.frame_times(encoder.frame_offsets))
+    """Visual features, [K, T, Dv], of a video's pictures or damaged ones, at the size that the encoder asks for.
+
+    Reading and preparing each have a thread; the encoder's network runs in the caller's.
+    """
     per_snippet = len(encoder.frame_offsets)
-    batches: list[NDArray[np.float32]] = []
-    num_encoded = 0
-    leftover: list[Frame] = []
-    while batch := list(itertools.islice(frames, encoder.snippets_per_batch * per_snippet)):
-        whole = len(batch) // per_snippet * per_snippet
-        leftover = batch[whole:]
-        if whole:
-            batches.append(encoder.encode(batch[:whole]))
-            num_encoded += whole // per_snippet
-        if on_progress is not None:
-            on_progress(num_encoded * grid.snippet_seconds)
+    per_batch = encoder.snippets_per_batch * per_snippet
+    crops = [Rows(encoder.dim) for _ in range(encoder.num_crops)]
+    leftover: list[Prepared] = []
+    with (
+        ahead(reader.frames_at(grid.frame_times(encoder.frame_offsets)), FRAMES_WAITING) as frames,
+        ahead(map(encoder.prepare, frames), per_batch) as prepared,
+    ):
+        while batch := list(itertools.islice(prepared, per_batch)):
+            whole = len(batch) // per_snippet * per_snippet
+            leftover = batch[whole:]
+            if whole:
+                _append(crops, encoder.encode(batch[:whole]))
+            if on_progress is not None:
+                on_progress(len(crops[0]) * grid.snippet_seconds)
     num_snippets = grid.num_snippets(reader.report.duration_seconds)
     if num_snippets == 0:
         raise MediaError(
@@ -88,11 +96,27 @@ def encode_picture(
             f"{grid.snippet_seconds:.2f} s ({grid.snippet_frames} frames at {grid.frame_rate_hz:g} fps); "
             "give a longer video"
         )
-    if num_encoded < num_snippets:
+    if len(crops[0]) < num_snippets:
         # The last snippet ends within half a model frame of the picture's end: its last picture stays on.
         leftover += leftover[-1:] * (per_snippet - len(leftover))
-        batches.append(encoder.encode(leftover))
-    return np.concatenate(batches, axis=1)[:, :num_snippets]
+        _append(crops, encoder.encode(leftover))
+    return _stack(crops, num_snippets)
+
+
+def _append(crops: list[Rows], features: NDArray[np.float32]) -> None:
+    """Add features [K, N, Dv] to the rows of each crop."""
+    for rows, batch in zip(crops, features, strict=True):
+        rows.append(batch)
+
+
+def _stack(crops: list[Rows], num_snippets: int) -> NDArray[np.float32]:
+    """[K, T, Dv]; a single crop is not copied, and of several only one is there twice at a time."""
+    if len(crops) == 1:
+        return crops[0].take(num_snippets)[None]
+    stacked = np.empty((len(crops), num_snippets, crops[0].width), np.float32)
+    for target in stacked:
+        target[:] = crops.pop(0).take(num_snippets)
+    return stacked
 
 
 def encode_sound(
