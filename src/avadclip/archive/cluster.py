@@ -88,7 +88,7 @@ def connect(address: str) -> Iterator[Cluster]:
         ray.shutdown()
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
-            sweep()  # after workers that were killed
+        sweep()  # after workers on this machine that were killed
 
 
 def _describe(ray: Any, *, is_own: bool) -> Cluster:

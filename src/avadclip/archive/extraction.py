@@ -2,17 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from avadclip.archive.sources import Source
 from avadclip.archive.storage import Storage
 from avadclip.encoders.base import Encoders
-from avadclip.encoders.load import EncoderOptions, load_encoders
 from avadclip.features.batch import is_current
 from avadclip.features.extract import provenance_of
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.features.store import write_features
 from avadclip.timeline import SnippetGrid
+
+if TYPE_CHECKING:
+    from avadclip.encoders.load import EncoderOptions
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class ExtractionJob:
     """See job.Job."""
 
     encoders: str
-    options: EncoderOptions
+    options: "EncoderOptions"
     grid: SnippetGrid
 
     @property
@@ -30,6 +32,8 @@ class ExtractionJob:
 
     def load(self) -> "ExtractionWork":
         """See job.Job.load."""
+        from avadclip.encoders.load import load_encoders  # PyTorch, which only workers need
+
         return ExtractionWork(load_encoders(self.encoders, self.options), self.grid)
 
     def output_name(self, place: str) -> str:

@@ -97,10 +97,7 @@ class Pool:
         yield from self._end_the_stuck()
 
     def close(self) -> None:
-        """End all workers; those that wait clean up first."""
-        farewells = [worker.close.remote() for worker in self._idle]
-        if farewells:
-            self._ray.wait(farewells, num_returns=len(farewells), timeout=10.0)
+        """End all workers."""
         for worker in [*self._idle, *(call.worker for call in self._calls.values())]:
             self._ray.kill(worker)
         self._idle.clear()

@@ -1,8 +1,9 @@
-"""A temporary folder that does not outlive its process by long, however that ends."""
+"""Temporary folders that do not outlive their process by long, however that ends."""
 
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -10,23 +11,21 @@ PREFIX = "avadclip-archive-"
 LOCK = "lock"
 
 
-class Scratch:
-    """A folder of one process. What killed processes left behind is removed when the next one begins on the machine.
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for the length of the block. What killed processes left behind on the machine is removed first.
 
     Whether a folder's process lives is known by its lock, which the system lets go of with the process.
     """
-
-    def __init__(self) -> None:
-        sweep()
-        new = Path(tempfile.mkdtemp(prefix=f".{PREFIX}"))
-        self._lock = (new / LOCK).open("w")
-        _try_lock(self._lock)
-        self.path = new.rename(new.with_name(new.name[1:]))  # only now: a sweep would take it for left behind
-
-    def close(self) -> None:
-        """Remove the folder."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        self._lock.close()
+    sweep()
+    new = Path(tempfile.mkdtemp(prefix=f".{PREFIX}"))
+    with (new / LOCK).open("w") as lock:
+        _try_lock(lock)
+        folder = new.rename(new.with_name(new.name[1:]))  # only now: a sweep would take it for left behind
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep() -> None:

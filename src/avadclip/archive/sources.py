@@ -56,6 +56,7 @@ def find_remote(url: str) -> list[Source]:
     """
     files, path = open_file_system(url)
     path = path.rstrip("/")
+    files.invalidate_cache()
     try:
         found = files.glob(path, detail=True) if "*" in path else files.find(path, detail=True)
     except Exception as error:  # whatever the library behind the URL raises

@@ -4,13 +4,12 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from avadclip.archive.job import Job, made_by
 from avadclip.archive.parts import PARTS_FOLDER, part_name, read_part, write_part
 from avadclip.archive.ranges import IndivisibleError, RangeFeatures, Span, encode_range, join_ranges, plan_spans
-from avadclip.archive.scratch import Scratch
+from avadclip.archive.scratch import scratch_folder, sweep
 from avadclip.archive.sources import Source, local_copy
 from avadclip.archive.storage import Storage
 from avadclip.errors import AvadclipError
@@ -102,7 +101,7 @@ class Worker:
     def __init__(self, job: Job, out: str) -> None:
         self._job = job
         self._storage = Storage(out)
-        self._scratch = Scratch()
+        sweep()  # after the one that this may replace
         self._refusal: str | None = None
         try:
             self._work = job.load()
@@ -118,14 +117,14 @@ class Worker:
         """Do one unit. Whatever goes wrong becomes an answer; only a dead process gives none."""
         path: Path | None = None
         try:
-            with local_copy(unit.source, self._scratch.path) as path:
+            with scratch_folder() as scratch, local_copy(unit.source, scratch) as path:
                 match unit:
                     case WholeVideo():
-                        return self._do_whole(unit, path)
+                        return self._do_whole(unit, path, scratch)
                     case VideoRange():
-                        return self._do_range(unit, path)
+                        return self._do_range(unit, path, scratch)
                     case JoinedVideo():
-                        return self._join(unit, path)
+                        return self._join(unit, path, scratch)
         except IndivisibleError:
             return NotDivisible()
         except Exception as error:  # one odd file must not end the work on a million others
@@ -135,15 +134,11 @@ class Worker:
                 message = message.replace(shown(path), shown(unit.source.name))
             return Failed(" ".join(message.splitlines()), may_pass=not isinstance(error, AvadclipError))
 
-    def close(self) -> None:
-        """Leave nothing behind."""
-        self._scratch.close()
-
-    def _do_whole(self, unit: WholeVideo, path: Path) -> Done | Divided:
+    def _do_whole(self, unit: WholeVideo, path: Path, scratch: Path) -> Done | Divided:
         with open_media(path):  # names what is wrong with it before its content is hashed
             pass
         sha256, work, place = content_sha256(path), self._work, unit.source.place
-        if work.is_current(self._storage, place, sha256, self._scratch.path):
+        if work.is_current(self._storage, place, sha256, scratch):
             sizes = [self._storage.size(name) for name in self._job.result_names(place)]
             return Done(sha256, sum(sizes), was_there=True)
         if unit.range_seconds is not None:
@@ -151,38 +146,37 @@ class Worker:
             if spans:
                 return Divided(sha256, spans)
         features = extract_features(path, work.encoders, grid=work.grid)
-        return self._finish(features, unit.source, sha256, path)
+        return self._finish(features, unit.source, sha256, path, scratch)
 
-    def _do_range(self, unit: VideoRange, path: Path) -> PartDone:
+    def _do_range(self, unit: VideoRange, path: Path, scratch: Path) -> PartDone:
         name = self._part_name(unit.source_sha256, unit.span)
         if self._storage.size(name) == 0:
             part = encode_range(path, self._work.encoders.visual, self._work.grid, unit.span)
-            with TemporaryDirectory(dir=self._scratch.path) as folder:
-                file = Path(folder) / "part.safetensors"
-                write_part(file, part)
-                self._storage.publish(file, name)
+            file = scratch / "part.safetensors"
+            write_part(file, part)
+            self._storage.publish(file, name)
         return PartDone()
 
-    def _join(self, unit: JoinedVideo, path: Path) -> Done:
+    def _join(self, unit: JoinedVideo, path: Path, scratch: Path) -> Done:
         names = [self._part_name(unit.source_sha256, span) for span in unit.spans]
         try:
-            parts = self._read_parts(names)
+            parts = self._read_parts(names, scratch)
             features = join_ranges(path, parts, self._work.encoders, self._work.grid)
-            done = self._finish(features, unit.source, unit.source_sha256, path)
+            done = self._finish(features, unit.source, unit.source_sha256, path, scratch)
         except (AvadclipError, IndivisibleError) as error:
             self._remove_parts(names)
             raise IndivisibleError(str(error)) from error
         self._remove_parts(names)
         return done
 
-    def _read_parts(self, names: Sequence[str]) -> list[RangeFeatures]:
+    def _read_parts(self, names: Sequence[str], scratch: Path) -> list[RangeFeatures]:
         parts = []
-        with TemporaryDirectory(dir=self._scratch.path) as folder:
-            for name in names:
-                file = self._storage.fetch(name, Path(folder))
-                if file is None:
-                    raise IndivisibleError(f"{name} is gone")
-                parts.append(read_part(file))
+        for name in names:
+            file = self._storage.fetch(name, scratch)
+            if file is None:
+                raise IndivisibleError(f"{name} is gone")
+            parts.append(read_part(file))
+            file.unlink()
         return parts
 
     def _remove_parts(self, names: Sequence[str]) -> None:
@@ -190,13 +184,13 @@ class Worker:
             self._storage.remove(name)
         self._storage.remove_empty(PARTS_FOLDER)
 
-    def _finish(self, features: SnippetFeatures, source: Source, sha256: str, path: Path) -> Done:
-        with TemporaryDirectory(dir=self._scratch.path) as folder:
-            named = dataclasses.replace(features, source_sha256=sha256)
-            files = self._work.make(named, source, path, Path(folder))
-            for file, name in zip(files, self._job.result_names(source.place), strict=True):
-                self._storage.publish(file, name)
-            return Done(sha256, sum(file.stat().st_size for file in files), was_there=False)
+    def _finish(self, features: SnippetFeatures, source: Source, sha256: str, path: Path, scratch: Path) -> Done:
+        folder = scratch / "result"
+        folder.mkdir()
+        files = self._work.make(dataclasses.replace(features, source_sha256=sha256), source, path, folder)
+        for file, name in zip(files, self._job.result_names(source.place), strict=True):
+            self._storage.publish(file, name)
+        return Done(sha256, sum(file.stat().st_size for file in files), was_there=False)
 
     def _part_name(self, source_sha256: str, span: Span) -> str:
         return part_name(source_sha256, made_by(self._identity), span)
