@@ -1,10 +1,13 @@
 """`--ray`: what `extract` and `detect` do where an archive is spread over many processes and machines."""
 
 import glob
-from collections.abc import Iterable
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TextIO
 
 import typer
 
@@ -88,7 +91,7 @@ def run_spread(job: "Job", names: list[str], out: str, spread: Spread) -> int:
             num_workers=spread.workers,
             time_limit_seconds=spread.time_limit or TIME_LIMIT_SECONDS,
         )
-        with show_work(len(sources)) as work:
+        with _only_data_on_stdout() as data, show_work(len(sources)) as work:
             for number, outcome in enumerate(outcomes):
                 work.begin(outcome.source.name, number)
                 with work.paused():
@@ -96,11 +99,20 @@ def run_spread(job: "Job", names: list[str], out: str, spread: Spread) -> int:
                     if outcome.status == "failed":
                         complain_about(outcome.source.name, outcome.message)
                     else:
-                        typer.echo(f"{outcome.status}  {printable(outcome.output)}")
+                        print(f"{outcome.status}  {printable(outcome.output)}", file=data, flush=True)
     typer.echo(
         f"{counted(num_of['done'], 'video')} done, {num_of['kept']} up to date, {num_of['failed']} failed", err=True
     )
     return exit_code(num_of["failed"], len(sources) + len(problems))
+
+
+@contextmanager
+def _only_data_on_stdout() -> Iterator[TextIO]:
+    """Ray prints to stdout what it has to say of dead workers; the real one is for results alone."""
+    with Path(os.devnull).open("w") as nowhere:
+        data = sys.stdout
+        with redirect_stdout(nowhere):
+            yield data
 
 
 def _find(names: Iterable[str]) -> tuple[list["Source"], list[str]]:
