@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, get_error_handler
@@ -39,6 +38,7 @@ def launch(arguments: Sequence[str], processes: Processes) -> None:
     # Each process would take all cores otherwise, and all of them wait for the slowest.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes.devices)))
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # it reports a failure in twenty lines
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # a warning that learners without a spare head do not need
     config = LaunchConfig(
         min_nodes=processes.nodes,
         max_nodes=processes.nodes,
@@ -52,8 +52,8 @@ def launch(arguments: Sequence[str], processes: Processes) -> None:
         elastic_launch(config, sys.executable)("-m", "avadclip", *arguments)
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
-        if Path(failure.error_file).is_file():
-            raise AvadclipError(str(failure.message).partition(": ")[2]) from None
+        if isinstance(told := failure.error_file_data.get("message"), dict):  # by tell_launcher
+            raise AvadclipError(told["message"].partition(": ")[2]) from None
         raise AvadclipError(
             f"training process {rank} ended with exit code {failure.exitcode}; what it said stands above. "
             "The same command goes on after the last whole epoch"
