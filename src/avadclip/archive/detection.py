@@ -9,6 +9,7 @@ from avadclip.archive.sources import Source
 from avadclip.archive.storage import Storage
 from avadclip.checkpoint import locate_checkpoint
 from avadclip.detection import Detector, load_detector
+from avadclip.encoders.precision import Precision
 from avadclip.features.batch import content_sha256
 from avadclip.features.extract import provenance_of
 from avadclip.features.snippets import SnippetFeatures
@@ -28,6 +29,7 @@ class DetectionJob:
     encoders: str | None
     classes: tuple[str, ...] | None
     device: str
+    precision: Precision | None
     threshold: float | None
     min_seconds: float
     merge_gap_seconds: float
@@ -51,7 +53,7 @@ class DetectionWork:
     def __init__(self, job: DetectionJob) -> None:
         self._job = job
         self._detector: Detector = load_detector(
-            job.model, encoders=job.encoders, classes=job.classes, device=job.device
+            job.model, encoders=job.encoders, classes=job.classes, device=job.device, precision=job.precision
         )
         self.encoders = self._detector.encoders
         self.grid = self._detector.grid

@@ -18,6 +18,7 @@ from avadclip.cli.archives import (
 )
 from avadclip.cli.console import Work, complain_about, error, exit_code, show_work
 from avadclip.cli.inputs import expand_inputs
+from avadclip.cli.precision import PRECISION_HELP, ChosenPrecision, settle_precision, spread_precision
 from avadclip.report.words import counted, printable
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
     snippet_frames: Annotated[int, typer.Option(min=1, help="Model frames in a snippet; CCTV-Fights has 4.")] = 16,
     frames_per_snippet: Annotated[int, typer.Option(min=1, help="For clip: frames averaged in each snippet.")] = 1,
     sound: Annotated[bool, typer.Option(help="Encode the sound track too.")] = True,
+    precision: Annotated[ChosenPrecision, typer.Option(help=PRECISION_HELP)] = ChosenPrecision.FP32,
     device: Annotated[str, typer.Option(help="Where the networks run: cpu, cuda, cuda:1 or mps.")] = "cpu",
     ray: RayAddress = None,
     workers: NumWorkers = None,
@@ -72,7 +74,8 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
         "device": device,
     }
     if spread is not None:
-        raise typer.Exit(run_spread(_make_job(encoders, _options(crops, looks)), paths, out, spread))
+        options = _options(crops, {**looks, "precision": spread_precision(precision)})
+        raise typer.Exit(run_spread(_make_job(encoders, options), paths, out, spread))
     folder = local_folder(out)
     inputs = expand_inputs(paths)
     for problem in inputs.problems:
@@ -82,7 +85,9 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
 
     from avadclip.encoders.load import load_encoders
 
-    loaded = load_encoders(encoders, _options(crops, looks))
+    options = _options(crops, looks)
+    options = options.model_copy(update={"precision": settle_precision(precision, encoders, options, inputs.videos)})
+    loaded = load_encoders(encoders, options)
     num_of = {"done": 0, "kept": 0, "failed": len(inputs.problems)}
     for outcome in _extract_each(inputs.videos, folder, loaded, snippet_frames):
         num_of[outcome.status] += 1
