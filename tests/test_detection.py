@@ -54,6 +54,7 @@ class Loudness:
 
     name = "loudness"
     dim = 1
+    reads_once = False
     window_seconds = 0.5
 
     def encode_recording(self, read_windows: Callable[[], Iterator[np.ndarray]]) -> np.ndarray:

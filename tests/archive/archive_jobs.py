@@ -44,6 +44,7 @@ class Loudness:
     name = "loudness"
     dim = 1
     window_seconds = 0.5
+    reads_once = False
 
     def encode_recording(self, read_windows: Callable[[], Iterator[np.ndarray]]) -> np.ndarray:
         levels = np.concatenate([np.square(batch).mean(axis=1, keepdims=True) for batch in read_windows()])

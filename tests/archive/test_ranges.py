@@ -9,6 +9,7 @@ import pytest
 from avadclip.archive import ranges
 from avadclip.archive.parts import part_name, read_part, write_part
 from avadclip.archive.ranges import IndivisibleError, Span, encode_range, join_ranges, plan_spans
+from avadclip.encoders.load import load_encoders
 from avadclip.errors import FeatureError
 from avadclip.features.extract import extract_features
 from avadclip.features.snippets import SnippetFeatures
@@ -56,6 +57,19 @@ def test_ranges_joined_are_the_undivided_features_byte_for_byte(
     }.items():
         write_features(tmp_path / kind, replace(features, source_sha256="0" * 64))
     assert (tmp_path / "joined").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_ranges_joined_are_the_undivided_features_of_real_encoders_too(long_video: Path) -> None:
+    encoders = load_encoders("lite")
+    spans = plan_spans(long_video, encoders.visual, GRID, range_seconds=RANGE_SECONDS)
+    parts = [encode_range(long_video, encoders.visual, GRID, span) for span in spans]
+    joined = join_ranges(long_video, parts, encoders, GRID)
+    whole = extract_features(long_video, encoders, grid=GRID)
+    assert len(parts) > 2
+    assert np.array_equal(joined.visual, whole.visual)
+    assert joined.audio is not None
+    assert np.array_equal(joined.audio, whole.audio)
+    assert (joined.duration_seconds, joined.notes) == (whole.duration_seconds, whole.notes)
 
 
 def test_a_range_does_not_read_the_video_from_its_start(long_video: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,8 @@ class AudioEncoder(Protocol):
     dim: int
     window_seconds: float
     """Length of the window, centred on the snippet."""
+    reads_once: bool
+    """Whether `listen` gives the numbers of `encode_recording`: nothing is normalised over the recording."""
 
     def encode_recording(self, read_windows: Callable[[], Iterator[Windows]]) -> NDArray[np.float32]:
         """Encode a whole recording, [T, dim].

@@ -24,6 +24,7 @@ class LogMelEncoder:
     name = "log-mel"
     dim = 3 * NUM_BANDS
     window_seconds = 1.0
+    reads_once = True
 
     def __init__(self) -> None:
         self._filters = mel_filters()

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-SPARE = 8  # a growth makes room for an eighth more than is needed
+SPARE = 64  # a growth makes room for a 64th more than is needed: numpy writes zeros there, so that it counts
 
 
 class Rows:

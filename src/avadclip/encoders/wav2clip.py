@@ -150,6 +150,7 @@ class Wav2ClipEncoder:
 
     name = "wav2clip"
     dim = 512
+    reads_once = False
 
     def __init__(
         self,

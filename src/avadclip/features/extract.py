@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from avadclip.encoders.base import AudioEncoder, Encoders, Prepared, VisualEncoder, Windows
 from avadclip.encoders.rows import Rows
 from avadclip.errors import MediaError
+from avadclip.features.listening import WINDOWS_PER_BATCH, Listening
 from avadclip.features.pipeline import ahead
 from avadclip.features.snippets import Provenance, SnippetFeatures
-from avadclip.media.audio import SoundReader
+from avadclip.media.audio import SoundReader, SoundReport
 from avadclip.media.damage import PictureSource, SoundSource
 from avadclip.media.video import VideoReader
 from avadclip.timeline import SnippetGrid
 
 FRAMES_WAITING = 2  # pictures at full size between decoding and preparing; one of 4K weighs 25 MB
-WINDOWS_PER_BATCH = 64  # sound windows encoded at once: 4 MB of samples
 
 Progress = Callable[[float], None]
 """Called with the seconds of the video that are done."""
@@ -29,28 +29,44 @@ def extract_features(
 ) -> SnippetFeatures:
     """Decode a video and encode its snippets.
 
+    The sound is read along with the picture where its encoder hears it once. Where it does so twice, or the file cannot
+    be read to its end, the sound gets passes of its own.
+
     Raises:
         MediaError: the file cannot be read, or its picture is shorter than one snippet.
     """
     grid = grid or SnippetGrid()
-    frames = VideoReader(path, frame_size=encoders.visual.frame_size)
+    listening = None
+    if encoders.audio is not None and encoders.audio.reads_once:
+        listening = Listening(encoders.audio, grid)
+    listener = None if listening is None else listening.listener
+    frames = VideoReader(path, frame_size=encoders.visual.frame_size, listener=listener)
     visual = encode_picture(frames, path, encoders.visual, grid, on_progress=on_progress)
-    picture = frames.report
-    notes = list(picture.notes)
     audio, sound = None, None
-    reader = SoundReader(path)
-    if encoders.audio is not None and reader.has_sound:
-        audio = encode_sound(reader, encoders.audio, grid, visual.shape[1])
-        sound = reader.report
-        notes.extend(sound.notes)
+    if encoders.audio is not None:
+        audio, sound = _hear(path, encoders.audio, grid, visual.shape[1], listening)
+    picture = frames.report
     return SnippetFeatures(
         visual=visual,
         audio=audio,
         duration_seconds=picture.duration_seconds,
         provenance=provenance_of(encoders, grid),
         sound_is_silent=sound is not None and sound.silent,
-        notes=tuple(notes),
+        notes=(*picture.notes, *(() if sound is None else sound.notes)),
     )
+
+
+def _hear(
+    path: str | Path, encoder: AudioEncoder, grid: SnippetGrid, num_snippets: int, listening: Listening | None
+) -> tuple[NDArray[np.float32], SoundReport] | tuple[None, None]:
+    """Audio features and what the track holds: from the picture's pass where it heard all, else from one of its own."""
+    if listening is not None and listening.report is not None:
+        return listening.features(num_snippets), listening.report
+    reader = SoundReader(path)
+    if not reader.has_sound:
+        return None, None
+    features = encode_sound(reader, encoder, grid, num_snippets)
+    return features, reader.report
 
 
 def provenance_of(encoders: Encoders, grid: SnippetGrid) -> Provenance:

@@ -8,12 +8,22 @@ from typing import Any, NamedTuple
 import av
 import numpy as np
 from av.container import InputContainer
+from av.stream import Stream
 from numpy.typing import NDArray
 
 from avadclip.errors import MediaError
 from avadclip.media.clock import LONGEST_PAUSE_SECONDS, Clock, longest_pause, zero_seconds
-from avadclip.media.container import header_seconds, keep_only, open_media, picture_stream, readable_or_refused, shown
+from avadclip.media.container import (
+    header_seconds,
+    keep_only,
+    open_media,
+    picture_stream,
+    readable_or_refused,
+    shown,
+    sound_stream,
+)
 from avadclip.media.decode import DecodeCount, decode, readable
+from avadclip.media.listener import Hearing, SoundListener
 from avadclip.media.pixels import RgbConverter
 
 MAX_UNDECODABLE_SHARE = 0.5  # of the packets; above it the picture is more guess than video
@@ -56,14 +66,21 @@ class VideoReader:
         frame_size: (height, width) that one reused, fast scaler delivers; None for the file's own size.
         skip_to_seconds: no time before it will be asked for; reading begins at a key picture ahead of it, if the file
             can be entered there. Whether the pictures are those of a pass from the start is for the caller to check.
+        listener: hears the file's sound in the same pass, which then needs to be one from the start.
     """
 
     def __init__(
-        self, path: str | Path, *, frame_size: tuple[int, int] | None = None, skip_to_seconds: float = 0.0
+        self,
+        path: str | Path,
+        *,
+        frame_size: tuple[int, int] | None = None,
+        skip_to_seconds: float = 0.0,
+        listener: SoundListener | None = None,
     ) -> None:
         self.path = path
         self.frame_size = frame_size
         self.skip_to_seconds = skip_to_seconds
+        self._listener = listener
         self._report: VideoReport | None = None
 
     @property
@@ -89,7 +106,7 @@ class VideoReader:
         self._report = None
         zero = zero_seconds(self.path)
         with open_media(self.path) as container:
-            run = _Pass(container, zero, RgbConverter(self.frame_size))
+            run = _Pass(container, zero, RgbConverter(self.frame_size), self._listener)
             with readable_or_refused(self.path):
                 if self.skip_to_seconds > SEEK_MARGIN_SECONDS:
                     run.skip_to(zero + self.skip_to_seconds - SEEK_MARGIN_SECONDS)
@@ -100,13 +117,21 @@ class VideoReader:
 class _Pass:
     """One run through the packets of a video."""
 
-    def __init__(self, container: InputContainer, zero: float, converter: RgbConverter) -> None:
+    def __init__(
+        self, container: InputContainer, zero: float, converter: RgbConverter, listener: SoundListener | None
+    ) -> None:
         stream = picture_stream(container)
-        keep_only(container, stream)
         self._container = container
         self._stream = stream
         self._converter = converter
         self._clock = Clock(stream, zero, longest_pause=longest_pause(container, stream))
+        self._streams: list[Stream] = [stream]
+        self._hearing: Hearing | None = None
+        sound = None if listener is None else sound_stream(container)
+        if listener is not None and sound is not None:
+            self._streams.append(sound)
+            self._hearing = listener.listen(container, sound, zero, self._clock)
+        keep_only(container, *self._streams)
         self._count = DecodeCount()
         self._rate_hz = float(stream.average_rate or stream.guessed_rate or NOMINAL_RATE_HZ)
         self._tick = float(stream.time_base or 0)
@@ -156,9 +181,24 @@ class _Pass:
         self._complete = True
 
     def _packets(self) -> "Iterator[av.Packet[Any]]":
-        for packet in readable(self._container.demux(self._stream), self._count):
+        for packet in readable(self._container.demux(self._streams), self._count):
+            if packet.stream_index != self._stream.index:
+                if self._hearing is not None:
+                    self._hearing.hear(packet)
+                continue
             self._clock.set_picture(packet)
+            if self._hearing is not None:
+                self._hearing.follow()
             yield packet
+        if self._hearing is None:
+            return
+        if self._count.read_error is None:
+            self._hearing.finish()
+            return
+        # What cannot be read may be the sound: the picture goes on alone, and the sound gets a pass of its own.
+        self._hearing, self._count.read_error, self._streams = None, None, [self._stream]
+        keep_only(self._container, self._stream)
+        yield from self._packets()
 
     def report(self, name: str) -> VideoReport:
         share = self._count.failed_share
