@@ -2,18 +2,17 @@
 
 import logging
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from avadclip.archive.libraries import load_library
-from avadclip.archive.scratch import sweep
+from avadclip.archive.scratch import scratch_folder, sweep
 from avadclip.errors import ConfigError
 
 LOCAL = "local"
+QUIET = {"log_to_driver": False, "logging_level": logging.ERROR}
 
 
 @dataclass(frozen=True)
@@ -68,27 +67,35 @@ def connect(address: str) -> Iterator[Cluster]:
     if ray.is_initialized():
         yield _describe(ray, is_own=False)
         return
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address == LOCAL:
-        folder = tempfile.mkdtemp(prefix="avadclip-ray-")  # logs and sockets
-        ray.init(num_cpus=os.cpu_count(), include_dashboard=False, _temp_dir=folder, **quiet)
-    else:
-        folder = None
+    with _start(ray) if address == LOCAL else _join(ray, address) as cluster:
+        yield cluster
+    sweep()  # after workers on this machine that were killed
+
+
+@contextmanager
+def _start(ray: Any) -> Iterator[Cluster]:
+    with scratch_folder() as folder:  # for logs and sockets
+        ray.init(num_cpus=os.cpu_count(), include_dashboard=False, _temp_dir=str(folder), **QUIET)
         try:
-            ray.init(address=address, **quiet)
-        except Exception as error:  # ConnectionError, ValueError, RuntimeError and others, by the kind of address
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ConfigError(
-                f"no Ray cluster could be reached at {address} ({reason}); on one of its machines use `auto`, "
-                "elsewhere ray://HOST:10001"
-            ) from error
+            yield _describe(ray, is_own=True)
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _join(ray: Any, address: str) -> Iterator[Cluster]:
     try:
-        yield _describe(ray, is_own=folder is not None)
+        ray.init(address=address, **QUIET)
+    except Exception as error:  # ConnectionError, ValueError, RuntimeError and others, by the kind of address
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(
+            f"no Ray cluster could be reached at {address} ({reason}); on one of its machines use `auto`, "
+            "elsewhere ray://HOST:10001"
+        ) from error
+    try:
+        yield _describe(ray, is_own=False)
     finally:
         ray.shutdown()
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-        sweep()  # after workers on this machine that were killed
 
 
 def _describe(ray: Any, *, is_own: bool) -> Cluster:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-PREFIX = "avadclip-archive-"
+PREFIX = "avadclip-ray-"  # short: Ray keeps sockets in such a folder, whose paths end at 107 bytes
 LOCK = "lock"
 
 
