@@ -18,8 +18,8 @@ ROWS = {
     4: ("baselines", "features", "metrics"),
     5: ("checkpoint", "data", "scoring", "zero_shot"),
     6: ("calibration", "detection", "evaluation", "robustness", "scorers"),
-    7: ("archive", "live", "report", "training"),
-    8: ("released", "reproduce", "service", "speed"),
+    7: ("live", "report", "training"),
+    8: ("archive", "released", "reproduce", "service", "speed"),
     9: ("cli",),
     10: ("__main__",),
 }

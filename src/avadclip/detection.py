@@ -105,6 +105,35 @@ class Detector:
         media = probe(path)
         report = None if on_progress is None else lambda seconds: on_progress(seconds, media.duration_seconds)
         features = extract_features(path, self.encoders, grid=self.grid, on_progress=report)
+        return self.judge(
+            features,
+            media,
+            source=str(path),
+            threshold=threshold,
+            min_seconds=min_seconds,
+            merge_gap_seconds=merge_gap_seconds,
+        )
+
+    def judge(
+        self,
+        features: SnippetFeatures,
+        media: MediaInfo,
+        *,
+        source: str,
+        threshold: float | None = None,
+        min_seconds: float = 0.0,
+        merge_gap_seconds: float = 1.0,
+    ) -> Detection:
+        """The second half of `detect`, from a video's features on.
+
+        Args:
+            features: made with this detector's encoders on its grid.
+            media: what `probe` says of the video.
+            source: the video, as the result is to name it.
+            threshold: as for `detect`, like those that follow.
+            min_seconds: as for `detect`.
+            merge_gap_seconds: as for `detect`.
+        """
         verdict = self.scorer.judge(features)
         tracks = _Tracks(
             self._track(verdict.scores, features),
@@ -117,9 +146,9 @@ class Detector:
         rules = EventRules(thresholds.detection, min_seconds, merge_gap_seconds)
         events = tuple(
             self._event(
-                f"{Path(path).stem}-{number:04d}",
+                f"{Path(source).stem}-{number:04d}",
                 span,
-                source=str(path),
+                source=source,
                 verdict=verdict,
                 thresholds=thresholds,
                 tracks=tracks,
@@ -127,7 +156,7 @@ class Detector:
             for number, span in enumerate(find_spans(tracks.chosen, rules), start=1)
         )
         return Detection(
-            source=str(path),
+            source=source,
             media=media,
             model=self.scorer.name,
             network=verdict.network,

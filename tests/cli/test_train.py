@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -59,6 +60,13 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def start(*arguments: str | Path) -> subprocess.Popen[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("teacher")
@@ -110,28 +118,39 @@ def test_a_distilled_student_brings_its_teacher_along(teacher: Path, tmp_path: P
     assert all(torch.equal(original[name], kept[name]) for name in original)
 
 
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
 def test_two_processes_learn_what_one_does(teacher: Path, tmp_path: Path) -> None:
     # 13 bags a step: shares of 7 and 6. Students have no dropout, whose noise is each process's own.
     recipe = write_recipe(tmp_path / "student.toml", kind="visual student", distillation="uncertainty", batch_size=13)
-    arguments = ("avadclip", "distill", recipe, "--teacher", teacher / "best.safetensors", "--out")
-    launchers = {"one": ("-m",), "two": ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m")}
+    distill = ("distill", recipe, "--teacher", teacher / "best.safetensors", "--out")
+    meet = ("--nodes", "2", "--main-address", f"127.0.0.1:{free_port()}")
+    commands = {"one": [()], "two devices": [("--devices", "2")], "two nodes": [meet, meet]}
     metrics = {}
-    for name, launcher in launchers.items():
-        done = subprocess.run(
-            [sys.executable, *map(str, (*launcher, *arguments, tmp_path / name))],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.count("last: ") == 1
+    for name, options in commands.items():
+        processes = [start(*distill, tmp_path / name, *option) for option in options]
+        told = [process.communicate() for process in processes]
+        assert [process.returncode for process in processes] == [0] * len(options), told
+        assert "".join(out for out, _ in told).count("last: ") == 1
+        assert [err for _, err in told] == [""] * len(options)
         assert len(list((tmp_path / name / "tensorboard").iterdir())) == 1
         metrics[name] = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
     assert len(metrics["one"]) == 2
     assert all(line["distillation"] != 0 for line in metrics["one"])
-    for one, two in zip(metrics["one"], metrics["two"], strict=True):
-        assert two == pytest.approx(one, rel=1e-4)
+    for name in ("two devices", "two nodes"):
+        for one, two in zip(metrics["one"], metrics[name], strict=True):
+            assert two == pytest.approx(one, rel=1e-4)
+
+
+def test_what_two_processes_cannot_do_is_one_line(teacher: Path, tmp_path: Path) -> None:
+    done = run("train", write_recipe(tmp_path / "other.toml", epochs=3), "--out", teacher, "--devices", "2")
+    assert (done.returncode, done.stderr.count("choose another --out"), done.stderr.count("\n")) == (1, 1, 1)
+    done = run("train", tmp_path / "other.toml", "--out", tmp_path / "run", "--nodes", "2")
+    assert (done.returncode, done.stderr.count("--main-address"), done.stderr.count("\n")) == (1, 1, 1)
 
 
 @pytest.mark.parametrize(

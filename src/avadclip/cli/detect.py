@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from avadclip.cli.archives import (
+    NumWorkers,
+    RayAddress,
+    TimeLimit,
+    local_folder,
+    run_spread,
+    spread_by,
+    with_absolute_folder,
+)
 from avadclip.cli.console import complain_about, error, exit_code, show_work
 from avadclip.cli.inputs import expand_inputs
-from avadclip.cli.precision import PRECISION_HELP, ChosenPrecision, settle_precision
+from avadclip.cli.precision import PRECISION_HELP, ChosenPrecision, settle_precision, spread_precision
 from avadclip.cli.reports import Reports
 from avadclip.errors import AvadclipError
 from avadclip.report.extras import Extra
@@ -53,14 +62,19 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     ] = OutputFormat.TABLE,
     scores: Annotated[bool, typer.Option("--scores", help="Every snippet's score too (table and json).")] = False,
     out: Annotated[
-        Path | None,
-        typer.Option(file_okay=False, help="Write a report folder per video into this folder: JSON, CSV, WebVTT, PNG."),
+        str | None,
+        typer.Option(
+            metavar="DIRECTORY", help="Write a report folder per video into this folder: JSON, CSV, WebVTT, PNG."
+        ),
     ] = None,
     report: Annotated[
         Path | None,
         typer.Option(file_okay=False, help="The same, with a page per video to look at, and a list of all of them."),
     ] = None,
     also: Annotated[list[Extra] | None, typer.Option(help="More files in each folder of --report.")] = None,
+    ray: RayAddress = None,
+    workers: NumWorkers = None,
+    time_limit: TimeLimit = None,
 ) -> None:
     """Score videos and list their anomalous events.
 
@@ -73,6 +87,26 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
         raise typer.BadParameter(f"--scores goes with --format table or json, not {output_format}")
     if also and report is None:
         raise typer.BadParameter("--also says what goes into the folders of --report; add --report DIR")
+    spread = spread_by(ray, workers, time_limit)
+    if spread is not None:
+        if out is None or report is not None or scores or output_format is not OutputFormat.TABLE:
+            raise typer.BadParameter(
+                "--ray writes report folders: it needs --out, without --report, --format, --scores"
+            )
+        from avadclip.archive.detection import DetectionJob
+
+        job = DetectionJob(
+            model=str(Path(model).absolute()) if Path(model).is_file() else model,
+            encoders=None if encoders is None else with_absolute_folder(encoders),
+            classes=class_words,
+            device=device,
+            precision=None if precision is None else spread_precision(precision),
+            threshold=threshold,
+            min_seconds=min_seconds,
+            merge_gap_seconds=merge_gap,
+        )
+        raise typer.Exit(run_spread(job, paths, out, spread))
+    folder = None if out is None else local_folder(out)
     inputs = expand_inputs(paths)
     if output_format is OutputFormat.VTT and inputs.num_named > 1:
         raise typer.BadParameter(f"--format vtt is for one video, not {inputs.num_named}; --out writes a file for each")
@@ -91,7 +125,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     detector = load_detector(model, encoders=encoders, classes=class_words, device=device, precision=settled)
     num_failed = len(inputs.problems)
     output = OUTPUTS[output_format](include_scores=scores)
-    reports = Reports(inputs.videos, out=out, pages=report, also=also or ())
+    reports = Reports(inputs.videos, out=folder, pages=report, also=also or ())
     try:
         for outcome in _detect_each(
             detector, inputs.videos, reports, threshold=threshold, min_seconds=min_seconds, merge_gap_seconds=merge_gap

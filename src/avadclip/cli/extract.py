@@ -3,17 +3,28 @@
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from avadclip.cli.archives import (
+    NumWorkers,
+    RayAddress,
+    TimeLimit,
+    local_folder,
+    run_spread,
+    spread_by,
+    with_absolute_folder,
+)
 from avadclip.cli.console import Work, complain_about, error, exit_code, show_work
 from avadclip.cli.inputs import expand_inputs
-from avadclip.cli.precision import PRECISION_HELP, ChosenPrecision, settle_precision
+from avadclip.cli.precision import PRECISION_HELP, ChosenPrecision, settle_precision, spread_precision
 from avadclip.report.words import counted, printable
 
 if TYPE_CHECKING:
+    from avadclip.archive.extraction import ExtractionJob
     from avadclip.encoders.base import Encoders
+    from avadclip.encoders.load import EncoderOptions
     from avadclip.features.batch import ExtractionOutcome
 
 
@@ -28,7 +39,7 @@ class Crops(StrEnum):
 
 def extract(  # noqa: PLR0917  Typer's way to declare options
     paths: Annotated[list[str], typer.Argument(help="Video files, folders (with all below), patterns.")],
-    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the feature files, one per video.")],
+    out: Annotated[str, typer.Option(metavar="DIRECTORY", help="Folder for the feature files, one per video.")],
     encoders: Annotated[str, typer.Option(help="lite, clip or clip:FOLDER.")] = "lite",
     crops: Annotated[
         Crops,
@@ -42,6 +53,9 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
     sound: Annotated[bool, typer.Option(help="Encode the sound track too.")] = True,
     precision: Annotated[ChosenPrecision, typer.Option(help=PRECISION_HELP)] = ChosenPrecision.FP32,
     device: Annotated[str, typer.Option(help="Where the networks run: cpu, cuda, cuda:1 or mps.")] = "cpu",
+    ray: RayAddress = None,
+    workers: NumWorkers = None,
+    time_limit: TimeLimit = None,
 ) -> None:
     """Run the frozen encoders over videos and keep what they say, for training and evaluation.
 
@@ -52,28 +66,30 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
     """
     if frames_per_snippet > snippet_frames:
         raise typer.BadParameter(f"{frames_per_snippet} frames cannot be taken from snippets of {snippet_frames}")
+    spread = spread_by(ray, workers, time_limit)
+    looks: dict[str, Any] = {
+        "snippet_frames": snippet_frames,
+        "frames_per_snippet": frames_per_snippet,
+        "sound": sound,
+        "device": device,
+    }
+    if spread is not None:
+        options = _options(crops, {**looks, "precision": spread_precision(precision)})
+        raise typer.Exit(run_spread(_make_job(encoders, options), paths, out, spread))
+    folder = local_folder(out)
     inputs = expand_inputs(paths)
     for problem in inputs.problems:
         error(problem)
     if not inputs.videos:
         raise typer.Exit(exit_code(len(inputs.problems), inputs.num_named))
 
-    from avadclip.encoders.load import EncoderOptions, load_encoders
+    from avadclip.encoders.load import load_encoders
 
-    framing, _, num_crops = crops.partition("-")
-    options = EncoderOptions.model_validate(
-        {
-            "snippet_frames": snippet_frames,
-            "frames_per_snippet": frames_per_snippet,
-            "framing": framing,
-            "num_crops": int(num_crops or 1),
-            "sound": sound,
-            "device": device,
-        }
-    )
+    options = _options(crops, looks)
     options = options.model_copy(update={"precision": settle_precision(precision, encoders, options, inputs.videos)})
+    loaded = load_encoders(encoders, options)
     num_of = {"done": 0, "kept": 0, "failed": len(inputs.problems)}
-    for outcome in _extract_each(inputs.videos, out, load_encoders(encoders, options), snippet_frames):
+    for outcome in _extract_each(inputs.videos, folder, loaded, snippet_frames):
         num_of[outcome.status] += 1
         if outcome.status == "failed":
             complain_about(str(outcome.path), outcome.message)
@@ -84,6 +100,20 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
         err=True,
     )
     raise typer.Exit(exit_code(num_of["failed"], inputs.num_named))
+
+
+def _options(crops: Crops, looks: dict[str, Any]) -> "EncoderOptions":
+    from avadclip.encoders.load import EncoderOptions
+
+    framing, _, num_crops = crops.partition("-")
+    return EncoderOptions.model_validate({**looks, "framing": framing, "num_crops": int(num_crops or 1)})
+
+
+def _make_job(encoders: str, options: "EncoderOptions") -> "ExtractionJob":
+    from avadclip.archive.extraction import ExtractionJob
+    from avadclip.timeline import SnippetGrid
+
+    return ExtractionJob(with_absolute_folder(encoders), options, SnippetGrid(snippet_frames=options.snippet_frames))
 
 
 def _extract_each(

@@ -4,6 +4,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import typer
+
 from avadclip.cli.console import note
 
 if TYPE_CHECKING:
@@ -33,3 +35,12 @@ def settle_precision(
     choice = choose_precision(encoders, options, videos)
     note(f"--precision auto takes {choice.precision}: {choice.reason}")
     return choice.precision
+
+
+def spread_precision(chosen: ChosenPrecision) -> "Precision":
+    """The precision for many machines; exits for `auto`, which would take another on each."""
+    if chosen is ChosenPrecision.AUTO:
+        raise typer.BadParameter(
+            "--precision auto is measured on one machine; with --ray name what all machines shall use"
+        )
+    return cast("Precision", chosen.value)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from avadclip.errors import AvadclipError
+
 if TYPE_CHECKING:
     from avadclip.config import TrainingConfig
 
@@ -15,25 +17,54 @@ OutFolder = Annotated[
 ]
 
 
-def train(config: ConfigFile, out: OutFolder) -> None:
-    """Train a teacher, a student without one, or a comparison system, by a recipe.
-
-    For several GPUs, start it with `torchrun --nproc_per_node 2 -m avadclip train ...`.
-    """
-    from avadclip.config import TrainingConfig, read_config
-
-    _run(read_config(config, TrainingConfig), out, teacher=None)
+Devices = Annotated[int, typer.Option(min=1, help="Processes on this machine: its GPUs, or parts of its CPU.")]
+Nodes = Annotated[int, typer.Option(min=1, help="Machines; start the same command on each, with --out on all of them.")]
+MainAddress = Annotated[
+    str | None, typer.Option(metavar="HOST:PORT", help="With --nodes: one of the machines, and a free port there.")
+]
 
 
-def distill(
+def train(
+    config: ConfigFile, out: OutFolder, devices: Devices = 1, nodes: Nodes = 1, main_address: MainAddress = None
+) -> None:
+    """Train a teacher, a student without one, or a comparison system, by a recipe."""
+    _start(config, out, None, devices=devices, nodes=nodes, main_address=main_address)
+
+
+def distill(  # noqa: PLR0917  Typer's way to declare options
     config: ConfigFile,
     teacher: Annotated[Path, typer.Option(help="Checkpoint that holds the teacher.")],
     out: OutFolder,
+    devices: Devices = 1,
+    nodes: Nodes = 1,
+    main_address: MainAddress = None,
 ) -> None:
     """Train a student that needs only picture or only sound, with a teacher's features as its example."""
+    _start(config, out, teacher, devices=devices, nodes=nodes, main_address=main_address)
+
+
+def _start(
+    recipe: Path, out: Path, teacher: Path | None, *, devices: int, nodes: int, main_address: str | None
+) -> None:
+    """Train here, or in several processes that come here with the same command for one."""
     from avadclip.config import TrainingConfig, read_config
 
-    _run(read_config(config, TrainingConfig), out, teacher=teacher)
+    config = read_config(recipe, TrainingConfig)
+    if devices > 1 or nodes > 1:
+        from avadclip.training.launch import Processes, launch
+
+        command = ["train"] if teacher is None else ["distill", "--teacher", str(teacher)]
+        launch([*command, "--out", str(out), "--", str(recipe)], Processes(devices, nodes, main_address))
+        return
+    try:
+        _run(config, out, teacher=teacher)
+    except AvadclipError as error:
+        from avadclip.training.launch import is_launched, tell_launcher
+
+        if not is_launched():
+            raise
+        tell_launcher(error)
+        raise typer.Exit(1) from error
 
 
 def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None) -> None:
@@ -45,7 +76,7 @@ def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None) -> None:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    is_main_process = os.environ.get("RANK", "0") == "0"  # torchrun and Accelerate number their processes so
+    is_main_process = os.environ.get("RANK", "0") == "0"  # launchers number their processes so
     is_shown = console.is_terminal and is_main_process
     with Progress(*columns, console=console, transient=True, disable=not is_shown) as bar:
         task = bar.add_task(f"training the {config.network_kind}", total=None)

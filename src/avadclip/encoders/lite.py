@@ -5,7 +5,6 @@ and motion energy at 12 Hz. Sound: statistics of a log-mel spectrogram. Nothing 
 """
 
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +39,7 @@ class LiteVisualEncoder:
         self._session = cached_session(
             f"efficientnet-lite0-{self._weights_sha256[:16]}.onnx",
             lambda: _export(weights),
-            num_threads=os.cpu_count() or 1,
+            num_threads=torch.get_num_threads(),
         )
 
     def prepare(self, frame: Frame) -> Prepared:

@@ -28,6 +28,7 @@ from avadclip.media.pixels import RgbConverter
 
 MAX_UNDECODABLE_SHARE = 0.5  # of the packets; above it the picture is more guess than video
 NOMINAL_RATE_HZ = 25.0  # where a file states no frame rate at all
+SEEK_MARGIN_SECONDS = 2.0  # an index may count in decoding order, some pictures ahead of the order of showing
 MISSING_SECONDS = 0.5  # a picture that ends this much before the header's duration is noted
 
 
@@ -41,6 +42,8 @@ class VideoReport:
     """Decoded pictures, whether asked for or not."""
     undecodable_share: float
     """Share of packets that failed to decode, [0, 1]."""
+    given_seconds: tuple[float, float] | None
+    """When the first and the last picture that was given began to be shown; None where none was."""
     notes: tuple[str, ...]
     """What was odd, one line each."""
 
@@ -61,7 +64,9 @@ class VideoReader:
     Args:
         path: a video file.
         frame_size: (height, width) that one reused, fast scaler delivers; None for the file's own size.
-        listener: hears the file's sound in the same pass.
+        skip_to_seconds: no time before it will be asked for; reading begins at a key picture ahead of it, if the file
+            can be entered there. Whether the pictures are those of a pass from the start is for the caller to check.
+        listener: hears the file's sound in the same pass, which then needs to be one from the start.
     """
 
     def __init__(
@@ -69,10 +74,12 @@ class VideoReader:
         path: str | Path,
         *,
         frame_size: tuple[int, int] | None = None,
+        skip_to_seconds: float = 0.0,
         listener: SoundListener | None = None,
     ) -> None:
         self.path = path
         self.frame_size = frame_size
+        self.skip_to_seconds = skip_to_seconds
         self._listener = listener
         self._report: VideoReport | None = None
 
@@ -101,6 +108,8 @@ class VideoReader:
         with open_media(self.path) as container:
             run = _Pass(container, zero, RgbConverter(self.frame_size), self._listener)
             with readable_or_refused(self.path):
+                if self.skip_to_seconds > SEEK_MARGIN_SECONDS:
+                    run.skip_to(zero + self.skip_to_seconds - SEEK_MARGIN_SECONDS)
                 yield from run.sample(times)
             self._report = run.report(shown(self.path))
 
@@ -130,7 +139,14 @@ class _Pass:
         self._num_without_time = 0
         self._first = 0.0
         self._end = 0.0
+        self._given: tuple[float, float] | None = None
+        self._from_start = True
         self._complete = False
+
+    def skip_to(self, seconds: float) -> None:
+        """Go to the last key picture before a time on the file's own clock."""
+        self._container.seek(round(seconds / self._tick), stream=self._stream)
+        self._from_start = False
 
     def sample(self, times: Iterable[float]) -> Iterator[NDArray[np.uint8]]:
         # Timestamps are rounded to ticks (1 ms in mkv): a picture may claim to begin up to half a tick late.
@@ -145,6 +161,7 @@ class _Pass:
                 break
             if rgb is None:
                 rgb = self._converter.convert(current.picture)
+                self._given = (self._given or (current.start,))[0], current.start
             yield rgb
 
     def _pictures(self) -> Iterator[_Shown]:
@@ -190,7 +207,8 @@ class _Pass:
                 f"{name} is unreadable: {self._count.num_failed} of {self._count.num_packets} packets of its picture "
                 f"failed, {self._num_frames} pictures were decoded; copy or download it again"
             )
-        return VideoReport(self._end, self._num_frames, share, (*self._notes(), *self._converter.notes()))
+        notes = (*self._notes(), *self._converter.notes())
+        return VideoReport(self._end, self._num_frames, share, self._given, notes)
 
     def _notes(self) -> Iterator[str]:
         header = header_seconds(self._container, self._stream)
@@ -200,7 +218,7 @@ class _Pass:
             yield f"reading stopped early: {self._count.read_error}"
         if self._count.num_failed:
             yield f"{self._count.num_failed} of {self._count.num_packets} packets could not be decoded"
-        if self._first > MISSING_SECONDS:
+        if self._from_start and self._first > MISSING_SECONDS:
             yield f"first decodable picture at {self._first:.2f} s; it stands in for the time before"
         if self._clock.num_jumps:
             yield f"timestamps restart {self._clock.num_jumps} times (joined file?); the clock continues across them"

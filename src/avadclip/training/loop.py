@@ -269,7 +269,9 @@ def _teach(teacher: TrainedNetwork, batch: Batch) -> Tensor | None:
 
 def _check_steps(kind: NetworkKind, learner: Learner, config: TrainingConfig, accelerator: Accelerator) -> None:
     if accelerator.num_processes > 1 and not learner.shares_batches:
-        raise ConfigError(f"{kind} trains in one process, found {accelerator.num_processes}; start it without torchrun")
+        raise ConfigError(
+            f"{kind} trains in one process, found {accelerator.num_processes}; leave out --devices and --nodes"
+        )
     if learner.pairing == "paired" and config.optimizer.batch_size % 2:
         raise ConfigError(
             f"`optimizer.batch_size` is {config.optimizer.batch_size}, {kind} learns from pairs; needed an even number"

@@ -1,0 +1,79 @@
+"""Several processes of one training run, on this machine or several, by torch's elastic launcher."""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, get_error_handler
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from avadclip.errors import AvadclipError, ConfigError
+
+ERROR_FILE = "TORCHELASTIC_ERROR_FILE"  # the launcher's name for where a process says why it failed
+
+
+@dataclass(frozen=True)
+class Processes:
+    """How many processes, and how those of several machines find each other."""
+
+    devices: int
+    """On each machine, one process each: its GPUs, or parts of its CPU."""
+    nodes: int
+    """Machines; the same command is started on each."""
+    main_address: str | None
+    """HOST:PORT of one of them, that all can reach; not needed for one machine."""
+
+
+def launch(arguments: Sequence[str], processes: Processes) -> None:
+    """Run `avadclip ARGUMENTS` in every process, until all are done.
+
+    Raises:
+        ConfigError: too few devices here, or several machines without an address to meet at.
+        AvadclipError: a process failed; what it said.
+    """
+    _check(processes)
+    # Each process would take all cores otherwise, and all of them wait for the slowest.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes.devices)))
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # it reports a failure in twenty lines
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # a warning that learners without a spare head do not need
+    config = LaunchConfig(
+        min_nodes=processes.nodes,
+        max_nodes=processes.nodes,
+        nproc_per_node=processes.devices,
+        rdzv_backend="c10d",
+        rdzv_endpoint=processes.main_address or "localhost:0",
+        run_id="avadclip",
+        max_restarts=0,  # the run folder holds the state: the same command again goes on
+    )
+    try:
+        elastic_launch(config, sys.executable)("-m", "avadclip", *arguments)
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if isinstance(told := failure.error_file_data.get("message"), dict):  # by tell_launcher
+            raise AvadclipError(told["message"].partition(": ")[2]) from None
+        raise AvadclipError(
+            f"training process {rank} ended with exit code {failure.exitcode}; what it said stands above. "
+            "The same command goes on after the last whole epoch"
+        ) from None
+
+
+def is_launched() -> bool:
+    """Whether this process is one of several that a launcher started, which wants to hear of errors itself."""
+    return ERROR_FILE in os.environ
+
+
+def tell_launcher(error: AvadclipError) -> None:
+    """Say why this process fails; the launcher says it once, whichever process was first."""
+    get_error_handler().record_exception(error)
+
+
+def _check(processes: Processes) -> None:
+    if processes.nodes > 1 and processes.main_address is None:
+        raise ConfigError(f"{processes.nodes} nodes need a place to meet; add --main-address HOST:PORT of one of them")
+    if torch.accelerator.is_available() and processes.devices > torch.accelerator.device_count():
+        raise ConfigError(
+            f"--devices {processes.devices}, but this machine has {torch.accelerator.device_count()}; lower it"
+        )
