@@ -189,3 +189,14 @@ def test_names_cannot_command_the_terminal(detector: Any, videos: Path, avadclip
     assert "\x1b" not in out + err
     assert "\\x1b[32m[red]y.mp4" in out
     assert len(err.splitlines()) == 1
+
+
+def test_a_precision_reaches_the_detector(detector, videos: Path, avadclip_command) -> None:
+    assert avadclip_command("detect", "yard/a.mp4", "--precision", "int8")[0] == 0
+    assert detector.loaded["precision"] == "int8"
+
+
+def test_auto_asks_for_the_encoders_of_the_model(detector, videos: Path, avadclip_command) -> None:
+    code, _, err = avadclip_command("detect", "yard/a.mp4", "--precision", "auto")
+    assert (code, detector.loaded["precision"]) == (0, "fp32")
+    assert "note: --precision auto takes fp32: lite has no other" in err  # the starter's encoders

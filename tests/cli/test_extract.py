@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 import avadclip.encoders.load
+import avadclip.features.auto_precision
 import avadclip.features.batch
 from avadclip.encoders.load import EncoderOptions
+from avadclip.features.auto_precision import PrecisionChoice
 from avadclip.features.batch import ExtractionOutcome
 from avadclip.timeline import SnippetGrid
 
@@ -97,3 +99,25 @@ def test_bad_usage_exits_with_2(
 ) -> None:
     assert avadclip_command("extract", "yard", *wrong)[0] == 2
     assert calls == {}
+
+
+def test_a_precision_reaches_the_encoders(calls: dict[str, Any], videos: Path, avadclip_command: Command) -> None:
+    avadclip_command("extract", "yard/a.mp4", "--out", "features", "--encoders", "clip", "--precision", "int8")
+    assert calls["options"] == EncoderOptions(precision="int8")
+
+
+def test_auto_takes_what_was_measured_on_these_videos_and_says_so(
+    calls: dict[str, Any], videos: Path, avadclip_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def choose(spec: str, options: EncoderOptions, paths: list[Path]) -> PrecisionChoice:
+        asked.extend([spec, options.num_crops, [path.name for path in paths]])
+        return PrecisionChoice(precision="bf16", reason="twice as fast")
+
+    monkeypatch.setattr(avadclip.features.auto_precision, "choose_precision", choose)
+    options = ("--encoders", "clip", "--crops", "published-5", "--precision", "auto")
+    _, _, err = avadclip_command("extract", "yard/a.mp4", "yard/b.mp4", "--out", "features", *options)
+    assert asked == ["clip", 5, ["a.mp4", "b.mp4"]]
+    assert calls["options"].precision == "bf16"
+    assert "avadclip: note: --precision auto takes bf16: twice as fast\n" in err

@@ -107,3 +107,13 @@ def test_weights_that_do_not_fit_are_refused_by_name(tiny, damage, message):
     damage(tensors)
     with pytest.raises(WeightsError, match=f"^bad.bin does not hold CLIP ViT-B/16.*{message}"):
         Clip(TINY).load_tensors(tensors, "bad.bin")
+
+
+def test_a_lean_picture_is_the_same_but_for_rounding():
+    torch.manual_seed(0)
+    small = Clip(ClipConfig(vision_width=32, vision_depth=3, vision_heads=2, text_depth=1, embed_dim=8))
+    pixels = torch.randn(2, 3, 224, 224)
+    with torch.inference_mode():
+        whole, lean = (small.vision_model(pixels, lean=lean) for lean in (False, True))
+    torch.testing.assert_close(lean, whole, atol=1e-5, rtol=1e-5)
+    assert not torch.equal(whole[0], whole[1])

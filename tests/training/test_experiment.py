@@ -18,11 +18,12 @@ from avadclip.config import (
 )
 from avadclip.data.bags import Bag
 from avadclip.data.synthetic import load_synthetic
+from avadclip.encoders.load import EncoderOptions
 from avadclip.errors import AvadclipError
 from avadclip.events import Thresholds
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.timeline import SnippetGrid
-from avadclip.training.experiment import run_training
+from avadclip.training.experiment import _encoder_options, run_training
 
 torch.set_num_threads(1)
 
@@ -188,3 +189,12 @@ def test_a_loss_that_leaves_the_numbers_stops_the_run(tmp_path: Path) -> None:
         run_training(config, tmp_path / "run")
     assert "\n" not in str(refused.value)
     assert not list((tmp_path / "run").glob("*.safetensors"))
+
+
+def test_a_checkpoint_says_how_its_encoders_looked() -> None:
+    made = {"name": "clip", "frame_offsets": [0, 2], "framing": "published", "num_crops": 5, "precision": "bf16"}
+    provenance = Provenance(grid=SnippetGrid(snippet_frames=4), visual=made, audio=None)
+    assert _encoder_options(provenance) == EncoderOptions(
+        snippet_frames=4, frames_per_snippet=2, framing="published", num_crops=5, precision="bf16", sound=False
+    )
+    assert _encoder_options(None) == EncoderOptions()

@@ -47,11 +47,11 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(width, width)
         self.out_proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: [N, L, width]. Returns [N, L, width]."""
+    def forward(self, x: Tensor, num_tokens: int | None = None) -> Tensor:
+        """x: [N, L, width]. Returns [N, L, width], or [N, num_tokens, width]: the first of them."""
         q, k, v = (
-            projection(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [N, heads, L, width / heads]
-            for projection in (self.q_proj, self.k_proj, self.v_proj)
+            projection(tokens).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [N, heads, L, width / heads]
+            for projection, tokens in ((self.q_proj, x[:, :num_tokens]), (self.k_proj, x), (self.v_proj, x))
         )
         mixed = scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         return cast(Tensor, self.out_proj(mixed.transpose(1, 2).flatten(-2)))
@@ -80,9 +80,9 @@ class Block(nn.Module):
         self.layer_norm2 = nn.LayerNorm(width)
         self.mlp = FeedForward(width=width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: [N, L, width]. Returns [N, L, width]."""
-        x = x + self.self_attn(self.layer_norm1(x))
+    def forward(self, x: Tensor, num_tokens: int | None = None) -> Tensor:
+        """x: [N, L, width]. Returns [N, L, width], or [N, num_tokens, width]: the first of them."""
+        x = x[:, :num_tokens] + self.self_attn(self.layer_norm1(x), num_tokens)
         return cast(Tensor, x + self.mlp(self.layer_norm2(x)))
 
 
@@ -93,11 +93,11 @@ class Blocks(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(Block(width=width, heads=heads, causal=causal) for _ in range(depth))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: [N, L, width]. Returns [N, L, width]."""
-        for layer in self.layers:
+    def forward(self, x: Tensor, num_tokens: int | None = None) -> Tensor:
+        """x: [N, L, width]. Returns [N, L, width], or [N, num_tokens, width]: the first of them."""
+        for layer in self.layers[:-1]:
             x = layer(x)
-        return x
+        return cast(Tensor, self.layers[-1](x, num_tokens))
 
 
 class PatchEmbeddings(nn.Module):
@@ -136,9 +136,15 @@ class VisionTower(nn.Module):
         self.encoder = Blocks(depth=config.vision_depth, width=width, heads=config.vision_heads, causal=False)
         self.post_layernorm = nn.LayerNorm(width)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """pixels: [N, 3, S, S], normalised. Returns [N, width], read at the class token."""
-        tokens = self.encoder(self.pre_layrnorm(self.embeddings(pixels)))
+    def forward(self, pixels: Tensor, *, lean: bool = False) -> Tensor:
+        """A picture's vector, [N, width], read at the class token.
+
+        Args:
+            pixels: [N, 3, S, S], normalised.
+            lean: leave out of the last block what the class token does not need, a fifteenth of the whole. Products of
+                other sizes round otherwise, so that published features need all of it.
+        """
+        tokens = self.encoder(self.pre_layrnorm(self.embeddings(pixels)), 1 if lean else None)
         return cast(Tensor, self.post_layernorm(tokens[:, 0]))
 
 

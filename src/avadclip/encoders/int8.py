@@ -18,7 +18,7 @@ from avadclip.encoders.clip import Clip
 from avadclip.encoders.onnx_graph import cached_session, export_graph, less_said
 from avadclip.encoders.preprocess import normalise_pixels
 
-GRAPH_VERSION = 1  # in the cached file's name; a change to what is exported raises it
+GRAPH_VERSION = 2  # in the cached file's name; a change to what is exported raises it
 
 
 class Int8Pictures:
@@ -54,7 +54,7 @@ class _FromCrops(nn.Module):
         self.projection = clip.visual_projection
 
     def forward(self, crops: Tensor) -> Tensor:
-        features: Tensor = self.projection(self.tower(normalise_pixels(crops)))
+        features: Tensor = self.projection(self.tower(normalise_pixels(crops), lean=True))
         return features
 
 

@@ -57,4 +57,4 @@ def picture_network(clip: Clip, precision: Precision, device: str, weights_sha25
 def _in_bfloat16(clip: Clip) -> PictureNetwork:
     """A copy: the text tower stays in float32, and so does whoever else holds this CLIP."""
     tower, projection = (deepcopy(part).bfloat16() for part in (clip.vision_model, clip.visual_projection))
-    return lambda pixels: projection(tower(pixels))
+    return lambda pixels: projection(tower(pixels, lean=True))
