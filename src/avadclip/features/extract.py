@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from avadclip.encoders.base import AudioEncoder, Encoders, Frame, VisualEncoder, Windows
 from avadclip.errors import MediaError
 from avadclip.features.snippets import Provenance, SnippetFeatures
+from avadclip.features.stills import StillsOnce
 from avadclip.media.audio import SoundReader
 from avadclip.media.damage import PictureSource, SoundSource
 from avadclip.media.video import VideoReader
@@ -70,6 +71,7 @@ def encode_picture(
     """Visual features, [K, T, Dv], of a video's pictures or damaged ones, at the size that the encoder asks for."""
     frames = reader.frames_at(grid.frame_times(encoder.frame_offsets))
     per_snippet = len(encoder.frame_offsets)
+    once = StillsOnce(encoder)
     batches: list[NDArray[np.float32]] = []
     num_encoded = 0
     leftover: list[Frame] = []
@@ -77,7 +79,7 @@ def encode_picture(
         whole = len(batch) // per_snippet * per_snippet
         leftover = batch[whole:]
         if whole:
-            batches.append(encoder.encode(batch[:whole]))
+            batches.append(once.encode(batch[:whole]))
             num_encoded += whole // per_snippet
         if on_progress is not None:
             on_progress(num_encoded * grid.snippet_seconds)
@@ -91,7 +93,7 @@ def encode_picture(
     if num_encoded < num_snippets:
         # The last snippet ends within half a model frame of the picture's end: its last picture stays on.
         leftover += leftover[-1:] * (per_snippet - len(leftover))
-        batches.append(encoder.encode(leftover))
+        batches.append(once.encode(leftover))
     return np.concatenate(batches, axis=1)[:, :num_snippets]
 
 

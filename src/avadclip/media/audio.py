@@ -19,6 +19,7 @@ from avadclip.media.track import SAMPLE_RATE_HZ, Block, Track
 
 SILENCE_DBFS = -60.0  # a track whose peak stays below this says nothing: muted, or a dead microphone
 LOWEST_DBFS = -120.0  # reported for digital silence, whose true level is minus infinity
+MISSING_SECONDS = 0.5  # sound that ends this much before the last window's centre is noted
 LATE_SECONDS = 0.1  # a start this far from the picture's is noted; encoders shift it by some 0.02 s
 
 
@@ -85,7 +86,7 @@ class SoundReader:
                 raise MediaError(f"{shown(self.path)} has no sound track; use a model that needs none")
             run = _Pass(container, stream, zero_seconds(self.path))
             with readable_or_refused(self.path):
-                yield from _cut(run.blocks(), centres, round(window_seconds * SAMPLE_RATE_HZ))
+                yield from _cut(run.blocks(), run.follow(centres), round(window_seconds * SAMPLE_RATE_HZ))
             self._report = run.report()
 
 
@@ -126,6 +127,13 @@ class _Pass:
         self._count = DecodeCount()
         self._track = Track(float(stream.time_base or 0))
         self._peak = 0.0
+        self._last_centre = 0.0
+
+    def follow(self, centres: Iterable[float]) -> Iterator[float]:
+        """The same times; the last one tells how long the sound should have been."""
+        for centre in centres:
+            self._last_centre = centre
+            yield centre
 
     def blocks(self) -> Iterator[Block]:
         """The sound in ascending blocks; what lies between them is silence."""
@@ -155,7 +163,10 @@ class _Pass:
         elif self._count.num_failed:
             yield f"{self._count.num_failed} of {self._count.num_packets} sound packets could not be decoded"
         if self._count.read_error:
-            yield f"reading stopped early: {self._count.read_error}"
+            yield f"reading the sound stopped early: {self._count.read_error}"
+        end = self._track.end / SAMPLE_RATE_HZ
+        if self._track.end > self._track.start and self._last_centre - end > MISSING_SECONDS:
+            yield f"sound ends at {end:.2f} s; silence stands in for the rest"
         if self._track.num_gaps:
             yield f"{self._track.num_gaps} gaps, {self._track.gap_seconds:.2f} s in all, filled with silence"
         if self._clock.num_jumps:
