@@ -78,13 +78,13 @@ def _write_sound(stream, sound: Sound) -> list:
         now = first / sound.rate_hz
         if sound.skip_seconds and sound.skip_seconds[0] <= now < sound.skip_seconds[1]:
             continue
-        chunk = np.ascontiguousarray(samples[:, first : first + 1024])
-        frame = av.AudioFrame.from_ndarray(chunk, format="fltp", layout=sound.layout)
+        chunk = samples[:, first : first + 1024].T.reshape(1, -1)  # PyAV 18.1 makes no planar frames of 8 channels
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(chunk), format="flt", layout=sound.layout)
         frame.sample_rate = sound.rate_hz
         frame.time_base = Fraction(1, sound.rate_hz)
         frame.pts = first + round(sound.start_seconds * sound.rate_hz)
         if sound.codec.startswith("pcm"):
-            resampler = av.AudioResampler(format="s16")
+            resampler = av.AudioResampler(format="flt" if "f32" in sound.codec else "s16")
             packets += [p for f in resampler.resample(frame) for p in stream.encode(f)]
         else:
             packets += stream.encode(frame)

@@ -61,9 +61,11 @@ class Media:
         try:
             detection = self._detector.detect(path)
         except (AvadclipError, OSError) as error:
-            assert outcome.status == "failed", f"extracted, but not detected: {error}"
+            if outcome.status != "failed":
+                raise RuntimeError("extracted, but not detected") from error
             raise
-        assert outcome.status == "done", f"detected, but not extracted: {outcome.message}"
+        if outcome.status != "done":
+            raise RuntimeError(f"detected, but not extracted: {outcome.message}")
         features = read_features(outcome.feature_file)
         audio = features.audio
         return {

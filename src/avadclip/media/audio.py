@@ -20,6 +20,7 @@ from avadclip.media.track import SAMPLE_RATE_HZ, Block, Track
 SILENCE_DBFS = -60.0  # a track whose peak stays below this says nothing: muted, or a dead microphone
 LOWEST_DBFS = -120.0  # reported for digital silence, whose true level is minus infinity
 MISSING_SECONDS = 0.5  # sound that ends this much before the last window's centre is noted
+MAX_REST_SECONDS = 600.0  # of a track that goes on after the last window, read for the report
 LATE_SECONDS = 0.1  # a start this far from the picture's is noted; encoders shift it by some 0.02 s
 
 
@@ -67,7 +68,7 @@ class SoundReader:
     def windows(self, centres: Iterable[float], window_seconds: float) -> Iterator[NDArray[np.float32]]:
         """One window of sound per centre, zeros where the track has nothing; each call is a fresh pass.
 
-        After the last window the rest of the track is read too, for the report.
+        After the last window up to MAX_REST_SECONDS of the track are read too, for the report.
 
         Args:
             centres: ascending seconds on the video's clock, whose zero is the first picture; finite.
@@ -93,6 +94,7 @@ class SoundReader:
 def _cut(blocks: Iterator[Block], centres: Iterable[float], num_samples: int) -> Iterator[NDArray[np.float32]]:
     """Windows [num_samples] from ascending blocks, holding only those that a window still needs."""
     held: deque[Block] = deque()
+    last = 0
     for centre in centres:
         start = round(centre * SAMPLE_RATE_HZ) - num_samples // 2
         while not held or held[-1].end < start + num_samples:
@@ -108,8 +110,10 @@ def _cut(blocks: Iterator[Block], centres: Iterable[float], num_samples: int) ->
         for block in held:
             block.copy_into(window, start)
         yield window
-    for _ in blocks:
-        pass
+        last = start + num_samples
+    for block in blocks:
+        if block.start > last + MAX_REST_SECONDS * SAMPLE_RATE_HZ:
+            break
 
 
 class _Pass:
@@ -162,9 +166,15 @@ class _Pass:
             yield "no packet of the sound track could be decoded"
         elif self._count.num_failed:
             yield f"{self._count.num_failed} of {self._count.num_packets} sound packets could not be decoded"
+        if self._track.num_damaged:
+            yield f"{self._track.num_damaged} samples of sound are no numbers or far too loud; silence instead"
+        if self._track.impossible_rate_hz is not None:
+            yield f"sound of {self._track.impossible_rate_hz} samples a second is none, and left out"
         if self._count.read_error:
             yield f"reading the sound stopped early: {self._count.read_error}"
         end = self._track.end / SAMPLE_RATE_HZ
+        if end - self._last_centre > MAX_REST_SECONDS:
+            yield f"sound goes on long after the picture; read up to {end:.0f} s"
         if self._track.end > self._track.start and self._last_centre - end > MISSING_SECONDS:
             yield f"sound ends at {end:.2f} s; silence stands in for the rest"
         if self._track.num_gaps:

@@ -111,7 +111,8 @@ class _Pass:
         self._converter = converter
         self._clock = Clock(stream, zero, longest_pause=longest_pause(container, stream))
         self._count = DecodeCount()
-        self._rate_hz = float(stream.average_rate or stream.guessed_rate or NOMINAL_RATE_HZ)
+        stated_hz = float(stream.average_rate or stream.guessed_rate or NOMINAL_RATE_HZ)
+        self._rate_hz = stated_hz if stated_hz * STILL_SECONDS >= 1 else NOMINAL_RATE_HZ
         self._tick = float(stream.time_base or 0)
         self._num_frames = 0
         self._num_without_time = 0
@@ -158,7 +159,8 @@ class _Pass:
     def _check_length(self) -> None:
         if self._end > MAX_SECONDS:
             raise MediaError(
-                f"{self._name} goes on for more than {MAX_SECONDS / 3600:g} hours, or claims to; cut it into shorter files"
+                f"{self._name} goes on for more than {MAX_SECONDS / 3600:g} hours, or claims to; "
+                "cut it into shorter files"
             )
         if self._still_seconds > MAX_STILL_SECONDS:
             raise MediaError(
@@ -175,8 +177,8 @@ class _Pass:
         share = self._count.failed_share
         if self._num_frames == 0 or share > MAX_UNDECODABLE_SHARE:
             raise MediaError(
-                f"{self._name} is unreadable: {self._count.num_failed} of {self._count.num_packets} packets of its picture "
-                f"failed, {self._num_frames} pictures were decoded; copy or download it again"
+                f"{self._name} is unreadable: {self._count.num_failed} of {self._count.num_packets} packets of its "
+                f"picture failed, {self._num_frames} pictures were decoded; copy or download it again"
             )
         return VideoReport(self._end, self._num_frames, share, (*self._notes(), *self._converter.notes()))
 

@@ -84,11 +84,13 @@ def _time() -> Iterator[Case]:
         return video(name, times=times, size=(32, 32), codec="mpeg4", codec_options={"g": "1"}, **options)
 
     still = "stand still"
-    yield Case(kind, "7 pictures in an hour", spaced(600, 7, sound=None), "result")
-    yield Case(kind, "60 pictures in 60 hours", spaced(3600, 60, sound=None), "error", "hours")
+    yield Case(kind, "3 pictures in 20 minutes", spaced(600, 3, sound=None), "result")
+    yield Case(kind, "60 pictures in 60 hours", spaced(3600, 60, sound=None), "error", still)
     unstated = {"container_options": {"live": "1"}, "sound": None}
     yield Case(kind, "60 pictures in 60 hours, not declared", spaced(3599, 60, **unstated), "error", still)
-    yield Case(kind, "a picture every 512 s in mp4", _patched("mp4", b"mdhd", 16, bytes(4)), "error", still)
+    yield Case(
+        kind, "a picture every 512 s in mp4", _patched("mp4", b"mdhd", 16, bytes(4)), "error", "less than one snippet"
+    )
     yield Case(kind, "a century declared", _patched("mkv", b"\x44\x89\x88", 3, struct.pack(">d", 3.2e12)))
     yield Case(kind, "endless", _patched("mkv", b"\x44\x89\x88", 3, struct.pack(">d", float("inf"))))
     yield Case(kind, "no number as duration", _patched("mkv", b"\x44\x89\x88", 3, struct.pack(">d", float("nan"))))
@@ -118,7 +120,7 @@ def _samples() -> Iterator[Case]:
         return build
 
     for rate_hz in (1, 7, 999, 2**31 - 1):
-        yield Case(kind, f"{rate_hz} samples a second claimed", at_rate(rate_hz))
+        yield Case(kind, f"{rate_hz} samples a second claimed", at_rate(rate_hz), "result", "is none, and left out")
 
     def day_of_silence(folder: Path) -> Path:
         """The same packet of FLAC silence, 8 s at 8 kHz, again and again: some 20 bytes each."""
@@ -128,8 +130,8 @@ def _samples() -> Iterator[Case]:
             sound = container.add_stream("flac", rate=8000, layout="mono")
             frame = av.AudioFrame.from_ndarray(np.zeros((1, 4608), np.int16), format="s16", layout="mono")
             frame.sample_rate, frame.pts = 8000, 0
-            flac = [bytes(p) for p in sound.encode(frame) + sound.encode(None) if p.size][0]
-            for number in range(24):
+            flac = next(bytes(p) for p in sound.encode(frame) + sound.encode(None) if p.size)
+            for _ in range(24):
                 container.mux(picture.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8))))
             container.mux(picture.encode(None))
             for number in range(24 * 3600 * 8000 // 4608):
@@ -139,7 +141,21 @@ def _samples() -> Iterator[Case]:
                 container.mux(packet)
         return folder / "a.mkv"
 
-    yield Case(kind, "24 h of silence under a second of picture", day_of_silence)
+    def no_numbers(folder: Path) -> Path:
+        sound = Sound(tone(), codec="pcm_f32le")
+        path = write_video(folder / "a.mov", num_frames=NUM_FRAMES, sound=sound)
+        with av.open(str(path)) as container:
+            spans = [(p.pos, p.size) for p in container.demux(container.streams.audio[0]) if p.size]
+        content = bytearray(path.read_bytes())
+        values = np.array([np.nan, np.inf, -np.inf, 1e38], "<f4").tobytes()
+        for place, size in spans[5:8]:
+            content[place : place + size // 16 * 16] = values * (size // 16)
+        path.write_bytes(content)
+        return path
+
+    goes_on = "goes on long after the picture"
+    yield Case(kind, "24 h of silence under a second of picture", day_of_silence, "result", goes_on)
+    yield Case(kind, "samples that are no numbers", no_numbers, "result", "no numbers")
 
 
 def _structure() -> Iterator[Case]:

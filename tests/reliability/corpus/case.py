@@ -21,6 +21,8 @@ class Case:
     """`either` for random damage, where only the promises for all inputs hold."""
     says: str = ""
     """Regular expression that the notes of a result, joined by `; `, or the error must hold."""
+    is_silent: bool = False
+    """Whether its sound was silent before anything happened to it."""
     reader: str = "media"
     """Who reads it: a key of trial.READERS."""
 

@@ -51,8 +51,10 @@ def _zeroed() -> Iterator[Case]:
         for start, end in ((0, 0.02), (0.3, 0.31), (0.4, 0.6), (0.9, 1)):
             name = f"{form}, zeros from {start:.0%} to {end:.0%}"
             yield Case("zeros inside", name, with_content(form, hole(start, end)))
-    yield Case("zeros inside", "nothing but zeros", with_content("mp4", lambda c: bytes(len(c))), "error", "not a video")
-    yield Case("zeros inside", "no byte at all", with_content("mp4", lambda c: b""), "error", "is empty")
+    yield Case(
+        "zeros inside", "nothing but zeros", with_content("mp4", lambda c: bytes(len(c))), "error", "not a video"
+    )
+    yield Case("zeros inside", "no byte at all", with_content("mp4", lambda _: b""), "error", "is empty")
 
 
 def _random() -> Iterator[Case]:

@@ -22,7 +22,11 @@ PLAYLISTS = {
     "ASX": '<asx version="3.0"><entry><ref href="{target}"/></entry></asx>',
     "XML with entities": '<!DOCTYPE a [<!ENTITY b SYSTEM "{target}">]><a>&b;</a>',
 }
-TARGETS = {"a file beside it": "good.ts", "a file by path": "file:{folder}/good.ts", "the web": "http://127.0.0.1:9/a.ts"}
+TARGETS = {
+    "a file beside it": "good.ts",
+    "a file by path": "file:{folder}/good.ts",
+    "the web": "http://127.0.0.1:9/a.ts",
+}
 
 
 def _playlists() -> Iterator[Case]:

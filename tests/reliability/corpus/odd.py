@@ -10,7 +10,7 @@ import numpy as np
 
 from ...media.made_videos import Sound, write_video
 from .case import Case
-from .samples import NUM_FRAMES, SECONDS, remuxed, replaced, sample, suffix_of, tone, video, with_content
+from .samples import NUM_FRAMES, SECONDS, remuxed, replaced, sample, tone, video, with_content
 
 DAY_SECONDS = 24 * 3600
 Demuxed = av.container.InputContainer
@@ -67,8 +67,14 @@ def _clocks() -> Iterator[Case]:
     yield case("each a step back", _with_step(2**32 - 512), expected="either")
     yield case("each 48 hours after the last", _with_step(2**31 - 1), expected="either")
     yield case("shuffled", _retimed("a.mkv", lambda number, ms: max(0, ms + 300 * (number % 3 - 1))), expected="either")
-    yield case("one of a year ahead", _retimed("a.mkv", lambda n, ms: ms + 365 * DAY_SECONDS * 1000 * (n == 9)), "restart")
-    yield case("all of 30 years ahead", _retimed("a.mkv", lambda number, ms: ms + 30 * 365 * DAY_SECONDS * 1000), "", "either")
+    yield case(
+        "one of a year ahead",
+        _retimed("a.mkv", lambda n, ms: ms + 365 * DAY_SECONDS * 1000 * (n == 9)),
+        "header states 3153",
+    )
+    yield case(
+        "all of 30 years ahead", _retimed("a.mkv", lambda _, ms: ms + 30 * 365 * DAY_SECONDS * 1000), "", "either"
+    )
     yield case("joined", with_content("ts", lambda content: content + sample("ts")), "restart")
     yield case("joined three times", with_content("ts", lambda content: content * 3), "restart 2 times")
     yield case("every picture a key", video("a.avi", **intra, sound=Sound(tone(), codec="libmp3lame")))
@@ -122,7 +128,9 @@ def _lengths() -> Iterator[Case]:
 def _pictures() -> Iterator[Case]:
     kind = "picture"
 
-    def still(size: tuple[int, int], codec: str, pix_fmt: str, name: str = "a.mkv", num: int = 20) -> Callable[[Path], Path]:
+    def still(
+        size: tuple[int, int], codec: str, pix_fmt: str, name: str = "a.mkv", num: int = 20
+    ) -> Callable[[Path], Path]:
         """The same grey picture again and again: encoded once."""
         height, width = size
         picture = av.VideoFrame.from_ndarray(np.full((height, width, 3), 90, np.uint8)).reformat(format=pix_fmt)
@@ -145,7 +153,9 @@ def _pictures() -> Iterator[Case]:
     yield Case(kind, "cover art beside it", video("a.mp4", cover=True), "result", "more video streams")
 
     def grows(folder: Path) -> Path:
-        parts = [write_video(folder / f"{h}.ts", num_frames=20, size=(h, 64), sound=Sound(tone(20 / 24))) for h in (48, 96)]
+        parts = [
+            write_video(folder / f"{h}.ts", num_frames=20, size=(h, 64), sound=Sound(tone(20 / 24))) for h in (48, 96)
+        ]
         path = folder / "a.ts"
         path.write_bytes(b"".join(part.read_bytes() for part in parts))
         return path
@@ -164,7 +174,7 @@ def _sounds() -> Iterator[Case]:
         sound = Sound(tone(rate_hz=rate_hz), codec="flac", rate_hz=rate_hz)
         yield Case(kind, f"at {rate_hz} Hz", video(sound=sound), "result")
     yield Case(kind, "none", video(sound=None), "result")
-    yield Case(kind, "digital silence", video(sound=Sound(0 * tone())), "result")
+    yield Case(kind, "digital silence", video(sound=Sound(0 * tone())), "result", is_silent=True)
     yield Case(kind, "1 s late", video(sound=Sound(tone(SECONDS - 1), start_seconds=1.0)), "result", "sound starts 1.0")
     yield Case(kind, "1 s early", video(times=[1 + i / 24 for i in range(NUM_FRAMES)]), "result", "before the picture")
     yield Case(kind, "ends early", video(sound=Sound(tone(0.6))), "result", "sound ends")
@@ -184,9 +194,11 @@ def _sounds() -> Iterator[Case]:
     for name in ("a.mp4", "a.mkv", "a.ts"):
         yield Case(kind, f"alone in {name[2:]}", lambda f, n=name: alone(f, n), "error", "no video stream")
 
-    def joined(*sounds: Sound) -> Callable[[Path], Path]:
+    def joined(*sounds: Sound | None, num_frames: int = 20) -> Callable[[Path], Path]:
         def build(folder: Path) -> Path:
-            parts = [write_video(folder / f"{i}.ts", num_frames=20, sound=sound) for i, sound in enumerate(sounds)]
+            parts = [
+                write_video(folder / f"{i}.ts", num_frames=num_frames, sound=sound) for i, sound in enumerate(sounds)
+            ]
             path = folder / "a.ts"
             path.write_bytes(b"".join(part.read_bytes() for part in parts))
             return path
@@ -199,7 +211,8 @@ def _sounds() -> Iterator[Case]:
     changes = "sample rate or channels change|restart"
     yield Case(kind, "another rate in the middle", joined(Sound(tone(half)), low), "result", changes)
     yield Case(kind, "more channels in the middle", joined(Sound(tone(half)), both), "result", changes)
-    yield Case(kind, "stops in the middle of a joined file", joined(Sound(tone(half)), None), "result")
+    stops = joined(Sound(tone(2.0)), None, num_frames=48)
+    yield Case(kind, "stops in the middle of a joined file", stops, "result", "sound ends at")
 
     def broken(content: bytearray) -> bytearray:
         with av.open(str(path_of(content))) as container:
@@ -227,7 +240,9 @@ def _streams() -> Iterator[Case]:
         _copy_all(source, target)
 
     def many(source: Demuxed, target: Muxed) -> None:
-        copies = [[target.add_stream_from_template(s) for _ in range(40 if s.type == "audio" else 2)] for s in source.streams]
+        copies = [
+            [target.add_stream_from_template(s) for _ in range(40 if s.type == "audio" else 2)] for s in source.streams
+        ]
         for packet in source.demux():
             if packet.dts is not None:
                 for stream in copies[packet.stream.index]:
