@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -31,7 +33,7 @@ def test_features_are_those_of_encoding_everything(shown: list[tuple[int, int]],
     batches = [batch for batch in (frames[: 2 * cut], frames[2 * cut :]) if batch]
     found = np.concatenate([once.encode(batch) for batch in batches], axis=1)
     np.testing.assert_array_equal(found, Counting().encode(frames))
-    assert counting.num_encoded == 1 + sum(one != other for one, other in zip(shown, shown[1:], strict=False))
+    assert counting.num_encoded == 1 + sum(one != other for one, other in pairwise(shown))
 
 
 @pytest.mark.parametrize("per_batch", [1, 7])
