@@ -10,10 +10,11 @@ class AvadclipError(Exception):
     """A problem with the input that the user can act on.
 
     Args:
-        message: the middle of an endless one is left out.
+        message: line ends become spaces, and the middle of an endless one is left out: files may hold anything.
     """
 
     def __init__(self, message: str) -> None:
+        message = " ".join(message.splitlines())
         if len(message) > MAX_BEGINNING + MAX_END:
             message = f"{message[:MAX_BEGINNING]} .. {message[-MAX_END:]}"
         super().__init__(message)
