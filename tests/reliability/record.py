@@ -82,7 +82,8 @@ def rows_on_page() -> list[str]:
 
 def _readable(said: str) -> str:
     """One cell of a table."""
-    text = re.sub(r"\s+", " ", said).replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in re.sub(r"\s+", " ", said))
+    text = text.replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
     return text if len(text) <= MAX_SAID else f"{text[:MAX_SAID]}.."
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from ..media.made_videos import Sound, write_video
 
-NUM_KILLS = 12  # of the long tests
+NUM_KILLS = 6  # of the long tests
 COMMAND = (sys.executable, "-m", "avadclip")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 RECIPE = """
@@ -53,11 +53,11 @@ def weights(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four videos whose features are 32 kB each."""
+    """Four videos of one snippet, whose features are 13 kB each."""
     folder = tmp_path_factory.mktemp("videos")
-    tone = 0.4 * np.sin(np.arange(96_000) / 20).astype(np.float32)
+    tone = 0.4 * np.sin(np.arange(36_000) / 20).astype(np.float32)
     for number in range(4):
-        write_video(folder / f"{number}.mkv", num_frames=48 + number, sound=Sound(tone))
+        write_video(folder / f"{number}.mkv", num_frames=17 + number, sound=Sound(tone))
     return folder
 
 
@@ -70,7 +70,7 @@ def undisturbed(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[tuple[Path, Remount]]:
-    """A file system of 100 kB of its own, and what mounts it anew with other options."""
+    """A file system of 36 kB of its own, and what mounts it anew with other options."""
     if os.geteuid() != 0:
         pytest.skip("only root may mount a file system")
     folder = tmp_path / "disk"
@@ -79,7 +79,7 @@ def small_disk(tmp_path: Path) -> Iterator[tuple[Path, Remount]]:
     def mount(options: str) -> None:
         subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True, capture_output=True)
 
-    mount("size=100k")
+    mount("size=36k")
     yield folder, lambda options: mount(f"remount,{options}")
     subprocess.run(["umount", "--lazy", folder], check=True)
 
