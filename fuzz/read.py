@@ -1,10 +1,10 @@
 """Coverage-guided fuzzing of one reader of files: whatever a file holds, it is read or refused with an AvadclipError.
 
     pip install atheris
-    python fuzz/read.py labels                       # a corpus grows in fuzz/found/labels; ctrl-C ends it
+    python fuzz/read.py labels                         # a corpus grows in fuzz/found/labels; ctrl-C ends it
     python fuzz/read.py features -max_total_time=300   # libFuzzer's own options follow the name
 
-A file that breaks the promise is kept as `crash-HASH` in the working directory: `python fuzz/read.py labels crash-HASH`.
+A file that breaks the promise is kept as `crash-HASH`; look at it again with `python fuzz/read.py labels crash-HASH`.
 """
 
 import sys
