@@ -20,7 +20,10 @@ def test_every_input_has_a_name_of_its_own() -> None:
     assert [label for label, num in Counter(case.label for case in CASES).items() if num > 1] == []
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.label)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=case.label, marks=[pytest.mark.long] if case.is_repeated else []) for case in CASES],
+)
 def test_an_input_gives_a_result_that_says_what_is_odd_or_one_line(
     case: Case, tmp_path: Path, judge: Judge, record: Record
 ) -> None:

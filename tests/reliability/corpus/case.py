@@ -23,6 +23,8 @@ class Case:
     """Regular expression that the notes of a result, joined by `; `, or the error must hold."""
     is_silent: bool = False
     """Whether its sound was silent before anything happened to it."""
+    is_repeated: bool = False
+    """Whether it is another draw of the same damage, tried in long runs only."""
     reader: str = "media"
     """Who reads it: a key of trial.READERS."""
 

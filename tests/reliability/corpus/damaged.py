@@ -83,7 +83,8 @@ def _flipped() -> Iterator[Case]:
                         content[place] ^= 1 << int(random.integers(8))
                     return content
 
-                yield Case("bits flipped", f"{num_flips} in {form}, draw {seed}", with_content(form, flip))
+                name = f"{num_flips} in {form}, draw {seed}"
+                yield Case("bits flipped", name, with_content(form, flip), is_repeated=seed > 0)
 
 
 def _without_index() -> Iterator[Case]:
