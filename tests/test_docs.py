@@ -33,6 +33,7 @@ def test_every_name_on_the_page_exists(page: str) -> None:
 
 
 PAGES_OF_OPTIONS = {
+    "benchmark": "benchmarks.md",
     "detect": "detect.md",
     "extract": "features.md",
     "report": "report.md",

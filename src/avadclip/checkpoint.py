@@ -124,10 +124,15 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     return Checkpoint(header, {kind: _load(path, kind, header, tensors) for kind in header.thresholds})
 
 
+def read_checkpoint_header(name_or_path: str | Path) -> CheckpointHeader:
+    """Read only what a checkpoint says of itself; raises CheckpointError."""
+    with CHECKPOINT_FILE.open(locate_checkpoint(name_or_path)) as (header, _):
+        return header
+
+
 def read_card(name_or_path: str | Path) -> str:
     """The model card of a checkpoint, Markdown; raises CheckpointError."""
-    with CHECKPOINT_FILE.open(locate_checkpoint(name_or_path)) as (header, _):
-        return header.card
+    return read_checkpoint_header(name_or_path).card
 
 
 def locate_checkpoint(name_or_path: str | Path) -> Path:

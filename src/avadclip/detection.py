@@ -1,15 +1,16 @@
 """Detect anomalous events in a video: the library's front door."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from avadclip.checkpoint import load_checkpoint
+from avadclip.checkpoint import Checkpoint, load_checkpoint, read_checkpoint_header
 from avadclip.encoders.base import Encoders, Identity
 from avadclip.encoders.load import EncoderOptions, load_encoders
+from avadclip.encoders.precision import Precision
 from avadclip.errors import CheckpointError, ConfigError
 from avadclip.events import (
     UNNAMED_CLASSES,
@@ -73,10 +74,12 @@ class _Tracks(NamedTuple):
 class Detector:
     """Finds events in videos. Stateless: one detector may serve several threads."""
 
-    def __init__(self, scorer: Scorer, encoders: Encoders, *, grid: SnippetGrid) -> None:
+    def __init__(self, scorer: Scorer, encoders: Encoders, *, grid: SnippetGrid, notes: Sequence[str] = ()) -> None:
         self.scorer = scorer
         self.encoders = encoders
         self.grid = grid
+        self.notes = tuple(notes)
+        """What every result says of this detector."""
 
     def detect(
         self,
@@ -137,7 +140,7 @@ class Detector:
             rules=rules,
             events=events,
             encoders=self._identities(),
-            notes=tuple(dict.fromkeys([*media.notes, *features.notes, *_naming_notes(verdict)])),
+            notes=tuple(dict.fromkeys([*media.notes, *features.notes, *self.notes, *_naming_notes(verdict)])),
         )
 
     def _identities(self) -> dict[str, Identity]:
@@ -190,6 +193,7 @@ def load_detector(
     encoders: str | None = None,
     classes: Sequence[str] | None = None,
     device: str = "cpu",
+    precision: Precision | None = None,
 ) -> Detector:
     """Load a model and the encoders it needs, ready for any number of videos.
 
@@ -198,6 +202,8 @@ def load_detector(
         encoders: `lite`, `clip` or `clip:FOLDER`; by default what the checkpoint was trained on, `clip` for zero-shot.
         classes: class words for zero-shot, `normal` first; a checkpoint has its own.
         device: where networks run, as torch names it.
+        precision: what CLIP's picture side computes in; by default what the checkpoint was trained on, fp32 for
+            zero-shot. Where it is another, the notes of every result say so.
 
     Raises:
         CheckpointError: no such checkpoint, or the encoders are not those it was trained on.
@@ -208,17 +214,50 @@ def load_detector(
         if classes is None:
             raise ConfigError('zero-shot has no classes of its own; add e.g. --classes "normal,fighting,explosion"')
         words = check_classes(classes)  # before anything large is loaded
-        loaded = load_encoders(encoders or "clip", EncoderOptions(device=device))
-        return Detector(ZeroShotScorer(words, loaded), loaded, grid=SnippetGrid())
-    if classes is not None:
+    elif classes is not None:
         raise ConfigError(f"{model} has classes of its own; --classes goes with --model {ZERO_SHOT}")
+    spec, options = model_encoders(model, encoders=encoders, device=device)
+    usual = options.precision
+    options = options.model_copy(update={"precision": precision or usual})
+    notes = []
+    if options.precision != usual:
+        notes.append(f"the picture is encoded in {options.precision}, {model} is made for {usual}: scores may differ")
+    if model == ZERO_SHOT:
+        loaded = load_encoders(spec, options)
+        return Detector(ZeroShotScorer(words, loaded), loaded, grid=SnippetGrid(), notes=notes)
     checkpoint = load_checkpoint(model)
+    if options.precision != usual:
+        checkpoint = _for_precision(checkpoint, options.precision)
     header = checkpoint.header
-    loaded = load_encoders(encoders or header.encoders, header.encoder_options.model_copy(update={"device": device}))
+    loaded = load_encoders(spec, options)
     difference = provenance_of(loaded, header.features.grid).difference(header.features)
     if difference is not None:
         raise CheckpointError(
             f"{header.name} was trained on other encoders than `{loaded.name}` ({difference}); "
             f"use --encoders {header.encoders}"
         )
-    return Detector(TrainedScorer(checkpoint, device=torch.device(device)), loaded, grid=header.features.grid)
+    scorer = TrainedScorer(checkpoint, device=torch.device(device))
+    return Detector(scorer, loaded, grid=header.features.grid, notes=notes)
+
+
+def model_encoders(
+    model: str | Path, *, encoders: str | None = None, device: str = "cpu"
+) -> tuple[str, EncoderOptions]:
+    """The encoders a model was made for, as load_encoders takes them; raises CheckpointError.
+
+    Args:
+        model: as load_detector takes it.
+        encoders: named instead of the model's own.
+        device: where they shall run.
+    """
+    if model == ZERO_SHOT:
+        return encoders or "clip", EncoderOptions(device=device)
+    header = read_checkpoint_header(model)
+    return encoders or header.encoders, header.encoder_options.model_copy(update={"device": device})
+
+
+def _for_precision(checkpoint: Checkpoint, precision: Precision) -> Checkpoint:
+    """The checkpoint, taking features whose picture side ran in this precision; whoever asks for it is told."""
+    features = checkpoint.header.features
+    accepted = features.model_copy(update={"visual": {**features.visual, "precision": precision}})
+    return replace(checkpoint, header=checkpoint.header.model_copy(update={"features": accepted}))

@@ -221,3 +221,31 @@ def test_every_system_has_its_recipe() -> None:
         assert config.network_kind == name if is_system(config.network_kind) else name == "vadclip"
         if name in SYSTEMS and SYSTEMS[name].pairing == "paired":
             assert config.optimizer.batch_size % 2 == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "learning_rate", "weight_decay", "max_snippets"),
+    [
+        ("deep-mil", "adagrad", 1e-2, 1e-3, 32),
+        ("hl-net", "adam", 1e-4, 0.0, 200),
+        ("rtfm", "adam", 1e-3, 5e-3, 32),
+        ("ur-dmu", "adam", 1e-4, 5e-5, 200),
+        ("macil-sd", "adam", 4e-4, 0.0, 200),
+        ("vadclip", "adamw", 1e-5, 0.01, 256),
+    ],
+)
+def test_published_recipes_have_the_published_numbers(
+    name: str, kind: str, learning_rate: float, weight_decay: float, max_snippets: int
+) -> None:
+    config = read_config(RECIPES / f"{name}.toml", TrainingConfig)
+    optimizer = config.optimizer
+    assert (optimizer.kind, optimizer.learning_rate, optimizer.weight_decay) == (kind, learning_rate, weight_decay)
+    assert config.bags.max_snippets == max_snippets
+
+
+def test_published_recipes_have_the_published_lengths() -> None:
+    found = {name: read_config(RECIPES / f"{name}.toml", TrainingConfig).optimizer for name in ("hl-net", "macil-sd")}
+    assert {(each.epochs, each.batch_size) for each in found.values()} == {(50, 128)}
+    assert (found["hl-net"].milestones, found["macil-sd"].schedule) == ((10,), "cosine")
+    ur_dmu = read_config(RECIPES / "ur-dmu.toml", TrainingConfig).optimizer
+    assert (ur_dmu.epochs * (ur_dmu.steps_per_epoch or 0), ur_dmu.batch_size) == (3000, 64 + 64)

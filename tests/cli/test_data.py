@@ -52,7 +52,7 @@ def test_a_small_set_is_partly_usable_because_videos_are_not_listed(xd: Path, av
         "num_frames": num_frames,
         "positive_percent": pytest.approx(100 * (30 + 100 + 10) / num_frames),
     }
-    assert [run.split()[1] for run in found["runs"]] == ["train", "evaluate"]
+    assert [run.split()[1] for run in found["runs"]] == ["train", "evaluate", "reproduce"]
 
 
 def test_the_table_names_what_is_there_and_what_runs(xd: Path, avadclip_command: Command) -> None:
@@ -62,6 +62,7 @@ def test_the_table_names_what_is_there_and_what_runs(xd: Path, avadclip_command:
     assert "convention `clip`, floor(F / 16) snippets of F frames, in 4 of 4 test videos" in out
     assert f"avadclip evaluate CHECKPOINT --data xd-violence:{xd}" in out
     assert f'source = "xd-violence:{xd}" under [data], any network_kind' in out
+    assert f"avadclip reproduce TABLE --data xd-violence:{xd} --out DIR, with 1, 2, 4, 5, 6 for TABLE" in out
     assert "Table 1, Table 2" in out
 
 

@@ -140,6 +140,7 @@ def test_options_reach_the_detector(detector: Any, videos: Path, avadclip_comman
         "encoders": "clip:/models",
         "classes": ("normal", "car accident"),
         "device": "cuda:1",
+        "precision": None,
     }
     (call,) = detector.calls
     call.pop("on_progress")

@@ -24,6 +24,8 @@ from avadclip.nn.models import TrainedNetwork, build_network
 from avadclip.robustness import CONDITIONS
 from avadclip.timeline import SnippetGrid
 
+torch.set_num_threads(1)
+
 Command = Callable[..., tuple[int, str, str]]
 DOCS = Path(__file__).parents[2] / "docs"
 CLASSES = ("normal", "fighting")
@@ -72,18 +74,25 @@ def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded: tuple[Path, 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path, yard: Dataset) -> Path:
+    return _save_untrained(tmp_path / "guard.safetensors", yard, encoders="lite")
+
+
+def _save_untrained(path: Path, dataset: Dataset, *, encoders: str) -> Path:
+    """A teacher and a visual student for these features."""
     torch.manual_seed(0)
-    features = yard.test[0].features
+    features = dataset.test[0].features
     widths = {"visual_dim": features.visual.shape[-1], "audio_dim": features.audio_width}
     config = NetworkConfig(embed_dim=8)
     networks = {
-        kind: TrainedNetwork(build_network(kind, config, **widths).eval(), torch.randn(2, 8))
+        kind: TrainedNetwork(
+            build_network(kind, config, **widths).eval(), torch.randn(len(dataset.classes), config.embed_dim)
+        )
         for kind in ("teacher", "visual student")
     }
     header = CheckpointHeader(
         name="guard",
-        classes=CLASSES,
-        encoders="lite",
+        classes=dataset.classes,
+        encoders=encoders,
         features=features.provenance,
         network=config,
         thresholds=dict.fromkeys(networks, Thresholds(0.5, None)),
@@ -91,8 +100,8 @@ def checkpoint(tmp_path: Path, yard: Dataset) -> Path:
         card="",
         **widths,
     )
-    save_checkpoint(tmp_path / "guard.safetensors", Checkpoint(header, networks))
-    return tmp_path / "guard.safetensors"
+    save_checkpoint(path, Checkpoint(header, networks))
+    return path
 
 
 def test_videos_are_damaged_measured_and_kept_for_the_next_run(
@@ -129,6 +138,39 @@ def test_without_videos_features_are_damaged_and_the_result_says_so(
     assert page.startswith("guard on yard, test split; analogues on features, no video was damaged; head classifier.")
     assert page == (tmp_path / "out" / "robustness.md").read_text()
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(PICTURES)
+
+
+def test_it_runs_on_the_synthetic_benchmark(tmp_path: Path, avadclip_command: Command) -> None:
+    data = avadclip.data.datasets.load_dataset("synthetic:tiny", seed=0)
+    model = _save_untrained(tmp_path / "guard.safetensors", data, encoders="synthetic")
+    options = ("--data", "synthetic:tiny", "--out", str(tmp_path / "out"))
+    code, table, err = avadclip_command("robustness", str(model), *options)
+    assert (code, err) == (0, "")
+    assert "synthetic data" in table
+    report = json.loads((tmp_path / "out" / "robustness.json").read_text())
+    assert [each["name"] for each in report["conditions"]] == list(CONDITIONS)
+    assert all(each["is_synthetic"] for condition in report["conditions"] for each in condition["reports"])
+
+
+@pytest.mark.data
+def test_it_runs_on_composed_sequences_of_real_videos(
+    tmp_path: Path, composed_fights: Path, avadclip_command: Command
+) -> None:
+    options = ("--data", str(composed_fights / "labels.csv"), "--features", str(composed_fights / "rows"))
+    code, document, err = avadclip_command(
+        "robustness", "starter", *options, "--out", str(tmp_path / "out"), "--format", "json"
+    )
+    assert (code, err) == (0, "")
+    conditions = {each["name"]: each for each in json.loads(document)["conditions"]}
+    assert list(conditions) == list(CONDITIONS)
+    assert conditions.pop("muted")["chosen"] == {"visual student": 2}
+    assert all(each["chosen"] == {"teacher": 2} for each in conditions.values())
+    ap = {
+        name: {each["network"]: each["measures"][0]["percent"] for each in condition["reports"]}
+        for name, condition in conditions.items()
+    }
+    assert ap["clean"].keys() == {"teacher", "visual student", "automatic choice"}
+    assert ap["black"]["visual student"] != ap["clean"]["visual student"] == ap["foreign"]["visual student"]
 
 
 def test_a_folder_without_the_videos_is_one_line_and_leaves_nothing(

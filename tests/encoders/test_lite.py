@@ -1,5 +1,4 @@
 import hashlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -107,46 +106,6 @@ def test_the_identity_holds_the_hash_of_the_weights_in_use(encoder) -> None:
     assert identity["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert identity["frame_offsets"] == [0, 2, 4, 6, 8, 10, 12, 14]
     assert identity == LiteVisualEncoder().identity()
-
-
-@pytest.fixture
-def exports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """What was exported, on a machine whose cache is empty and where any bytes but b"damaged" are a network."""
-
-    def start_session(graph: bytes) -> bytes:
-        if graph == b"damaged":
-            raise RuntimeError("INVALID_PROTOBUF")
-        return graph
-
-    exported: list[Path] = []
-    monkeypatch.setattr(avadclip.encoders.lite, "_export", lambda weights: exported.append(weights) or b"graph")
-    monkeypatch.setattr(avadclip.encoders.lite, "_start_session", start_session)
-    monkeypatch.setattr(avadclip.encoders.lite, "user_cache_path", lambda name: tmp_path / "cache" / name)
-    return exported
-
-
-def load() -> bytes:
-    return avadclip.encoders.lite._load_session(Path("weights.pth"), "ab" * 32)
-
-
-def test_the_network_is_exported_once_per_machine(exports: list[Path]) -> None:
-    assert [load(), load()] == [b"graph"] * 2
-    assert len(exports) == 1
-
-
-def test_a_damaged_cache_is_made_again(tmp_path: Path, exports: list[Path]) -> None:
-    load()
-    (cached,) = (tmp_path / "cache" / "avadclip").iterdir()
-    cached.write_bytes(b"damaged")
-    assert load() == b"graph"
-    assert cached.read_bytes() == b"graph"
-    assert len(exports) == 2
-
-
-def test_lite_works_where_nothing_can_be_kept(tmp_path: Path, exports: list[Path]) -> None:
-    (tmp_path / "cache").write_text("a file where the folder should be")
-    assert [load(), load()] == [b"graph"] * 2
-    assert len(exports) == 2
 
 
 def test_missing_weights_name_the_command_that_brings_them(monkeypatch: pytest.MonkeyPatch) -> None:

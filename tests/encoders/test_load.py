@@ -23,7 +23,7 @@ def test_a_folder_gives_picture_sound_and_text(folder):
     encoders = load_encoders(f"clip:{folder}", options)
     assert encoders.name == f"clip:{folder}"
     frames = [np.zeros((40, 60, 3), np.uint8)] * 2
-    assert encoders.visual.encode(frames).shape == (5, 1, 512)
+    assert encoders.visual.encode([encoders.visual.prepare(frame) for frame in frames]).shape == (5, 1, 512)
     windows = np.zeros((2, 16_000), np.float32)
     assert encoders.audio.encode_recording(lambda: iter([windows])).shape == (2, 512)
     assert encoders.text.encode_words(["fight"]).shape == (1, 512)

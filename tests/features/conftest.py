@@ -25,6 +25,9 @@ class MeanColour:
         self.dim = 3 * len(frame_offsets)
         self.calls: list[int] = []
 
+    def prepare(self, frame: np.ndarray) -> np.ndarray:
+        return frame
+
     def encode(self, frames: list) -> np.ndarray:
         assert len(frames) % len(self.frame_offsets) == 0
         assert frames
@@ -41,6 +44,7 @@ class Loudness:
 
     name = "loudness"
     dim = 1
+    reads_once = False
     window_seconds = 0.5
 
     def encode_recording(self, read_windows: Callable[[], Iterator[np.ndarray]]) -> np.ndarray:

@@ -16,6 +16,9 @@ class Counting:
     def __init__(self) -> None:
         self.num_encoded = 0
 
+    def prepare(self, frame: np.ndarray) -> np.ndarray:
+        return frame.copy()
+
     def encode(self, frames: list[np.ndarray]) -> np.ndarray:
         self.num_encoded += len(frames) // 2
         rows = np.array([frame.mean() for frame in frames], np.float32).reshape(-1, 2)
@@ -43,3 +46,10 @@ def test_a_still_is_encoded_once_however_long_it_stands(per_batch: int) -> None:
     for _ in range(100):
         assert once.encode([PICTURES[2]] * (2 * per_batch)).shape == (2, per_batch, 2)
     assert counting.num_encoded == 1
+
+
+def test_a_picture_shown_twice_is_prepared_once() -> None:
+    once = StillsOnce(Counting())
+    first = once.prepare(PICTURES[0])
+    assert once.prepare(PICTURES[0]) is first
+    assert once.prepare(PICTURES[1]) is not first

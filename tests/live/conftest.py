@@ -38,6 +38,9 @@ class Brightness:
     num_crops = 1
     snippets_per_batch = 3
 
+    def prepare(self, frame: np.ndarray) -> np.ndarray:
+        return frame
+
     def encode(self, frames: list) -> np.ndarray:
         return np.array([[frame.mean() / 255] for frame in frames[:: len(self.frame_offsets)]], np.float32)[None]
 
@@ -50,6 +53,7 @@ class Loudness:
 
     name = "loudness"
     dim = 1
+    reads_once = False
     window_seconds = 1.0
 
     def encode_recording(self, read_windows: Callable[[], Iterator[np.ndarray]]) -> np.ndarray:

@@ -20,10 +20,9 @@ from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 RATE_HZ = 24
 SOUND_RATE_HZ = 8000
 SOURCE = "is-live=true format=time do-timestamp=true"
-PICTURE = (
-    f"appsrc name=picture {SOURCE} ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=24 bitrate=1500 ! "
-    "rtph264pay name=pay0 pt=96 config-interval=-1"
-)
+# One slice a picture: rtph264pay repeats the parameter sets before every slice, which tears a key frame of several.
+ENCODER = "x264enc tune=zerolatency sliced-threads=false threads=1 speed-preset=ultrafast key-int-max=24 bitrate=1500"
+PICTURE = f"appsrc name=picture {SOURCE} ! {ENCODER} ! rtph264pay name=pay0 pt=96 config-interval=-1"
 SOUND = f"appsrc name=sound {SOURCE} caps=audio/x-alaw,rate={SOUND_RATE_HZ},channels=1 ! rtppcmapay name=pay1 pt=8"
 
 

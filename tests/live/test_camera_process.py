@@ -59,6 +59,19 @@ def test_a_process_that_dies_is_started_again(follow, write_yard, tmp_path) -> N
     assert camera.num_starts == 2
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_leaves_the_end_to_the_parent(follow, write_yard, tmp_path, number) -> None:
+    camera, news = follow(write_yard(tmp_path / "yard.mkv", [0.5] * 4))
+    while not isinstance(news(), LiveSnippet):
+        pass
+    os.kill(camera.process_id, number)
+    told = [news()]
+    while not isinstance(told[-1], Finished):
+        told.append(news())
+    assert {type(each) for each in told} == {LiveSnippet, Finished}
+    assert camera.num_starts == 1
+
+
 def test_a_process_that_hangs_is_killed_by_the_watchdog(follow, write_yard, tmp_path) -> None:
     camera, news = follow(write_yard(tmp_path / "yard.mkv", [0.5] * 60), watchdog=5.0)
     while not isinstance(news(), LiveSnippet):

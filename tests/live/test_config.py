@@ -55,6 +55,7 @@ CAMERA = {"source": "x"}
         ({"cameras": {"a": {}}}, "`cameras.a.source` is missing"),
         ({"cameras": {"a": {**CAMERA, "schedule": ["monday"]}}}, "mon-fri 22:00-06:00"),
         ({"cameras": {"a": CAMERA}, "mqtt": {"host": "h"}}, "state = FOLDER"),
+        ({"cameras": {"a": CAMERA}, "store": {}}, "state = FOLDER"),
         ({"cameras": {"a": CAMERA}, "scoring": {"window_snippets": 2, "latency_snippets": 2}}, "latency_snippets"),
         ({"cameras": {"a": CAMERA}, "webhook": {"url": "ftp://x", "secret": SECRET}}, "webhook.url"),
         ({"cameras": {"a": CAMERA}, "webhook": {"url": "http://x", "secret": "whsec_QUJD"}}, "24 to 64"),

@@ -96,13 +96,26 @@ def test_the_oldest_recordings_go_when_the_folder_is_full(bright_is_bad, write_y
     folder.mkdir()
     for age, name in enumerate(["new.mkv", "old.mkv", "oldest.mkv"]):
         (folder / name).write_bytes(bytes(400_000))
-        os.utime(folder / name, (1e9 - age, 1e9 - age))
+        os.utime(folder / name, (time.time() - 60 - age,) * 2)
     path = write_yard(tmp_path / "yard.mkv", [0.9, 0.1])
     recording = {"folder": str(folder), "max_gigabytes": 0.001}
     run(bright_is_bad, {"yard": {"source": str(path), "speed": 4.0}}, recording=recording)
     names = {file.name for file in folder.iterdir()}
     assert {"new.mkv", "old.mkv"} < names
     assert "oldest.mkv" not in names
+
+
+def test_recordings_go_when_their_time_is_over(bright_is_bad, write_yard, tmp_path) -> None:
+    """Also where no event begins that would need the room."""
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for name, age_days in {"over.mkv": 2.1, "not over.mkv": 1.9, "over.txt": 3}.items():
+        (folder / name).touch()
+        os.utime(folder / name, (time.time() - age_days * 86400,) * 2)
+    path = write_yard(tmp_path / "yard.mkv", [0.1, 0.1, 0.1])
+    recording = {"folder": str(folder), "retention_days": 2}
+    run(bright_is_bad, {"yard": {"source": str(path), "speed": 4.0}}, recording=recording, stats_seconds=0.1)
+    assert {file.name for file in folder.iterdir()} == {"not over.mkv", "over.txt"}
 
 
 @pytest.mark.parametrize(

@@ -238,6 +238,11 @@ def test_a_student_is_not_read_as_a_teacher(random_state: MakeState) -> None:
         network_from_released(random_state("visual student"), "teacher")
 
 
+def test_one_of_the_two_files_alone_is_told_to_come_with_the_other(random_state: MakeState) -> None:
+    with pytest.raises(CheckpointError, match=r"is the released teacher .* needed teacher and student together; model"):
+        network_from_released(random_state("teacher"), "VadCLIP")
+
+
 def test_a_file_wrapped_for_several_devices_is_read(random_state: MakeState, tmp_path: Path) -> None:
     state = random_state("visual student")
     torch.save({f"module.{name}": tensor for name, tensor in state.items()}, tmp_path / "model_xd_s.pth")

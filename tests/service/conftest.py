@@ -29,7 +29,7 @@ from avadclip.service.service import Service
 from avadclip.service.settings import ServiceSettings
 from avadclip.service.worker import load_by_name
 
-sys.path.insert(0, str(Path(__file__).parent))  # for service_fakes, also in child processes
+sys.path.insert(0, str(Path(__file__).parent))  # for service_fakes, also in child processes, and made_up_events
 
 TOKENS = {"ann": "a" * 20 + "1", "ben": "b" * 20 + "2"}
 PATIENCE_SECONDS = 120.0  # of a machine that does something else too
@@ -75,35 +75,57 @@ def make_video(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return make
 
 
+class Postgres:
+    """A PostgreSQL of our own in a temporary folder, reached by a socket in it. It refuses to run as root."""
+
+    def __init__(self, folder: str) -> None:
+        program = shutil.which("postgres") or next(
+            (str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))), None
+        )
+        if program is None:
+            pytest.skip("PostgreSQL is missing; run `make setup-system`")
+        self.url = f"postgresql://avadclip@/postgres?host={folder}"
+        self._folder = folder
+        self._options: dict[str, Any] = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        if os.geteuid() == 0:
+            os.chown(folder, pwd.getpwnam("nobody").pw_uid, -1)
+            self._options["user"] = "nobody"
+        initdb = [str(Path(program).with_name("initdb")), "-D", "data", "-A", "trust", "-U", "avadclip", "--no-sync"]
+        subprocess.run(initdb, check=True, **self._options)
+        self._command = [program, "-D", "data", "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"]
+
+    def start(self) -> None:
+        self._server = subprocess.Popen(self._command, **self._options)
+        wait_until(lambda: _connects(self._folder), what="PostgreSQL")
+
+    def stop(self) -> None:
+        self._server.send_signal(signal.SIGINT)  # "fast": without waiting for clients
+        self._server.wait()
+
+
+@contextlib.contextmanager
+def running_postgres() -> Iterator[Postgres]:
+    with tempfile.TemporaryDirectory(prefix="avadclip-pg-") as folder:
+        server = Postgres(folder)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """URL of a PostgreSQL of our own in a temporary folder, reached by a socket in it. It refuses to run as root."""
-    program = shutil.which("postgres") or next(
-        (str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))), None
-    )
-    if program is None:
-        pytest.skip("PostgreSQL is missing; run `make setup-system`")
-    user = "nobody" if os.geteuid() == 0 else None
-    with tempfile.TemporaryDirectory(prefix="avadclip-pg-") as name:
-        folder = Path(name)
-        if user is not None:
-            os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
-        options: dict[str, Any] = {
-            "user": user,
-            "cwd": folder,
-            "stdout": subprocess.DEVNULL,
-            "stderr": subprocess.DEVNULL,
-        }
-        initdb = [str(Path(program).with_name("initdb")), "-D", "data", "-A", "trust", "-U", "avadclip", "--no-sync"]
-        subprocess.run(initdb, check=True, **options)
-        listen = ["-k", name, "-c", "listen_addresses=", "-c", "fsync=off"]
-        server = subprocess.Popen([program, "-D", "data", *listen], **options)
-        try:
-            wait_until(lambda: _connects(name), what="PostgreSQL")
-            yield f"postgresql://avadclip@/postgres?host={name}"
-        finally:
-            server.send_signal(signal.SIGINT)  # "fast": without waiting for clients
-            server.wait()
+    """URL of a PostgreSQL that all tests share."""
+    with running_postgres() as server:
+        yield server.url
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """One that a test may stop and start."""
+    with running_postgres() as server:
+        yield server
 
 
 def _connects(folder: str) -> bool:

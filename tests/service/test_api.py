@@ -36,6 +36,7 @@ def fight(served: Any, sample_videos: tuple[Path, Path]) -> dict[str, Any]:
 
 
 def test_a_jobs_stream_tells_its_way_to_the_end(served: Any, make_video: Callable[..., Path]) -> None:
+    upload(served, make_video(20))  # what is followed waits behind it, and cannot be over before the stream begins
     told = follow(served, upload(served, make_video(20))["id"])
     states = [state["state"] for state in told]
     assert sorted(states, key=STATES.index) == states

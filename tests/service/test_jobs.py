@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import service_fakes
+from made_up_events import make_live_event
 from sqlalchemy.exc import OperationalError
 
 from avadclip.service import jobs
-from avadclip.service.schemas import Job, JobState, Origin
+from avadclip.service.schemas import Job, JobState, LiveEventQuery, Origin
 from avadclip.service.settings import ServiceSettings
 from avadclip.service.store import Store
 
@@ -195,8 +196,11 @@ def test_jobs_are_deleted_when_their_time_is_over_and_not_before(
     old = leave(state=JobState.DONE, finished_at=time.time() - 30.1 * day)
     young = leave(state=JobState.FAILED, finished_at=time.time() - 29.9 * day)
     with running(settings, service_fakes.Refusing) as service:
+        for name, age in (("old", 30.1), ("young", 29.9)):
+            service.service.store.keep_live_event(make_live_event(id=name, start=time.time() - age * day))
         service.service.janitor.make_a_round()
         assert service.service.store.ids() == {young.id}
+        assert [event.id for event in service.service.store.live_events(LiveEventQuery())[0]] == ["young"]
     assert not Path(old.path).exists()
     assert Path(young.path).exists()
 

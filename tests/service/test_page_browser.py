@@ -12,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from made_up_events import make_live_event
 
 from avadclip.service.settings import ServiceSettings
 from avadclip.service.worker import load_by_name
@@ -153,13 +154,33 @@ def test_events_are_found_by_class_and_score(scored: Any, tmp_path: Path) -> Non
     rows = scored.locator("#events tr")
     until(lambda: rows.count() == 1)
     assert "fighting" in rows.first.inner_text()
-    scored.locator("#search input[name=min_score]").fill("1")
+    scored.locator("#events-search input[name=min_score]").fill("1")
     until(lambda: rows.count() == 0)
     assert scored.locator("#events-count").inner_text() == "none found"
-    scored.locator("#search input[name=min_score]").fill("0.5")
-    scored.locator("#search select[name=label]").select_option("fighting")
+    scored.locator("#events-search input[name=min_score]").fill("0.5")
+    scored.locator("#events-search select[name=label]").select_option("fighting")
     until(lambda: rows.count() == 1)
     draw(scored, "service.png", tmp_path)
+
+
+def test_events_of_cameras_appear_as_a_watch_tells_of_them(scored: Any, service: Any) -> None:
+    assert not scored.locator("#live-events-section").is_visible()
+    begun = make_live_event(0, id="yard-1", start=time.time() - 5, severity="alert", score=0.91)
+    service.service.store.keep_live_event(begun)
+    rows = scored.locator("#live-events tr")
+    until(lambda: rows.count() == 1)
+    assert rows.first.inner_text().split()[:3] == ["yard", "fighting", "alert"]
+    assert "goes on" in rows.first.inner_text()
+    ended = begun.model_copy(update={"number": 1, "end": begun.start + 4.5, "is_open": False})
+    service.service.store.keep_live_event(ended)
+    service.service.store.keep_live_event(make_live_event(id="gate-1", source="gate", start=begun.start - 60, end=None))
+    until(lambda: rows.count() == 2)
+    assert "0:04.5" in rows.first.inner_text()
+    scored.locator("#live-events-section select[name=camera]").select_option("gate")
+    until(lambda: rows.count() == 1)
+    assert rows.first.inner_text().split()[0] == "gate"
+    scored.locator("#live-events-search input[name=min_score]").fill("0.8")
+    until(lambda: scored.locator("#live-events-count").inner_text() == "none found")
 
 
 def settle(tab: Any) -> float:

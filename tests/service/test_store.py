@@ -5,16 +5,26 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import alembic.autogenerate
 import alembic.migration
 import pytest
+from made_up_events import make_live_event
 
 from avadclip.errors import ConfigError
 from avadclip.service.database import open_database
-from avadclip.service.schemas import AuditEntry, EventQuery, Job, JobState, Origin, StoredEvent
+from avadclip.service.schemas import (
+    AuditEntry,
+    EventQuery,
+    Job,
+    JobState,
+    LiveEventQuery,
+    Origin,
+    StoredEvent,
+)
 from avadclip.service.store import Store
 from avadclip.service.tables import metadata
 
@@ -201,6 +211,66 @@ def test_files_of_other_people_do_not_count_towards_the_quota(store: Store) -> N
     assert store.kept_bytes() == 6_000_000_000
 
 
+def test_a_live_event_is_kept_once_as_its_newest_message_has_it(store: Store) -> None:
+    new, update = make_live_event(0), make_live_event(1, score=0.9, severity="alert")
+    end = make_live_event(2, score=0.9, severity="alert", end=4.0, is_open=False, note="stopped", sound_gain=0.25)
+    for event in (new, new, update, new):
+        store.keep_live_event(event)
+    assert store.live_events(LiveEventQuery()) == ([update], 1)
+    for event in (end, update, end):
+        store.keep_live_event(event)
+    assert store.live_events(LiveEventQuery()) == ([end], 1)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, ["gate-2", "yard-2", "yard-1"]),
+        ({"camera": "yard"}, ["yard-2", "yard-1"]),
+        ({"label": "riot"}, ["yard-2"]),
+        ({"severity": "alert"}, ["gate-2"]),
+        ({"min_score": 0.8}, ["gate-2"]),
+        ({"since": 200.0}, ["gate-2", "yard-2"]),
+        ({"until": 200.0}, ["yard-1"]),
+        ({"limit": 1, "offset": 1}, ["yard-2"]),
+    ],
+)
+def test_live_events_are_found_by_camera_class_score_and_time(
+    store: Store, query: dict[str, Any], found: list[str]
+) -> None:
+    store.keep_live_event(make_live_event(id="yard-1", start=100.0))
+    store.keep_live_event(make_live_event(id="yard-2", start=200.0, label="riot"))
+    store.keep_live_event(make_live_event(id="gate-2", start=200.0, source="gate", score=0.8, severity="alert"))
+    events, total = store.live_events(LiveEventQuery(**query))
+    assert [event.id for event in events] == found
+    assert total == (3 if "limit" in query else len(found))
+    assert store.cameras() == ["gate", "yard"]
+
+
+def test_classes_of_videos_and_cameras_are_listed_together(store: Store) -> None:
+    add_done(store, {"label": "riot"}, {"label": "fighting"})
+    store.keep_live_event(make_live_event(label="fighting"))
+    store.keep_live_event(make_live_event(id="yard-2000", label="shooting"))
+    assert store.labels() == ["fighting", "riot", "shooting"]
+
+
+def test_live_events_that_were_over_long_ago_are_forgotten(store: Store) -> None:
+    store.keep_live_event(make_live_event(id="over", start=50.0, end=99.0, is_open=False))
+    store.keep_live_event(make_live_event(id="over later", start=50.0, end=100.0, is_open=False))
+    store.keep_live_event(make_live_event(id="never ended", start=99.0))
+    store.keep_live_event(make_live_event(id="goes on", start=100.0))
+    store.forget_live_events(100.0)
+    assert {event.id for event in store.live_events(LiveEventQuery())[0]} == {"over later", "goes on"}
+
+
+def test_a_service_and_a_watch_may_open_an_empty_database_at_once(url: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(Store, [url] * 4))
+    for store in stores:
+        store.keep_live_event(make_live_event())
+        store.close()
+
+
 def test_the_audit_keeps_its_order_and_forgets(store: Store) -> None:
     for at in (1.0, 2.0, 3.0):
         entry = {"who": "ann", "address": "::1", "method": "GET", "path": "/api/jobs", "status": 200, "job_id": None}
@@ -213,11 +283,19 @@ def test_the_audit_keeps_its_order_and_forgets(store: Store) -> None:
 def test_sqlite_overwrites_what_is_deleted(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path / 'store.sqlite'}")
     job = add_done(store, name="a name nobody else has")
+    store.keep_live_event(make_live_event(note="a note nobody else has"))
     files = [tmp_path / "store.sqlite", tmp_path / "store.sqlite-wal"]
-    assert any(b"a name nobody else has" in path.read_bytes() for path in files)
+
+    def is_there(text: bytes) -> bool:
+        return any(text in path.read_bytes() for path in files if path.exists())
+
+    assert is_there(b"a name nobody else has")
     store.begin_deletion(job.id)
     store.end_deletion(job.id)
-    assert not any(b"a name nobody else has" in path.read_bytes() for path in files if path.exists())
+    assert not is_there(b"a name nobody else has")
+    assert is_there(b"a note nobody else has")
+    store.forget_live_events(before=time.time())
+    assert not is_there(b"a note nobody else has")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import typer
 
 from avadclip.cli.console import complain_about, error, exit_code, show_work
 from avadclip.cli.inputs import expand_inputs
+from avadclip.cli.precision import PRECISION_HELP, ChosenPrecision, settle_precision
 from avadclip.cli.reports import Reports
 from avadclip.errors import AvadclipError
 from avadclip.report.extras import Extra
@@ -36,6 +37,9 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     ] = None,
     classes: Annotated[
         str | None, typer.Option(help="For zero-shot: class words, as in 'normal,fighting,explosion'.")
+    ] = None,
+    precision: Annotated[
+        ChosenPrecision | None, typer.Option(help=PRECISION_HELP, show_default="what the model was trained on")
     ] = None,
     device: Annotated[str, typer.Option(help="Where the networks run: cpu, cuda, cuda:1 or mps.")] = "cpu",
     threshold: Annotated[
@@ -78,9 +82,13 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
         raise typer.Exit(exit_code(len(inputs.problems), inputs.num_named))
 
     from avadclip.cli.outputs import OUTPUTS
-    from avadclip.detection import load_detector
+    from avadclip.detection import load_detector, model_encoders
 
-    detector = load_detector(model, encoders=encoders, classes=class_words, device=device)
+    settled = None
+    if precision is not None:
+        spec, options = model_encoders(model, encoders=encoders, device=device)
+        settled = settle_precision(precision, spec, options, inputs.videos)
+    detector = load_detector(model, encoders=encoders, classes=class_words, device=device, precision=settled)
     num_failed = len(inputs.problems)
     output = OUTPUTS[output_format](include_scores=scores)
     reports = Reports(inputs.videos, out=out, pages=report, also=also or ())

@@ -9,6 +9,7 @@ import typer
 
 from avadclip.cli.console import Work, complain_about, error, exit_code, show_work
 from avadclip.cli.inputs import expand_inputs
+from avadclip.cli.precision import PRECISION_HELP, ChosenPrecision, settle_precision
 from avadclip.report.words import counted, printable
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
     snippet_frames: Annotated[int, typer.Option(min=1, help="Model frames in a snippet; CCTV-Fights has 4.")] = 16,
     frames_per_snippet: Annotated[int, typer.Option(min=1, help="For clip: frames averaged in each snippet.")] = 1,
     sound: Annotated[bool, typer.Option(help="Encode the sound track too.")] = True,
+    precision: Annotated[ChosenPrecision, typer.Option(help=PRECISION_HELP)] = ChosenPrecision.FP32,
     device: Annotated[str, typer.Option(help="Where the networks run: cpu, cuda, cuda:1 or mps.")] = "cpu",
 ) -> None:
     """Run the frozen encoders over videos and keep what they say, for training and evaluation.
@@ -69,6 +71,7 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
             "device": device,
         }
     )
+    options = options.model_copy(update={"precision": settle_precision(precision, encoders, options, inputs.videos)})
     num_of = {"done": 0, "kept": 0, "failed": len(inputs.problems)}
     for outcome in _extract_each(inputs.videos, out, load_encoders(encoders, options), snippet_frames):
         num_of[outcome.status] += 1

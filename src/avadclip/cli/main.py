@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from avadclip import __version__
+from avadclip.cli.benchmark import benchmark
 from avadclip.cli.calibrate import calibrate
 from avadclip.cli.console import error
 from avadclip.cli.data import data_app
@@ -74,6 +75,7 @@ app.command(
 )(calibrate)
 app.command(epilog="Example: avadclip reproduce 5 --data xd-violence:/data/xd --out reproduction")(reproduce)
 app.command(epilog="Example: avadclip report result.json --out pages --also elan")(report)
+app.command(epilog="Example: avadclip benchmark --height 1080 --format json")(benchmark)
 app.command(epilog="Example: avadclip serve --folder recordings/")(serve)
 app.command(epilog="Example: avadclip watch rtsp://camera.local/stream1")(watch)
 app.add_typer(data_app, name="data")

@@ -61,12 +61,18 @@ def serve(  # noqa: PLR0917  Typer's way to declare options
     """
     try:
         from avadclip.service import server
-        from avadclip.service.settings import LOOPBACK_NAMES, ServiceSettings, read_tokens, resolve_folders
+        from avadclip.service.settings import (
+            LOOPBACK_NAMES,
+            ServiceSettings,
+            default_data,
+            read_tokens,
+            resolve_folders,
+        )
     except ModuleNotFoundError as error:
         raise ConfigError(f"`serve` needs {error.name}; install it with: pip install 'avadclip[serve]'") from error
 
     settings = ServiceSettings(
-        data=data if data is not None else _default_data(),
+        data=data if data is not None else default_data(),
         database_url=database,
         folders=resolve_folders(folder or []),
         tokens=read_tokens(token_file) if token_file is not None else {},
@@ -79,12 +85,6 @@ def serve(  # noqa: PLR0917  Typer's way to declare options
         fetch_networks=tuple(_network(text) for text in fetch_network or []),
     )
     server.serve(settings, host=host, port=port, model=model, encoders=encoders, device=device)
-
-
-def _default_data() -> Path:
-    import platformdirs
-
-    return platformdirs.user_data_path("avadclip") / "service"
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from avadclip.errors import ConfigError
+
 if TYPE_CHECKING:
-    from avadclip.live.config import WatchConfig
+    from avadclip.live.config import StoreConfig, WatchConfig
     from avadclip.live.messages import Message
     from avadclip.live.watch import Watch
+    from avadclip.service.live_sink import StoreSink
 
 SOURCE_NAME = "camera"  # of a source named on the command line
 
@@ -56,13 +59,30 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
 
 def _run(config: "WatchConfig", *, show_scores: bool) -> None:
     import logging
+    from contextlib import ExitStack
 
     from avadclip.live.watch import Watch, load_live_detector
 
     logging.basicConfig(format="avadclip: %(message)s", level=logging.WARNING)
-    watch = Watch(config, load_live_detector(config), _print_scores if show_scores else _print)
-    _stop_on_signals(watch)
-    watch.run()
+    detector = load_live_detector(config)
+    with ExitStack() as cleanup:
+        sinks = [] if config.store is None else [_open_store(config.store)]
+        for sink in sinks:
+            cleanup.callback(sink.close)
+        watch = Watch(config, detector, _print_scores if show_scores else _print, deliverers=sinks)
+        _stop_on_signals(watch)
+        watch.run()
+
+
+def _open_store(config: "StoreConfig") -> "StoreSink":
+    try:
+        from avadclip.service.live_sink import StoreSink
+        from avadclip.service.settings import ServiceSettings, default_data
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"`store` needs {error.name}; install it with: pip install 'avadclip[serve]'") from error
+
+    url = None if config.database is None else config.database.get_secret_value()
+    return StoreSink(ServiceSettings(data=config.data or default_data(), database_url=url).store_url)
 
 
 def _stop_on_signals(watch: "Watch") -> None:

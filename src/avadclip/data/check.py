@@ -44,6 +44,7 @@ class TruthCheck(_Model):
 
     num_videos: int
     num_anomalous: int
+    """Videos with an anomalous frame among those scored."""
     num_frames: int
     positive_percent: float
 
@@ -152,7 +153,7 @@ def _lengths(survey: Survey) -> str:
 def _truth(survey: Survey) -> TruthCheck | None:
     if not survey.test.is_usable or survey.annotations is None:
         return None
-    num_frames = num_positive = 0
+    num_anomalous = num_frames = num_positive = 0
     for video in survey.test.ready:
         name, grid = video.listed.name, video.grid
         per_frame = grid.frame_rate_hz / video.frame_rate_hz
@@ -166,11 +167,12 @@ def _truth(survey: Survey) -> TruthCheck | None:
             video.num_snippets,
             snippet_frames=grid.snippet_frames,
         )
+        num_anomalous += bool(truth.any())
         num_frames += len(truth)
         num_positive += int(truth.sum())
     return TruthCheck(
         num_videos=len(survey.test.ready),
-        num_anomalous=len(survey.annotations.intervals),
+        num_anomalous=num_anomalous,
         num_frames=num_frames,
         positive_percent=100 * num_positive / num_frames,
     )
@@ -187,6 +189,9 @@ def _runs(survey: Survey) -> Iterable[str]:
             f"avadclip evaluate CHECKPOINT --data {shlex.quote(source)}{more}, "
             f"a checkpoint made on snippets of {grid.snippet_frames} frames at {grid.frame_rate_hz:g} fps"
         )
+    if survey.train.is_usable and survey.test.is_usable and survey.benchmark.tables:
+        numbers = ", ".join(table.removeprefix("Table ") for table in survey.benchmark.tables)
+        yield f"avadclip reproduce TABLE --data {shlex.quote(source)}{more} --out DIR, with {numbers} for TABLE"
     if survey.videos:
         parents = sorted({str(path.parent) for path in survey.videos})
         grid = survey.benchmark.grid

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 Frame = NDArray[np.uint8]
 """One RGB picture, [H, W, 3], 0..255."""
 
+Prepared = NDArray[np.uint8]
+"""What an encoder makes of one picture before its network sees it: small, whatever the picture's size."""
+
 Windows = NDArray[np.float32]
 """A batch of sound windows, [N, samples], mono at media.track.SAMPLE_RATE_HZ, nominally within [-1, 1]."""
 
@@ -32,7 +35,11 @@ class VisualEncoder(Protocol):
     snippets_per_batch: int
     """How many snippets one `encode` call should hold for good speed in bounded memory."""
 
-    def encode(self, frames: list[Frame]) -> NDArray[np.float32]:
+    def prepare(self, frame: Frame) -> Prepared:
+        """What `encode` takes of a picture: resized, its crops cut. May run in another thread than `encode`."""
+        ...
+
+    def encode(self, frames: list[Prepared]) -> NDArray[np.float32]:
         """Encode whole snippets: len(frames) = N * len(frame_offsets), in time order. Returns [num_crops, N, dim].
 
         A snippet's features never depend on which other snippets share the call.
@@ -51,6 +58,8 @@ class AudioEncoder(Protocol):
     dim: int
     window_seconds: float
     """Length of the window, centred on the snippet."""
+    reads_once: bool
+    """Whether `listen` gives the numbers of `encode_recording`: nothing is normalised over the recording."""
 
     def encode_recording(self, read_windows: Callable[[], Iterator[Windows]]) -> NDArray[np.float32]:
         """Encode a whole recording, [T, dim].

@@ -5,22 +5,17 @@ and motion energy at 12 Hz. Sound: statistics of a log-mel spectrogram. Nothing 
 """
 
 import hashlib
-import logging
 import os
-import warnings
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from onnxruntime import InferenceSession, SessionOptions
-from platformdirs import user_cache_path
 from torch import Tensor, nn
 
-from avadclip.encoders.base import Frame, Identity
+from avadclip.encoders.base import Frame, Identity, Prepared
+from avadclip.encoders.onnx_graph import cached_session, export_graph
 from avadclip.encoders.weights import find_lite
-from avadclip.files import write_atomically
 
 IMAGE_SIZE = 224  # pixels; EfficientNet-Lite0's input
 CHANNELS = 1280  # of its last feature map
@@ -42,9 +37,17 @@ class LiteVisualEncoder:
     def __init__(self) -> None:
         weights = find_lite()
         self._weights_sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
-        self._session = _load_session(weights, self._weights_sha256)
+        self._session = cached_session(
+            f"efficientnet-lite0-{self._weights_sha256[:16]}.onnx",
+            lambda: _export(weights),
+            num_threads=os.cpu_count() or 1,
+        )
 
-    def encode(self, frames: list[Frame]) -> NDArray[np.float32]:
+    def prepare(self, frame: Frame) -> Prepared:
+        """See base.VisualEncoder.prepare; the reader's scaler has made the picture small already."""
+        return frame
+
+    def encode(self, frames: list[Prepared]) -> NDArray[np.float32]:
         """See base.VisualEncoder.encode; returns [1, N, dim]."""
         per_snippet = len(self.frame_offsets)
         # One snippet a run: the fastest batch on a CPU (four frames), and the same numbers whatever the call holds.
@@ -106,43 +109,10 @@ class _FrameFeatures(nn.Module):
         return pooled
 
 
-def _load_session(weights: Path, weights_sha256: str) -> InferenceSession:
-    """The network on ONNX Runtime; exported once per machine (some seconds) and kept in the user's cache."""
-    cached = user_cache_path("avadclip") / f"efficientnet-lite0-{weights_sha256[:16]}.onnx"
-    if cached.is_file():
-        with suppress(Exception):  # a damaged file is made again; ONNX Runtime has an exception for each way to fail
-            return _start_session(cached.read_bytes())
-    graph = _export(weights)
-    try:
-        write_atomically(cached, graph)
-    except OSError as error:
-        logging.getLogger(__name__).info("%s cannot be written (%s); the next start exports it again", cached, error)
-    return _start_session(graph)
-
-
-def _start_session(graph: bytes) -> InferenceSession:
-    options = SessionOptions()
-    options.intra_op_num_threads = os.cpu_count() or 1
-    return InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-
-
 def _export(weights: Path) -> bytes:
     from efficientnet_lite_pytorch import EfficientNet
 
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(weights, weights_only=True))
     example = torch.zeros(len(MOTION_OFFSETS[::APPEARANCE_STEP]), IMAGE_SIZE, IMAGE_SIZE, 3, dtype=torch.uint8)
-    exporter_log = logging.getLogger("torch.onnx")
-    level = exporter_log.level
-    exporter_log.setLevel(logging.ERROR)  # it warns that torchvision is missing, which is as it should be
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            program = torch.onnx.export(
-                _FrameFeatures(network).eval(), (example,), input_names=["frames"], dynamo=True, verbose=False
-            )
-    finally:
-        exporter_log.setLevel(level)
-    assert program is not None
-    graph: bytes = program.model_proto.SerializeToString()
-    return graph
+    return export_graph(_FrameFeatures(network), example, "frames")

@@ -1,12 +1,13 @@
 """The encoders by the name a user gives: `lite`, `clip`, `clip:FOLDER`."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 import torch
 from pydantic import BaseModel, Field, model_validator
 
-from avadclip.encoders.base import Encoders
+from avadclip.encoders.base import Encoders, Identity
+from avadclip.encoders.precision import Precision
 from avadclip.encoders.preprocess import Framing
 from avadclip.encoders.wav2clip import Normalisation
 from avadclip.errors import ConfigError
@@ -33,6 +34,8 @@ class EncoderOptions(BaseModel, frozen=True, extra="forbid"):
     """Unit over which Wav2CLIP's spectrograms are z-scored."""
     sound: bool = True
     """False goes without an audio encoder; True fails where its weights are missing."""
+    precision: Precision = "fp32"
+    """What CLIP's picture side computes in; the sound is always fp32."""
     device: str = "cpu"
     """Where CLIP and Wav2CLIP run: cpu, cuda, cuda:1, mps. `lite` always runs on the CPU."""
 
@@ -43,6 +46,26 @@ class EncoderOptions(BaseModel, frozen=True, extra="forbid"):
         if self.frames_per_snippet > self.snippet_frames:
             raise ValueError(f"{self.frames_per_snippet} frames cannot be taken from snippets of {self.snippet_frames}")
         return self
+
+    @classmethod
+    def behind(cls, visual: Identity, audio: Identity | None, snippet_frames: int) -> Self:
+        """The options that encoders of these identities were loaded with; the defaults for others than CLIP's.
+
+        The device, which decides no number, stays as by default.
+        """
+        if visual["name"] != "clip":
+            return cls()
+        said = {
+            "snippet_frames": snippet_frames,
+            "frames_per_snippet": len(cast(list[int], visual["frame_offsets"])),
+            "framing": visual["framing"],
+            "num_crops": visual["num_crops"],
+            "precision": visual["precision"],
+            "sound": audio is not None,
+        }
+        if audio is not None:
+            said |= {"audio_window_seconds": audio["window_seconds"], "audio_normalisation": audio["normalisation"]}
+        return cls.model_validate(said)
 
 
 DEFAULTS = EncoderOptions()
@@ -100,6 +123,7 @@ def _load_clip(spec: str, folder: Path | None, options: EncoderOptions) -> Encod
         num_crops=options.num_crops,
         snippet_frames=options.snippet_frames,
         device=options.device,
+        precision=options.precision,
     )
     text = ClipTextEncoder(clip, ClipTokenizer(files.tokenizer), device=options.device)
     audio = None

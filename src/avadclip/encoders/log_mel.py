@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avadclip.encoders.base import Identity, Windows
+from avadclip.encoders.rows import Rows
 from avadclip.media.track import SAMPLE_RATE_HZ
 
 NUM_BANDS = 64
@@ -23,14 +24,17 @@ class LogMelEncoder:
     name = "log-mel"
     dim = 3 * NUM_BANDS
     window_seconds = 1.0
+    reads_once = True
 
     def __init__(self) -> None:
         self._filters = mel_filters()
 
     def encode_recording(self, read_windows: Callable[[], Iterator[Windows]]) -> NDArray[np.float32]:
         """See base.AudioEncoder.encode_recording; one pass."""
-        batches = [self._encode(torch.from_numpy(batch)) for batch in read_windows()]
-        return np.concatenate(batches) if batches else np.empty((0, self.dim), np.float32)
+        rows = Rows(self.dim)
+        for batch in read_windows():
+            rows.append(self._encode(torch.from_numpy(batch)))
+        return rows.take()
 
     def listen(self) -> Callable[[Windows], NDArray[np.float32]]:
         """See base.AudioEncoder.listen; nothing is normalised, a window is the same live and in a file."""

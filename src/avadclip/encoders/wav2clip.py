@@ -18,6 +18,7 @@ from torch.nn.functional import batch_norm, max_pool2d, relu
 
 from avadclip.encoders.base import Identity, Windows
 from avadclip.encoders.frozen import FrozenModule
+from avadclip.encoders.rows import Rows
 
 FFT_SAMPLES = 512
 HOP_SAMPLES = 353
@@ -149,6 +150,7 @@ class Wav2ClipEncoder:
 
     name = "wav2clip"
     dim = 512
+    reads_once = False
 
     def __init__(
         self,
@@ -170,8 +172,10 @@ class Wav2ClipEncoder:
         if self.normalisation == "recording":
             for batch in _regroup(read_windows(), WINDOWS_PER_BATCH):
                 recording = recording.add(self._spectrogram(batch))
-        rows = [self.encode_windows(batch, recording) for batch in _regroup(read_windows(), WINDOWS_PER_BATCH)]
-        return np.concatenate(rows) if rows else np.zeros((0, self.dim), np.float32)
+        rows = Rows(self.dim)
+        for batch in _regroup(read_windows(), WINDOWS_PER_BATCH):
+            rows.append(self.encode_windows(batch, recording))
+        return rows.take()
 
     def listen(self) -> Callable[[Windows], NDArray[np.float32]]:
         """See AudioEncoder. With the normalisation `recording`, over all windows so far, these included."""

@@ -7,16 +7,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from avadclip.encoders.base import AudioEncoder, Encoders, Frame, VisualEncoder, Windows
+from avadclip.encoders.base import AudioEncoder, Encoders, Prepared, VisualEncoder, Windows
+from avadclip.encoders.rows import Rows
 from avadclip.errors import MediaError
+from avadclip.features.listening import WINDOWS_PER_BATCH, Listening
+from avadclip.features.pipeline import ahead
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.features.stills import StillsOnce
-from avadclip.media.audio import SoundReader
+from avadclip.media.audio import SoundReader, SoundReport
 from avadclip.media.damage import PictureSource, SoundSource
-from avadclip.media.video import VideoReader
+from avadclip.media.video import MISSING_SECONDS, VideoReader
 from avadclip.timeline import SnippetGrid
 
-WINDOWS_PER_BATCH = 64  # sound windows encoded at once: 4 MB of samples
+FRAMES_WAITING = 2  # pictures at full size between decoding and preparing; one of 4K weighs 25 MB
 
 Progress = Callable[[float], None]
 """Called with the seconds of the video that are done."""
@@ -27,28 +30,50 @@ def extract_features(
 ) -> SnippetFeatures:
     """Decode a video and encode its snippets.
 
+    The sound is read along with the picture where its encoder hears it once. Where it does so twice, or the file cannot
+    be read to its end, the sound gets passes of its own.
+
     Raises:
         MediaError: the file cannot be read, or its picture is shorter than one snippet.
     """
     grid = grid or SnippetGrid()
-    frames = VideoReader(path, frame_size=encoders.visual.frame_size)
+    listening = None
+    if encoders.audio is not None and encoders.audio.reads_once:
+        listening = Listening(encoders.audio, grid)
+    listener = None if listening is None else listening.listener
+    frames = VideoReader(path, frame_size=encoders.visual.frame_size, listener=listener)
     visual = encode_picture(frames, path, encoders.visual, grid, on_progress=on_progress)
-    picture = frames.report
-    notes = list(picture.notes)
     audio, sound = None, None
-    reader = SoundReader(path)
-    if encoders.audio is not None and reader.has_sound:
-        audio = encode_sound(reader, encoders.audio, grid, visual.shape[1])
-        sound = reader.report
-        notes.extend(sound.notes)
+    if encoders.audio is not None:
+        audio, sound = _hear(path, encoders.audio, grid, visual.shape[1], listening)
+    picture = frames.report
     return SnippetFeatures(
         visual=visual,
         audio=audio,
         duration_seconds=picture.duration_seconds,
         provenance=provenance_of(encoders, grid),
         sound_is_silent=sound is not None and sound.silent,
-        notes=tuple(notes),
+        notes=(*picture.notes, *(() if sound is None else _sound_notes(sound, picture.duration_seconds))),
     )
+
+
+def _sound_notes(sound: SoundReport, picture_seconds: float) -> Iterator[str]:
+    yield from sound.notes
+    if sound.end_seconds > sound.start_seconds and picture_seconds - sound.end_seconds > MISSING_SECONDS:
+        yield f"sound ends at {sound.end_seconds:.2f} s; silence stands in for the rest"
+
+
+def _hear(
+    path: str | Path, encoder: AudioEncoder, grid: SnippetGrid, num_snippets: int, listening: Listening | None
+) -> tuple[NDArray[np.float32], SoundReport] | tuple[None, None]:
+    """Audio features and what the track holds: from the picture's pass where it heard all, else from one of its own."""
+    if listening is not None and listening.report is not None:
+        return listening.features(num_snippets), listening.report
+    reader = SoundReader(path)
+    if not reader.has_sound:
+        return None, None
+    features = encode_sound(reader, encoder, grid, num_snippets)
+    return features, reader.report
 
 
 def provenance_of(encoders: Encoders, grid: SnippetGrid) -> Provenance:
@@ -68,21 +93,26 @@ def encode_picture(
     *,
     on_progress: Progress | None = None,
 ) -> NDArray[np.float32]:
-    """Visual features, [K, T, Dv], of a video's pictures or damaged ones, at the size that the encoder asks for."""
-    frames = reader.frames_at(grid.frame_times(encoder.frame_offsets))
+    """Visual features, [K, T, Dv], of a video's pictures or damaged ones, at the size that the encoder asks for.
+
+    Reading and preparing each have a thread; the encoder's network runs in the caller's.
+    """
     per_snippet = len(encoder.frame_offsets)
     once = StillsOnce(encoder)
-    batches: list[NDArray[np.float32]] = []
-    num_encoded = 0
-    leftover: list[Frame] = []
-    while batch := list(itertools.islice(frames, encoder.snippets_per_batch * per_snippet)):
-        whole = len(batch) // per_snippet * per_snippet
-        leftover = batch[whole:]
-        if whole:
-            batches.append(once.encode(batch[:whole]))
-            num_encoded += whole // per_snippet
-        if on_progress is not None:
-            on_progress(num_encoded * grid.snippet_seconds)
+    per_batch = encoder.snippets_per_batch * per_snippet
+    crops = [Rows(encoder.dim) for _ in range(encoder.num_crops)]
+    leftover: list[Prepared] = []
+    with (
+        ahead(reader.frames_at(grid.frame_times(encoder.frame_offsets)), FRAMES_WAITING) as frames,
+        ahead(map(once.prepare, frames), per_batch) as prepared,
+    ):
+        while batch := list(itertools.islice(prepared, per_batch)):
+            whole = len(batch) // per_snippet * per_snippet
+            leftover = batch[whole:]
+            if whole:
+                _append(crops, once.encode(batch[:whole]))
+            if on_progress is not None:
+                on_progress(len(crops[0]) * grid.snippet_seconds)
     num_snippets = grid.num_snippets(reader.report.duration_seconds)
     if num_snippets == 0:
         raise MediaError(
@@ -90,11 +120,27 @@ def encode_picture(
             f"{grid.snippet_seconds:.2f} s ({grid.snippet_frames} frames at {grid.frame_rate_hz:g} fps); "
             "give a longer video"
         )
-    if num_encoded < num_snippets:
+    if len(crops[0]) < num_snippets:
         # The last snippet ends within half a model frame of the picture's end: its last picture stays on.
         leftover += leftover[-1:] * (per_snippet - len(leftover))
-        batches.append(once.encode(leftover))
-    return np.concatenate(batches, axis=1)[:, :num_snippets]
+        _append(crops, once.encode(leftover))
+    return _stack(crops, num_snippets)
+
+
+def _append(crops: list[Rows], features: NDArray[np.float32]) -> None:
+    """Add features [K, N, Dv] to the rows of each crop."""
+    for rows, batch in zip(crops, features, strict=True):
+        rows.append(batch)
+
+
+def _stack(crops: list[Rows], num_snippets: int) -> NDArray[np.float32]:
+    """[K, T, Dv]; a single crop is not copied, and of several only one is there twice at a time."""
+    if len(crops) == 1:
+        return crops[0].take(num_snippets)[None]
+    stacked = np.empty((len(crops), num_snippets, crops[0].width), np.float32)
+    for target in stacked:
+        target[:] = crops.pop(0).take(num_snippets)
+    return stacked
 
 
 def encode_sound(

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from avadclip.encoders.base import Frame, VisualEncoder
+from avadclip.encoders.base import Frame, Prepared, VisualEncoder
 
 
 class StillsOnce:
@@ -14,13 +14,21 @@ class StillsOnce:
 
     def __init__(self, encoder: VisualEncoder) -> None:
         self._encoder = encoder
-        self._last: list[Frame] = []
+        self._frame: Frame | None = None
+        self._prepared: Prepared | None = None
+        self._last: list[Prepared] = []
         self._last_rows: NDArray[np.float32] | None = None
 
-    def encode(self, frames: list[Frame]) -> NDArray[np.float32]:
+    def prepare(self, frame: Frame) -> Prepared:
+        """See base.VisualEncoder.prepare; the same array gives the same one."""
+        if self._prepared is None or frame is not self._frame:
+            self._frame, self._prepared = frame, self._encoder.prepare(frame)
+        return self._prepared
+
+    def encode(self, frames: list[Prepared]) -> NDArray[np.float32]:
         """See base.VisualEncoder.encode."""
         per_snippet = len(self._encoder.frame_offsets)
-        fresh: list[Frame] = []
+        fresh: list[Prepared] = []
         picks = []  # of every snippet, its place among the last one before and the fresh ones
         for first in range(0, len(frames), per_snippet):
             snippet = frames[first : first + per_snippet]

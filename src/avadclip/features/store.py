@@ -13,12 +13,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors.numpy import save
+from safetensors.numpy import save_file
 
 from avadclip import __version__
 from avadclip.errors import FeatureError
 from avadclip.features.snippets import Provenance, SnippetFeatures
-from avadclip.files import write_atomically
+from avadclip.files import atomic_path
 from avadclip.tensor_file import FORMAT, HEADER_KEY, TensorFile
 
 
@@ -76,7 +76,8 @@ def write_features(path: Path, features: SnippetFeatures) -> None:
     if features.audio is not None:
         tensors["audio"] = features.audio
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    write_atomically(path, save(contiguous, metadata={HEADER_KEY: header.model_dump_json()}))
+    with atomic_path(path) as temporary:
+        save_file(contiguous, temporary, metadata={HEADER_KEY: header.model_dump_json()})
 
 
 def read_header(path: Path) -> FeatureHeader:

@@ -53,7 +53,8 @@ def run_camera(options: CameraOptions, held_seconds: float | None, pipe: Connect
         held_seconds: how much to keep for recordings; None where nothing is recorded.
         pipe: to the parent; if that goes away, so does this process.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C reaches the whole group; the parent ends us in order
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # ctrl-C and systemd reach the whole group; the parent ends us in order
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(BrokenPipeError, ConnectionResetError):

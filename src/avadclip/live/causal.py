@@ -78,7 +78,8 @@ class CausalScorer:
         return judged
 
     def _encode(self, snippet: LiveSnippet) -> _Row:
-        visual = self._detector.encoders.visual.encode(snippet.frames)
+        encoder = self._detector.encoders.visual
+        visual = encoder.encode([encoder.prepare(frame) for frame in snippet.frames])
         if snippet.sound is None or self._encode_sound is None:
             return _Row(snippet.start, snippet.end, snippet.arrived, visual, None, 0.0)
         audio = self._encode_sound(snippet.sound[None])

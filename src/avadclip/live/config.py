@@ -117,6 +117,15 @@ class MqttConfig(_Config):
     """Announce every camera to Home Assistant."""
 
 
+class StoreConfig(_Config):
+    """The store of `avadclip serve`, which finds and shows the events that are kept in it."""
+
+    database: SecretStr | None = None
+    """As `avadclip serve --database` takes it, or sqlite:///FILE; by default the SQLite file in `data`."""
+    data: Path | None = None
+    """The service's folder, as `avadclip serve --data` takes it; by default this user's."""
+
+
 class RecordingConfig(_Config):
     """Video kept around events: the camera's own packets, copied into Matroska files, not encoded again."""
 
@@ -130,6 +139,8 @@ class RecordingConfig(_Config):
     """A longer event's recording stops here."""
     max_gigabytes: float = Field(10.0, gt=0.0)
     """Of all recordings in the folder; the oldest are deleted."""
+    retention_days: float = Field(30.0, ge=0.0)
+    """Recordings are deleted this long after they were made; 0 keeps them."""
 
 
 class WatchConfig(_Config):
@@ -147,13 +158,14 @@ class WatchConfig(_Config):
     """One table per camera, `[cameras.<name>]`."""
     webhook: WebhookConfig | None = None
     mqtt: MqttConfig | None = None
+    store: StoreConfig | None = None
     recording: RecordingConfig | None = None
     state: Path | None = Field(None, validate_default=True)
-    """Folder that remembers open events and undelivered messages; needed with a webhook or MQTT."""
+    """Folder that remembers open events and undelivered messages; needed with a webhook, MQTT or a store."""
 
     @field_validator("state")
     @classmethod
     def _deliveries_are_remembered(cls, state: Path | None, others: ValidationInfo) -> Path | None:
-        if state is None and (others.data.get("webhook") or others.data.get("mqtt")):
+        if state is None and any(others.data.get(sink) for sink in ("webhook", "mqtt", "store")):
             raise PydanticCustomError("state", "needed `state = FOLDER`, where messages wait until they are delivered")
         return state

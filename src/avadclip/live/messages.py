@@ -49,6 +49,11 @@ class EventMessage(_Message):
     note: str | None = None
     """Why an event ended, where not because it grew quiet; after a restart of avadclip its end stays None."""
 
+    @property
+    def number(self) -> int:
+        """Of this message among those about its event, from 0."""
+        return int(self.id.rpartition(".")[2])
+
 
 class StatusMessage(_Message):
     """A camera came, went, or is scored by another network."""

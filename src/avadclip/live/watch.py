@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from avadclip.errors import ConfigError
 from avadclip.live.camera_process import CameraProcess
 from avadclip.live.causal import CausalScorer, Judgement
 from avadclip.live.config import CameraConfig, WatchConfig
-from avadclip.live.delivery import Delivery
+from avadclip.live.delivery import Deliverer, Delivery
 from avadclip.live.event_stream import EventStream
 from avadclip.live.inbox import Connecting, Finished, Inbox, Lost, News
 from avadclip.live.ledger import Ledger
@@ -48,12 +48,15 @@ class Watch:
         config: cameras and sinks.
         detector: scores their snippets; shared by all cameras.
         say: for standard output or a test.
+        deliverers: take events beside webhook and MQTT, from the state folder as those do.
 
     Raises:
         ConfigError: the state folder is in use, or a sink's library is missing.
     """
 
-    def __init__(self, config: WatchConfig, detector: Detector, say: Say) -> None:
+    def __init__(
+        self, config: WatchConfig, detector: Detector, say: Say, *, deliverers: Sequence[Deliverer] = ()
+    ) -> None:
         self._config = config
         self._recordings = None if config.recording is None else Recordings(config.recording)
         self._inbox = Inbox()
@@ -65,7 +68,7 @@ class Watch:
         self._next_stats = time.monotonic() + config.stats_seconds
         self._cameras = {name: self._make_camera(name, camera, detector) for name, camera in config.cameras.items()}
         if config.state is not None:
-            self._open_state(config.state)
+            self._open_state(config.state, deliverers)
 
     def stop(self) -> None:
         """Ask `run` to end; it returns within seconds, with every open event ended. For signal handlers."""
@@ -112,12 +115,12 @@ class Watch:
         events = EventStream(name, config, model=detector.scorer.name)
         return _Camera(name, process, scorer, events)
 
-    def _open_state(self, folder: Path) -> None:
+    def _open_state(self, folder: Path, deliverers: Sequence[Deliverer]) -> None:
         self._ledger = Ledger(folder)
         self._cleanup.callback(self._ledger.close)
-        undelivered = folder / "undelivered.jsonl"
+        sinks = [*deliverers]
         if self._config.webhook is not None:
-            self._deliver(Delivery(Webhook(self._config.webhook), self._ledger, undelivered), Webhook.name)
+            sinks.append(Webhook(self._config.webhook))
         if self._config.mqtt is not None:
             try:
                 from avadclip.live.mqtt import MqttSink
@@ -127,18 +130,17 @@ class Watch:
             sink.start()
             self._cleanup.callback(sink.stop)
             self._sinks.append(sink.send)
-            self._deliver(Delivery(sink, self._ledger, undelivered), MqttSink.name)
-
-    def _deliver(self, delivery: Delivery, name: str) -> None:
-        self._deliveries[name] = delivery
-        self._cleanup.callback(delivery.finish, DRAIN_SECONDS)
+            sinks.append(sink)
+        for each in sinks:
+            self._deliveries[each.name] = Delivery(each, self._ledger, folder / "undelivered.jsonl")
+            self._cleanup.callback(self._deliveries[each.name].finish, DRAIN_SECONDS)
 
     def _end_what_was_open(self) -> None:
         """Events that were open when an earlier process ended, however it ended: their end was never told."""
         for last in [] if self._ledger is None else self._ledger.open_events():
-            event, number = last.after, int(last.id.rpartition(".")[2])
+            event, number = last.after, last.number + 1
             self._publish(
-                EventMessage(type="end", id=f"{event.id}.{number + 1}", before=event, after=event, note=RESTARTED)
+                EventMessage(type="end", id=f"{event.id}.{number}", before=event, after=event, note=RESTARTED)
             )
 
     def _follow(self) -> None:
@@ -153,6 +155,8 @@ class Watch:
             if time.monotonic() >= self._next_stats:
                 self._next_stats += self._config.stats_seconds
                 self._publish(self.stats())
+                if self._recordings is not None:
+                    self._recordings.make_room()
 
     def _take(self, camera: "_Camera", news: News) -> None:
         match news:

@@ -1,25 +1,27 @@
 """Sound on the video's clock: mono, 16 kHz, in windows, never held as a whole."""
 
 import math
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from av.audio.stream import AudioStream
-from av.container import InputContainer
 from numpy.typing import NDArray
 
 from avadclip.errors import MediaError
 from avadclip.media.clock import Clock, longest_pause, may_jump, sound_packets, zero_seconds
 from avadclip.media.container import keep_only, open_media, picture_stream, readable_or_refused, shown, sound_stream
-from avadclip.media.decode import DecodeCount, decode, readable
+from avadclip.media.decode import DecodeCount, decode_packet, readable
 from avadclip.media.track import SAMPLE_RATE_HZ, Block, Track
+from avadclip.media.windows import WindowCutter
+
+if TYPE_CHECKING:
+    from av.packet import Packet
 
 SILENCE_DBFS = -60.0  # a track whose peak stays below this says nothing: muted, or a dead microphone
 LOWEST_DBFS = -120.0  # reported for digital silence, whose true level is minus infinity
-MISSING_SECONDS = 0.5  # sound that ends this much before the last window's centre is noted
 MAX_REST_SECONDS = 600.0  # of a track that goes on after the last window, read for the report
 LATE_SECONDS = 0.1  # a start this far from the picture's is noted; encoders shift it by some 0.02 s
 
@@ -81,105 +83,101 @@ class SoundReader:
             MediaError: the file cannot be opened or has no sound track.
         """
         self._report = None
+        cutter = WindowCutter(centres, window_seconds)
         with open_media(self.path) as container:
             stream = sound_stream(container)
             if stream is None:
                 raise MediaError(f"{shown(self.path)} has no sound track; use a model that needs none")
-            run = _Pass(container, stream, zero_seconds(self.path))
+            picture = picture_stream(container)
+            # Reading the picture's packets costs little where files may jump; elsewhere they can be skipped unread.
+            streams = (picture, stream) if may_jump(container) else (stream,)
+            keep_only(container, *streams)
+            clock = Clock(picture, zero_seconds(self.path), longest_pause=longest_pause(container, picture))
+            track = HeardTrack(stream)
             with readable_or_refused(self.path):
-                yield from _cut(run.blocks(), run.follow(centres), round(window_seconds * SAMPLE_RATE_HZ))
-            self._report = run.report()
+                for packet in sound_packets(readable(container.demux(streams), track.count), picture, clock):
+                    for block in track.decode(packet):
+                        yield from cutter.add(block)
+                    if cutter.is_done and track.end_seconds - cutter.end_seconds > MAX_REST_SECONDS:
+                        track.is_cut_short = True
+                        break
+                for block in track.finish():
+                    yield from cutter.add(block)
+                yield from cutter.rest()
+            self._report = track.report(clock.num_jumps)
 
 
-def _cut(blocks: Iterator[Block], centres: Iterable[float], num_samples: int) -> Iterator[NDArray[np.float32]]:
-    """Windows [num_samples] from ascending blocks, holding only those that a window still needs."""
-    held: deque[Block] = deque()
-    last = 0
-    for centre in centres:
-        start = round(centre * SAMPLE_RATE_HZ) - num_samples // 2
-        while not held or held[-1].end < start + num_samples:
-            block = next(blocks, None)
-            if block is None:
-                break
-            held.append(block)
-            while len(held) > 1 and held[0].end <= start:
-                held.popleft()
-        while len(held) > 1 and held[0].end <= start:
-            held.popleft()
-        window = np.zeros(num_samples, dtype=np.float32)
-        for block in held:
-            block.copy_into(window, start)
-        yield window
-        last = start + num_samples
-    for block in blocks:
-        if block.start > last + MAX_REST_SECONDS * SAMPLE_RATE_HZ:
-            break
+class HeardTrack:
+    """A sound track, decoded packet by packet, and what is to be said of it.
 
+    Args:
+        stream: of a container that stays open while packets come.
+    """
 
-class _Pass:
-    """One run through the packets of a sound track."""
-
-    def __init__(self, container: InputContainer, stream: AudioStream, zero: float) -> None:
-        picture = picture_stream(container)
-        # Reading the picture's packets costs little where files may jump; elsewhere they can be skipped unread.
-        self._with_picture = may_jump(container)
-        keep_only(container, stream, *([picture] if self._with_picture else []))
-        self._container = container
-        self._picture = picture
-        self._stream = stream
-        self._clock = Clock(picture, zero, longest_pause=longest_pause(container, picture))
-        self._count = DecodeCount()
+    def __init__(self, stream: AudioStream) -> None:
+        self._context = stream.codec_context
         self._track = Track(float(stream.time_base or 0))
         self._peak = 0.0
-        self._last_centre = 0.0
+        self.count = DecodeCount()
+        self.is_cut_short = False
+        """Whether more of it was there than was read."""
 
-    def follow(self, centres: Iterable[float]) -> Iterator[float]:
-        """The same times; the last one tells how long the sound should have been."""
-        for centre in centres:
-            self._last_centre = centre
-            yield centre
+    @property
+    def end_seconds(self) -> float:
+        """End of what was heard so far."""
+        return self._track.end / SAMPLE_RATE_HZ
 
-    def blocks(self) -> Iterator[Block]:
-        """The sound in ascending blocks; what lies between them is silence."""
-        streams = (self._picture, self._stream) if self._with_picture else (self._stream,)
-        packets = sound_packets(readable(self._container.demux(streams), self._count), self._picture, self._clock)
-        for block in self._track.place(decode(packets, self._stream.codec_context, self._count)):
+    def decode(self, packet: "Packet[Any]") -> Iterator[Block]:
+        """The samples that one more packet brings; its timestamps are on the video's clock."""
+        if packet.size:  # the demuxer's own flush packet has none
+            self.count.num_packets += 1
+            yield from self._place(decode_packet(self._context, packet, self.count))
+
+    def finish(self) -> Iterator[Block]:
+        """The samples that decoder and resampler held back to the end of the file."""
+        yield from self._place(decode_packet(self._context, None, self.count))
+        yield from self._heed(self._track.finish())
+
+    def _place(self, frames: list[Any]) -> Iterator[Block]:
+        for frame in frames:
+            yield from self._heed(self._track.add(frame))
+
+    def _heed(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        for block in blocks:
             self._peak = max(self._peak, float(np.abs(block.samples).max()))
             yield block
 
-    def report(self) -> SoundReport:
+    def report(self, num_jumps: int) -> SoundReport:
+        """Of all that was heard, on a clock that jumped this often."""
         track = self._track
         return SoundReport(
             start_seconds=track.start / SAMPLE_RATE_HZ,
-            end_seconds=track.end / SAMPLE_RATE_HZ,
+            end_seconds=self.end_seconds,
             peak_dbfs=max(20 * math.log10(self._peak), LOWEST_DBFS) if self._peak > 0 else LOWEST_DBFS,
             num_gaps=track.num_gaps,
-            undecodable_share=self._count.failed_share,
-            notes=tuple(self._notes()),
+            undecodable_share=self.count.failed_share,
+            notes=tuple(self._notes(num_jumps)),
         )
 
-    def _notes(self) -> Iterator[str]:
+    def _notes(self, num_jumps: int) -> Iterator[str]:
         start = self._track.start / SAMPLE_RATE_HZ
         if abs(start) > LATE_SECONDS:
             yield f"sound starts {abs(start):.2f} s {'after' if start > 0 else 'before'} the picture"
         if self._track.end == self._track.start:
             yield "no packet of the sound track could be decoded"
-        elif self._count.num_failed:
-            yield f"{self._count.num_failed} of {self._count.num_packets} sound packets could not be decoded"
+        elif self.count.num_failed:
+            yield f"{self.count.num_failed} of {self.count.num_packets} sound packets could not be decoded"
         if self._track.num_damaged:
             yield f"{self._track.num_damaged} samples of sound are no numbers or far too loud; silence instead"
         if self._track.impossible_rate_hz is not None:
             yield f"sound of {self._track.impossible_rate_hz} samples a second is none, and left out"
-        if self._count.read_error:
-            yield f"reading the sound stopped early: {self._count.read_error}"
-        end = self._track.end / SAMPLE_RATE_HZ
-        if end - self._last_centre > MAX_REST_SECONDS:
-            yield f"sound goes on long after the picture; read up to {end:.0f} s"
-        if self._track.end > self._track.start and self._last_centre - end > MISSING_SECONDS:
-            yield f"sound ends at {end:.2f} s; silence stands in for the rest"
+        if self.count.read_error:
+            yield f"reading the sound stopped early: {self.count.read_error}"
+        if self.is_cut_short:
+            yield f"sound goes on long after the picture; read up to {self.end_seconds:.0f} s"
         if self._track.num_gaps:
             yield f"{self._track.num_gaps} gaps, {self._track.gap_seconds:.2f} s in all, filled with silence"
-        if self._clock.num_jumps:
-            yield f"timestamps restart {self._clock.num_jumps} times (joined file?); the clock continues across them"
+        if num_jumps:
+            yield f"timestamps restart {num_jumps} times (joined file?); the clock continues across them"
         if self._track.num_formats > 1:
             yield f"sample rate or channels change {self._track.num_formats - 1} times"

@@ -134,19 +134,43 @@ class _Trail:
             self._step = float(packet.duration * packet.time_base)
 
 
+class SoundQueue:
+    """Sound packets on their way to the video's clock; one that jumps waits for the picture to jump too.
+
+    Args:
+        clock: moves them; whoever reads the picture's packets passes those through its `set_picture`.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._waiting: deque[Packet[Any]] = deque()
+
+    def add(self, packet: "Packet[Any]") -> None:
+        """Take the next sound packet."""
+        self._waiting.append(packet)
+
+    def ready(self) -> "Iterator[Packet[Any]]":
+        """Packets that are on the video's clock by now; ask after every packet of sound or picture."""
+        while self._waiting and self._clock.set_sound(self._waiting[0], wait=len(self._waiting) < MAX_WAITING):
+            yield self._waiting.popleft()
+
+    def rest(self) -> "Iterator[Packet[Any]]":
+        """What still waits at the end of the file."""
+        while self._waiting:
+            self._clock.set_sound(self._waiting[0], wait=False)
+            yield self._waiting.popleft()
+
+
 def sound_packets(packets: "Iterable[Packet[Any]]", picture: VideoStream, clock: Clock) -> "Iterator[Packet[Any]]":
     """Of the packets of picture and sound, those of sound, their timestamps on the video's clock."""
-    waiting: deque[Packet[Any]] = deque()
+    queue = SoundQueue(clock)
     for packet in packets:
         if packet.stream_index != picture.index:
-            waiting.append(packet)
+            queue.add(packet)
         elif packet.size:
             clock.set_picture(packet)
-        while waiting and clock.set_sound(waiting[0], wait=len(waiting) < MAX_WAITING):
-            yield waiting.popleft()
-    for packet in waiting:
-        clock.set_sound(packet, wait=False)
-        yield packet
+        yield from queue.ready()
+    yield from queue.rest()
 
 
 def _seconds(packet: "Packet[Any]") -> float | None:

@@ -61,7 +61,7 @@ class Track:
         """Ascending blocks that never overlap, from frames whose timestamps are on the video's clock."""
         for frame in frames:
             yield from self.add(frame)
-        yield from self._flush()
+        yield from self.finish()
 
     def add(self, frame: av.AudioFrame) -> Iterator[Block]:
         """What is known once this frame is there; the resampler holds back some milliseconds."""
@@ -70,7 +70,7 @@ class Track:
             return
         start = self._expected if frame.pts is None else frame.pts * self._tick
         if self._resampler is None or self._changed(frame) or abs(start - self._expected) > JITTER_SECONDS:
-            yield from self._flush()
+            yield from self.finish()
             self._begin(start, frame)
         self._expected += frame.samples / frame.sample_rate
         yield from self._resample(frame)
@@ -93,7 +93,8 @@ class Track:
         self._position = position
         self._expected = start
 
-    def _flush(self) -> Iterator[Block]:
+    def finish(self) -> Iterator[Block]:
+        """What the resampler still holds."""
         if self._resampler is not None:
             yield from self._resample(None)
 

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import av
 import numpy as np
 from av.container import InputContainer
+from av.stream import Stream
 from numpy.typing import NDArray
 
 from avadclip.errors import MediaError
+from avadclip.media.audio import MAX_REST_SECONDS
 from avadclip.media.clock import LONGEST_PAUSE_SECONDS, Clock, longest_pause, zero_seconds
 from avadclip.media.container import (
     header_seconds,
@@ -20,8 +22,10 @@ from avadclip.media.container import (
     picture_stream,
     readable_or_refused,
     shown,
+    sound_stream,
 )
 from avadclip.media.decode import DecodeCount, decode, readable
+from avadclip.media.listener import Hearing, SoundListener
 from avadclip.media.pixels import RgbConverter
 
 MAX_UNDECODABLE_SHARE = 0.5  # of the packets; above it the picture is more guess than video
@@ -63,11 +67,19 @@ class VideoReader:
     Args:
         path: a video file.
         frame_size: (height, width) that one reused, fast scaler delivers; None for the file's own size.
+        listener: hears the file's sound in the same pass.
     """
 
-    def __init__(self, path: str | Path, *, frame_size: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        frame_size: tuple[int, int] | None = None,
+        listener: SoundListener | None = None,
+    ) -> None:
         self.path = path
         self.frame_size = frame_size
+        self._listener = listener
         self._report: VideoReport | None = None
 
     @property
@@ -93,7 +105,8 @@ class VideoReader:
         self._report = None
         zero = zero_seconds(self.path)
         with open_media(self.path) as container:
-            run = _Pass(container, zero, RgbConverter(self.frame_size), name=shown(self.path))
+            name = shown(self.path)
+            run = _Pass(container, zero, RgbConverter(self.frame_size), self._listener, name=name)
             with readable_or_refused(self.path):
                 yield from run.sample(times)
             self._report = run.report()
@@ -102,14 +115,29 @@ class VideoReader:
 class _Pass:
     """One run through the packets of a video."""
 
-    def __init__(self, container: InputContainer, zero: float, converter: RgbConverter, *, name: str) -> None:
+    def __init__(
+        self,
+        container: InputContainer,
+        zero: float,
+        converter: RgbConverter,
+        listener: SoundListener | None,
+        *,
+        name: str,
+    ) -> None:
         stream = picture_stream(container)
-        keep_only(container, stream)
         self._name = name
+        self._zero = zero
         self._container = container
         self._stream = stream
         self._converter = converter
         self._clock = Clock(stream, zero, longest_pause=longest_pause(container, stream))
+        self._streams: list[Stream] = [stream]
+        self._hearing: Hearing | None = None
+        sound = None if listener is None else sound_stream(container)
+        if listener is not None and sound is not None:
+            self._streams.append(sound)
+            self._hearing = listener.listen(container, sound, zero, self._clock)
+        keep_only(container, *self._streams)
         self._count = DecodeCount()
         stated_hz = float(stream.average_rate or stream.guessed_rate or NOMINAL_RATE_HZ)
         self._rate_hz = stated_hz if stated_hz * STILL_SECONDS >= 1 else NOMINAL_RATE_HZ
@@ -169,9 +197,32 @@ class _Pass:
             )
 
     def _packets(self) -> "Iterator[av.Packet[Any]]":
-        for packet in readable(self._container.demux(self._stream), self._count):
+        for packet in readable(self._container.demux(self._streams), self._count):
+            if packet.stream_index != self._stream.index:
+                self._hear(packet)
+                continue
             self._clock.set_picture(packet)
+            if self._hearing is not None:
+                self._hearing.follow()
             yield packet
+        if self._hearing is None:
+            return
+        if self._count.read_error is None:
+            self._hearing.finish()
+            return
+        # What cannot be read may be the sound: the picture goes on alone, and the sound gets a pass of its own.
+        self._hearing, self._count.read_error, self._streams = None, None, [self._stream]
+        keep_only(self._container, self._stream)
+        yield from self._packets()
+
+    def _hear(self, packet: "av.Packet[Any]") -> None:
+        """Pass a packet of the sound on, until it runs so far ahead that it gets a pass of its own, which ends."""
+        if self._hearing is None:
+            return
+        if packet.dts is not None and packet.dts * packet.time_base - self._zero - self._end > MAX_REST_SECONDS:
+            self._hearing = None
+            return
+        self._hearing.hear(packet)
 
     def report(self) -> VideoReport:
         share = self._count.failed_share

@@ -201,7 +201,9 @@ def _check_kind(names: Collection[str], kind: ReleasedKind, origin: str) -> None
     for other, mark in _MARKS.items():
         found = next((name for name in names if name.startswith(mark)), None)
         if other != kind and found is not None:
-            raise CheckpointError(f"{origin} is the released {other} (it holds {found}), needed the {kind}; {_ADVICE}")
+            # A file alone is taken for VadCLIP's.
+            needed = "teacher and student together" if kind == "VadCLIP" else f"the {kind}"
+            raise CheckpointError(f"{origin} is the released {other} (it holds {found}), needed {needed}; {_ADVICE}")
 
 
 def _first_registration(name: str) -> str:

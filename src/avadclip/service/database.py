@@ -12,6 +12,12 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 from avadclip.errors import ConfigError
 
 BUSY_SECONDS = 30  # how long one writer of SQLite waits for another
+CONNECT_SECONDS = 10  # for a server's answer
+MIGRATION_LOCK = 0x61766164  # any number of our own: a service and a watch may open an empty PostgreSQL at once
+
+
+class DatabaseAwayError(ConfigError):
+    """The database cannot be reached, or opened; it may be later."""
 
 
 def open_database(url: str) -> sa.Engine:
@@ -21,7 +27,8 @@ def open_database(url: str) -> sa.Engine:
         url: as SQLAlchemy names databases; `postgresql://` means the psycopg driver.
 
     Raises:
-        ConfigError: another kind of database, or one that cannot be reached.
+        ConfigError: another kind of database, or one that was made by a newer version.
+        DatabaseAwayError: it cannot be reached.
     """
     try:
         parsed = sa.make_url(url)
@@ -29,9 +36,7 @@ def open_database(url: str) -> sa.Engine:
             parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.get_backend_name() not in ("sqlite", "postgresql"):
             raise ConfigError(f"the database {parsed.get_backend_name()} is not supported; use SQLite or PostgreSQL")
-        engine = (
-            _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else sa.create_engine(parsed, pool_pre_ping=True)
-        )
+        engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
         _migrate(engine)
     except (ArgumentError, NoSuchModuleError) as error:
         raise ConfigError(
@@ -41,7 +46,7 @@ def open_database(url: str) -> sa.Engine:
         raise ConfigError("the database was made by a newer avadclip; install that, or use another database") from error
     except OperationalError as error:
         reason = " ".join(str(error.orig).split())
-        raise ConfigError(f"the database {parsed.render_as_string()} cannot be opened ({reason})") from error
+        raise DatabaseAwayError(f"the database {parsed.render_as_string()} cannot be opened ({reason})") from error
     return engine
 
 
@@ -61,9 +66,15 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     return engine
 
 
+def _postgresql(url: sa.URL) -> sa.Engine:
+    return sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_SECONDS})
+
+
 def _migrate(engine: sa.Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -65,9 +65,11 @@ class Janitor:
             self._stopping.wait(ROUND_SECONDS)
 
     def make_a_round(self) -> None:
-        """Delete the jobs and audit entries whose time is over."""
+        """Delete the jobs, events of cameras and audit entries whose time is over."""
         now = time.time()
         if self._settings.retention_days is not None:
-            for job_id in self._store.ended_before(now - self._settings.retention_days * DAY_SECONDS):
+            oldest = now - self._settings.retention_days * DAY_SECONDS
+            for job_id in self._store.ended_before(oldest):
                 self.delete(job_id)
+            self._store.forget_live_events(oldest)
         self._store.forget_audit(now - AUDIT_DAYS * DAY_SECONDS)

@@ -21,9 +21,11 @@ from avadclip.service.schemas import (
     Job,
     JobId,
     JobState,
+    LiveEventQuery,
     Page,
     ResultLink,
     StoredEvent,
+    StoredLiveEvent,
     Version,
 )
 from avadclip.service.service import Service
@@ -171,10 +173,23 @@ def find_events(service: TheService, query: Annotated[EventQuery, Query()]) -> P
     return Page(items=found, total=total)
 
 
+@router.get("/live-events")
+def find_live_events(service: TheService, query: Annotated[LiveEventQuery, Query()]) -> Page[StoredLiveEvent]:
+    """Search the events of cameras, which `avadclip watch` keeps in the same store, newest first."""
+    found, total = service.store.live_events(query)
+    return Page(items=found, total=total)
+
+
 @router.get("/labels")
 def list_labels(service: TheService) -> list[str]:
-    """List the classes that events have."""
+    """List the classes that events have, those of cameras too."""
     return service.store.labels()
+
+
+@router.get("/cameras")
+def list_cameras(service: TheService) -> list[str]:
+    """List the cameras that events came from."""
+    return service.store.cameras()
 
 
 @router.get("/audit")

@@ -6,6 +6,7 @@ from typing import Annotated, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from avadclip.events import Modality, Severity
+from avadclip.live.config import CameraName
 
 ItemT = TypeVar("ItemT")
 
@@ -85,6 +86,30 @@ class StoredEvent(_Model):
     picture_gain: float | None
 
 
+class StoredLiveEvent(_Model):
+    """An event of a camera, as far as it is known. Times are Unix seconds."""
+
+    id: str
+    number: int = Field(exclude=True)
+    """Of the message that told of it last, from 0."""
+    source: str
+    """The camera's name."""
+    label: str
+    score: float
+    start: float
+    end: float | None
+    """None while it goes on, and where it is not known: the watch was killed."""
+    is_open: bool
+    """Whether it goes on, as far as the watch has told."""
+    note: str | None
+    """Why it ended, where not because it grew quiet."""
+    severity: Severity
+    modality: Modality
+    model: str
+    threshold: float
+    sound_gain: float | None
+
+
 class AuditEntry(_Model):
     """Who asked for what, and what became of it."""
 
@@ -150,15 +175,20 @@ class Problem(_Model):
     """One line: what was found, what was needed, what to do."""
 
 
-class EventQuery(BaseModel):
-    """Which events to list."""
-
+class _Search(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, extra="forbid", allow_inf_nan=False)
 
     label: str | None = Field(None, pattern=r"^[^\x00]{1,100}$")
     """Class."""
     severity: Severity | None = None
     min_score: float = Field(0.0, ge=0.0, le=1.0)
+    limit: int = Field(100, ge=1, le=1000)
+    offset: int = Field(0, ge=0, le=10**9)
+
+
+class EventQuery(_Search):
+    """Which events to list."""
+
     job: JobId | None = None
     since: float | None = None
     """Jobs made at this time or later, Unix seconds."""
@@ -168,5 +198,13 @@ class EventQuery(BaseModel):
     """Events that end after this time of their video."""
     to_seconds: float | None = Field(None, ge=0.0)
     """Events that start before this time of their video."""
-    limit: int = Field(100, ge=1, le=1000)
-    offset: int = Field(0, ge=0, le=10**9)
+
+
+class LiveEventQuery(_Search):
+    """Which events of cameras to list."""
+
+    camera: CameraName | None = None
+    since: float | None = None
+    """Events that began at this time or later, Unix seconds."""
+    until: float | None = None
+    """Events that began before this time, Unix seconds."""

@@ -35,7 +35,7 @@ class ServiceSettings(BaseModel):
     max_video_seconds: float = Field(24 * 3600, gt=0)
     """Longer videos are refused, and a job that takes longer than this is stopped."""
     retention_days: float | None = Field(30.0, gt=0)
-    """Jobs are deleted with video and results this long after they ended; None keeps them."""
+    """Jobs are deleted with video and results this long after they ended, events of cameras too; None keeps them."""
     fetch_hosts: frozenset[str] = frozenset()
     """Hosts that videos may be fetched from."""
     fetch_networks: tuple[IPv4Network | IPv6Network, ...] = ()
@@ -55,6 +55,13 @@ class ServiceSettings(BaseModel):
     def store_url(self) -> str:
         """The store as SQLAlchemy names it."""
         return self.database_url or f"sqlite:///{self.data / 'avadclip.sqlite'}"
+
+
+def default_data() -> Path:
+    """The folder of a service's own files where none is named: this user's."""
+    import platformdirs
+
+    return platformdirs.user_data_path("avadclip") / "service"
 
 
 def read_tokens(path: Path) -> dict[str, str]:

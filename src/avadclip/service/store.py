@@ -1,4 +1,4 @@
-"""Jobs, events and the audit log in a database.
+"""Jobs, their events, events of cameras and the audit log in a database.
 
 What must happen once happens in one transaction that names the state it starts from: a job is claimed only while it is
 queued, and ends only while the same attempt is running.
@@ -9,10 +9,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from avadclip.service.database import open_database
-from avadclip.service.schemas import ENDED, AuditEntry, EventQuery, Job, JobState, Origin, StoredEvent
-from avadclip.service.tables import audit, events, jobs
+from avadclip.service.schemas import (
+    ENDED,
+    AuditEntry,
+    EventQuery,
+    Job,
+    JobState,
+    LiveEventQuery,
+    Origin,
+    StoredEvent,
+    StoredLiveEvent,
+)
+from avadclip.service.tables import audit, events, jobs, live_events
 
 
 class Store:
@@ -111,9 +122,7 @@ class Store:
         """Forget a hidden job and its events; SQLite overwrites them and empties its log."""
         with self._engine.begin() as connection:
             connection.execute(sa.delete(jobs).where(jobs.c.id == job_id))
-        if self._engine.dialect.name == "sqlite":
-            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._empty_log()
 
     def half_deleted(self) -> list[Job]:
         """Jobs whose deletion has begun."""
@@ -160,9 +169,53 @@ class Store:
         return [StoredEvent.model_validate(row) for row in rows], total
 
     def labels(self) -> list[str]:
-        """Classes that events have."""
+        """Classes that events have, those of cameras too."""
+        labels = sa.union(sa.select(events.c.label), sa.select(live_events.c.label)).subquery()
         with self._engine.connect() as connection:
-            return list(connection.execute(sa.select(events.c.label).distinct().order_by(events.c.label)).scalars())
+            return list(connection.execute(sa.select(labels.c.label).order_by(labels.c.label)).scalars())
+
+    # events of cameras
+
+    def keep_live_event(self, event: StoredLiveEvent) -> None:
+        """Keep what is known of an event by now. The same again changes nothing, and no older message a newer one."""
+        values = {**event.model_dump(), "number": event.number}
+        insert = sqlite.insert if self._engine.dialect.name == "sqlite" else postgresql.insert
+        keep = (
+            insert(live_events)
+            .values(values)
+            .on_conflict_do_update(
+                index_elements=[live_events.c.id], set_=values, where=live_events.c.number < event.number
+            )
+        )
+        with self._engine.begin() as connection:
+            connection.execute(keep)
+
+    def live_events(self, query: LiveEventQuery) -> tuple[list[StoredLiveEvent], int]:
+        """Events of cameras that fit, newest first, and how many there are."""
+        conditions = _live_conditions(query)
+        part = (
+            sa.select(live_events)
+            .where(*conditions)
+            .order_by(live_events.c.start.desc(), live_events.c.id)
+            .limit(query.limit)
+            .offset(query.offset)
+        )
+        rows, total = self._part(part, sa.select(sa.func.count()).select_from(live_events).where(*conditions))
+        return [StoredLiveEvent.model_validate(row) for row in rows], total
+
+    def cameras(self) -> list[str]:
+        """Cameras that events came from."""
+        query = sa.select(live_events.c.source).distinct().order_by(live_events.c.source)
+        with self._engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
+    def forget_live_events(self, before: float) -> None:
+        """Delete those that were over before this time, or began before it and have no end."""
+        over = sa.func.coalesce(live_events.c.end, live_events.c.start) < before
+        with self._engine.begin() as connection:
+            num_forgotten = connection.execute(sa.delete(live_events).where(over)).rowcount
+        if num_forgotten:
+            self._empty_log()
 
     # audit
 
@@ -182,6 +235,12 @@ class Store:
         """Delete the entries from before this time."""
         with self._engine.begin() as connection:
             connection.execute(sa.delete(audit).where(audit.c.at < before))
+
+    def _empty_log(self) -> None:
+        """SQLite: what was deleted is overwritten in the file, and still in its log."""
+        if self._engine.dialect.name == "sqlite":
+            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _part(self, part: sa.Select[Any], count: sa.Select[int]) -> tuple[list[dict[str, Any]], int]:
         with self._engine.connect() as connection:
@@ -203,12 +262,28 @@ def _row(job: Job) -> dict[str, Any]:
     return {**job.model_dump(exclude={"progress"}), "path": job.path}
 
 
-def _conditions(query: EventQuery) -> list[sa.ColumnElement[bool]]:
-    conditions = [jobs.c.state != JobState.DELETING, events.c.score >= query.min_score]
+def _shared_conditions(table: sa.Table, query: EventQuery | LiveEventQuery) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = [table.c.score >= query.min_score]
     if query.label is not None:
-        conditions.append(events.c.label == query.label)
+        conditions.append(table.c.label == query.label)
     if query.severity is not None:
-        conditions.append(events.c.severity == query.severity)
+        conditions.append(table.c.severity == query.severity)
+    return conditions
+
+
+def _live_conditions(query: LiveEventQuery) -> list[sa.ColumnElement[bool]]:
+    conditions = _shared_conditions(live_events, query)
+    if query.camera is not None:
+        conditions.append(live_events.c.source == query.camera)
+    if query.since is not None:
+        conditions.append(live_events.c.start >= query.since)
+    if query.until is not None:
+        conditions.append(live_events.c.start < query.until)
+    return conditions
+
+
+def _conditions(query: EventQuery) -> list[sa.ColumnElement[bool]]:
+    conditions = [*_shared_conditions(events, query), jobs.c.state != JobState.DELETING]
     if query.job is not None:
         conditions.append(events.c.job_id == query.job)
     if query.since is not None:

@@ -46,6 +46,27 @@ events = sa.Table(
     sa.Index("events_by_label", "label", "score"),
 )
 
+live_events = sa.Table(
+    "live_events",
+    metadata,
+    sa.Column("id", sa.String(96), primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("source", sa.String(64), nullable=False),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("score", sa.Double, nullable=False),
+    sa.Column("start", sa.Double, nullable=False),
+    sa.Column("end", sa.Double),
+    sa.Column("is_open", sa.Boolean, nullable=False),
+    sa.Column("note", sa.Text),
+    sa.Column("severity", sa.String(16), nullable=False),
+    sa.Column("modality", sa.String(16), nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("threshold", sa.Double, nullable=False),
+    sa.Column("sound_gain", sa.Double),
+    sa.Index("live_events_by_time", "start"),
+    sa.Index("live_events_by_camera", "source", "start"),
+)
+
 audit = sa.Table(
     "audit",
     metadata,

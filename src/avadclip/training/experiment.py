@@ -178,6 +178,13 @@ def _check_teacher(checkpoint: Checkpoint, config: TrainingConfig, dataset: Data
         )
 
 
+def _encoder_options(provenance: Provenance | None) -> EncoderOptions:
+    """How detection loads the encoders, so that its features are made as those of training were."""
+    if provenance is None:
+        return EncoderOptions()
+    return EncoderOptions.behind(provenance.visual, provenance.audio, provenance.grid.snippet_frames)
+
+
 def _checkpoint(
     config: TrainingConfig,
     dataset: Dataset,
@@ -196,6 +203,7 @@ def _checkpoint(
         name=f"{dataset.name} {kind}",
         classes=dataset.classes,
         encoders=config.encoders,
+        encoder_options=_encoder_options(provenance),
         features=provenance or Provenance(grid=dataset.grid, visual={"name": dataset.name}, audio=None),
         visual_dim=visual_dim,
         audio_dim=audio_dim,

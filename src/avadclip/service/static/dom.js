@@ -8,3 +8,5 @@ export function make(tag, properties = {}, ...children) {
   element.append(...children.filter((child) => child !== null));
   return element;
 }
+
+export const alertBadge = ({ severity }) => (severity === "alert" ? make("span", { className: "badge", textContent: "alert" }) : "");

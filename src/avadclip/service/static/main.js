@@ -4,6 +4,7 @@ import { followJobs, request } from "./api.js";
 import { byId } from "./dom.js";
 import { createEventSearch } from "./events.js";
 import { createJobList } from "./jobs.js";
+import { createLiveEvents } from "./live_events.js";
 import { addFiles } from "./uploads.js";
 
 const retention = (days) => (days === null ? "are kept" : `are deleted ${days} days after they are done`);
@@ -89,6 +90,7 @@ async function start() {
   connectDrop(version);
   const search = createEventSearch({ onProblem: tell });
   const jobs = createJobList({ onProblem: tell, onChange: search.reload });
+  createLiveEvents({ onProblem: tell }).follow();
   followJobs({
     onOpen: () => {
       showStatus("ready", "connected");

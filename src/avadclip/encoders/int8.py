@@ -1,0 +1,77 @@
+"""CLIP's picture side in 8 bits on ONNX Runtime.
+
+Weights are quantised once, the inputs of every product while it runs (so no calibration data is needed), with one scale
+for each picture: a run takes one picture alone, and its features do not depend on its neighbours. Side by side run as
+many pictures as torch has threads.
+"""
+
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from avadclip.encoders.clip import Clip
+from avadclip.encoders.onnx_graph import cached_session, export_graph, less_said
+from avadclip.encoders.preprocess import normalise_pixels
+
+GRAPH_VERSION = 1  # in the cached file's name; a change to what is exported raises it
+
+
+class Int8Pictures:
+    """See precision.PictureNetwork.
+
+    Args:
+        clip: in float32.
+        weights_sha256: of the vision tower and its projection.
+    """
+
+    def __init__(self, clip: Clip, weights_sha256: str) -> None:
+        file_name = f"clip-picture-int8-{GRAPH_VERSION}-{weights_sha256[:16]}.onnx"
+        self._dim = clip.config.embed_dim
+        self._session = cached_session(file_name, lambda: _quantised(clip), num_threads=1)
+        self._threads = ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="avadclip-int8")
+
+    def __call__(self, crops: Tensor) -> Tensor:
+        """Crops [N, 3, S, S], uint8, to features [N, embed_dim]."""
+        rows = list(self._threads.map(self._encode_one, crops[:, None].numpy()))
+        return torch.from_numpy(np.concatenate([np.empty((0, self._dim), np.float32), *rows]))
+
+    def _encode_one(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+        features: list[NDArray[np.float32]] = self._session.run(None, {"crops": crop})
+        return features[0]
+
+
+class _FromCrops(nn.Module):
+    """Crops [1, 3, S, S], uint8, to features [1, embed_dim]."""
+
+    def __init__(self, clip: Clip) -> None:
+        super().__init__()
+        self.tower = clip.vision_model
+        self.projection = clip.visual_projection
+
+    def forward(self, crops: Tensor) -> Tensor:
+        features: Tensor = self.projection(self.tower(normalise_pixels(crops)))
+        return features
+
+
+def _quantised(clip: Clip) -> bytes:
+    """The graph with the weights of its matrix products in 8 bits. Products of two activations stay in float32."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    size = clip.config.image_size
+    graph = export_graph(_FromCrops(clip), torch.zeros(1, 3, size, size, dtype=torch.uint8), "crops")
+    with tempfile.TemporaryDirectory() as folder, less_said(None):  # it advises a step that changes nothing here
+        target = Path(folder) / "int8.onnx"
+        quantize_dynamic(
+            onnx.load_model_from_string(graph),
+            target,
+            op_types_to_quantize=["MatMul", "Gemm"],
+            weight_type=QuantType.QInt8,
+            extra_options={"MatMulConstBOnly": True},
+        )
+        return target.read_bytes()

@@ -1,0 +1,52 @@
+// The events of cameras, as `avadclip watch` tells of them; the section shows once there are any.
+
+import { request } from "./api.js";
+import { alertBadge, byId, make } from "./dom.js";
+import { createSearch } from "./search.js";
+
+const ROUND_MS = 5000; // another program writes them: nobody tells this page
+const { clock } = globalThis.avadclip.words;
+
+export function createLiveEvents({ onProblem }) {
+  const choices = { camera: "/api/cameras", label: "/api/labels" };
+  const search = createSearch({ name: "live-events", draw, choices, onProblem });
+
+  async function follow() {
+    for (;;) {
+      if (!document.hidden) await showNews();
+      await new Promise((resolve) => setTimeout(resolve, ROUND_MS));
+    }
+  }
+
+  async function showNews() {
+    try {
+      const cameras = await request("GET", "/api/cameras");
+      byId("live-events-section").hidden = cameras.length === 0;
+      if (cameras.length > 0) await search.reload();
+    } catch {
+      // the page says elsewhere that it is not connected
+    }
+  }
+
+  return { follow };
+}
+
+function draw(event) {
+  const began = new Date(event.start * 1000);
+  const number = (text) => make("td", { className: "number", textContent: text });
+  return make(
+    "tr",
+    { title: event.note ?? "" },
+    make("th", { scope: "row", textContent: event.source }),
+    make("td", { textContent: event.label }),
+    make("td", {}, alertBadge(event)),
+    number(began.toLocaleString([], { dateStyle: "medium", timeStyle: "medium" })),
+    number(duration(event)),
+    number(event.score.toFixed(2)),
+  );
+}
+
+function duration({ start, end, is_open: isOpen }) {
+  if (isOpen) return "goes on";
+  return end === null ? "not known" : clock(end - start, 1);
+}
