@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALLED := .venv/.installed
 INSTALLED_DEV := .venv/.installed-dev
 
-.PHONY: demo test lint docs starter setup-system clean
+.PHONY: demo test lint docs starter dist setup-system clean
 
 demo: $(INSTALLED)
 	@$(BIN)/python scripts/demo.py $${VIDEO:+"$$VIDEO"}
@@ -32,6 +32,15 @@ docs: $(INSTALLED_DEV)
 starter: $(INSTALLED_DEV)
 	@$(BIN)/python scripts/train_starter.py
 
+# Wheel and source archive in dist/, checked, and the wheel's version from a fresh environment.
+dist:
+	@rm -rf dist .release && $(PYTHON) -m venv .release
+	@.release/bin/python -m pip --disable-pip-version-check --quiet install build twine
+	@.release/bin/python -m build --outdir dist . > /dev/null
+	@.release/bin/python -m twine check --strict dist/* > /dev/null
+	@.release/bin/python -m pip --disable-pip-version-check --quiet install --no-deps dist/*.whl
+	@.release/bin/python scripts/check_wheel.py
+
 # Programs that tests marked `system` need.
 setup-system:
 	@command -v apt-get >/dev/null || { echo "setup-system knows apt only; install ffmpeg by hand"; exit 1; }
@@ -40,7 +49,7 @@ setup-system:
 		gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
 
 clean:
-	rm -rf .venv site demo-report
+	rm -rf .venv .release dist site demo-report
 
 # The stamp of a working .venv: torch first and pinned, so that no later requirement draws another build of it.
 $(INSTALLED): pyproject.toml constraints.txt

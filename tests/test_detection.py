@@ -257,7 +257,7 @@ def test_progress_goes_up_to_the_length_of_the_video(tmp_path: Path, detector: D
     ("sound", "network", "modality", "reason"),
     [
         ("tone", "teacher", "audio-visual", "the file has picture and sound"),
-        ("silence", "visual student", "visual", "the sound track is silent"),
+        ("silence", "visual student", "visual", "nothing is heard on the sound track"),
         (None, "visual student", "visual", "the file has no sound track"),
     ],
 )

@@ -142,7 +142,9 @@ def test_a_choice_that_the_checkpoint_lacks_is_a_note() -> None:
     report = measured(make_bags(), make_checkpoint(["teacher", "audio student"]))
     assert report.find("clean", AUTOMATIC) is not None
     assert report.find("muted", AUTOMATIC) is None
-    assert report.notes == ("muted: no automatic choice: yard-0 needs a visual student (the sound track is silent)",)
+    assert report.notes == (
+        "muted: no automatic choice: yard-0 needs a visual student (nothing is heard on the sound track)",
+    )
 
 
 def test_one_network_alone_leaves_nothing_to_choose() -> None:

@@ -92,7 +92,7 @@ def test_picture_and_sound_go_to_the_teacher_and_the_students_are_heard_too() ->
     ("changes", "reason"),
     [
         ({"audio": None}, "the file has no sound track"),
-        ({"sound_is_silent": True}, "the sound track is silent"),
+        ({"sound_is_silent": True}, "nothing is heard on the sound track"),
         (
             {"audio": None, "provenance": PROVENANCE.model_copy(update={"audio": None})},
             "the encoders were loaded without sound",
@@ -121,7 +121,7 @@ def test_a_checkpoint_that_only_hears_scores_what_can_be_heard() -> None:
     assert verdict.reason == "tiny holds no network that sees"
     assert verdict.thresholds == checkpoint.header.thresholds["audio student"]
     assert_same(verdict.scores, score_features(checkpoint.networks["audio student"], features))
-    with pytest.raises(CheckpointError, match="needed because the sound track is silent"):
+    with pytest.raises(CheckpointError, match="needed because nothing is heard on the sound track"):
         scorer_of(checkpoint).judge(make_features(sound_is_silent=True))
 
 
@@ -133,7 +133,9 @@ def test_a_teacher_alone_has_no_companions() -> None:
 
 
 def test_a_network_that_is_not_there_is_named_with_the_reason() -> None:
-    with pytest.raises(CheckpointError, match="holds no visual student, needed because the sound track is silent"):
+    with pytest.raises(
+        CheckpointError, match="holds no visual student, needed because nothing is heard on the sound track"
+    ):
         scorer_of(make_checkpoint(("teacher",))).judge(make_features(sound_is_silent=True))
 
 
@@ -224,5 +226,5 @@ def test_a_comparison_system_scores_alone(name: SystemName) -> None:
 def test_a_system_that_hears_refuses_what_is_silent_and_one_that_does_not_scores_it(changes: dict) -> None:
     features = make_features(**changes)
     assert scorer_of(make_system_checkpoint("deep-mil")).judge(features).network == "deep-mil"
-    with pytest.raises(CheckpointError, match=r"hl-net of tiny needs sound, but .* (no sound track|silent)"):
+    with pytest.raises(CheckpointError, match=r"hl-net of tiny needs sound, but .* (no sound track|nothing is heard)"):
         scorer_of(make_system_checkpoint("hl-net")).judge(features)

@@ -1,3 +1,4 @@
+import math
 from itertools import islice
 
 import numpy as np
@@ -61,3 +62,43 @@ def test_windows_cover_every_snippet_once(count: int, size: int) -> None:
     covered = np.concatenate([np.arange(start, stop) for start, stop in windows(count, size)] or [np.arange(0)])
     assert covered.tolist() == list(range(count))
     assert all(0 < stop - start <= size for start, stop in windows(count, size))
+
+
+@given(
+    seconds=st.floats(0, 100_000),
+    longer=st.floats(0, 100),
+    frames=st.integers(1, 64),
+    rate=st.floats(1.0, 120.0),
+)
+def test_a_longer_video_has_no_fewer_snippets_and_the_last_one_fits(
+    seconds: float, longer: float, frames: int, rate: float
+) -> None:
+    grid = SnippetGrid(frames, rate)
+    count = grid.num_snippets(seconds)
+    assert grid.num_snippets(seconds + longer) >= count
+    assert count * grid.snippet_seconds <= seconds + 0.5 / rate + 1e-6
+    assert (count + 1) * grid.snippet_seconds > seconds - 1e-6
+
+
+@given(
+    frames=st.integers(1, 64),
+    rate=st.floats(1.0, 120.0),
+    offsets=st.sets(st.integers(0, 63), min_size=1),
+    index=st.integers(0, 500),
+)
+def test_the_frames_of_a_snippet_lie_inside_it(frames: int, rate: float, offsets: set[int], index: int) -> None:
+    grid = SnippetGrid(frames, rate)
+    inside = tuple(sorted(offset for offset in offsets if offset < frames)) or (0,)
+    start = grid.starts(index + 1)[index]
+    times = list(islice(grid.frame_times(inside), index * len(inside), (index + 1) * len(inside)))
+    assert times == sorted(times)
+    assert all(start - 1e-6 <= time < start + grid.snippet_seconds - 1e-9 for time in times)
+    assert start < next(islice(grid.centres(), index, None)) < start + grid.snippet_seconds
+
+
+@pytest.mark.parametrize(
+    ("frames", "rate"), [(0, 24.0), (-1, 24.0), (16, 0.0), (16, -24.0), (16, math.nan), (16, math.inf)]
+)
+def test_a_grid_that_cuts_no_time_is_refused(frames: int, rate: float) -> None:
+    with pytest.raises(ValueError, match="cut no time"):
+        SnippetGrid(frames, rate)

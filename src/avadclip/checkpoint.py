@@ -61,6 +61,8 @@ class CheckpointHeader(BaseModel):
     def _says_all_of_every_network(self) -> Self:
         if self.selection.keys() != self.thresholds.keys():
             raise ValueError("`selection` and `thresholds` name different networks")
+        if not self.thresholds:
+            raise ValueError("It names no network")
         return self
 
     def misfit(self, features: SnippetFeatures) -> str | None:
@@ -149,8 +151,8 @@ def locate_checkpoint(name_or_path: str | Path) -> Path:
 def _load(path: Path, kind: NetworkKind, header: CheckpointHeader, tensors: dict[str, Tensor]) -> Trained:
     prefix = f"{kind}/"
     own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    untrained = _build(kind, header)
-    needed = untrained.tensors()
+    with torch.device("meta"):  # no memory yet: a header may ask for any width
+        needed = _build(kind, header).tensors()
     for name in {**needed, **own}:
         found_shape, needed_shape = (str(list(each[name].shape)) if name in each else "none" for each in (own, needed))
         if found_shape != needed_shape:
@@ -163,7 +165,7 @@ def _load(path: Path, kind: NetworkKind, header: CheckpointHeader, tensors: dict
             raise CheckpointError(
                 f"{path}: {prefix}{name} holds a number that is not finite; train again, or get the file again"
             )
-    return untrained.with_tensors(own)
+    return _build(kind, header).with_tensors(own)
 
 
 def _build(kind: NetworkKind, header: CheckpointHeader) -> Trained:

@@ -1,6 +1,7 @@
 """What can be configured: one frozen model per subject, read from TOML, unknown keys refused."""
 
 import difflib
+import reprlib
 import tomllib
 from collections.abc import Sequence
 from itertools import pairwise
@@ -178,6 +179,10 @@ class TrainingConfig(_Config):
 SECRET_ERROR = "secret"
 """Type of a PydanticCustomError about a value that no message may repeat."""
 
+MAX_TOML_BYTES = 2**16  # thirty times the longest recipe
+MAX_TOML_DOTS = 100  # in a line; what tomllib takes for a key grows with the square of its parts
+MAX_SHOWN = 100  # characters of a key or a value that a message repeats
+
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
 
@@ -189,10 +194,20 @@ def read_config(path: Path, model: type[ConfigT]) -> ConfigT:
 def read_toml(path: Path) -> dict[str, Any]:
     """Plain values of a TOML file; raises ConfigError."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(MAX_TOML_BYTES + 1)
+        if len(content) > MAX_TOML_BYTES:
+            raise ConfigError(
+                f"{path}: longer than {MAX_TOML_BYTES} bytes, which no configuration is; correct the file"
+            )
+        if any(line.count(b".") > MAX_TOML_DOTS for line in content.splitlines()):
+            raise ConfigError(f"{path}: a line of more than {MAX_TOML_DOTS} dots, which no key has; correct the file")
+        return tomllib.loads(content.decode())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a readable TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise ConfigError(f"{path}: values inside values without end; correct the file") from error
+    except ValueError as error:  # not TOML, not UTF-8, or a number of thousands of digits
         raise ConfigError(f"{path}: not valid TOML ({error}); correct the file") from error
 
 
@@ -206,6 +221,7 @@ def parse_config(content: dict[str, Any], model: type[ConfigT], *, origin: str) 
             raise ConfigError(f"{origin}: {first['msg']}") from error
         *tables, key = first["loc"]
         where = ".".join(str(part) for part in first["loc"])
+        where = where if len(where) <= MAX_SHOWN else f"{where[:MAX_SHOWN]}.."
         if first["type"] == "extra_forbidden":
             known = list(_table(tables, model).model_fields)
             raise ConfigError(f"{origin}: unknown key `{where}`{_nearest(str(key), known)}") from error
@@ -213,7 +229,7 @@ def parse_config(content: dict[str, Any], model: type[ConfigT], *, origin: str) 
             meaning = _table(tables, model).model_fields[str(key)].description
             raise ConfigError(f"{origin}: `{where}` is missing; add it: {meaning}") from error
         message = first["msg"][0].lower() + first["msg"][1:]
-        found = "not shown here" if first["type"] == SECRET_ERROR else repr(first["input"])
+        found = "not shown here" if first["type"] == SECRET_ERROR else _SHORT.repr(first["input"])
         raise ConfigError(f"{origin}: `{where}` is {found}; {message}") from error
 
 
@@ -227,6 +243,10 @@ def _table(path: Sequence[int | str], model: type[BaseModel]) -> type[BaseModel]
         candidates = [annotation, *get_args(annotation)]  # a field may be `DataConfig | None`
         model = next(kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel))
     return model
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = MAX_SHOWN
 
 
 def _nearest(unknown: str, known: Sequence[str]) -> str:

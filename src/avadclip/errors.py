@@ -3,9 +3,21 @@
 Every message says what was found, what was needed, and what to do about it.
 """
 
+MAX_BEGINNING, MAX_END = 600, 200  # characters of a message; a file may hold a name or a number of a megabyte
+
 
 class AvadclipError(Exception):
-    """A problem with the input that the user can act on."""
+    """A problem with the input that the user can act on.
+
+    Args:
+        message: line ends become spaces, and the middle of an endless one is left out: files may hold anything.
+    """
+
+    def __init__(self, message: str) -> None:
+        message = " ".join(message.splitlines())
+        if len(message) > MAX_BEGINNING + MAX_END:
+            message = f"{message[:MAX_BEGINNING]} .. {message[-MAX_END:]}"
+        super().__init__(message)
 
 
 class MediaError(AvadclipError):

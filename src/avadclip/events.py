@@ -1,5 +1,6 @@
 """From a score per snippet to timed events, in seconds."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,6 +41,10 @@ class Thresholds:
     detection: float
     alert: float | None
     """None: this model raises no alarms, as zero-shot scores are not calibrated."""
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.detection) or (self.alert is not None and math.isnan(self.alert)):
+            raise ValueError("A threshold that is no number is reached by no score")
 
     def severity(self, score: float) -> Severity:
         """What an event with this peak score is."""

@@ -120,7 +120,7 @@ def _why_soundless(features: SnippetFeatures) -> str | None:
         return "the encoders were loaded without sound"
     if features.audio is None:
         return "the file has no sound track"
-    return "the sound track is silent" if features.sound_is_silent else None
+    return "nothing is heard on the sound track" if features.sound_is_silent else None
 
 
 class ZeroShotScorer:

@@ -4,6 +4,7 @@ Snippets are cut by time at the model's frame rate, never by counting a file's o
 24 fps and 0.27 s at 60 fps, and a model must see the same stretch of time from either camera.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,6 +22,10 @@ class SnippetGrid:
 
     snippet_frames: int = SNIPPET_FRAMES
     frame_rate_hz: float = MODEL_FRAME_RATE_HZ
+
+    def __post_init__(self) -> None:
+        if self.snippet_frames < 1 or not 0 < self.frame_rate_hz < math.inf:
+            raise ValueError(f"Snippets of {self.snippet_frames} frames at {self.frame_rate_hz:g} frames/s cut no time")
 
     @property
     def snippet_seconds(self) -> float:

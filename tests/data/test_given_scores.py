@@ -18,6 +18,11 @@ BAGS = tuple(
 )
 CURVES = [np.linspace(0.1 * number, 1, length) for number, length in enumerate(LENGTHS)]
 PROBABILITIES = [np.stack([1 - curve, curve / 2, curve / 2], axis=1) for curve in CURVES]
+TERABYTE = (
+    b"\x93NUMPY\x01\x00\x40\x00"
+    + b"{'descr': '<f4', 'fortran_order': False, 'shape': (274877906944,), }".ljust(63)
+    + b"\n"
+)
 
 
 def read(path: Path) -> GivenScores:
@@ -148,6 +153,7 @@ def test_two_videos_of_one_name_do_not_share_scores(tmp_path: Path) -> None:
     [
         ("all.npy", b"\x93NUMPY nonsense", "cannot be read as scores"),
         ("all.npy", b"", "cannot be read as scores"),
+        ("all.npy", TERABYTE, "cannot be read as scores"),
         ("scores.npz", b"PK nonsense", "cannot be read as scores"),
         ("scores.json", b"{", "cannot be read as scores"),
         ("scores.json", b"[1, 2]", "holds no object"),
@@ -175,3 +181,13 @@ def test_pickled_content_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "all.npy", np.array([{"a": 1}], dtype=object))
     with pytest.raises(DataError, match="cannot be read as scores"):
         read(tmp_path / "all.npy")
+
+
+def test_an_archive_that_unpacks_to_more_than_any_scores_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("avadclip.data.given_scores.MAX_UNPACKED_BYTES", 50_000)
+    np.savez_compressed(tmp_path / "scores.npz", street=np.zeros(100_000))
+    monkeypatch.setattr(np, "load", lambda *_, **__: pytest.fail("was unpacked"))
+    with pytest.raises(DataError, match=r"unpacks to 0\.0 GB"):
+        read(tmp_path / "scores.npz")

@@ -224,3 +224,25 @@ def test_the_published_cctv_frame_truth_lacks_two_fights(development_data):
     whole = [build_frame_truth(each, n // 4, snippet_frames=4) for each, n in zip(spans.values(), lengths, strict=True)]
     assert np.concatenate(whole).sum() - published.sum() == 46 + 65
     assert round(100 * np.concatenate(whole).mean(), 1) == 45.5
+
+
+SPANS = st.lists(st.tuples(st.integers(0, 300), st.integers(1, 100)).map(lambda each: (each[0], sum(each))), max_size=6)
+
+
+@given(spans=SPANS, more=SPANS, num_snippets=st.integers(0, 20), order=st.randoms())
+def test_truth_does_not_depend_on_the_order_of_spans_and_grows_with_them(spans, more, num_snippets, order):
+    def truth(each):
+        return build_frame_truth(each, num_snippets, snippet_frames=16)
+
+    shuffled = order.sample(spans, len(spans))
+    assert np.array_equal(truth(shuffled), truth(spans))
+    assert np.array_equal(truth([*spans, *spans]), truth(spans))
+    assert np.array_equal(truth([*spans, *more]), truth(spans) | truth(more))
+
+
+@given(spans=SPANS, num_snippets=st.integers(1, 20), extra=st.integers(0, 40))
+def test_keeping_the_tail_changes_no_frame_before_it(spans, num_snippets, extra):
+    dropped = build_frame_truth(spans, num_snippets, snippet_frames=16)
+    kept = build_frame_truth(spans, num_snippets, snippet_frames=16, tail="keep", num_frames=num_snippets * 16 + extra)
+    assert len(kept) == len(dropped) + extra
+    assert np.array_equal(kept[: len(dropped)], dropped)

@@ -262,6 +262,49 @@ def test_a_long_pause_in_a_screen_recording_is_a_pause(tmp_path, make_video):
     assert len(list(reader.frames_at(every(1)))) == 61
 
 
+def test_pictures_that_claim_more_than_a_day_are_refused(tmp_path, make_video, monkeypatch):
+    monkeypatch.setattr("avadclip.media.video.MAX_SECONDS", 30.0)
+    path = make_video(tmp_path / "a.mkv", times=[float(second) for second in range(32)], codec_options={"bf": "0"})
+    with pytest.raises(MediaError, match=r"a\.mkv goes on for more than"):
+        list(VideoReader(path).frames_at(every(1)))
+
+
+def test_pictures_that_stand_still_for_hours_are_refused_and_minutes_are_not(tmp_path, make_video):
+    def shown_every(seconds, num):
+        times = [seconds * number for number in range(num)]
+        path = make_video(tmp_path / f"{num}.mkv", times=times, codec_options={"bf": "0"})
+        return sum(1 for _ in VideoReader(path).frames_at(every(0.01)))
+
+    assert shown_every(60.0, 200) == 120  # three hours and more, none longer than a minute
+    with pytest.raises(MediaError, match="stand still for more than 3 hours"):
+        shown_every(3000.0, 6)
+
+
+def test_pictures_that_the_decoder_filled_in_are_noted(tmp_path, make_video):
+    path = make_video(tmp_path / "a.mp4", num_frames=48, pictures=noisy_pictures(48), codec_options={"bf": "0"})
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    for packet in packets[10:14]:
+        middle = packet.pos + packet.size // 2
+        content[middle : middle + 60] = bytes(60)
+    path.write_bytes(content)
+    reader = VideoReader(path)
+    list(reader.frames_at(every(24)))
+    assert any("the decoder filled in" in note for note in reader.report.notes), reader.report
+
+
+def test_a_cut_avi_file_says_so_though_its_lengths_were_adapted(tmp_path, make_video):
+    path = make_video(tmp_path / "a.avi", num_frames=48, pictures=noisy_pictures(48), codec="mpeg4")
+    whole = VideoReader(path)
+    list(whole.frames_at(every(24)))
+    assert not any("cut off" in note for note in whole.report.notes)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    half = VideoReader(path)
+    list(half.frames_at(every(24)))
+    assert any("shorter than its own header states: cut off" in note for note in half.report.notes)
+
+
 def test_one_picture_is_readable(tmp_path, make_video, numbers):
     found, report = numbers(make_video(tmp_path / "a.mp4", num_frames=1))
     assert (found, report.num_frames) == ([0], 1)

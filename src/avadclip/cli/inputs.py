@@ -27,7 +27,7 @@ def expand_inputs(names: Iterable[str]) -> Inputs:
     Order is that of the names, sorted inside a folder or pattern. A video reached twice is taken once. Hidden files and
     folders are taken only where they are named.
     """
-    videos: dict[Path, Path] = {}
+    videos: dict[str, Path] = {}
     problems: list[str] = []
     for name in names:
         try:
@@ -39,7 +39,7 @@ def expand_inputs(names: Iterable[str]) -> Inputs:
             kind = "folder" if Path(name).is_dir() else "pattern"
             problems.append(f"the {kind} {name} leads to no video; name a video file, or a folder that holds some")
         for path in found:
-            videos.setdefault(path.resolve(), path)
+            videos.setdefault(os.path.realpath(path), path)  # Path.resolve raises at a link to itself
     return Inputs(list(videos.values()), problems)
 
 

@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import NamedTuple
-from zipfile import BadZipFile
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from avadclip.errors import DataError
 from avadclip.media.suffixes import VIDEO_SUFFIXES
 
 Rows = NDArray[np.floating]
+MAX_UNPACKED_BYTES = 2**31  # of an archive; 400 hours of seven class probabilities a frame
 SUM_TOLERANCE = 1e-3  # of a row of probabilities; softmax in half precision is within it
 
 
@@ -156,16 +157,20 @@ def _read_each(path: Path) -> dict[str, NDArray[np.generic]]:
 def _load(path: Path) -> NDArray[np.generic]:
     try:
         loaded: NDArray[np.generic] = np.load(path, allow_pickle=False)  # pickled content could run anything
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # numpy reads the header as Python source, and a damaged one can fail in any way
         raise _unreadable(path, error) from error
     return loaded
 
 
 def _load_all(path: Path) -> dict[str, NDArray[np.generic]]:
     try:
+        with ZipFile(path) as packed:
+            num_bytes = sum(member.file_size for member in packed.infolist())
+        if num_bytes > MAX_UNPACKED_BYTES:
+            raise ValueError(f"it unpacks to {num_bytes / 1e9:.1f} GB, at most {MAX_UNPACKED_BYTES / 1e9:.1f} are read")
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+    except Exception as error:  # as above
         raise _unreadable(path, error) from error
 
 

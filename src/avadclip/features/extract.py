@@ -13,9 +13,10 @@ from avadclip.errors import MediaError
 from avadclip.features.listening import WINDOWS_PER_BATCH, Listening
 from avadclip.features.pipeline import ahead
 from avadclip.features.snippets import Provenance, SnippetFeatures
+from avadclip.features.stills import StillsOnce
 from avadclip.media.audio import SoundReader, SoundReport
 from avadclip.media.damage import PictureSource, SoundSource
-from avadclip.media.video import VideoReader
+from avadclip.media.video import MISSING_SECONDS, VideoReader
 from avadclip.timeline import SnippetGrid
 
 FRAMES_WAITING = 2  # pictures at full size between decoding and preparing; one of 4K weighs 25 MB
@@ -52,8 +53,14 @@ def extract_features(
         duration_seconds=picture.duration_seconds,
         provenance=provenance_of(encoders, grid),
         sound_is_silent=sound is not None and sound.silent,
-        notes=(*picture.notes, *(() if sound is None else sound.notes)),
+        notes=(*picture.notes, *(() if sound is None else _sound_notes(sound, picture.duration_seconds))),
     )
+
+
+def _sound_notes(sound: SoundReport, picture_seconds: float) -> Iterator[str]:
+    yield from sound.notes
+    if sound.end_seconds > sound.start_seconds and picture_seconds - sound.end_seconds > MISSING_SECONDS:
+        yield f"sound ends at {sound.end_seconds:.2f} s; silence stands in for the rest"
 
 
 def _hear(
@@ -91,18 +98,19 @@ def encode_picture(
     Reading and preparing each have a thread; the encoder's network runs in the caller's.
     """
     per_snippet = len(encoder.frame_offsets)
+    once = StillsOnce(encoder)
     per_batch = encoder.snippets_per_batch * per_snippet
     crops = [Rows(encoder.dim) for _ in range(encoder.num_crops)]
     leftover: list[Prepared] = []
     with (
         ahead(reader.frames_at(grid.frame_times(encoder.frame_offsets)), FRAMES_WAITING) as frames,
-        ahead(map(encoder.prepare, frames), per_batch) as prepared,
+        ahead(map(once.prepare, frames), per_batch) as prepared,
     ):
         while batch := list(itertools.islice(prepared, per_batch)):
             whole = len(batch) // per_snippet * per_snippet
             leftover = batch[whole:]
             if whole:
-                _append(crops, encoder.encode(batch[:whole]))
+                _append(crops, once.encode(batch[:whole]))
             if on_progress is not None:
                 on_progress(len(crops[0]) * grid.snippet_seconds)
     num_snippets = grid.num_snippets(reader.report.duration_seconds)
@@ -115,7 +123,7 @@ def encode_picture(
     if len(crops[0]) < num_snippets:
         # The last snippet ends within half a model frame of the picture's end: its last picture stays on.
         leftover += leftover[-1:] * (per_snippet - len(leftover))
-        _append(crops, encoder.encode(leftover))
+        _append(crops, once.encode(leftover))
     return _stack(crops, num_snippets)
 
 

@@ -78,7 +78,7 @@ class SnippetFeatures:
         for modality, rows, axes in (("visual", self.visual, 3), ("audio", self.audio, 2)):
             if rows is None:
                 continue
-            if rows.ndim != axes or rows.dtype != np.float32:
+            if rows.ndim != axes or rows.dtype != np.float32 or rows.shape[-1] == 0:
                 raise FeatureError(
                     f"{name} holds {rows.dtype} values of {modality} shape {rows.shape}, needed float32 rows, "
                     "one per snippet; extract it again"

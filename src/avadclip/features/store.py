@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors.numpy import save_file
 
 from avadclip import __version__
@@ -31,7 +31,7 @@ class FeatureHeader(BaseModel):
     provenance: Provenance
     source_sha256: str
     """Of the video's content; a copy or a new date does not change it."""
-    duration_seconds: float
+    duration_seconds: float = Field(ge=0, allow_inf_nan=False)
     sound_is_silent: bool
     notes: tuple[str, ...]
     written_by: str

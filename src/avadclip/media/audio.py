@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SILENCE_DBFS = -60.0  # a track whose peak stays below this says nothing: muted, or a dead microphone
 LOWEST_DBFS = -120.0  # reported for digital silence, whose true level is minus infinity
+MAX_REST_SECONDS = 600.0  # of a track that goes on after the last window, read for the report
 LATE_SECONDS = 0.1  # a start this far from the picture's is noted; encoders shift it by some 0.02 s
 
 
@@ -69,7 +70,7 @@ class SoundReader:
     def windows(self, centres: Iterable[float], window_seconds: float) -> Iterator[NDArray[np.float32]]:
         """One window of sound per centre, zeros where the track has nothing; each call is a fresh pass.
 
-        After the last window the rest of the track is read too, for the report.
+        After the last window up to MAX_REST_SECONDS of the track are read too, for the report.
 
         Args:
             centres: ascending seconds on the video's clock, whose zero is the first picture; finite.
@@ -97,6 +98,9 @@ class SoundReader:
                 for packet in sound_packets(readable(container.demux(streams), track.count), picture, clock):
                     for block in track.decode(packet):
                         yield from cutter.add(block)
+                    if cutter.is_done and track.end_seconds - cutter.end_seconds > MAX_REST_SECONDS:
+                        track.is_cut_short = True
+                        break
                 for block in track.finish():
                     yield from cutter.add(block)
                 yield from cutter.rest()
@@ -115,6 +119,13 @@ class HeardTrack:
         self._track = Track(float(stream.time_base or 0))
         self._peak = 0.0
         self.count = DecodeCount()
+        self.is_cut_short = False
+        """Whether more of it was there than was read."""
+
+    @property
+    def end_seconds(self) -> float:
+        """End of what was heard so far."""
+        return self._track.end / SAMPLE_RATE_HZ
 
     def decode(self, packet: "Packet[Any]") -> Iterator[Block]:
         """The samples that one more packet brings; its timestamps are on the video's clock."""
@@ -141,7 +152,7 @@ class HeardTrack:
         track = self._track
         return SoundReport(
             start_seconds=track.start / SAMPLE_RATE_HZ,
-            end_seconds=track.end / SAMPLE_RATE_HZ,
+            end_seconds=self.end_seconds,
             peak_dbfs=max(20 * math.log10(self._peak), LOWEST_DBFS) if self._peak > 0 else LOWEST_DBFS,
             num_gaps=track.num_gaps,
             undecodable_share=self.count.failed_share,
@@ -156,8 +167,14 @@ class HeardTrack:
             yield "no packet of the sound track could be decoded"
         elif self.count.num_failed:
             yield f"{self.count.num_failed} of {self.count.num_packets} sound packets could not be decoded"
+        if self._track.num_damaged:
+            yield f"{self._track.num_damaged} samples of sound are no numbers or far too loud; silence instead"
+        if self._track.impossible_rate_hz is not None:
+            yield f"sound of {self._track.impossible_rate_hz} samples a second is none, and left out"
         if self.count.read_error:
-            yield f"reading stopped early: {self.count.read_error}"
+            yield f"reading the sound stopped early: {self.count.read_error}"
+        if self.is_cut_short:
+            yield f"sound goes on long after the picture; read up to {self.end_seconds:.0f} s"
         if self._track.num_gaps:
             yield f"{self._track.num_gaps} gaps, {self._track.gap_seconds:.2f} s in all, filled with silence"
         if num_jumps:

@@ -127,6 +127,15 @@ def header_seconds(container: InputContainer, stream: Stream) -> float | None:
         return None if container.duration is None else container.duration / av.time_base
 
 
+def lacks_bytes(container: InputContainer) -> bool:
+    """Whether the file is shorter than its first bytes state; known of AVI, whose other lengths FFmpeg adapts."""
+    if container.format.name != "avi":
+        return False
+    with Path(_path(container)).open("rb") as file:
+        stated = int.from_bytes(file.read(8)[4:], "little")  # what follows `RIFF` and this number
+        return os.fstat(file.fileno()).st_size < stated + 8
+
+
 def _path(container: InputContainer) -> str:
     return container.name.removeprefix("file:")
 

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 SAMPLE_RATE_HZ = 16_000  # what every audio encoder here was made for
 JITTER_SECONDS = 0.015  # timestamps off by less are continuous sound; one lost AAC packet is 0.021 s
 
+MAX_SAMPLE = 16.0  # full scale is 1; beyond this, or no number at all, a sample is damage
+RATES_HZ = (1_000, 768_000)  # lowest and highest taken for sound; at 1 Hz, a kilobyte would become megabytes
+
 
 class Block(NamedTuple):
     """Samples [N] and the place of the first one, in samples since the video's zero."""
@@ -44,6 +47,10 @@ class Track:
         self.num_gaps = 0
         self.gap_seconds = 0.0
         self.num_formats = 0
+        self.num_damaged = 0
+        """Samples that were no numbers or far beyond full scale, set to 0."""
+        self.impossible_rate_hz: int | None = None
+        """Of frames that were left out; see RATES_HZ."""
         self._tick = tick_seconds
         self._resampler: AudioResampler | None = None
         self._format: tuple[str, str, int] | None = None
@@ -58,6 +65,9 @@ class Track:
 
     def add(self, frame: av.AudioFrame) -> Iterator[Block]:
         """What is known once this frame is there; the resampler holds back some milliseconds."""
+        if not RATES_HZ[0] <= frame.sample_rate <= RATES_HZ[1]:
+            self.impossible_rate_hz = frame.sample_rate
+            return
         start = self._expected if frame.pts is None else frame.pts * self._tick
         if self._resampler is None or self._changed(frame) or abs(start - self._expected) > JITTER_SECONDS:
             yield from self.finish()
@@ -95,6 +105,10 @@ class Track:
             if part is None:  # what a resampler with nothing to do returns when it is flushed
                 continue
             samples = part.to_ndarray().reshape(-1).astype(np.float32, copy=False)
+            damaged = ~(np.abs(samples) <= MAX_SAMPLE)  # so that a NaN counts
+            if damaged.any():
+                self.num_damaged += int(damaged.sum())
+                samples = np.where(damaged, np.float32(0), samples)
             overlap = min(max(self.end - self._position, 0), len(samples))
             block = Block(self._position + overlap, samples[overlap:])
             self._position += len(samples)

@@ -12,10 +12,12 @@ from av.stream import Stream
 from numpy.typing import NDArray
 
 from avadclip.errors import MediaError
+from avadclip.media.audio import MAX_REST_SECONDS
 from avadclip.media.clock import LONGEST_PAUSE_SECONDS, Clock, longest_pause, zero_seconds
 from avadclip.media.container import (
     header_seconds,
     keep_only,
+    lacks_bytes,
     open_media,
     picture_stream,
     readable_or_refused,
@@ -30,6 +32,10 @@ MAX_UNDECODABLE_SHARE = 0.5  # of the packets; above it the picture is more gues
 NOMINAL_RATE_HZ = 25.0  # where a file states no frame rate at all
 SEEK_MARGIN_SECONDS = 2.0  # an index may count in decoding order, some pictures ahead of the order of showing
 MISSING_SECONDS = 0.5  # a picture that ends this much before the header's duration is noted
+# What a few kilobytes of timestamps may claim: features of 25 hours are 1.4 GB with `lite`.
+MAX_SECONDS = 25 * 3600.0  # a day, and what a recorder adds to it
+STILL_SECONDS = 60.0  # a picture shown for longer stands still
+MAX_STILL_SECONDS = 3 * 3600.0  # in all; a slide may stand for minutes, a recording does not for hours
 
 
 @dataclass(frozen=True)
@@ -106,21 +112,30 @@ class VideoReader:
         self._report = None
         zero = zero_seconds(self.path)
         with open_media(self.path) as container:
-            run = _Pass(container, zero, RgbConverter(self.frame_size), self._listener)
+            name = shown(self.path)
+            run = _Pass(container, zero, RgbConverter(self.frame_size), self._listener, name=name)
             with readable_or_refused(self.path):
                 if self.skip_to_seconds > SEEK_MARGIN_SECONDS:
                     run.skip_to(zero + self.skip_to_seconds - SEEK_MARGIN_SECONDS)
                 yield from run.sample(times)
-            self._report = run.report(shown(self.path))
+            self._report = run.report()
 
 
 class _Pass:
     """One run through the packets of a video."""
 
     def __init__(
-        self, container: InputContainer, zero: float, converter: RgbConverter, listener: SoundListener | None
+        self,
+        container: InputContainer,
+        zero: float,
+        converter: RgbConverter,
+        listener: SoundListener | None,
+        *,
+        name: str,
     ) -> None:
         stream = picture_stream(container)
+        self._name = name
+        self._zero = zero
         self._container = container
         self._stream = stream
         self._converter = converter
@@ -133,10 +148,13 @@ class _Pass:
             self._hearing = listener.listen(container, sound, zero, self._clock)
         keep_only(container, *self._streams)
         self._count = DecodeCount()
-        self._rate_hz = float(stream.average_rate or stream.guessed_rate or NOMINAL_RATE_HZ)
+        stated_hz = float(stream.average_rate or stream.guessed_rate or NOMINAL_RATE_HZ)
+        self._rate_hz = stated_hz if stated_hz * STILL_SECONDS >= 1 else NOMINAL_RATE_HZ
         self._tick = float(stream.time_base or 0)
         self._num_frames = 0
         self._num_without_time = 0
+        self._num_corrupt = 0
+        self._still_seconds = 0.0
         self._first = 0.0
         self._end = 0.0
         self._given: tuple[float, float] | None = None
@@ -175,16 +193,31 @@ class _Pass:
             if not 0 < seconds < LONGEST_PAUSE_SECONDS:
                 seconds = 1.0 / self._rate_hz
             self._first = start if self._num_frames == 0 else self._first
+            if self._num_frames > 0 or self._from_start:
+                self._still_seconds += max(start - self._end - STILL_SECONDS, 0.0)
             self._num_frames += 1
+            self._num_corrupt += picture.is_corrupt
             self._end = start + seconds
+            self._check_length()
             yield _Shown(picture, start, self._end)
         self._complete = True
+
+    def _check_length(self) -> None:
+        if self._end > MAX_SECONDS:
+            raise MediaError(
+                f"{self._name} goes on for more than {MAX_SECONDS / 3600:g} hours, or claims to; "
+                "cut it into shorter files"
+            )
+        if self._still_seconds > MAX_STILL_SECONDS:
+            raise MediaError(
+                f"{self._name} shows {self._num_frames} pictures that stand still for more than "
+                f"{MAX_STILL_SECONDS / 3600:g} hours in all; check its timestamps, or cut out what moves"
+            )
 
     def _packets(self) -> "Iterator[av.Packet[Any]]":
         for packet in readable(self._container.demux(self._streams), self._count):
             if packet.stream_index != self._stream.index:
-                if self._hearing is not None:
-                    self._hearing.hear(packet)
+                self._hear(packet)
                 continue
             self._clock.set_picture(packet)
             if self._hearing is not None:
@@ -200,12 +233,21 @@ class _Pass:
         keep_only(self._container, self._stream)
         yield from self._packets()
 
-    def report(self, name: str) -> VideoReport:
+    def _hear(self, packet: "av.Packet[Any]") -> None:
+        """Pass a packet of the sound on, until it runs so far ahead that it gets a pass of its own, which ends."""
+        if self._hearing is None:
+            return
+        if packet.dts is not None and packet.dts * packet.time_base - self._zero - self._end > MAX_REST_SECONDS:
+            self._hearing = None
+            return
+        self._hearing.hear(packet)
+
+    def report(self) -> VideoReport:
         share = self._count.failed_share
         if self._num_frames == 0 or share > MAX_UNDECODABLE_SHARE:
             raise MediaError(
-                f"{name} is unreadable: {self._count.num_failed} of {self._count.num_packets} packets of its picture "
-                f"failed, {self._num_frames} pictures were decoded; copy or download it again"
+                f"{self._name} is unreadable: {self._count.num_failed} of {self._count.num_packets} packets of its "
+                f"picture failed, {self._num_frames} pictures were decoded; copy or download it again"
             )
         notes = (*self._notes(), *self._converter.notes())
         return VideoReport(self._end, self._num_frames, share, self._given, notes)
@@ -218,6 +260,10 @@ class _Pass:
             yield f"reading stopped early: {self._count.read_error}"
         if self._count.num_failed:
             yield f"{self._count.num_failed} of {self._count.num_packets} packets could not be decoded"
+        if self._num_corrupt:
+            yield f"{self._num_corrupt} pictures are damaged; the decoder filled in what was missing"
+        if lacks_bytes(self._container):
+            yield "the file is shorter than its own header states: cut off"
         if self._from_start and self._first > MISSING_SECONDS:
             yield f"first decodable picture at {self._first:.2f} s; it stands in for the time before"
         if self._clock.num_jumps:

@@ -18,6 +18,13 @@ class WindowCutter:
         self._held: deque[Block] = deque()
         self._start = self._next_start()
         self.num_cut = 0
+        self.end_seconds = 0.0
+        """End of the last window so far."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all windows have been cut."""
+        return self._start is None
 
     def add(self, block: Block) -> Iterator[NDArray[np.float32]]:
         """The windows that are whole once this block is there."""
@@ -36,6 +43,7 @@ class WindowCutter:
         for block in self._held:
             block.copy_into(window, start)
         self.num_cut += 1
+        self.end_seconds = (start + self._num_samples) / SAMPLE_RATE_HZ
         self._start = self._next_start()
         self._forget()
         return window
