@@ -4,6 +4,7 @@ The encoders and the model are the real ones. Pictures that were encoded before 
 inputs are damaged forms of a few videos.
 """
 
+import gc
 import json
 import os
 import resource
@@ -58,6 +59,7 @@ class Media:
 
     def __call__(self, path: Path, out: Path) -> dict[str, Any]:
         (outcome,) = extract_to_folder([path], out, self._encoders, grid=self._detector.grid)
+        gc.collect()  # a refusal's traceback holds arrays in a cycle, and the limit is for one pass
         try:
             detection = self._detector.detect(path)
         except (AvadclipError, OSError) as error:
@@ -130,6 +132,7 @@ def main() -> None:
     print("{}", file=answers, flush=True)
     for line in sys.stdin:
         request = json.loads(line)
+        gc.collect()
         try:
             answer = readers[request["reader"]](Path(request["path"]), Path(request["out"])) | {"outcome": "result"}
         except (AvadclipError, OSError) as error:

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from avadclip import __version__
@@ -55,7 +56,7 @@ def write_features(path: Path, features: SnippetFeatures) -> None:
     """Write a feature file whole or not at all.
 
     Raises:
-        FeatureError: shapes disagree, or a number is not finite.
+        FeatureError: shapes disagree, a number is not finite, or the disk is full.
     """
     features.validate(str(path))
     if features.provenance is None or features.source_sha256 is None:
@@ -76,8 +77,11 @@ def write_features(path: Path, features: SnippetFeatures) -> None:
     if features.audio is not None:
         tensors["audio"] = features.audio
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    with atomic_path(path) as temporary:
-        save_file(contiguous, temporary, metadata={HEADER_KEY: header.model_dump_json()})
+    try:
+        with atomic_path(path) as temporary:
+            save_file(contiguous, temporary, metadata={HEADER_KEY: header.model_dump_json()})
+    except SafetensorError as error:  # also of a full disk
+        raise FeatureError(f"{path} cannot be written ({error}); free space, or choose another folder") from error
 
 
 def read_header(path: Path) -> FeatureHeader:
