@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-import pyarrow.parquet
 import pytest
 
 from avadclip.archive.manifest import MANIFEST
@@ -18,26 +17,10 @@ from avadclip.archive.sources import Source, find_remote
 from avadclip.features.batch import extract_to_folder
 
 from .archive_jobs import TinyJob, tiny_encoders
+from .left_behind import made, names, rows, statuses
 
 Archive = Callable[..., list[Source]]
 RunTiny = Callable[..., list[Outcome]]
-
-
-def statuses(outcomes: list[Outcome]) -> dict[str, str]:
-    return {Path(outcome.source.name).stem: outcome.status for outcome in outcomes}
-
-
-def rows(out: Path) -> dict[str, dict]:
-    return {Path(row["source"]).stem: row for row in pyarrow.parquet.read_table(out / MANIFEST).to_pylist()}
-
-
-def made(log: Path) -> Counter[str]:
-    """How often the features of each video were made."""
-    return Counter(line.split()[1] for line in log.read_text().splitlines()) if log.is_file() else Counter()
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def test_killing_workers_from_outside_loses_nothing(

@@ -1,12 +1,10 @@
 """What a run does and notes; in this process. test_ray.py has the same on Ray, and what happens to processes."""
 
 import os
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow.parquet
 import pytest
 
 from avadclip.archive.job import made_by
@@ -18,26 +16,10 @@ from avadclip.features.batch import extract_to_folder
 from avadclip.files import write_atomically
 
 from .archive_jobs import TinyJob, sha256_of, tiny_encoders
+from .left_behind import made, names, rows, statuses
 
 Archive = Callable[..., list[Source]]
 RunTiny = Callable[..., list[Outcome]]
-
-
-def statuses(outcomes: list[Outcome]) -> dict[str, str]:
-    return {Path(outcome.source.name).stem: outcome.status for outcome in outcomes}
-
-
-def rows(out: Path) -> dict[str, dict]:
-    return {Path(row["source"]).stem: row for row in pyarrow.parquet.read_table(out / MANIFEST).to_pylist()}
-
-
-def made(log: Path) -> Counter[str]:
-    """How often the features of each video were made."""
-    return Counter(line.split()[1] for line in log.read_text().splitlines()) if log.is_file() else Counter()
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def test_an_archive_becomes_the_same_files_as_one_video_after_the_other(
