@@ -226,5 +226,5 @@ def test_a_comparison_system_scores_alone(name: SystemName) -> None:
 def test_a_system_that_hears_refuses_what_is_silent_and_one_that_does_not_scores_it(changes: dict) -> None:
     features = make_features(**changes)
     assert scorer_of(make_system_checkpoint("deep-mil")).judge(features).network == "deep-mil"
-    with pytest.raises(CheckpointError, match=r"hl-net of tiny needs sound, but .* (no sound track|nothing is heard)"):
+    with pytest.raises(CheckpointError, match=r"hl-net of tiny needs sound, but .*(no sound track|nothing is heard)"):
         scorer_of(make_system_checkpoint("hl-net")).judge(features)

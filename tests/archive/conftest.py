@@ -12,6 +12,7 @@ import pytest
 
 import avadclip.archive.run
 from avadclip.archive.job import Job
+from avadclip.archive.libraries import load_library
 from avadclip.archive.pool import Finished
 from avadclip.archive.run import Outcome, run_archive
 from avadclip.archive.scratch import PREFIX, sweep
@@ -58,17 +59,12 @@ def temporary_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def ray_address(s3_url: str, temporary_folder: Path) -> Iterator[str]:
     """Ray with two cores, to which this process is connected."""
-    import ray
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        folder = str(temporary_folder / "ray")
-        ray.init(
-            num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, _temp_dir=folder
-        )
-        ray.cloudpickle.register_pickle_by_value(archive_jobs)
-        yield ray.get_runtime_context().gcs_address
-        ray.shutdown()
+    ray = load_library("ray")
+    folder = str(temporary_folder / "ray")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, _temp_dir=folder)
+    ray.cloudpickle.register_pickle_by_value(archive_jobs)
+    yield ray.get_runtime_context().gcs_address
+    ray.shutdown()
 
 
 RunTiny = Callable[..., list[Outcome]]

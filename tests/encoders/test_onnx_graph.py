@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,3 +63,11 @@ def test_an_exported_graph_computes_what_the_network_does(caplog: pytest.LogCapt
     (found,) = session.run(None, {"rows": rows.numpy()})
     torch.testing.assert_close(torch.from_numpy(found), network(rows).detach())
     assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+
+
+def test_the_runtime_reports_nothing_to_its_makers(tmp_path: Path) -> None:
+    """Where its reporting is on, as it is unless it is told, the import alone leaves a file `.ses` in TMPDIR."""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    subprocess.run([sys.executable, "-c", "import avadclip.encoders.onnx_graph"], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []
