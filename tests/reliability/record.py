@@ -84,6 +84,7 @@ def _readable(said: str) -> str:
     """One cell of a table."""
     text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in re.sub(r"\s+", " ", said))
     text = re.sub(r"0x[0-9a-f]{6,}", "0x..", text)  # where an object lay in memory
+    text = re.sub(r"\d+ bytes of rows", ".. bytes of rows", text)  # a pickle's, which holds a path of this run
     text = text.replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
     return text if len(text) <= MAX_SAID else f"{text[:MAX_SAID]}.."
 

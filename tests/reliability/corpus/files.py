@@ -83,7 +83,7 @@ def _pickles() -> Iterator[Case]:
         return buffer.getvalue()
 
     kinds = {
-        "a pickle": lambda folder: pickle.dumps(Code(folder)),
+        "a pickle": lambda folder: pickle.dumps(Code(folder), protocol=2),  # later ones begin with their length
         "of torch.save": torch_saved,
         "of an old torch.save": old_torch_saved,
         "of numpy.save": numpy_saved,
