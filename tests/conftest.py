@@ -188,6 +188,15 @@ def ffmpeg() -> str:
     return program
 
 
+@pytest.fixture(autouse=True)
+def ordinary_scheduling() -> Iterator[None]:
+    """Some libraries (SVT-AV1 is one) make the process of a root user a real-time one, which starves all that follow."""
+    before = os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else None  # Linux alone has it
+    yield
+    if before is not None:
+        assert os.sched_getscheduler(0) == before
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A headless Chromium of Playwright's; one per file of tests, so that one that went bad spoils no other file."""
