@@ -190,7 +190,7 @@ def ffmpeg() -> str:
 
 @pytest.fixture(autouse=True)
 def ordinary_scheduling() -> Iterator[None]:
-    """Some libraries (SVT-AV1 is one) make the process of a root user a real-time one, which starves all that follow."""
+    """SVT-AV1, for one, makes the process of a root user a real-time one, which starves all that follow."""
     before = os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else None  # Linux alone has it
     yield
     if before is not None:

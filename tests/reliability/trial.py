@@ -128,6 +128,8 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints is no answer
     readers = _readers()
+    gc.collect()
+    gc.freeze()  # what stays for good is not looked through again for every input
     _limit_memory()
     print("{}", file=answers, flush=True)
     for line in sys.stdin:
