@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -90,6 +91,7 @@ def _reading(read: Callable[[Path], object]) -> Callable[[Path, Path], dict[str,
 
 def _readers() -> dict[str, Callable[[Path, Path], dict[str, Any]]]:
     from avadclip.checkpoint import load_checkpoint
+    from avadclip.cli.report import report
     from avadclip.data.ground_truth import read_class_spans, read_frame_counts, read_spans, read_ucf_spans
     from avadclip.data.label_csv import read_label_csv
     from avadclip.encoders.weight_formats import clip_from_openai, clip_from_safetensors, read_pickled
@@ -100,8 +102,18 @@ def _readers() -> dict[str, Callable[[Path, Path], dict[str, Any]]]:
         read_shape(path)
         read_published([path], None, grid=SnippetGrid())
 
+    def result(path: Path) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                report([path], Path(folder) / "pages" / "all")
+            finally:
+                written = [each.relative_to(folder).parts[:2] for each in Path(folder).rglob("*") if each.is_file()]
+                if set(written) - {("pages", "all")}:
+                    raise RuntimeError(f"written elsewhere: {written}")
+
     return {
         "media": Media(),
+        "result": _reading(result),
         "features": _reading(read_features),
         "published features": _reading(published),
         "checkpoint": _reading(load_checkpoint),

@@ -44,7 +44,7 @@ def report(
     with show_work(len(detections)) as work:
         for index, (detection, source, folder) in enumerate(zip(detections, sources, folders, strict=True)):
             work.begin(str(source), index)
-            is_there = video is not None or source.exists()
+            is_there = video is not None or source.is_file()  # no folder, pipe or device that a result may name
             page = write_page(
                 detection,
                 folder,

@@ -1,20 +1,24 @@
 """Results read back from the JSON that `exports` writes."""
 
-import json
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic_core import from_json
 
 from avadclip.detection import Detection
 from avadclip.errors import DataError
 from avadclip.events import Event, EventRules, Modality, ScoreTrack, Thresholds
 from avadclip.media.probe import MediaInfo, SoundInfo
 
+MAX_NAME_BYTES = 255  # what file systems take; a report's folder is named after its video
+MAX_PATH_BYTES = 4096
+MAX_SECONDS = 1e9  # 30 years
 Share = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS)]
 
 
 class _Part(BaseModel):
@@ -39,7 +43,7 @@ class _Rules(_Part):
 
 
 class _Scores(_Part):
-    snippet_seconds: float = Field(gt=0)
+    snippet_seconds: float = Field(gt=0, le=MAX_SECONDS)
     end_seconds: Seconds
     anomaly: list[Share] = Field(min_length=1)
     class_probabilities: list[list[Share]]
@@ -63,6 +67,16 @@ class _Document(_Part):
     events: tuple[Event, ...]
     scores: _Scores
 
+    @field_validator("source")
+    @classmethod
+    def _names_a_file(cls, source: str) -> str:
+        name = Path(source).stem
+        if name in ("", "..") or "\0" in source:
+            raise ValueError(f"{source!r} names no file")
+        if len(os.fsencode(name)) > MAX_NAME_BYTES or len(os.fsencode(source)) > MAX_PATH_BYTES:
+            raise ValueError("longer than the names of files may be")
+        return source
+
     @model_validator(mode="after")
     def _fit(self) -> "_Document":
         scores = self.scores
@@ -72,6 +86,13 @@ class _Document(_Part):
         for track in (scores.visual_student, scores.audio_student):
             if track is not None and len(track) != len(scores.anomaly):
                 raise ValueError("a student's scores are not as many as scores.anomaly")
+        for event in self.events:
+            if not (0 <= event.start < event.end <= MAX_SECONDS and 0 <= event.score <= 1):
+                raise ValueError(
+                    f"event {event.id!r} has the score {event.score:g} from {event.start:g} to {event.end:g} s"
+                )
+            if event.label not in self.classes:
+                raise ValueError(f"event {event.id!r} is of the class {event.label!r}, which is not in classes")
         return self
 
 
@@ -82,8 +103,8 @@ def read_detections(path: Path) -> list[Detection]:
         DataError: unreadable, no result of avadclip, or a result without its scores.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = from_json(path.read_bytes(), allow_inf_nan=False)
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as JSON ({error}); give a detection.json") from error
     documents = content if isinstance(content, list) else [content]
     if not documents:

@@ -26,7 +26,7 @@ class Case:
     is_repeated: bool = False
     """Whether it is another draw of the same damage, tried in long runs only."""
     reader: str = "media"
-    """Who reads it: a key of trial.READERS."""
+    """Who reads it: a key of trial._readers()."""
 
     @property
     def label(self) -> str:
