@@ -1,8 +1,10 @@
+import tempfile
 from dataclasses import astuple
+from pathlib import Path
 
 import pytest
 
-from avadclip.archive.cluster import Cluster
+from avadclip.archive.cluster import LOCAL, Cluster, connect
 from avadclip.errors import ConfigError
 
 
@@ -26,3 +28,14 @@ def test_workers_share_the_cores_and_cards_there_are(
 def test_a_gpu_that_is_not_there_is_one_error() -> None:
     with pytest.raises(ConfigError, match="Ray finds none"):
         Cluster(None, 8, 0, is_own=False).share(None, "cuda")
+
+
+def test_temporary_files_deep_in_folders_are_one_error_and_leave_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / ("a" * 60)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    with pytest.raises(ConfigError, match="set TMPDIR"), connect(LOCAL):
+        pass
+    assert list(deep.iterdir()) == []

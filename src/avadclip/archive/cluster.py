@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from avadclip.archive.scratch import scratch_folder, sweep
 from avadclip.errors import ConfigError
 
 LOCAL = "local"
+SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103  # macOS
+SOCKET_NAME = "/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store"  # Ray's longest, of its own folder
 QUIET = {"log_to_driver": False, "logging_level": logging.ERROR}
 
 
@@ -61,7 +64,7 @@ def connect(address: str) -> Iterator[Cluster]:
             `HOST:PORT`, `ray://HOST:10001`. Where this process is connected already, that connection is used.
 
     Raises:
-        ConfigError: Ray is not installed, or nothing answers there.
+        ConfigError: Ray is not installed, nothing answers there, or temporary files are too deep in folders for it.
     """
     ray = load_library("ray")
     if ray.is_initialized():
@@ -75,6 +78,10 @@ def connect(address: str) -> Iterator[Cluster]:
 @contextmanager
 def _start(ray: Any) -> Iterator[Cluster]:
     with scratch_folder() as folder:  # for logs and sockets
+        if len(os.fsencode(folder)) + len(SOCKET_NAME) > SOCKET_PATH_BYTES:
+            raise ConfigError(
+                f"Ray's sockets cannot be in {folder}: its name is too long; set TMPDIR to a folder of a shorter one"
+            )
         ray.init(num_cpus=os.cpu_count(), include_dashboard=False, _temp_dir=str(folder), **QUIET)
         try:
             yield _describe(ray, is_own=True)
