@@ -1,5 +1,6 @@
 """Pictures at the times asked for, in one pass over the file."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from avadclip.media.container import (
 from avadclip.media.decode import DecodeCount, decode, readable
 from avadclip.media.listener import Hearing, SoundListener
 from avadclip.media.pixels import RgbConverter
+from avadclip.media.skipping import AskedTimes, skip_unread
 
 MAX_UNDECODABLE_SHARE = 0.5  # of the packets; above it the picture is more guess than video
 NOMINAL_RATE_HZ = 25.0  # where a file states no frame rate at all
@@ -45,7 +47,7 @@ class VideoReport:
     duration_seconds: float
     """From the first picture to the end of the last one."""
     num_frames: int
-    """Decoded pictures, whether asked for or not."""
+    """Decoded pictures; some that nobody asked for are left out."""
     undecodable_share: float
     """Share of packets that failed to decode, [0, 1]."""
     given_seconds: tuple[float, float] | None
@@ -169,7 +171,8 @@ class _Pass:
     def sample(self, times: Iterable[float]) -> Iterator[NDArray[np.uint8]]:
         # Timestamps are rounded to ticks (1 ms in mkv): a picture may claim to begin up to half a tick late.
         tolerance = min(self._tick / 2, 0.0005) + 1e-6
-        pictures = self._pictures()
+        times, copy = itertools.tee(times)
+        pictures = self._pictures(AskedTimes(time + tolerance for time in copy))
         current, following = next(pictures, None), next(pictures, None)
         rgb: NDArray[np.uint8] | None = None
         for time in times:
@@ -182,8 +185,9 @@ class _Pass:
                 self._given = (self._given or (current.start,))[0], current.start
             yield rgb
 
-    def _pictures(self) -> Iterator[_Shown]:
-        for picture in decode(self._packets(), self._stream.codec_context, self._count):
+    def _pictures(self, asked: AskedTimes) -> Iterator[_Shown]:
+        context = self._stream.codec_context
+        for picture in decode(skip_unread(self._packets(), context, asked), context, self._count):
             if picture.pts is None:
                 self._num_without_time += 1
                 start = self._end
