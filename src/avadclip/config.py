@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypeIs
 
-from avadclip.errors import ConfigError
+from avadclip.errors import ConfigError, reason_by_pydantic
 from avadclip.timeline import WINDOW_SNIPPETS
 
 Variant = Literal["paper", "released"]
@@ -218,7 +218,7 @@ def parse_config(content: dict[str, Any], model: type[ConfigT], *, origin: str) 
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:  # of no single value
-            raise ConfigError(f"{origin}: {first['msg']}") from error
+            raise ConfigError(f"{origin}: {reason_by_pydantic(first['msg'])}") from error
         *tables, key = first["loc"]
         where = ".".join(str(part) for part in first["loc"])
         where = where if len(where) <= MAX_SHOWN else f"{where[:MAX_SHOWN]}.."
@@ -228,9 +228,8 @@ def parse_config(content: dict[str, Any], model: type[ConfigT], *, origin: str) 
         if first["type"] == "missing":
             meaning = _table(tables, model).model_fields[str(key)].description
             raise ConfigError(f"{origin}: `{where}` is missing; add it: {meaning}") from error
-        message = first["msg"][0].lower() + first["msg"][1:]
         found = "not shown here" if first["type"] == SECRET_ERROR else _SHORT.repr(first["input"])
-        raise ConfigError(f"{origin}: `{where}` is {found}; {message}") from error
+        raise ConfigError(f"{origin}: `{where}` is {found}; {reason_by_pydantic(first['msg'])}") from error
 
 
 def _table(path: Sequence[int | str], model: type[BaseModel]) -> type[BaseModel]:

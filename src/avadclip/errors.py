@@ -20,6 +20,12 @@ class AvadclipError(Exception):
         super().__init__(message)
 
 
+def reason_by_pydantic(message: str) -> str:
+    """What pydantic says of a value, to stand in the middle of a message of ours."""
+    reason = message.removeprefix("Value error, ")
+    return reason[:1].lower() + reason[1:]
+
+
 class MediaError(AvadclipError):
     """A video or its sound track cannot be read."""
 

@@ -13,7 +13,7 @@ from typing import Any, Generic, Literal, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 
-from avadclip.errors import AvadclipError
+from avadclip.errors import AvadclipError, reason_by_pydantic
 
 HEADER_KEY = "avadclip"
 FORMAT = 1  # of all kinds, until one of them changes
@@ -83,8 +83,7 @@ def _first_problem(error: ValidationError) -> str:
     """Key and reason of the first value that does not fit."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    reason = message[:1].lower() + message[1:]
+    reason = reason_by_pydantic(first["msg"])
     if not key:
         return reason
     shown = _short(key).strip("'\"")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from pydantic_core import from_json
 
 from avadclip.detection import Detection
-from avadclip.errors import DataError
+from avadclip.errors import DataError, reason_by_pydantic
 from avadclip.events import Event, EventRules, Modality, ScoreTrack, Thresholds
 from avadclip.media.probe import MediaInfo, SoundInfo
 
@@ -122,14 +122,17 @@ def from_document(document: object, *, origin: str) -> Detection:
     Raises:
         DataError: not such a document, or one without scores.
     """
-    if isinstance(document, dict) and document.get("format") and "scores" not in document:
+    if not isinstance(document, dict):
+        raise DataError(f"{origin} holds no JSON object where a result was needed; give a detection.json")
+    if document.get("format") and "scores" not in document:
         raise DataError(f"{origin} holds no scores, only events; detect again with `--format json --scores`")
     try:
         read = TypeAdapter(_Document).validate_python(document)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the document"
-        raise DataError(f"{origin} is no result of this avadclip ({where}: {first['msg']}); detect again") from error
+        reason = reason_by_pydantic(first["msg"])
+        raise DataError(f"{origin} is no result of this avadclip ({where}: {reason}); detect again") from error
     return _detection(read)
 
 

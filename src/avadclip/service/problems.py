@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from avadclip.errors import AvadclipError
+from avadclip.errors import AvadclipError, reason_by_pydantic
 from avadclip.service.schemas import Problem
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {first['msg']}")
+        return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {reason_by_pydantic(first['msg'])}")
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> JSONResponse:

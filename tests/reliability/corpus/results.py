@@ -88,7 +88,7 @@ def _cases() -> Iterator[Case]:
         "a number": "7",
         "no results": "[]",
         "JSON 100000 deep": "[" * 100_000,
-        "results 5000 deep": "[" * 500 + "{}" + "]" * 500,
+        "a result 500 deep": "[" * 500 + "{}" + "]" * 500,
         "a number of 100000 digits": json.dumps(RESULT).replace("320", "9" * 100_000),
         "bytes that are no text": b'{"format": "\xff"}',
         "UTF-16": json.dumps(RESULT).encode("utf-16"),
