@@ -23,6 +23,8 @@ with atheris.instrument_imports(include=["avadclip", "tomllib", "numpy.lib"]):
     from avadclip.features.published import read_published, read_shape
     from avadclip.features.store import read_feature_shape, read_features
     from avadclip.live.config import WatchConfig
+    from avadclip.report.documents import read_detections
+    from avadclip.report.exports import to_csv, to_json, to_webvtt
     from avadclip.timeline import SnippetGrid
 
 FOLDER = Path(__file__).parent
@@ -40,6 +42,14 @@ def read_rows(path: Path) -> None:
     read_shape(path)
 
 
+def read_and_export(path: Path) -> None:
+    """What is read as a result can also be written as one, in every form."""
+    for detection in read_detections(path):
+        to_json(detection, include_scores=True).encode()
+        to_csv(detection.events).encode()
+        to_webvtt(detection).encode()
+
+
 READERS: dict[str, Callable[[Path], object]] = {
     "labels": read_label_csv,
     "spans": read_spans,
@@ -50,6 +60,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "published": read_rows,
     "checkpoint": load_checkpoint,
     "recipe": lambda path: read_config(path, TrainingConfig),
+    "results": read_and_export,
     "watch": lambda path: read_config(path, WatchConfig),
 }
 

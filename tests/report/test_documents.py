@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from avadclip.detection import Detection
 from avadclip.errors import DataError
 from avadclip.report.documents import from_document, read_detections
 from avadclip.report.exports import to_document, to_json
+from avadclip.report.page_folder import write_index, write_page
 
 MakeDetection = Callable[..., Detection]
 
@@ -88,3 +91,40 @@ def test_files_of_other_kinds_are_refused(tmp_path: Path, content: str) -> None:
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
         read_detections(tmp_path / "missing.json")
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda parts: st.lists(parts, max_size=3) | st.dictionaries(st.text(max_size=5), parts, max_size=3),
+    max_leaves=5,
+)
+
+
+def places_in(part: Any, place: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Where a value stands in a document."""
+    inner = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+    return [place, *(found for key, value in inner for found in places_in(value, (*place, key)))]
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_stands_at_any_place_is_refused_or_makes_a_page(
+    made_up: MakeDetection, tmp_path: Path, data: st.DataObject
+) -> None:
+    document = to_document(made_up(8, source="yard.mp4", notes=("odd",)), include_scores=True)
+    assert document["events"]
+    for place in data.draw(st.lists(st.sampled_from(places_in(document)[1:]), min_size=1, max_size=2)):
+        part, value = document, data.draw(ANYTHING)
+        for key in place[:-1]:
+            part = part[key] if isinstance(part, dict | list) else None
+        if isinstance(part, dict | list):
+            part[place[-1]] = value
+    path = tmp_path / "detection.json"
+    path.write_text(json.dumps(document))
+    try:
+        (read,) = read_detections(path)
+    except DataError:
+        return
+    page = write_page(read, tmp_path / "pages" / "one", video=None)
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    write_index(tmp_path / "pages")

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,19 @@ class _Scores(_Part):
     audio_student: list[Share] | None
 
 
+class _Thresholds(_Part):
+    detection: Share
+    alert: Share | None
+
+
+class _Identity(_Part):
+    """See encoders.base.Identity; what else stands there is kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+
+
 class _Document(_Part):
     format: Literal["avadclip-detection/1"]
     source: str
@@ -59,9 +72,9 @@ class _Document(_Part):
     network: str
     modality: Modality
     reason: str
-    encoders: dict[str, Any]
+    encoders: dict[str, _Identity]
     classes: tuple[str, ...] = Field(min_length=2)
-    thresholds: Thresholds
+    thresholds: _Thresholds
     rules: _Rules
     notes: tuple[str, ...]
     events: tuple[Event, ...]
@@ -153,10 +166,10 @@ def _detection(read: _Document) -> Detection:
         track=_track(scores.anomaly, probabilities, read),
         visual_track=track(scores.visual_student),
         audio_track=track(scores.audio_student),
-        thresholds=read.thresholds,
+        thresholds=Thresholds(**dict(read.thresholds)),
         rules=EventRules(read.thresholds.detection, **dict(read.rules)),
         events=read.events,
-        encoders=read.encoders,
+        encoders={kind: identity.model_dump() for kind, identity in read.encoders.items()},
         notes=read.notes,
     )
 
