@@ -27,7 +27,7 @@ SOUND_HZ = 16_000
 LONG_SECONDS = 21.3
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session")  # s3fs keeps its connections, and cannot be told of another server
 def s3_url() -> Iterator[str]:
     """A bucket of an S3 server on the loopback, known to this process and to all that it starts."""
     from moto.server import ThreadedMotoServer
@@ -47,16 +47,16 @@ def s3_url() -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def temporary_folder() -> Iterator[Path]:
-    """Where this session's processes put temporary files; by a short name, for Ray's sockets stand in it too."""
+    """Where the file's processes put temporary files; by a short name, for Ray's sockets stand in it too."""
     with tempfile.TemporaryDirectory(prefix="avr-") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", folder)
         patch.setattr(tempfile, "tempdir", folder)
         yield Path(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ray_address(s3_url: str, temporary_folder: Path) -> Iterator[str]:
     """Ray with two cores, to which this process is connected."""
     ray = load_library("ray")
@@ -172,19 +172,19 @@ def _write_video() -> Callable[..., Path]:
     return write_video
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def one_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_video(tmp_path_factory.mktemp("video") / "one.mp4")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def plain_features(one_video: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """What `avadclip extract` without Ray writes for the video that archives hold copies of."""
     (outcome,) = extract_to_folder([one_video], tmp_path_factory.mktemp("plain"), archive_jobs.tiny_encoders())
     return outcome.feature_file.read_bytes()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_video(tmp_path_factory.mktemp("video") / "long.mp4", seconds=LONG_SECONDS)
 
