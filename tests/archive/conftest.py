@@ -48,8 +48,9 @@ def s3_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def temporary_folder() -> Iterator[Path]:
+def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Where the file's processes put temporary files; by a short name, for Ray's sockets stand in it too."""
+    tmp_path_factory.getbasetemp()  # chosen now: it outlives this folder, and must not lie in it
     with tempfile.TemporaryDirectory(prefix="avr-") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", folder)
         patch.setattr(tempfile, "tempdir", folder)
@@ -172,19 +173,19 @@ def _write_video() -> Callable[..., Path]:
     return write_video
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def one_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_video(tmp_path_factory.mktemp("video") / "one.mp4")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def plain_features(one_video: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """What `avadclip extract` without Ray writes for the video that archives hold copies of."""
     (outcome,) = extract_to_folder([one_video], tmp_path_factory.mktemp("plain"), archive_jobs.tiny_encoders())
     return outcome.feature_file.read_bytes()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_video(tmp_path_factory.mktemp("video") / "long.mp4", seconds=LONG_SECONDS)
 

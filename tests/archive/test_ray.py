@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -23,20 +25,28 @@ Archive = Callable[..., list[Source]]
 RunTiny = Callable[..., list[Outcome]]
 
 
+def kill_at_second_video(log: Path, num_workers: int) -> int:
+    """Kill workers, each as it has begun its second video, of which nothing is written yet; how many died."""
+    killed: set[int] = set()
+    deadline = time.monotonic() + 60
+    while len(killed) < num_workers and time.monotonic() < deadline:
+        begun = Counter(int(line.split()[0]) for line in log.read_text().splitlines()) if log.exists() else Counter()
+        for pid in {pid for pid, num_videos in begun.items() if num_videos == 2} - killed:
+            os.kill(pid, signal.SIGKILL)
+            killed.add(pid)
+        time.sleep(0.01)
+    return len(killed)
+
+
 def test_killing_workers_from_outside_loses_nothing(
     tmp_path: Path, archive_of: Archive, ray_address: str, plain_features: bytes
 ) -> None:
     out, log = tmp_path / "out", tmp_path / "log"
     sources = archive_of(*(f"slow-{number}" for number in range(6)))
-    outcomes = []
-    killed = 0
-    for outcome in run_archive(TinyJob(str(log)), sources, str(out), num_workers=2):
-        outcomes.append(outcome)
-        if killed < 2:
-            for pid in {int(line.split()[0]) for line in log.read_text().splitlines()}:
-                if psutil.pid_exists(pid):
-                    os.kill(pid, signal.SIGKILL)
-                    killed += 1
+    with ThreadPoolExecutor(1) as beside:
+        killing = beside.submit(kill_at_second_video, log, 2)
+        outcomes = list(run_archive(TinyJob(str(log)), sources, str(out), num_workers=2))
+        killed = killing.result()
     assert killed >= 2
     assert len(outcomes) == 6
     assert set(statuses(outcomes).values()) == {"done"}
