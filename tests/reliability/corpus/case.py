@@ -1,4 +1,4 @@
-"""What a case of the corpus is."""
+"""What a case of the corpus is, and how one becomes a file."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,3 +32,13 @@ class Case:
     def label(self) -> str:
         """Its name among all cases."""
         return f"{self.kind}: {self.name}"
+
+
+def written(name: str, content: Callable[[Path], bytes] | bytes) -> Callable[[Path], Path]:
+    """Builds a file of this name and content; a function makes the content for the folder it will lie in."""
+
+    def build(folder: Path) -> Path:
+        (folder / name).write_bytes(content(folder) if callable(content) else content)
+        return folder / name
+
+    return build

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save
 
-from .case import Case
+from .case import Case, written
 
 STARTER = Path(str(resources.files("avadclip"))) / "checkpoints" / "starter.safetensors"
 TWO_NUMBERS = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
@@ -43,14 +43,6 @@ class Code:
 
     def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
         return Path.touch, (self._sign,)
-
-
-def _written(name: str, content: Callable[[Path], bytes] | bytes) -> Callable[[Path], Path]:
-    def build(folder: Path) -> Path:
-        (folder / name).write_bytes(content(folder) if callable(content) else content)
-        return folder / name
-
-    return build
 
 
 def _tensors(header: dict[str, Any] | str, data: bytes = bytes(8), *, length: int | None = None) -> bytes:
@@ -97,9 +89,7 @@ def _pickles() -> Iterator[Case]:
     }
     for kind, content in kinds.items():
         for reader, name in readers.items():
-            yield Case(
-                "pickles with code", f"{kind}, read as {reader}", _written(name, content), "error", reader=reader
-            )
+            yield Case("pickles with code", f"{kind}, read as {reader}", written(name, content), "error", reader=reader)
 
 
 def _weights() -> Iterator[Case]:
@@ -129,7 +119,7 @@ def _weights() -> Iterator[Case]:
         "a billion memo entries": b"\x80\x02}r" + struct.pack("<I", 2**30) + b".",
     }
     for name, content in contents.items():
-        yield Case("weights", name, _written("a.pth", content), "error", reader="pickled weights")
+        yield Case("weights", name, written("a.pth", content), "error", reader="pickled weights")
 
 
 def _lies() -> Iterator[Case]:
@@ -160,7 +150,7 @@ def _lies() -> Iterator[Case]:
     }
     for name, content in contents.items():
         for reader in READERS_OF_TENSORS:
-            build = _written("a.safetensors", content)
+            build = written("a.safetensors", content)
             yield Case("safetensors that lie", f"{name}, read as {reader}", build, "error", reader=reader)
 
 
@@ -193,7 +183,7 @@ def _headers() -> Iterator[Case]:
     }  # fmt: skip
     accepted = ("encoders from elsewhere",)  # the name of a folder is read by who loads the encoders
     for name, change in changes.items():
-        build = _written("a.safetensors", starter(change))
+        build = written("a.safetensors", starter(change))
         expected = "result" if name in accepted else "error"
         yield Case("headers of checkpoints", name, build, expected, reader="checkpoint")
 
@@ -226,7 +216,7 @@ def _headers() -> Iterator[Case]:
         "a text for a number": features(rows, duration_seconds="long"),
     }  # fmt: skip
     for name, content in contents.items():
-        yield Case("feature files", name, _written("a.safetensors", content), "error", reader="features")
+        yield Case("feature files", name, written("a.safetensors", content), "error", reader="features")
 
 
 def _arrays() -> Iterator[Case]:
@@ -257,7 +247,7 @@ def _arrays() -> Iterator[Case]:
         "a number of 5000 digits": npy(head(f"({'9' * 5000}, 4)")),
     }
     for name, content in contents.items():
-        yield Case("published features", name, _written("a.npy", content), "error", reader="published features")
+        yield Case("published features", name, written("a.npy", content), "error", reader="published features")
 
 
 def _lists() -> Iterator[Case]:
@@ -282,7 +272,7 @@ def _lists() -> Iterator[Case]:
     accepted = ("a million classes", "a NUL in a name", "a quote that never ends")
     for name, content in tables.items():
         expected = "either" if name in accepted else "error"
-        yield Case("lists", f"{name}, read as labels", _written("a.csv", content), expected, reader="labels")
+        yield Case("lists", f"{name}, read as labels", written("a.csv", content), expected, reader="labels")
     lines = {
         "a number of 10000 digits": b"a.mp4 0 " + b"9" * 10_000,
         "no numbers": b"a.mp4 x y z",
@@ -295,7 +285,7 @@ def _lists() -> Iterator[Case]:
     for reader in ("spans", "class spans", "UCF-Crime spans", "frame counts"):
         for name, content in lines.items():
             line = content.replace(b" A", b"") if reader == "spans" else content
-            yield Case("lists", f"{name}, read as {reader}", _written("a.txt", line), "either", reader=reader)
+            yield Case("lists", f"{name}, read as {reader}", written("a.txt", line), "either", reader=reader)
 
 
 def _configs() -> Iterator[Case]:
@@ -318,7 +308,7 @@ def _configs() -> Iterator[Case]:
         "a pickle": pickle.dumps({"seed": 1}),
     }
     for name, content in contents.items():
-        yield Case("recipes", name, _written("a.toml", content), "error", reader="config")
+        yield Case("recipes", name, written("a.toml", content), "error", reader="config")
 
 
 CASES = (*_pickles(), *_weights(), *_lies(), *_headers(), *_arrays(), *_lists(), *_configs())

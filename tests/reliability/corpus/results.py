@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .case import Case
+from .case import Case, Expected, written
 
 RESULT: dict[str, Any] = {
     "format": "avadclip-detection/1",
@@ -54,27 +54,19 @@ RESULT: dict[str, Any] = {
 """A short one in which everything fits."""
 
 
-def _text(content: str | bytes) -> Callable[[Path], Path]:
-    def build(folder: Path) -> Path:
-        (folder / "detection.json").write_bytes(content if isinstance(content, bytes) else content.encode())
-        return folder / "detection.json"
+def _changed(place: str, value: object) -> Callable[[Path], bytes]:
+    """The result above with another value at a dotted place; a function makes the value for the file's folder."""
 
-    return build
-
-
-def _changed(place: str, value: object) -> Callable[[Path], Path]:
-    """The result above with another value at a dotted place."""
-
-    def build(folder: Path) -> Path:
+    def content(folder: Path) -> bytes:
         result = json.loads(json.dumps(RESULT))
         *parents, last = place.split(".")
         part = result
         for parent in parents:
             part = part[int(parent) if isinstance(part, list) else parent]
         part[last] = value(folder) if callable(value) else value
-        return _text(json.dumps(result))(folder)
+        return json.dumps(result).encode()
 
-    return build
+    return content
 
 
 def _pipe(folder: Path) -> str:
@@ -82,20 +74,25 @@ def _pipe(folder: Path) -> str:
     return str(folder / "pipe.mp4")
 
 
+def _case(name: str, content: Callable[[Path], bytes] | bytes, expected: Expected) -> Case:
+    return Case("results", name, written("detection.json", content), expected, reader="result")
+
+
 def _cases() -> Iterator[Case]:
-    contents: dict[str, str | bytes] = {
-        "nothing": "",
-        "a number": "7",
-        "no results": "[]",
-        "JSON 100000 deep": "[" * 100_000,
-        "a result 500 deep": "[" * 500 + "{}" + "]" * 500,
-        "a number of 100000 digits": json.dumps(RESULT).replace("320", "9" * 100_000),
+    whole = json.dumps(RESULT)
+    contents = {
+        "nothing": b"",
+        "a number": b"7",
+        "no results": b"[]",
+        "JSON 100000 deep": b"[" * 100_000,
+        "a result 500 deep": b"[" * 500 + b"{}" + b"]" * 500,
+        "a number of 100000 digits": whole.replace("320", "9" * 100_000).encode(),
         "bytes that are no text": b'{"format": "\xff"}',
-        "UTF-16": json.dumps(RESULT).encode("utf-16"),
+        "UTF-16": whole.encode("utf-16"),
         "a pickle": b"\x80\x04\x95\x05",
     }
     for name, content in contents.items():
-        yield Case("results", name, _text(content), "error", reader="result")
+        yield _case(name, content, "error")
     wrong: dict[str, tuple[str, object]] = {
         "a format of the future": ("format", "avadclip-detection/2"),
         "a score above 1": ("scores.anomaly", [0.9, 1.1]),
@@ -120,18 +117,18 @@ def _cases() -> Iterator[Case]:
         "a source of a megabyte": ("source", "a" * 10**6),
     }
     for name, (place, value) in wrong.items():
-        yield Case("results", name, _changed(place, value), "error", reader="result")
+        yield _case(name, _changed(place, value), "error")
     odd: dict[str, tuple[str, object]] = {
         "a source that is a pipe": ("source", _pipe),
         "a source that is a folder": ("source", str),
         "a source that never ends": ("source", "/dev/zero"),
         "a source of three folders above": ("source", "../../../yard.mp4"),
-        "markup in every text": ("reason", "</script><script>alert(1)</script>"),
+        "markup in a text": ("reason", "</script><script>alert(1)</script>"),
         "keys of the future": ("colour", {"a": [1] * 1000}),
     }
     for name, (place, value) in odd.items():
-        yield Case("results", name, _changed(place, value), "result", reader="result")
-    yield Case("results", "whole", _text(json.dumps(RESULT)), "result", reader="result")
+        yield _case(name, _changed(place, value), "result")
+    yield _case("whole", whole.encode(), "result")
 
 
 CASES = tuple(_cases())
