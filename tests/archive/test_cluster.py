@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from avadclip.archive.cluster import LOCAL, Cluster, connect
+from avadclip.archive.scratch import PREFIX, sweep
 from avadclip.errors import ConfigError
 
 
@@ -39,3 +40,12 @@ def test_temporary_files_deep_in_folders_are_one_error_and_leave_nothing(
     with pytest.raises(ConfigError, match="set TMPDIR"), connect(LOCAL):
         pass
     assert list(deep.iterdir()) == []
+
+
+def test_a_removal_that_a_kill_cut_short_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    half_gone = tmp_path / f"{PREFIX}abc"
+    half_gone.mkdir()
+    (half_gone / "part.safetensors").write_bytes(b"...")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    sweep()
+    assert not half_gone.exists()

@@ -31,6 +31,9 @@ def scratch_folder() -> Iterator[Path]:
 def sweep() -> None:
     """Remove the folders of processes that are gone."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if not (folder / LOCK).exists():  # it had one from the start: killed while it was removed
+            shutil.rmtree(folder, ignore_errors=True)
+            continue
         with suppress(OSError), (folder / LOCK).open("r+") as lock:
             if _try_lock(lock):
                 shutil.rmtree(folder, ignore_errors=True)
