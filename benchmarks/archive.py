@@ -20,13 +20,13 @@ from pathlib import Path
 import ray
 import torch
 
-from avadclip.archive.extraction import ExtractionWork
-from avadclip.archive.run import run_archive
-from avadclip.archive.sources import Source, local_source
+from avadclip.apps.archive.extraction import ExtractionWork
+from avadclip.apps.archive.run import run_archive
+from avadclip.apps.archive.sources import Source, local_source
 from avadclip.encoders.base import Encoders
 from avadclip.encoders.clip import Clip
 from avadclip.encoders.clip_visual import ClipVisualEncoder
-from avadclip.speed.footage import write_footage
+from avadclip.research.speed.footage import write_footage
 from avadclip.timeline import SnippetGrid
 
 NUM_VIDEOS = 8

@@ -23,7 +23,7 @@ from avadclip.encoders.clip_visual import ClipVisualEncoder
 from avadclip.encoders.lite import LiteVisualEncoder
 from avadclip.features.extract import encode_picture
 from avadclip.media.video import VideoReader
-from avadclip.speed.footage import write_footage
+from avadclip.research.speed.footage import write_footage
 from avadclip.timeline import SnippetGrid
 
 HOUR = 3600.0  # seconds

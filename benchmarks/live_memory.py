@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 from memory import loop, shrink, source_video
 
-from avadclip.live.messages import EventMessage, Message, ScoreMessage
+from avadclip.apps.live.messages import EventMessage, Message, ScoreMessage
 
 WARM_UP_MINUTES = 5.0
 LIMIT_MB = 20.0
@@ -52,9 +52,9 @@ class Curve:
 def watch_for(minutes: float, speed: float) -> Curve:
     """Watch so many minutes of video."""
     # Here, as the camera's process imports this file: it is to weigh what it weighs in `avadclip watch`.
+    from avadclip.apps.live.config import WatchConfig
+    from avadclip.apps.live.watch import Watch, load_live_detector
     from avadclip.config import parse_config
-    from avadclip.live.config import WatchConfig
-    from avadclip.live.watch import Watch, load_live_detector
 
     curve = Curve()
     with tempfile.TemporaryDirectory() as name:

@@ -15,9 +15,9 @@ from torch import Tensor
 from avadclip.config import NetworkConfig
 from avadclip.encoders.clip import Clip
 from avadclip.features.snippets import SnippetFeatures
-from avadclip.nn.models import TrainedNetwork, build_network
-from avadclip.nn.prompts import CONTEXT_TOKENS, LearnedPrompts
-from avadclip.scoring import SnippetScores, score_features
+from avadclip.inference.scoring import SnippetScores, score_features
+from avadclip.model.models import TrainedNetwork, build_network
+from avadclip.model.prompts import CONTEXT_TOKENS, LearnedPrompts
 from avadclip.timeline import WINDOW_SNIPPETS, SnippetGrid
 
 ROUNDS = 20

@@ -2,7 +2,7 @@
 
 Forward, losses, backward and AdamW of the full-size teacher (D = 512) on 96 bags of 40 to 256 snippets, prompts through
 a full-size text tower. Weights and features are random, speed is not. The padded form is the reference that the tests
-hold ours against, tests/nn/test_training_step_reference.py, with AdamW as torch builds it unasked, as published code
+hold ours against, tests/model/test_training_step_reference.py, with AdamW as torch builds it unasked, as published code
 does; ours takes the fused one, as training/loop.py does. All forms take turns in one process.
 """
 
@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from avadclip.encoders.clip import ClipConfig
-from avadclip.training.objective import Objective
+from avadclip.model.objective import Objective
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "nn"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "model"))
 from test_training_step_reference import build_objective, cut_to_longest, random_batch, reference_losses
 
 BAGS = 96  # the paper's batch

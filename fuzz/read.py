@@ -15,14 +15,14 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["avadclip", "tomllib", "numpy.lib"]):
-    from avadclip.checkpoint import load_checkpoint
+    from avadclip.apps.live.config import WatchConfig
     from avadclip.config import TrainingConfig, read_config
-    from avadclip.data.ground_truth import read_class_spans, read_frame_counts, read_spans, read_ucf_spans
     from avadclip.data.label_csv import read_label_csv
+    from avadclip.data.published.annotations import read_class_spans, read_frame_counts, read_spans, read_ucf_spans
     from avadclip.errors import AvadclipError
     from avadclip.features.published import read_published, read_shape
     from avadclip.features.store import read_feature_shape, read_features
-    from avadclip.live.config import WatchConfig
+    from avadclip.inference.checkpoint import load_checkpoint
     from avadclip.report.documents import read_detections
     from avadclip.report.exports import to_csv, to_json, to_webvtt
     from avadclip.timeline import SnippetGrid

@@ -14,8 +14,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from avadclip.config import TrainingConfig
 from avadclip.data.bags import Bag
 from avadclip.features.snippets import SnippetFeatures
-from avadclip.nn.projection import STANDARD_LIMIT
-from avadclip.scoring import Trained, score_features
+from avadclip.inference.scoring import Trained, score_features
+from avadclip.model.projection import STANDARD_LIMIT
 from avadclip.training.loop import Supervision, train_network
 
 NUM_FOLDS = 5

@@ -23,8 +23,8 @@ from avadclip.config import TrainingConfig, read_config
 from avadclip.data.bags import Bag
 from avadclip.errors import AvadclipError, DataError
 from avadclip.features.snippets import SnippetFeatures
-from avadclip.nn.models import Bags, TrainedNetwork
-from avadclip.scoring import score_features
+from avadclip.inference.scoring import score_features
+from avadclip.model.models import Bags, TrainedNetwork
 
 SEEDS = (0, 1, 2)
 WHOLE = "whole video"

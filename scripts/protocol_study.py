@@ -17,14 +17,14 @@ import torch
 from avadclip.config import DistillationConfig, TrainingConfig, read_config
 from avadclip.data.bags import collate
 from avadclip.data.datasets import load_dataset
-from avadclip.evaluation import video_truth
+from avadclip.evaluation.evaluate import video_truth
+from avadclip.evaluation.metrics.frame import frame_measures
 from avadclip.files import write_atomically
-from avadclip.metrics.frame import frame_measures
-from avadclip.nn.models import TrainedNetwork, build_network
-from avadclip.scoring import score_features
-from avadclip.training.class_text import build_class_text
+from avadclip.inference.scoring import score_features
+from avadclip.model.class_text import build_class_text
+from avadclip.model.models import TrainedNetwork, build_network
+from avadclip.model.objective import Objective
 from avadclip.training.loop import Progress, Supervision, train_network
-from avadclip.training.objective import Objective
 
 REPOSITORY = Path(__file__).parents[1]
 PAGE = REPOSITORY / "docs" / "protocols.md"

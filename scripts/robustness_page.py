@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from avadclip.metrics.records import MeasureName
-from avadclip.report.robustness import Bar, draw_bars, markdown_table
+from avadclip.evaluation.metrics.records import MeasureName
+from avadclip.evaluation.robustness import AUTOMATIC, CONDITIONS, ConditionName, RobustnessReport
+from avadclip.report.figures.robustness import Bar, draw_bars, markdown_table
 from avadclip.report.words import counted
-from avadclip.robustness import AUTOMATIC, CONDITIONS, ConditionName, RobustnessReport
 
 
 @dataclass(frozen=True)

@@ -21,22 +21,22 @@ from fights_folds import SEQUENCES_PER_FOLD, compose, folds, is_audible, join_fe
 from robustness_page import Setting, write_page
 from train_starter import STUDENT, TEACHER, build_systems
 
-from avadclip.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint
 from avadclip.config import NetworkKind, TrainingConfig, read_config
 from avadclip.data.bags import Bag, Dataset, Interval, feature_widths
+from avadclip.data.damage import FeatureDamage, delay_rows
+from avadclip.data.damaged_videos import VideoDamage
 from avadclip.data.datasets import load_dataset
-from avadclip.data.feature_damage import FeatureDamage, delay_rows
-from avadclip.data.video_damage import VideoDamage
 from avadclip.encoders.load import load_encoders
 from avadclip.errors import AvadclipError, DataError
+from avadclip.evaluation.robustness import Damage, RobustnessReport, measure_robustness
 from avadclip.events import UNVALIDATED
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.files import write_atomically
+from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint
+from avadclip.inference.scoring import Trained
 from avadclip.media.damage import DamageName
-from avadclip.report.panels import write_figure
-from avadclip.report.variance_figure import draw_first_event
-from avadclip.robustness import Damage, RobustnessReport, measure_robustness
-from avadclip.scoring import Trained
+from avadclip.report.figures.panels import write_figure
+from avadclip.report.figures.variance import draw_first_event
 from avadclip.timeline import SnippetGrid
 from avadclip.training.experiment import run_training
 

@@ -23,8 +23,8 @@ from avadclip.config import DistillationConfig, NetworkKind, TrainingConfig, rea
 from avadclip.data.bags import Bag, Dataset
 from avadclip.data.datasets import load_dataset
 from avadclip.files import write_atomically
-from avadclip.nn.models import TrainedNetwork
-from avadclip.scoring import score_features
+from avadclip.inference.scoring import score_features
+from avadclip.model.models import TrainedNetwork
 from avadclip.training.loop import Supervision, train_network
 
 REPOSITORY = Path(__file__).parents[1]

@@ -21,15 +21,15 @@ from fights_folds import OutOfFold, System, cross_validate, file_property_scores
 from fights_page import Measured, write_page
 from starter_card import write_card
 
-from avadclip.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
 from avadclip.config import DistillationConfig, NetworkKind, TrainingConfig, read_config
 from avadclip.data.bags import Bag, feature_widths
 from avadclip.errors import AvadclipError, DataError
+from avadclip.evaluation.metrics.thresholds import choose_thresholds
 from avadclip.events import Thresholds
 from avadclip.files import write_atomically
-from avadclip.nn.models import TrainedNetwork
+from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
+from avadclip.model.models import TrainedNetwork
 from avadclip.training.loop import Supervision, train_network
-from avadclip.training.thresholds import choose_thresholds
 
 REPOSITORY = Path(__file__).parents[1]
 SEEDS = (0, 1, 2)

@@ -14,8 +14,6 @@ import torch
 from hypothesis import settings
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-from avadclip.checkpoint import load_checkpoint
-from avadclip.detection import Detection
 from avadclip.encoders.load import load_encoders
 from avadclip.events import (
     Event,
@@ -29,6 +27,8 @@ from avadclip.events import (
 )
 from avadclip.features.extract import extract_features
 from avadclip.features.store import write_features
+from avadclip.inference.checkpoint import load_checkpoint
+from avadclip.inference.detector import Detection
 from avadclip.media.probe import MediaInfo, SoundInfo
 
 # A busy machine is no failure: how long an example may take is not what these tests promise.
@@ -313,7 +313,7 @@ def wav2clip_tensors() -> dict[str, torch.Tensor]:
 @pytest.fixture
 def avadclip_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
     """Runs the command line in this process, as the installed script would: (exit code, stdout, stderr)."""
-    from avadclip.cli.main import run
+    from avadclip.apps.cli.main import run
 
     def call(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["avadclip", *arguments])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from avadclip.cli.main import app
+from avadclip.apps.cli.main import app
 
 REPOSITORY = Path(__file__).parents[1]
 DOCS = REPOSITORY / "docs"

@@ -1,6 +1,6 @@
 """`python -m avadclip`."""
 
-from avadclip.cli.main import run
+from avadclip.apps.cli.main import run
 
 if __name__ == "__main__":
     run()

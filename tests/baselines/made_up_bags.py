@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from avadclip.nn.models import Bags
+from avadclip.model.models import Bags
 
 VISUAL_DIM, AUDIO_DIM = 6, 5
 LENGTHS = (7, 1, 4)

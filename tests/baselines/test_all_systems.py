@@ -10,7 +10,6 @@ import torch
 
 from avadclip.baselines.build import SYSTEMS, build_system
 from avadclip.baselines.system import System
-from avadclip.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
 from avadclip.config import (
     BagConfig,
     NetworkConfig,
@@ -22,12 +21,13 @@ from avadclip.config import (
 )
 from avadclip.data.bags import Dataset
 from avadclip.data.synthetic import load_synthetic
-from avadclip.evaluation import evaluate
+from avadclip.evaluation.evaluate import evaluate
 from avadclip.events import UNVALIDATED
-from avadclip.nn.models import Bags
-from avadclip.scoring import score_features
+from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
+from avadclip.inference.scoring import score_features
+from avadclip.model.models import Bags
 from avadclip.training.loop import Progress, Supervision, train_network
-from avadclip.training.run import RunFolder
+from avadclip.training.run_folder import RunFolder
 
 from .made_up_bags import shake
 

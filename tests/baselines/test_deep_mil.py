@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from avadclip.baselines.deep_mil import DeepMil, ranking_loss
-from avadclip.nn.models import Bags
+from avadclip.model.models import Bags
 
 SCORES = torch.tensor([[0.2, 0.5, 0.9], [0.1, 0.3, 0.0], [0.6, 0.4, 0.0], [0.2, 0.9, 0.7]])
 VALID = torch.tensor([[True, True, False], [True, True, True], [True, True, False], [True, True, True]])

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from avadclip.baselines.efficient_prompt import EfficientPrompt
-from avadclip.nn.models import Bags
-from avadclip.nn.projection import FeatureProjection
+from avadclip.model.models import Bags
+from avadclip.model.projection import FeatureProjection
 
 from .made_up_bags import shake
 

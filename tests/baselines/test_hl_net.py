@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from avadclip.baselines.hl_net import HlNet, online_loss, score_adjacency
-from avadclip.nn.models import Bags
+from avadclip.model.models import Bags
 
 
 def make_bags(length: int) -> Bags:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from avadclip.baselines.macil_sd import MacilSd, Stream, contrasts, info_nce, momentum
-from avadclip.nn.models import Bags
+from avadclip.model.models import Bags
 
 
 def unit(*degrees: float) -> torch.Tensor:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from avadclip.baselines.rtfm import Rtfm, ScoredFeatures, magnitude_losses
-from avadclip.nn.projection import FeatureProjection
+from avadclip.model.projection import FeatureProjection
 
 VALID = torch.tensor([[True] * 5, [True] * 4 + [False]])
 TARGETS = torch.tensor([[1.0, 0], [0, 1]])  # a normal bag, then an anomalous one

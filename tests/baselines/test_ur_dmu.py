@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
+from avadclip.baselines.layers import Recall
 from avadclip.baselines.ur_dmu import Half, UrDmu, kl_loss, magnitude_loss, memory_loss, triplet_loss
-from avadclip.nn.memory import Recall
-from avadclip.nn.models import Bags
+from avadclip.model.models import Bags
 
 from .made_up_bags import shake
 

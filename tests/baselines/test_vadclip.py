@@ -8,12 +8,12 @@ import torch
 from avadclip.config import OptimizerConfig, TrainingConfig, read_config
 from avadclip.data.bags import Bag, collate
 from avadclip.data.synthetic import load_synthetic
-from avadclip.evaluation import evaluate
-from avadclip.losses import alignment_mil_loss, anomaly_mil_loss, text_separation_loss
-from avadclip.nn.models import build_network
-from avadclip.training.class_text import build_class_text
+from avadclip.evaluation.evaluate import evaluate
+from avadclip.model.class_text import build_class_text
+from avadclip.model.losses import alignment_mil_loss, anomaly_mil_loss, text_separation_loss
+from avadclip.model.models import build_network
+from avadclip.model.objective import Objective
 from avadclip.training.loop import Supervision, train_network
-from avadclip.training.objective import Objective
 
 from .made_up_bags import shake
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-import avadclip.encoders.int8
+import avadclip.encoders.quantised
 from avadclip.encoders.clip import Clip, ClipConfig
 from avadclip.encoders.clip_visual import ClipVisualEncoder
 from avadclip.encoders.load import EncoderOptions, load_encoders
@@ -76,8 +76,8 @@ def test_bf16_leaves_the_text_and_the_other_encoder_alone(clip, prepared):
 
 def test_int8_is_made_once_for_the_same_weights(clip, monkeypatch):
     made = []
-    quantise = avadclip.encoders.int8._quantised
-    monkeypatch.setattr(avadclip.encoders.int8, "_quantised", lambda clip: made.append(clip) or quantise(clip))
+    quantise = avadclip.encoders.quantised._quantised
+    monkeypatch.setattr(avadclip.encoders.quantised, "_quantised", lambda clip: made.append(clip) or quantise(clip))
     torch.manual_seed(1)
     other = Clip(SMALL)
     for each in (other, other, clip):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from avadclip.features.pipeline import ahead
+from avadclip.features.streams import ahead
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avadclip.features.stills import StillsOnce
+from avadclip.features.streams import StillsOnce
 
 
 class Counting:

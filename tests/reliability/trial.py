@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from avadclip.config import TrainingConfig, read_config
-from avadclip.detection import Detector, load_detector
 from avadclip.errors import AvadclipError
 from avadclip.features.batch import extract_to_folder
 from avadclip.features.store import read_features
+from avadclip.inference.detector import Detector, load_detector
 
 MEMORY_BYTES = 2**30  # that one input may take on top of encoders and model
 
@@ -90,12 +90,12 @@ def _reading(read: Callable[[Path], object]) -> Callable[[Path, Path], dict[str,
 
 
 def _readers() -> dict[str, Callable[[Path, Path], dict[str, Any]]]:
-    from avadclip.checkpoint import load_checkpoint
-    from avadclip.cli.report import report
-    from avadclip.data.ground_truth import read_class_spans, read_frame_counts, read_spans, read_ucf_spans
+    from avadclip.apps.cli.report import report
     from avadclip.data.label_csv import read_label_csv
+    from avadclip.data.published.annotations import read_class_spans, read_frame_counts, read_spans, read_ucf_spans
     from avadclip.encoders.weight_formats import clip_from_openai, clip_from_safetensors, read_pickled
     from avadclip.features.published import read_published, read_shape
+    from avadclip.inference.checkpoint import load_checkpoint
     from avadclip.timeline import SnippetGrid
 
     def published(path: Path) -> None:

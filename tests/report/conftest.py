@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from avadclip.detection import Detection
+from avadclip.inference.detector import Detection
 from avadclip.media.probe import probe
 
 SECONDS, RATE_HZ, SIZE = 40, 5, (96, 160)

@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from avadclip.detection import Detection
+from avadclip.inference.detector import Detection
 from avadclip.report.annotation import Annotator, write_annotated
 
 MakeDetection = Callable[..., Detection]

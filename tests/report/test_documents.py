@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from avadclip.detection import Detection
 from avadclip.errors import DataError
+from avadclip.inference.detector import Detection
 from avadclip.report.documents import from_document, read_detections
 from avadclip.report.exports import to_document, to_json
 from avadclip.report.page_folder import write_index, write_page

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from pympi.Elan import Eaf
 
-from avadclip.detection import Detection
+from avadclip.inference.detector import Detection
 from avadclip.report.elan import write_elan
 
 MakeDetection = Callable[..., Detection]

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avadclip.detection import Detection
 from avadclip.events import Event
+from avadclip.inference.detector import Detection
 from avadclip.report.exports import EVENT_FIELDS, event_row, to_csv, to_document, to_json, to_webvtt
 
 MakeDetection = Callable[..., Detection]

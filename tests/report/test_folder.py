@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from avadclip.detection import Detection
+from avadclip.inference.detector import Detection
 from avadclip.report import folder as folder_module
 from avadclip.report.folder import write_report
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from avadclip.detection import Detection
+from avadclip.inference.detector import Detection
 from avadclip.report.label_studio import label_studio_interface, label_studio_task, write_label_studio
 
 MakeDetection = Callable[..., Detection]

@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 
 from avadclip.data.label_csv import read_label_csv
-from avadclip.detection import Detection
 from avadclip.events import EventRules, ScoreTrack, Thresholds, best_anomaly_class, find_spans, mean_gain
+from avadclip.inference.detector import Detection
 from avadclip.media.probe import probe
 from avadclip.report.exports import to_document
-from avadclip.report.page import PageMedia, PagePlaces, render_page
+from avadclip.report.html import PageMedia, PagePlaces, render_page
 from avadclip.report.page_folder import write_index, write_page
 
 pytestmark = pytest.mark.system

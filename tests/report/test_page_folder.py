@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from avadclip.detection import Detection
 from avadclip.errors import DataError, MediaError
+from avadclip.inference.detector import Detection
 from avadclip.media.probe import probe
 from avadclip.report import page_folder
 from avadclip.report.extras import Extra

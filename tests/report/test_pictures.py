@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from avadclip.detection import Detection
+from avadclip.inference.detector import Detection
 from avadclip.report.pictures import write_pictures
 
 MakeDetection = Callable[..., Detection]

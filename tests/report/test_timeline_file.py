@@ -6,8 +6,8 @@ from pathlib import Path
 import opentimelineio as otio
 import pytest
 
-from avadclip.detection import Detection
 from avadclip.errors import ConfigError
+from avadclip.inference.detector import Detection
 from avadclip.report.timeline_file import write_timeline
 
 MakeDetection = Callable[..., Detection]

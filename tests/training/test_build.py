@@ -6,7 +6,7 @@ from torch import nn
 
 from avadclip.config import TrainingConfig
 from avadclip.data.synthetic import load_synthetic
-from avadclip.nn.prompts import LearnedClassVectors
+from avadclip.model.prompts import LearnedClassVectors
 from avadclip.training import build
 from avadclip.training.build import build_learner
 

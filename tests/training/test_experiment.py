@@ -6,7 +6,6 @@ import pytest
 import torch
 
 import avadclip.training.experiment
-from avadclip.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from avadclip.config import (
     DataConfig,
     DistillationConfig,
@@ -22,6 +21,7 @@ from avadclip.encoders.load import EncoderOptions
 from avadclip.errors import AvadclipError
 from avadclip.events import Thresholds
 from avadclip.features.snippets import Provenance, SnippetFeatures
+from avadclip.inference.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from avadclip.timeline import SnippetGrid
 from avadclip.training.experiment import _encoder_options, run_training
 

@@ -12,10 +12,10 @@ from avadclip.config import DistillationConfig, NetworkConfig, OptimizerConfig, 
 from avadclip.data.bags import Bag
 from avadclip.errors import ConfigError, DataError
 from avadclip.features.snippets import SnippetFeatures
-from avadclip.nn.models import TrainedNetwork
-from avadclip.scoring import score_features
+from avadclip.inference.scoring import score_features
+from avadclip.model.models import TrainedNetwork
 from avadclip.training.loop import Progress, Step, Supervision, train_network, video_scores
-from avadclip.training.run import RunFolder
+from avadclip.training.run_folder import RunFolder
 
 torch.set_num_threads(1)
 

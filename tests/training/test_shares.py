@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from avadclip.data.bags import Bag
 from avadclip.features.snippets import SnippetFeatures
-from avadclip.training.shares import Weights, take_share
+from avadclip.training.batches import Weights, take_share
 
 LENGTHS = st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=9)
 

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avadclip.baselines.system import Losses, Outputs, System
-from avadclip.losses import mean_logit_mil_loss, mimicry_loss, topk_mask
-from avadclip.nn.attention import CrossAttentionLayer
-from avadclip.nn.fusion import ConcatFusion
-from avadclip.nn.models import Bags
+from avadclip.model.attention import CrossAttentionLayer
+from avadclip.model.fusion import ConcatFusion
+from avadclip.model.losses import mean_logit_mil_loss, mimicry_loss, topk_mask
+from avadclip.model.models import Bags
 
 HIDDEN_DIM = 128
 NUM_HEADS = 4

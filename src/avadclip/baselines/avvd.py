@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from avadclip.baselines.hl_net import DISTILLATION_WEIGHT, STREAM_DIM, Encoded, HlNetTrunk
 from avadclip.baselines.system import Losses, Outputs, System
-from avadclip.losses import alignment_mil_loss, mean_logit_mil_loss, mimicry_loss
-from avadclip.nn.models import Bags
+from avadclip.model.losses import alignment_mil_loss, mean_logit_mil_loss, mimicry_loss
+from avadclip.model.models import Bags
 
 
 class Avvd(System):

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from avadclip.baselines.rtfm import MagnitudeNetwork, ScoredFeatures, magnitude_losses
 from avadclip.baselines.system import Losses, Outputs, System
-from avadclip.losses import largest_mask
-from avadclip.nn.models import Bags
-from avadclip.nn.projection import build_projection, fit_projection
+from avadclip.model.losses import largest_mask
+from avadclip.model.models import Bags
+from avadclip.model.projection import build_projection, fit_projection
 
 WIDTH = 512  # D, that of CLIP's features
 HIDDEN_DIMS = (128, 32)

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avadclip.baselines.system import Losses, Outputs, System
-from avadclip.losses import mean_logit_mil_loss
-from avadclip.nn.models import Bags
+from avadclip.model.losses import mean_logit_mil_loss
+from avadclip.model.models import Bags
 
 INNER_DIM, HIDDEN_DIM = 512, 32
 NUM_HEADS = 3

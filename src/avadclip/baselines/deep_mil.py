@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from avadclip.baselines.system import Losses, Outputs, System
-from avadclip.losses import smoothness_loss
-from avadclip.nn.models import Bags
+from avadclip.model.losses import smoothness_loss
+from avadclip.model.models import Bags
 
 # All from the paper.
 HIDDEN_DIMS = (512, 32)

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from avadclip.baselines.system import Losses, Outputs, System
-from avadclip.losses import alignment_mil_loss
-from avadclip.nn.attention import AttentionBlock
-from avadclip.nn.heads import alignment_map
-from avadclip.nn.models import Bags
-from avadclip.nn.projection import build_projection, fit_projection
-from avadclip.nn.prompts import FixedClassVectors, LearnedClassVectors
+from avadclip.model.attention import AttentionBlock
+from avadclip.model.heads import alignment_map
+from avadclip.model.losses import alignment_mil_loss
+from avadclip.model.models import Bags
+from avadclip.model.projection import build_projection, fit_projection
+from avadclip.model.prompts import FixedClassVectors, LearnedClassVectors
 from avadclip.timeline import WINDOW_SNIPPETS
 
 WIDTH = 512  # D, that of CLIP's joint space

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avadclip.baselines.system import Losses, Outputs, System
-from avadclip.losses import mean_logit_mil_loss, mimicry_loss
-from avadclip.nn.attention import MultiHeadAttention
-from avadclip.nn.graph import SnippetConv
-from avadclip.nn.models import Bags
+from avadclip.model.attention import MultiHeadAttention
+from avadclip.model.graph import SnippetConv
+from avadclip.model.losses import mean_logit_mil_loss, mimicry_loss
+from avadclip.model.models import Bags
 
 HIDDEN_DIM = 128
 RANK = 256  # of the bilinear form

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avadclip.baselines.system import Losses, Outputs, System
-from avadclip.losses import mean_logit_mil_loss
-from avadclip.nn.graph import GraphStream, SnippetConv, distance_adjacency, similarity_adjacency, softmax_rows
-from avadclip.nn.models import Bags
+from avadclip.model.graph import GraphStream, SnippetConv, distance_adjacency, similarity_adjacency, softmax_rows
+from avadclip.model.losses import mean_logit_mil_loss
+from avadclip.model.models import Bags
 
 # All from the paper and the authors' code.
 INPUT_DIMS = (512, 128)

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avadclip.baselines.system import Losses, Outputs, System
-from avadclip.losses import mean_logit_mil_loss, topk_mask, topk_mean
-from avadclip.nn.attention import CrossAttentionLayer
-from avadclip.nn.models import Bags
+from avadclip.model.attention import CrossAttentionLayer
+from avadclip.model.losses import mean_logit_mil_loss, topk_mask, topk_mean
+from avadclip.model.models import Bags
 
 # All from the paper and the authors' code.
 HIDDEN_DIM = 128

@@ -12,11 +12,11 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional
 
+from avadclip.baselines.layers import MultiScaleTemporal
 from avadclip.baselines.system import Losses, Outputs, System
-from avadclip.losses import largest_mask, mean_score_loss, picked_mean, smoothness_loss
-from avadclip.nn.models import Bags
-from avadclip.nn.multi_scale import MultiScaleTemporal
-from avadclip.nn.projection import build_projection, fit_projection
+from avadclip.model.losses import largest_mask, mean_score_loss, picked_mean, smoothness_loss
+from avadclip.model.models import Bags
+from avadclip.model.projection import build_projection, fit_projection
 
 WIDTH = 512  # D, that of CLIP's features
 HIDDEN_DIMS = (512, 128)

@@ -8,8 +8,8 @@ from typing import ClassVar, NamedTuple, Self
 from torch import Tensor, nn
 
 from avadclip.config import Pairing
-from avadclip.nn.models import Bags, TrainedNetwork
-from avadclip.nn.prompts import PROMPT_TOKENS
+from avadclip.model.models import Bags, TrainedNetwork
+from avadclip.model.prompts import PROMPT_TOKENS
 
 Losses = dict[str, Tensor]
 """Scalars by name, each already weighted as it enters the sum."""

@@ -13,13 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from avadclip.baselines.layers import GlobalLocalBlock, Recall, SlotMemory
 from avadclip.baselines.system import Losses, Outputs, System
-from avadclip.losses import anomaly_mil_loss, log_mean, picked_mean, topk_mask
-from avadclip.nn.global_local import GlobalLocalBlock
-from avadclip.nn.graph import SnippetConv
-from avadclip.nn.memory import Recall, SlotMemory
-from avadclip.nn.models import Bags
-from avadclip.nn.projection import build_projection, fit_projection
+from avadclip.model.graph import SnippetConv
+from avadclip.model.losses import anomaly_mil_loss, log_mean, picked_mean, topk_mask
+from avadclip.model.models import Bags
+from avadclip.model.projection import build_projection, fit_projection
 
 WIDTH = 512  # D, that of CLIP's features
 EMBEDDING_KERNEL = 3  # snippets

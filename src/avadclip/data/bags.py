@@ -11,7 +11,7 @@ from torch import Tensor
 
 from avadclip.errors import DataError
 from avadclip.features.snippets import SnippetFeatures
-from avadclip.nn.models import Bags
+from avadclip.model.models import Bags
 from avadclip.timeline import WINDOW_SNIPPETS, SnippetGrid
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from avadclip.data.bags import Dataset
-from avadclip.data.benchmarks import BENCHMARKS, load_benchmark
 from avadclip.data.folder import load_csv, load_folder
+from avadclip.data.published.load import BENCHMARKS, load_benchmark
 from avadclip.data.synthetic import SIZES, load_synthetic
 from avadclip.errors import ConfigError, DataError
 

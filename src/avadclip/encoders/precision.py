@@ -42,7 +42,7 @@ def picture_network(clip: Clip, precision: Precision, device: str, weights_sha25
     if precision not in precisions_on(device):
         raise ConfigError(f"{precision} runs on the CPU only, not on {device}; use bf16 there, or --device cpu")
     if precision == "int8":
-        from avadclip.encoders.int8 import Int8Pictures
+        from avadclip.encoders.quantised import Int8Pictures
 
         return Int8Pictures(clip, weights_sha256)
     network = _in_bfloat16(clip) if precision == "bf16" else clip.encode_images

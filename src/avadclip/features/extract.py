@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from avadclip.encoders.base import AudioEncoder, Encoders, Prepared, VisualEncoder, Windows
 from avadclip.encoders.rows import Rows
 from avadclip.errors import MediaError
-from avadclip.features.listening import WINDOWS_PER_BATCH, Listening
-from avadclip.features.pipeline import ahead
 from avadclip.features.snippets import Provenance, SnippetFeatures
-from avadclip.features.stills import StillsOnce
+from avadclip.features.streams import WINDOWS_PER_BATCH, Listening, StillsOnce, ahead
 from avadclip.media.audio import SoundReader, SoundReport
 from avadclip.media.damage import PictureSource, SoundSource
 from avadclip.media.video import MISSING_SECONDS, VideoReader

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from avadclip.detection import Detection
 from avadclip.events import Event
+from avadclip.inference.detector import Detection
 from avadclip.media.mp4_copy import Progress, write_copy
-from avadclip.report.panels import EVENT_COLOUR, SCORE_COLOUR
+from avadclip.report.figures.panels import EVENT_COLOUR, SCORE_COLOUR
 from avadclip.report.words import clock, printable
 
 BAR_SHARE = 0.03  # of the picture's height

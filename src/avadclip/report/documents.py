@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic_core import from_json
 
-from avadclip.detection import Detection
 from avadclip.errors import DataError, reason_by_pydantic
 from avadclip.events import Event, EventRules, Modality, ScoreTrack, Thresholds
+from avadclip.inference.detector import Detection
 from avadclip.media.probe import MediaInfo, SoundInfo
 
 MAX_NAME_BYTES = 255  # what file systems take; a report's folder is named after its video

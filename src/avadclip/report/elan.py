@@ -7,8 +7,8 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from avadclip.detection import Detection
 from avadclip.files import write_atomically
+from avadclip.inference.detector import Detection
 from avadclip.report.exports import clean_text
 from avadclip.report.words import printable
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avadclip import __version__
-from avadclip.detection import Detection
 from avadclip.events import Event
+from avadclip.inference.detector import Detection
 from avadclip.media.probe import MediaInfo
 
 FORMAT = "avadclip-detection/1"

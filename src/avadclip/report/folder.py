@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from avadclip.detection import Detection
 from avadclip.files import write_atomically
+from avadclip.inference.detector import Detection
 from avadclip.report.exports import to_csv, to_json, to_webvtt
-from avadclip.report.figure import save_figure
+from avadclip.report.figures.detection import save_figure
 
 
 def write_report(detection: Detection, folder: Path) -> Path:

@@ -6,9 +6,9 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from avadclip.detection import Detection
 from avadclip.events import Event
 from avadclip.files import write_atomically
+from avadclip.inference.detector import Detection
 from avadclip.media.video import NOMINAL_RATE_HZ
 from avadclip.report.exports import clean_text, dump_json
 

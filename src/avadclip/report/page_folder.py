@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from avadclip.detection import Detection
 from avadclip.errors import DataError, MediaError
 from avadclip.files import write_atomically
+from avadclip.inference.detector import Detection
 from avadclip.media.clock import zero_seconds
 from avadclip.media.mp4_copy import Progress, write_copy
 from avadclip.media.playable import why_unplayable
@@ -19,8 +19,8 @@ from avadclip.report.elan import write_elan
 from avadclip.report.exports import FORMAT, to_document
 from avadclip.report.extras import Extra
 from avadclip.report.folder import staged, write_files
+from avadclip.report.html import IndexEntry, PageMedia, PagePlaces, render_index, render_page, write_assets
 from avadclip.report.label_studio import write_label_studio
-from avadclip.report.page import IndexEntry, PageMedia, PagePlaces, render_index, render_page, write_assets
 from avadclip.report.pictures import write_pictures
 from avadclip.report.timeline_file import write_timeline
 

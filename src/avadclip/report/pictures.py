@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from avadclip.detection import Detection
 from avadclip.events import Event
+from avadclip.inference.detector import Detection
 from avadclip.media.video import VideoReader
 
 WIDTH = 320  # pixels; shown at a third of that, and sharp on dense screens

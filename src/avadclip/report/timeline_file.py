@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from avadclip.detection import Detection
 from avadclip.errors import ConfigError
 from avadclip.events import Event
 from avadclip.files import atomic_path
+from avadclip.inference.detector import Detection
 from avadclip.report.exports import clean_text, event_row
 from avadclip.report.words import printable
 

@@ -10,11 +10,11 @@ from avadclip.config import NetworkKind, SystemName, TrainingConfig, is_system
 from avadclip.data.bags import Bag, feature_widths
 from avadclip.encoders.clip_text import ClipTextEncoder
 from avadclip.errors import DataError
-from avadclip.nn.models import StudentEncoder, TeacherEncoder, build_network
-from avadclip.nn.projection import FeatureProjection
-from avadclip.training.class_text import PromptedClassText, build_class_text
+from avadclip.model.class_text import PromptedClassText, build_class_text
+from avadclip.model.models import StudentEncoder, TeacherEncoder, build_network
+from avadclip.model.objective import Objective
+from avadclip.model.projection import FeatureProjection
 from avadclip.training.learner import Learner, SystemLearner
-from avadclip.training.objective import Objective
 
 
 def build_learner(

@@ -7,19 +7,19 @@ import numpy as np
 
 from avadclip.baselines.build import reads_class_words
 from avadclip.baselines.system import Trained
-from avadclip.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
 from avadclip.config import Selection, TrainingConfig, is_system
 from avadclip.data.bags import Bag, Dataset, feature_widths
 from avadclip.data.datasets import load_dataset
 from avadclip.encoders.clip_text import ClipTextEncoder
 from avadclip.encoders.load import EncoderOptions, load_encoders
 from avadclip.errors import CheckpointError, ConfigError, DataError
+from avadclip.evaluation.metrics.thresholds import choose_thresholds
 from avadclip.events import UNVALIDATED, Thresholds
 from avadclip.features.snippets import Provenance
-from avadclip.nn.models import TrainedNetwork
+from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
+from avadclip.model.models import TrainedNetwork
 from avadclip.training.loop import Progress, Step, Supervision, make_accelerator, train_network, video_scores
-from avadclip.training.run import BEST, LAST, RunFolder
-from avadclip.training.thresholds import choose_thresholds
+from avadclip.training.run_folder import BEST, LAST, RunFolder
 
 
 def run_training(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from avadclip.baselines.system import System, Trained
 from avadclip.config import Pairing
 from avadclip.data.bags import Batch
-from avadclip.training.shares import Weights
+from avadclip.training.batches import Weights
 
 WHOLE_BATCH = Weights()
 TOTAL = "total"

@@ -16,15 +16,14 @@ from avadclip.config import NetworkKind, TrainingConfig
 from avadclip.data.bags import Bag, Batch, bin_bag, collate
 from avadclip.encoders.clip_text import ClipTextEncoder
 from avadclip.errors import ConfigError
-from avadclip.losses import topk_mean
-from avadclip.nn.models import TrainedNetwork
-from avadclip.scoring import score_features
-from avadclip.training.batches import draw_batches
+from avadclip.inference.scoring import score_features
+from avadclip.model.losses import topk_mean
+from avadclip.model.models import TrainedNetwork
+from avadclip.training.batches import Share, draw_batches, take_share
 from avadclip.training.build import build_learner
 from avadclip.training.learner import TOTAL, Learner, Losses
 from avadclip.training.optimizer import build_optimizer, learning_rate, set_learning_rate
-from avadclip.training.run import RunFolder, SavedState
-from avadclip.training.shares import Share, take_share
+from avadclip.training.run_folder import RunFolder, SavedState
 
 Metrics = dict[str, Any]
 """One epoch: its number, mean losses, learning rate, and validation AP (None where nothing was held out)."""

@@ -1,0 +1,110 @@
+"""Ray: one inside this process by default, or a cluster that is already there."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from avadclip.apps.archive.libraries import load_library
+from avadclip.apps.archive.scratch import scratch_folder, sweep
+from avadclip.errors import ConfigError
+
+LOCAL = "local"
+SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103  # macOS
+SOCKET_NAME = "/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store"  # Ray's longest, of its own folder
+QUIET = {"log_to_driver": False, "logging_level": logging.ERROR}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Machines that work is spread over."""
+
+    ray: Any
+    """The library, connected."""
+    num_cpus: int
+    num_gpus: int
+    is_own: bool
+    """Started here, on this machine alone."""
+
+    def share(self, num_workers: int | None, device: str) -> "WorkerShare":
+        """How many workers, and what each may use, by the number asked for: as many as fit by default.
+
+        Raises:
+            ConfigError: the device needs a GPU, and the cluster has none.
+        """
+        on_gpu = device.startswith("cuda")
+        if on_gpu and not self.num_gpus:
+            raise ConfigError(f"--device {device} needs a GPU, and Ray finds none; start its nodes with --num-gpus")
+        number = num_workers or max(1, self.num_gpus if on_gpu else self.num_cpus)
+        # On one machine threads follow from the number of workers; on many, nobody knows which has room for more.
+        cpus = max(1, self.num_cpus // number) if self.is_own else 1
+        return WorkerShare(number, cpus, min(1.0, self.num_gpus / number) if on_gpu else 0.0)
+
+
+@dataclass(frozen=True)
+class WorkerShare:
+    """A number of workers, and what each of them may use."""
+
+    num_workers: int
+    num_cpus: int
+    """Also the threads of its networks."""
+    num_gpus: float
+    """Workers may share one."""
+
+
+@contextmanager
+def connect(address: str) -> Iterator[Cluster]:
+    """Connect to Ray for the length of the block.
+
+    Args:
+        address: `local` starts one here, which ends with the block. Otherwise as `ray.init` takes it: `auto`,
+            `HOST:PORT`, `ray://HOST:10001`. Where this process is connected already, that connection is used.
+
+    Raises:
+        ConfigError: Ray is not installed, nothing answers there, or temporary files are too deep in folders for it.
+    """
+    ray = load_library("ray")
+    if ray.is_initialized():
+        yield _describe(ray, is_own=False)
+        return
+    with _start(ray) if address == LOCAL else _join(ray, address) as cluster:
+        yield cluster
+    sweep()  # after workers on this machine that were killed
+
+
+@contextmanager
+def _start(ray: Any) -> Iterator[Cluster]:
+    with scratch_folder() as folder:  # for logs and sockets
+        if len(os.fsencode(folder)) + len(SOCKET_NAME) > SOCKET_PATH_BYTES:
+            raise ConfigError(
+                f"Ray's sockets cannot be in {folder}: its name is too long; set TMPDIR to a folder of a shorter one"
+            )
+        ray.init(num_cpus=os.cpu_count(), include_dashboard=False, _temp_dir=str(folder), **QUIET)
+        try:
+            yield _describe(ray, is_own=True)
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _join(ray: Any, address: str) -> Iterator[Cluster]:
+    try:
+        ray.init(address=address, **QUIET)
+    except Exception as error:  # ConnectionError, ValueError, RuntimeError and others, by the kind of address
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(
+            f"no Ray cluster could be reached at {address} ({reason}); on one of its machines use `auto`, "
+            "elsewhere ray://HOST:10001"
+        ) from error
+    try:
+        yield _describe(ray, is_own=False)
+    finally:
+        ray.shutdown()
+
+
+def _describe(ray: Any, *, is_own: bool) -> Cluster:
+    resources = ray.cluster_resources()
+    return Cluster(ray, int(resources.get("CPU", 1)), int(resources.get("GPU", 0)), is_own)

@@ -1,0 +1,94 @@
+"""`avadclip detect` over an archive: a report folder for every video."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from avadclip.apps.archive.sources import Source
+from avadclip.apps.archive.storage import Storage
+from avadclip.encoders.precision import Precision
+from avadclip.features.batch import content_sha256
+from avadclip.features.extract import provenance_of
+from avadclip.features.snippets import SnippetFeatures
+from avadclip.inference.checkpoint import locate_checkpoint
+from avadclip.inference.detector import Detector, load_detector
+from avadclip.inference.scorers import ZERO_SHOT
+from avadclip.media.probe import probe
+from avadclip.report.folder import write_files
+
+MADE_FROM = "made_from.json"
+REPORT_FILES = ("detection.json", "events.csv", "events.vtt", "scores.png")
+
+
+@dataclass(frozen=True)
+class DetectionJob:
+    """See job.Job; the options are those of detection.load_detector and Detector.detect."""
+
+    model: str
+    encoders: str | None
+    classes: tuple[str, ...] | None
+    device: str
+    precision: Precision | None
+    threshold: float | None
+    min_seconds: float
+    merge_gap_seconds: float
+
+    def load(self) -> "DetectionWork":
+        """See job.Job.load."""
+        return DetectionWork(self)
+
+    def output_name(self, place: str) -> str:
+        """The report folder."""
+        return place
+
+    def result_names(self, place: str) -> tuple[str, ...]:
+        """The report folder's files, and what they were made from."""
+        return tuple(f"{place}/{name}" for name in (*REPORT_FILES, MADE_FROM))
+
+
+class DetectionWork:
+    """See job.Work."""
+
+    def __init__(self, job: DetectionJob) -> None:
+        self._job = job
+        self._detector: Detector = load_detector(
+            job.model, encoders=job.encoders, classes=job.classes, device=job.device, precision=job.precision
+        )
+        self.encoders = self._detector.encoders
+        self.grid = self._detector.grid
+
+    def identity(self) -> dict[str, Any]:
+        """Encoders, the model's content, and how events are cut."""
+        job = self._job
+        is_trained = job.model != ZERO_SHOT
+        return {
+            "features": provenance_of(self.encoders, self.grid).model_dump(mode="json"),
+            "model": content_sha256(locate_checkpoint(job.model)) if is_trained else ZERO_SHOT,
+            "classes": list(self._detector.scorer.classes),
+            "threshold": job.threshold,
+            "min_seconds": job.min_seconds,
+            "merge_gap_seconds": job.merge_gap_seconds,
+        }
+
+    def is_current(self, storage: Storage, place: str, source_sha256: str, scratch: Path) -> bool:  # noqa: ARG002
+        """By what the folder says that it was made from; that file is the last to be written."""
+        return storage.read(f"{place}/{MADE_FROM}") == self._made_from(source_sha256)
+
+    def make(self, features: SnippetFeatures, source: Source, video: Path, folder: Path) -> tuple[Path, ...]:
+        """The report folder's files, and what they were made from."""
+        job = self._job
+        detection = self._detector.judge(
+            features,
+            probe(video),
+            source=source.name,
+            threshold=job.threshold,
+            min_seconds=job.min_seconds,
+            merge_gap_seconds=job.merge_gap_seconds,
+        )
+        write_files(detection, folder)
+        (folder / MADE_FROM).write_bytes(self._made_from(features.source_sha256 or ""))
+        return tuple(folder / name for name in (*REPORT_FILES, MADE_FROM))
+
+    def _made_from(self, source_sha256: str) -> bytes:
+        return json.dumps({"source_sha256": source_sha256, **self.identity()}, sort_keys=True, indent=2).encode()

@@ -1,0 +1,79 @@
+"""`avadclip extract` over an archive: a feature file for every video."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from avadclip.apps.archive.sources import Source
+from avadclip.apps.archive.storage import Storage
+from avadclip.encoders.base import Encoders
+from avadclip.features.batch import is_current
+from avadclip.features.extract import provenance_of
+from avadclip.features.snippets import SnippetFeatures
+from avadclip.features.store import write_features
+from avadclip.timeline import SnippetGrid
+
+if TYPE_CHECKING:
+    from avadclip.encoders.load import EncoderOptions
+
+
+@dataclass(frozen=True)
+class ExtractionJob:
+    """See job.Job."""
+
+    encoders: str
+    options: "EncoderOptions"
+    grid: SnippetGrid
+
+    @property
+    def device(self) -> str:
+        """Where the networks run."""
+        return self.options.device
+
+    def load(self) -> "ExtractionWork":
+        """See job.Job.load."""
+        from avadclip.encoders.load import load_encoders  # PyTorch, which only workers need
+
+        return ExtractionWork(load_encoders(self.encoders, self.options), self.grid)
+
+    def output_name(self, place: str) -> str:
+        """The feature file."""
+        return f"{place}.safetensors"
+
+    def result_names(self, place: str) -> tuple[str]:
+        """The feature file alone."""
+        return (self.output_name(place),)
+
+
+class ExtractionWork:
+    """See job.Work."""
+
+    def __init__(self, encoders: Encoders, grid: SnippetGrid) -> None:
+        self.encoders = encoders
+        self.grid = grid
+        self._provenance = provenance_of(encoders, grid)
+
+    def identity(self) -> dict[str, Any]:
+        """What the feature files say of themselves."""
+        return self._provenance.model_dump(mode="json")
+
+    def is_current(self, storage: Storage, place: str, source_sha256: str, scratch: Path) -> bool:
+        """By the file's own header."""
+        file = storage.fetch(f"{place}.safetensors", scratch)
+        if file is None:
+            return False
+        answer = is_current(file, self._provenance, source_sha256)
+        file.unlink()
+        return answer
+
+    def make(
+        self,
+        features: SnippetFeatures,
+        source: Source,  # noqa: ARG002
+        video: Path,  # noqa: ARG002
+        folder: Path,
+    ) -> tuple[Path]:
+        """The feature file."""
+        target = folder / "features.safetensors"
+        write_features(target, features)
+        return (target,)

@@ -1,0 +1,58 @@
+"""What is done with every video of an archive: a job travels to the workers, each loads it once."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from avadclip.apps.archive.sources import Source
+from avadclip.apps.archive.storage import Storage
+from avadclip.encoders.base import Encoders
+from avadclip.features.snippets import SnippetFeatures
+from avadclip.timeline import SnippetGrid
+
+
+class Work(Protocol):
+    """A job with its networks loaded."""
+
+    encoders: Encoders
+    grid: SnippetGrid
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides a result besides the video; JSON values."""
+        ...
+
+    def is_current(self, storage: Storage, place: str, source_sha256: str, scratch: Path) -> bool:
+        """Whether the results at hand are what this work would make of such content."""
+        ...
+
+    def make(self, features: SnippetFeatures, source: Source, video: Path, folder: Path) -> Sequence[Path]:
+        """Make the result files of one video in an empty folder; the last one says what they were made from."""
+        ...
+
+
+class Job(Protocol):
+    """What to do, without networks: small, and the same on every machine."""
+
+    @property
+    def device(self) -> str:
+        """Where the networks run, as torch names it."""
+        ...
+
+    def load(self) -> Work:
+        """Load the networks; AvadclipError where that cannot be."""
+        ...
+
+    def output_name(self, place: str) -> str:
+        """Of a video's result below the results' folder: a file or a folder."""
+        ...
+
+    def result_names(self, place: str) -> Sequence[str]:
+        """Names of a video's result files below the results' folder, in the order of Work.make."""
+        ...
+
+
+def made_by(identity: dict[str, Any]) -> str:
+    """One hash of an identity."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,69 @@
+"""Files of finished ranges, which wait below the results' folder until all ranges of their video are there.
+
+visual     float32 [K, snippets of the range, Dv]
+header     `avadclip`: JSON of PartHeader
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from safetensors.numpy import save
+
+from avadclip.apps.archive.ranges import RangeFeatures, Span
+from avadclip.errors import FeatureError
+from avadclip.files import write_atomically
+from avadclip.tensor_file import FORMAT, HEADER_KEY, TensorFile
+
+PARTS_FOLDER = ".parts"
+
+
+class PartHeader(BaseModel):
+    """What a part says of itself besides its name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1]
+    first_picture: str
+    next_picture: str | None
+    duration_seconds: float | None
+
+
+PART_FILE = TensorFile(
+    title="part",
+    header=PartHeader,
+    error=FeatureError,
+    framework="numpy",
+    mark="first_picture",
+    if_foreign="not a part of an archive run; remove it",
+    if_other_kind="something else than a part of an archive run; remove it",
+    if_other_format="remove it",
+    if_damaged="remove it",
+)
+
+
+def part_name(source_sha256: str, made_by: str, span: Span) -> str:
+    """Name below the results' folder: of this content, these encoders and this range only."""
+    stop = "end" if span.stop is None else span.stop
+    return f"{PARTS_FOLDER}/{source_sha256[:32]}-{made_by[:16]}-{span.start}-{stop}.safetensors"
+
+
+def write_part(path: Path, part: RangeFeatures) -> None:
+    """Write a part whole or not at all."""
+    header = PartHeader(
+        format=FORMAT,
+        first_picture=part.first_picture,
+        next_picture=part.next_picture,
+        duration_seconds=part.duration_seconds,
+    )
+    tensors = {"visual": np.ascontiguousarray(part.visual)}
+    write_atomically(path, save(tensors, metadata={HEADER_KEY: header.model_dump_json()}))
+
+
+def read_part(path: Path) -> RangeFeatures:
+    """Read what write_part wrote; raises FeatureError."""
+    with PART_FILE.open(path) as (header, file):
+        return RangeFeatures(
+            file.get_tensor("visual"), header.first_picture, header.next_picture, header.duration_seconds
+        )

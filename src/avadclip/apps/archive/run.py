@@ -1,0 +1,248 @@
+"""One run over an archive: what is to be done, what became of it, and what is tried again."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Literal
+
+from avadclip.apps.archive.cluster import LOCAL, connect
+from avadclip.apps.archive.job import Job, made_by
+from avadclip.apps.archive.manifest import Manifest, Row, now
+from avadclip.apps.archive.parts import PARTS_FOLDER
+from avadclip.apps.archive.pool import Finished, Pool
+from avadclip.apps.archive.ranges import RANGE_SECONDS
+from avadclip.apps.archive.sources import Source
+from avadclip.apps.archive.storage import Storage
+from avadclip.apps.archive.worker import (
+    Divided,
+    Done,
+    Failed,
+    JoinedVideo,
+    NotDivisible,
+    PartDone,
+    Unit,
+    VideoRange,
+    WholeVideo,
+)
+
+TIME_LIMIT_SECONDS = 3600.0  # for a video, or one range of a long one
+MAX_ATTEMPTS = 3  # at a video whose worker dies, hangs or cannot fetch it
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one video."""
+
+    source: Source
+    status: Literal["done", "kept", "failed"]
+    """`kept`: its result was there already, from the same content and made alike."""
+    output: str
+    """Path or URL of the feature file or report folder."""
+    message: str = ""
+    """Why it failed, one line."""
+
+
+def run_archive(
+    job: Job,
+    sources: Sequence[Source],
+    out: str,
+    *,
+    ray_address: str = LOCAL,
+    num_workers: int | None = None,
+    time_limit_seconds: float = TIME_LIMIT_SECONDS,
+    max_attempts: int = MAX_ATTEMPTS,
+    range_seconds: float = RANGE_SECONDS,
+) -> Iterator[Outcome]:
+    """Do a job with every video, many at once, and keep a manifest; the next run goes on where this one ends.
+
+    Args:
+        job: what to do.
+        sources: the videos.
+        out: folder (absolute path) or URL of results and manifest. One run at a time may use it.
+        ray_address: see cluster.connect.
+        num_workers: processes, one video each; by default as many as fit.
+        time_limit_seconds: for one video, or one range of a long one.
+        max_attempts: at a video, before it counts as failed; what is wrong with the video itself is not tried twice.
+        range_seconds: of video in the ranges that long videos are divided into.
+
+    Yields:
+        The outcome of every video, in the order in which they end.
+
+    Raises:
+        ConfigError: no Ray there, or the workers cannot do the job.
+        DataError: the manifest cannot be read.
+    """
+    storage = Storage(out)
+    manifest = Manifest(storage)
+    with (
+        connect(ray_address) as cluster,
+        closing(Pool(cluster, job, out, num_workers=num_workers, time_limit_seconds=time_limit_seconds)) as pool,
+    ):
+        run = _Run(job, pool, storage, manifest, max_attempts=max_attempts, range_seconds=range_seconds)
+        try:
+            yield from run.go(sources)
+        finally:
+            manifest.save()
+
+
+@dataclass
+class _Video:
+    """A video at work."""
+
+    source: Source
+    waiting: set[Unit] = field(default_factory=set)
+    """Units that are still to finish; answers of others come too late and are not heard."""
+    spans: Divided | None = None
+    num_failures: int = 0
+    seconds: float = 0.0
+
+
+class _Run:
+    """Which units are to be done, and what their answers mean."""
+
+    def __init__(
+        self,
+        job: Job,
+        pool: Pool,
+        storage: Storage,
+        manifest: Manifest,
+        *,
+        max_attempts: int,
+        range_seconds: float,
+    ) -> None:
+        self._job = job
+        self._pool = pool
+        self._storage = storage
+        self._manifest = manifest
+        self._max_attempts = max_attempts
+        self._range_seconds = range_seconds
+        self._made_by = made_by(pool.identity())
+        self._queue: deque[Unit] = deque()
+        self._videos: dict[str, _Video] = {}
+        self._num_failed = 0
+
+    def go(self, sources: Sequence[Source]) -> Iterator[Outcome]:
+        """Do all there is to do."""
+        yield from self._fill_queue(sources)
+        num_at_work = 0
+        while self._queue or num_at_work:
+            while self._queue and self._pool.has_room:
+                unit = self._queue.popleft()
+                if self._is_wanted(unit):
+                    self._pool.submit(unit)
+                    num_at_work += 1
+            for finished in self._pool.wait(1.0):
+                num_at_work -= 1
+                outcome = self._take(finished)
+                if outcome is not None:
+                    yield outcome
+        if not self._num_failed:  # else the next run still needs the parts of long videos
+            for name in self._storage.sizes():
+                if name.startswith(f"{PARTS_FOLDER}/"):
+                    self._storage.remove(name)
+
+    def _fill_queue(self, sources: Sequence[Source]) -> Iterator[Outcome]:
+        owners: dict[str, Source] = {}
+        sizes = self._storage.sizes()
+        for source in sources:
+            owner = owners.setdefault(source.place, source)
+            if owner is not source:
+                yield self._end(_Video(source), f"would share its result with {owner.name}; give one another name")
+            elif self._is_done(source, sizes):
+                yield Outcome(source, "kept", self._output(source))
+            else:
+                self._manifest.put(self._row(_Video(source), "pending"))
+                unit = WholeVideo(source, self._range_seconds)
+                self._videos[source.address] = _Video(source, {unit})
+                self._queue.append(unit)
+
+    def _is_done(self, source: Source, sizes: dict[str, int]) -> bool:
+        """By the manifest, without reading the video: it and its result are those that were noted."""
+        row = self._manifest.get(source.address)
+        return (
+            row is not None
+            and row.status == "done"
+            and row.made_by == self._made_by
+            and row.output == self._output(source)
+            and row.output_bytes == sum(sizes.get(name, 0) for name in self._job.result_names(source.place))
+            and source.version is not None
+            and (row.source_version, row.source_bytes) == (source.version, source.num_bytes)
+        )
+
+    def _is_wanted(self, unit: Unit) -> bool:
+        video = self._videos.get(unit.source.address)
+        return video is not None and unit in video.waiting
+
+    def _take(self, finished: Finished) -> Outcome | None:
+        """Take an answer in; the outcome of the video, if this was its last."""
+        unit, answer, seconds = finished
+        if not self._is_wanted(unit):
+            return None
+        video = self._videos[unit.source.address]
+        video.seconds += seconds
+        match answer:
+            case Failed(message, may_pass):
+                return self._fail(video, unit, message, may_pass=may_pass)
+            case Done():
+                return self._end(video, answer)
+            case Divided():
+                video.spans = answer
+                self._plan(video, *(VideoRange(video.source, answer.source_sha256, span) for span in answer.spans))
+            case PartDone():
+                video.waiting.remove(unit)
+                if not video.waiting and video.spans is not None:
+                    self._plan(video, JoinedVideo(video.source, video.spans.source_sha256, video.spans.spans))
+            case NotDivisible():
+                self._plan(video, WholeVideo(video.source, range_seconds=None))
+        return None
+
+    def _plan(self, video: _Video, *units: Unit) -> None:
+        """These come next: a video that was begun is ended before others begin."""
+        video.waiting = set(units)
+        self._queue.extendleft(reversed(units))
+
+    def _fail(self, video: _Video, unit: Unit, message: str, *, may_pass: bool) -> Outcome | None:
+        video.num_failures += 1
+        if not may_pass or video.num_failures >= self._max_attempts:
+            return self._end(video, message)
+        self._queue.append(unit)
+        return None
+
+    def _end(self, video: _Video, result: Done | str) -> Outcome:
+        """Note how a video ended; a string says why it failed."""
+        source = video.source
+        self._videos.pop(source.address, None)
+        if isinstance(result, str):
+            self._num_failed += 1
+            self._manifest.put(self._row(video, "failed", error=result))
+            return Outcome(source, "failed", self._output(source), result)
+        self._manifest.put(self._row(video, "done", result=result))
+        return Outcome(source, "kept" if result.was_there else "done", self._output(source))
+
+    def _row(
+        self,
+        video: _Video,
+        status: Literal["pending", "done", "failed"],
+        *,
+        result: Done | None = None,
+        error: str | None = None,
+    ) -> Row:
+        source = video.source
+        return Row(
+            source.address,
+            status,
+            error=error,
+            seconds=round(video.seconds, 3),
+            attempts=video.num_failures + (result is not None),
+            source_bytes=source.num_bytes,
+            source_version=source.version,
+            source_sha256=None if result is None else result.source_sha256,
+            output=self._output(source),
+            output_bytes=None if result is None else result.num_bytes,
+            made_by=self._made_by,
+            finished_at=None if status == "pending" else now(),
+        )
+
+    def _output(self, source: Source) -> str:
+        return self._storage.address_of(self._job.output_name(source.place))

@@ -1,0 +1,104 @@
+"""The videos of an archive: where they are, and where their results go."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from avadclip.apps.archive.storage import is_local, open_file_system
+from avadclip.errors import DataError
+from avadclip.media.suffixes import VIDEO_SUFFIXES
+
+VERSION_KEYS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "updated", "created")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One video."""
+
+    name: str
+    """As the user named it, or its folder; results and messages say it so."""
+    address: str
+    """Absolute path or URL; the manifest knows it by this."""
+    place: str
+    """Of its result below the results' folder, without suffix: its path below the folder that was named."""
+    num_bytes: int | None
+    """None where it cannot be known without reading."""
+    version: str | None
+    """Changes whenever the content does, as far as the file system says: its ETag, or time of change."""
+
+
+def local_source(path: Path, root: Path | None) -> Source:
+    """A local or mounted video; a missing one too, which its worker will say.
+
+    Args:
+        path: as named.
+        root: the named folder it was found in; None where it was named itself.
+    """
+    below = path.relative_to(root) if root is not None else Path(path.name)
+    try:
+        status = path.stat()
+    except OSError:
+        num_bytes, version = None, None
+    else:
+        num_bytes, version = status.st_size, str(status.st_mtime_ns)
+    return Source(str(path), str(path.absolute()), below.with_suffix("").as_posix(), num_bytes, version)
+
+
+def find_remote(url: str) -> list[Source]:
+    """The videos at a URL: a file, all below a folder, or all that fit a pattern; sorted, hidden ones left out.
+
+    Raises:
+        DataError: it leads to no video, or cannot be listed.
+        ConfigError: nothing here reads such URLs.
+    """
+    files, path = open_file_system(url)
+    path = path.rstrip("/")
+    files.invalidate_cache()
+    try:
+        found = files.glob(path, detail=True) if "*" in path else files.find(path, detail=True)
+    except Exception as error:  # whatever the library behind the URL raises
+        raise DataError(f"{url} cannot be listed ({_reason(error)}); check the address and the credentials") from error
+    root = PurePosixPath(path.partition("*")[0].rpartition("/")[0] if "*" in path or path in found else path)
+    wanted = VIDEO_SUFFIXES | {PurePosixPath(path).suffix.lower()} - {""}
+    sources = []
+    for name, info in sorted(found.items()):
+        below = PurePosixPath(name).relative_to(root)
+        is_hidden = any(part.startswith(".") for part in below.parts)
+        if info["type"] == "file" and below.suffix.lower() in wanted and not is_hidden:
+            address = str(files.unstrip_protocol(name))
+            place = below.with_suffix("").as_posix()
+            sources.append(Source(address, address, place, info.get("size"), _version(info)))
+    if not sources:
+        raise DataError(f"{url} leads to no video; name a video, a folder that holds some, or a pattern")
+    return sources
+
+
+@contextmanager
+def local_copy(source: Source, folder: Path) -> Iterator[Path]:
+    """A path to read the video at: its own, or that of a copy inside `folder`, which is removed afterwards.
+
+    Raises:
+        OSError: it cannot be fetched.
+    """
+    files, path = open_file_system(source.address)
+    if is_local(files):
+        yield Path(source.address)
+        return
+    with TemporaryDirectory(dir=folder) as name:
+        copy = Path(name) / PurePosixPath(path).name
+        try:
+            files.get_file(path, str(copy))
+        except Exception as error:  # whatever the library behind the URL raises
+            raise OSError(f"{source.address} cannot be fetched ({_reason(error)})") from error
+        yield copy
+
+
+def _version(info: dict[str, Any]) -> str | None:
+    return next((str(info[key]) for key in VERSION_KEYS if info.get(key)), None)
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0] or type(error).__name__

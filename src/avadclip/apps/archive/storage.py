@@ -1,0 +1,113 @@
+"""The folder that results go to: a local or mounted one, or one behind a URL such as s3://bucket/results."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from avadclip.apps.archive.libraries import load_library
+from avadclip.errors import ConfigError
+from avadclip.files import atomic_path, write_atomically
+
+LOCAL_SCHEMES = ("file", "local")
+
+
+class Storage:
+    """Files by their names below one folder; every write is whole or did not happen.
+
+    Args:
+        address: a folder, or the URL of one; made when something is written.
+
+    Raises:
+        ConfigError: nothing here reads such URLs.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._files, root = open_file_system(address)
+        self._root = root.rstrip("/")
+        self._is_local = is_local(self._files)
+
+    def address_of(self, name: str) -> str:
+        """Full path or URL of a file."""
+        return self._path(name) if self._is_local else str(self._files.unstrip_protocol(self._path(name)))
+
+    def sizes(self) -> dict[str, int]:
+        """Names and bytes of all files there are."""
+        self._files.invalidate_cache()
+        found = self._files.find(self._root, detail=True)
+        return {str(path).removeprefix(f"{self._root}/"): int(info["size"]) for path, info in found.items()}
+
+    def size(self, name: str) -> int:
+        """Bytes of a file; 0 where there is none."""
+        self._files.invalidate_cache()
+        try:
+            return int(self._files.info(self._path(name))["size"])
+        except FileNotFoundError:
+            return 0
+
+    def read(self, name: str) -> bytes | None:
+        """A file's content; None where there is no such file."""
+        try:
+            content: bytes = self._files.cat_file(self._path(name))
+        except FileNotFoundError:
+            return None
+        return content
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file."""
+        if self._is_local:
+            write_atomically(Path(self._path(name)), content)
+            return
+        # Object stores show an object only once it is complete; other file systems get a temporary name and a rename.
+        with self._files.transaction, self._files.open(self._path(name), "wb") as file:
+            file.write(content)
+
+    def publish(self, file: Path, name: str) -> None:
+        """Copy a finished local file here."""
+        if self._is_local:
+            with atomic_path(Path(self._path(name))) as temporary:
+                shutil.copyfile(file, temporary)
+        else:
+            self.write(name, file.read_bytes())
+
+    def fetch(self, name: str, folder: Path) -> Path | None:
+        """Copy a file into a local folder; None where there is no such file."""
+        content = self.read(name)
+        if content is None:
+            return None
+        target = folder / Path(name).name
+        target.write_bytes(content)
+        return target
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        if self._files.exists(self._path(name)):
+            self._files.rm_file(self._path(name))
+
+    def remove_empty(self, name: str) -> None:
+        """Remove a folder if nothing is left in it; object stores have none."""
+        folder = Path(self._path(name))
+        if self._is_local and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+
+def open_file_system(address: str) -> tuple[Any, str]:
+    """The file system of an absolute path or a URL, and the path in it; ConfigError where nothing here reads such."""
+    fsspec = load_library("fsspec")
+    if Path(address).is_absolute():  # never taken for a URL, whatever its names hold
+        return fsspec.filesystem("file"), address
+    try:
+        files, path = fsspec.core.url_to_fs(address)
+    except (ValueError, ImportError) as error:
+        reason = (str(error).splitlines() or ["unknown"])[0]
+        raise ConfigError(
+            f"{address} cannot be used ({reason}); name a folder, an s3:// URL or another that fsspec knows"
+        ) from error
+    return files, str(path)
+
+
+def is_local(files: Any) -> bool:
+    """Whether a file system is the machine's own, mounts included."""
+    return any(scheme in LOCAL_SCHEMES for scheme in (files.protocol, *files.protocol) if isinstance(scheme, str))

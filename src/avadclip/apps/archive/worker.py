@@ -1,0 +1,196 @@
+"""What runs in a worker process: one set of networks, one unit of work after the other, one decode thread."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from avadclip.apps.archive.job import Job, made_by
+from avadclip.apps.archive.parts import PARTS_FOLDER, part_name, read_part, write_part
+from avadclip.apps.archive.ranges import IndivisibleError, RangeFeatures, Span, encode_range, join_ranges, plan_spans
+from avadclip.apps.archive.scratch import scratch_folder, sweep
+from avadclip.apps.archive.sources import Source, local_copy
+from avadclip.apps.archive.storage import Storage
+from avadclip.errors import AvadclipError
+from avadclip.features.batch import content_sha256
+from avadclip.features.extract import extract_features
+from avadclip.features.snippets import SnippetFeatures
+from avadclip.media.container import open_media, shown
+
+
+@dataclass(frozen=True)
+class WholeVideo:
+    """A unit of work: one video from its file to its result, unless it is to be divided first."""
+
+    source: Source
+    range_seconds: float | None
+    """Of the ranges to divide it into where it is long enough; None: in one piece, whatever its length."""
+
+
+@dataclass(frozen=True)
+class VideoRange:
+    """A unit of work: one range of a video, to a part file."""
+
+    source: Source
+    source_sha256: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class JoinedVideo:
+    """A unit of work: from all parts of a video to its result."""
+
+    source: Source
+    source_sha256: str
+    spans: tuple[Span, ...]
+
+
+Unit = WholeVideo | VideoRange | JoinedVideo
+
+
+@dataclass(frozen=True)
+class Done:
+    """The result is where it belongs."""
+
+    source_sha256: str
+    num_bytes: int
+    """Of the result's files."""
+    was_there: bool
+    """From an earlier run, of the same content and made alike."""
+
+
+@dataclass(frozen=True)
+class Divided:
+    """The video is long: its ranges come next."""
+
+    source_sha256: str
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class PartDone:
+    """The range's part file is where it belongs."""
+
+
+@dataclass(frozen=True)
+class NotDivisible:
+    """The video has to be done in one piece."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Nothing came of it."""
+
+    message: str
+    may_pass: bool
+    """Whether trying again may help: true of all but what is wrong with the video itself."""
+
+
+Answer = Done | Divided | PartDone | NotDivisible | Failed
+
+
+class Worker:
+    """Does units of work; a class of plain Python, which Ray turns into a process.
+
+    Args:
+        job: what to do with every video.
+        out: folder or URL of the results.
+    """
+
+    def __init__(self, job: Job, out: str) -> None:
+        self._job = job
+        self._storage = Storage(out)
+        sweep()  # after the one that this may replace
+        self._refusal: str | None = None
+        try:
+            self._work = job.load()
+            self._identity = self._work.identity()
+        except (AvadclipError, OSError) as error:
+            self._refusal = str(error)
+
+    def introduce(self) -> dict[str, Any] | str:
+        """Everything besides the video that decides this worker's results; a message where it cannot work."""
+        return self._identity if self._refusal is None else self._refusal
+
+    def do(self, unit: Unit) -> Answer:
+        """Do one unit. Whatever goes wrong becomes an answer; only a dead process gives none."""
+        path: Path | None = None
+        try:
+            with scratch_folder() as scratch, local_copy(unit.source, scratch) as path:
+                match unit:
+                    case WholeVideo():
+                        return self._do_whole(unit, path, scratch)
+                    case VideoRange():
+                        return self._do_range(unit, path, scratch)
+                    case JoinedVideo():
+                        return self._join(unit, path, scratch)
+        except IndivisibleError:
+            return NotDivisible()
+        except Exception as error:  # one odd file must not end the work on a million others
+            is_known = isinstance(error, AvadclipError | OSError)
+            message = str(error) if is_known else f"{type(error).__name__}: {error}"
+            if path is not None:
+                message = message.replace(shown(path), shown(unit.source.name))
+            return Failed(" ".join(message.splitlines()), may_pass=not isinstance(error, AvadclipError))
+
+    def _do_whole(self, unit: WholeVideo, path: Path, scratch: Path) -> Done | Divided:
+        with open_media(path):  # names what is wrong with it before its content is hashed
+            pass
+        sha256, work, place = content_sha256(path), self._work, unit.source.place
+        if work.is_current(self._storage, place, sha256, scratch):
+            sizes = [self._storage.size(name) for name in self._job.result_names(place)]
+            return Done(sha256, sum(sizes), was_there=True)
+        if unit.range_seconds is not None:
+            spans = plan_spans(path, work.encoders.visual, work.grid, range_seconds=unit.range_seconds)
+            if spans:
+                return Divided(sha256, spans)
+        features = extract_features(path, work.encoders, grid=work.grid)
+        return self._finish(features, unit.source, sha256, path, scratch)
+
+    def _do_range(self, unit: VideoRange, path: Path, scratch: Path) -> PartDone:
+        name = self._part_name(unit.source_sha256, unit.span)
+        if self._storage.size(name) == 0:
+            part = encode_range(path, self._work.encoders.visual, self._work.grid, unit.span)
+            file = scratch / "part.safetensors"
+            write_part(file, part)
+            self._storage.publish(file, name)
+        return PartDone()
+
+    def _join(self, unit: JoinedVideo, path: Path, scratch: Path) -> Done:
+        names = [self._part_name(unit.source_sha256, span) for span in unit.spans]
+        try:
+            parts = self._read_parts(names, scratch)
+            features = join_ranges(path, parts, self._work.encoders, self._work.grid)
+            done = self._finish(features, unit.source, unit.source_sha256, path, scratch)
+        except (AvadclipError, IndivisibleError) as error:
+            self._remove_parts(names)
+            raise IndivisibleError(str(error)) from error
+        self._remove_parts(names)
+        return done
+
+    def _read_parts(self, names: Sequence[str], scratch: Path) -> list[RangeFeatures]:
+        parts = []
+        for name in names:
+            file = self._storage.fetch(name, scratch)
+            if file is None:
+                raise IndivisibleError(f"{name} is gone")
+            parts.append(read_part(file))
+            file.unlink()
+        return parts
+
+    def _remove_parts(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._storage.remove(name)
+        self._storage.remove_empty(PARTS_FOLDER)
+
+    def _finish(self, features: SnippetFeatures, source: Source, sha256: str, path: Path, scratch: Path) -> Done:
+        folder = scratch / "result"
+        folder.mkdir()
+        files = self._work.make(dataclasses.replace(features, source_sha256=sha256), source, path, folder)
+        for file, name in zip(files, self._job.result_names(source.place), strict=True):
+            self._storage.publish(file, name)
+        return Done(sha256, sum(file.stat().st_size for file in files), was_there=False)
+
+    def _part_name(self, source_sha256: str, span: Span) -> str:
+        return part_name(source_sha256, made_by(self._identity), span)

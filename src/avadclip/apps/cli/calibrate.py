@@ -1,0 +1,106 @@
+"""`avadclip calibrate`."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from avadclip.apps.cli.console import show_work
+from avadclip.report.words import printable
+
+if TYPE_CHECKING:
+    from avadclip.data.footage import FootageFile
+    from avadclip.features.snippets import SnippetFeatures
+    from avadclip.inference.detector import Detector
+
+ALERT_SHARE = 0.1  # of the wanted false alarms, that may be alerts
+
+
+def calibrate(  # noqa: PLR0917  Typer's way to declare options
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint file, or `starter`.")],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="The new checkpoint file.")],
+    normal: Annotated[
+        Path | None,
+        typer.Option(
+            help="Footage in which nothing happens: a video, a feature file, a folder of either, or a CSV file."
+        ),
+    ] = None,
+    false_alarms_per_hour: Annotated[
+        float | None,
+        typer.Option(min=0, max=60, help="For --normal: the most false alarms that are to happen in an hour of it."),
+    ] = None,
+    alerts_per_hour: Annotated[
+        float | None,
+        typer.Option(min=0, max=60, help="For --normal: the most false alerts.", show_default="a tenth of the alarms"),
+    ] = None,
+    labelled: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="A CSV file of footage and the times of all its events.")
+    ] = None,
+    features: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Folder of feature files, for a CSV; else videos are read.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where the networks run: cpu, cuda, cuda:1 or mps.")] = "cpu",
+) -> None:
+    """Set a model's two thresholds from your own footage, into a new checkpoint.
+
+    With --normal they are the lowest that keep to a rate of false alarms.
+    With --labelled, detection fits the events best, and nine of ten alerts
+    are right. The result says what so much footage can show, and what not.
+    """
+    if (normal is None) == (labelled is None):
+        raise typer.BadParameter("name either --normal or --labelled, to say what the footage is")
+    if normal is not None and false_alarms_per_hour is None:
+        raise typer.BadParameter("--normal needs --false-alarms-per-hour, the rate that you can live with")
+    if labelled is not None and (false_alarms_per_hour is not None or alerts_per_hour is not None):
+        raise typer.BadParameter("rates of false alarms go with --normal; --labelled fits the events")
+    if out.exists():
+        raise typer.BadParameter(f"{out} is there already; give the new checkpoint another name")
+
+    from avadclip.data.footage import find_labelled_footage, find_normal_footage
+    from avadclip.evaluation.calibrate import Wanted, describe
+    from avadclip.evaluation.calibrate import calibrate as choose
+    from avadclip.inference.checkpoint import load_checkpoint, save_checkpoint
+
+    wanted = None
+    if false_alarms_per_hour is not None:
+        alerts = ALERT_SHARE * false_alarms_per_hour if alerts_per_hour is None else alerts_per_hour
+        wanted = Wanted(false_alarms_per_hour, alerts)
+    loaded = load_checkpoint(checkpoint)
+    if normal is not None:
+        footage = find_normal_footage(normal, features=features)
+    elif labelled is not None:
+        footage = find_labelled_footage(labelled, features=features)
+    with show_work(len(footage)) as work:
+        read = _reader(checkpoint, device)
+
+        def begin_and_read(file: "FootageFile") -> "SnippetFeatures":
+            work.begin(str(file.path), footage.index(file))
+            return read(file)
+
+        calibrated, results = choose(loaded, footage, begin_and_read, wanted=wanted)
+    save_checkpoint(out, calibrated)
+    for result in results:
+        typer.echo(result.network)
+        for line in describe(result):
+            typer.echo(f"  {line}")
+    typer.echo(f"written  {printable(str(out))}")
+
+
+def _reader(checkpoint: str, device: str) -> Callable[["FootageFile"], "SnippetFeatures"]:
+    """Reads feature files, and encodes videos; encoders are loaded for the first of these."""
+    from avadclip.features.extract import extract_features
+    from avadclip.features.store import read_features
+    from avadclip.inference.detector import load_detector
+
+    @cache
+    def detector() -> "Detector":
+        return load_detector(checkpoint, device=device)
+
+    def read(file: "FootageFile") -> "SnippetFeatures":
+        if file.is_features:
+            return read_features(file.path)
+        return extract_features(file.path, detector().encoders, grid=detector().grid)
+
+    return read

@@ -1,0 +1,193 @@
+"""`avadclip detect`."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from avadclip.apps.cli.console import complain_about, error, exit_code, show_work
+from avadclip.apps.cli.inputs import expand_inputs
+from avadclip.apps.cli.options import (
+    PRECISION_HELP,
+    ChosenPrecision,
+    NumWorkers,
+    RayAddress,
+    TimeLimit,
+    local_folder,
+    run_spread,
+    settle_precision,
+    spread_by,
+    spread_precision,
+    with_absolute_folder,
+)
+from avadclip.apps.cli.report import Reports
+from avadclip.errors import AvadclipError
+from avadclip.report.extras import Extra
+
+if TYPE_CHECKING:
+    from avadclip.inference.detector import Detection, Detector
+
+
+class OutputFormat(StrEnum):
+    """What goes to stdout."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    VTT = "vtt"
+
+
+def detect(  # noqa: PLR0917  Typer's way to declare options
+    paths: Annotated[list[str], typer.Argument(help="Video files, folders (with all below), patterns.")],
+    model: Annotated[
+        str, typer.Option(help="A checkpoint file, `starter`, or `zero-shot` (CLIP and Wav2CLIP untrained).")
+    ] = "starter",
+    encoders: Annotated[
+        str | None, typer.Option(help="lite, clip or clip:FOLDER.", show_default="those of the model")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="For zero-shot: class words, as in 'normal,fighting,explosion'.")
+    ] = None,
+    precision: Annotated[
+        ChosenPrecision | None, typer.Option(help=PRECISION_HELP, show_default="what the model was trained on")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where the networks run: cpu, cuda, cuda:1 or mps.")] = "cpu",
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Score from which an event counts.", show_default="the model's own"),
+    ] = None,
+    min_seconds: Annotated[float, typer.Option(min=0, help="Drop shorter events.")] = 0.0,
+    merge_gap: Annotated[float, typer.Option(min=0, help="Join events that are closer than this many seconds.")] = 1.0,
+    output_format: Annotated[
+        OutputFormat, typer.Option("--format", help="What to print: a table for people, the rest for programs.")
+    ] = OutputFormat.TABLE,
+    scores: Annotated[bool, typer.Option("--scores", help="Every snippet's score too (table and json).")] = False,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIRECTORY", help="Write a report folder per video into this folder: JSON, CSV, WebVTT, PNG."
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="The same, with a page per video to look at, and a list of all of them."),
+    ] = None,
+    also: Annotated[list[Extra] | None, typer.Option(help="More files in each folder of --report.")] = None,
+    ray: RayAddress = None,
+    workers: NumWorkers = None,
+    time_limit: TimeLimit = None,
+) -> None:
+    """Score videos and list their anomalous events.
+
+    Data goes to stdout, progress and errors to stderr.
+    A bad input is one line on stderr, and the others go on: exit code 3.
+    Where it was the only input: exit code 1.
+    """
+    class_words = _split_classes(classes)
+    if scores and output_format in (OutputFormat.CSV, OutputFormat.VTT):
+        raise typer.BadParameter(f"--scores goes with --format table or json, not {output_format}")
+    if also and report is None:
+        raise typer.BadParameter("--also says what goes into the folders of --report; add --report DIR")
+    spread = spread_by(ray, workers, time_limit)
+    if spread is not None:
+        if out is None or report is not None or scores or output_format is not OutputFormat.TABLE:
+            raise typer.BadParameter(
+                "--ray writes report folders: it needs --out, without --report, --format, --scores"
+            )
+        from avadclip.apps.archive.detection import DetectionJob
+
+        job = DetectionJob(
+            model=str(Path(model).absolute()) if Path(model).is_file() else model,
+            encoders=None if encoders is None else with_absolute_folder(encoders),
+            classes=class_words,
+            device=device,
+            precision=None if precision is None else spread_precision(precision),
+            threshold=threshold,
+            min_seconds=min_seconds,
+            merge_gap_seconds=merge_gap,
+        )
+        raise typer.Exit(run_spread(job, paths, out, spread))
+    folder = None if out is None else local_folder(out)
+    inputs = expand_inputs(paths)
+    if output_format is OutputFormat.VTT and inputs.num_named > 1:
+        raise typer.BadParameter(f"--format vtt is for one video, not {inputs.num_named}; --out writes a file for each")
+    for problem in inputs.problems:
+        error(problem)
+    if not inputs.videos:
+        raise typer.Exit(exit_code(len(inputs.problems), inputs.num_named))
+
+    from avadclip.apps.cli.outputs import OUTPUTS
+    from avadclip.inference.detector import load_detector, model_encoders
+
+    settled = None
+    if precision is not None:
+        spec, options = model_encoders(model, encoders=encoders, device=device)
+        settled = settle_precision(precision, spec, options, inputs.videos)
+    detector = load_detector(model, encoders=encoders, classes=class_words, device=device, precision=settled)
+    num_failed = len(inputs.problems)
+    output = OUTPUTS[output_format](include_scores=scores)
+    reports = Reports(inputs.videos, out=folder, pages=report, also=also or ())
+    try:
+        for outcome in _detect_each(
+            detector, inputs.videos, reports, threshold=threshold, min_seconds=min_seconds, merge_gap_seconds=merge_gap
+        ):
+            if isinstance(outcome, _Failed):
+                num_failed += 1
+                complain_about(str(outcome.path), outcome.problem)
+            else:
+                output.add(outcome.detection, outcome.report)
+    finally:
+        reports.finish()
+        output.finish(num_failed)  # also after ctrl-C or a full disk: what was printed is a whole document
+    raise typer.Exit(exit_code(num_failed, inputs.num_named))
+
+
+class _Done(NamedTuple):
+    detection: "Detection"
+    report: str | None
+
+
+class _Failed(NamedTuple):
+    path: Path
+    problem: Exception
+
+
+def _detect_each(
+    detector: "Detector",
+    videos: list[Path],
+    reports: Reports,
+    *,
+    threshold: float | None,
+    min_seconds: float,
+    merge_gap_seconds: float,
+) -> Iterator[_Done | _Failed]:
+    """Detect in one video after the other, with progress; bars are away while the caller prints."""
+    with show_work(len(videos)) as work:
+        for index, path in enumerate(videos):
+            work.begin(str(path), index)
+            outcome: _Done | _Failed
+            try:
+                detection = detector.detect(
+                    path,
+                    threshold=threshold,
+                    min_seconds=min_seconds,
+                    merge_gap_seconds=merge_gap_seconds,
+                    on_progress=work.advance if work.is_shown else None,
+                )
+            except (AvadclipError, OSError) as problem:
+                outcome = _Failed(path, problem)
+            else:
+                outcome = _Done(detection, reports.write(detection, path, work))
+            with work.paused():
+                yield outcome
+
+
+def _split_classes(classes: str | None) -> tuple[str, ...] | None:
+    if classes is None:
+        return None
+    words = tuple(word.strip() for word in classes.split(",") if word.strip())
+    if len(words) < 2 or len(set(words)) < len(words):
+        raise typer.BadParameter("--classes needs at least two different words, such as 'normal,fighting'")
+    return words

@@ -1,0 +1,210 @@
+"""`avadclip evaluate`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from avadclip.apps.cli.console import error, exit_code, make_console, show_work
+from avadclip.errors import AvadclipError
+
+if TYPE_CHECKING:
+    from avadclip.data.bags import Bag, Dataset
+    from avadclip.evaluation.metrics.records import Report
+    from avadclip.inference.checkpoint import Checkpoint
+
+
+class Split(StrEnum):
+    """What may be evaluated."""
+
+    TEST = "test"
+    VALIDATION = "validation"
+
+
+class OutputFormat(StrEnum):
+    """What goes to stdout."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class FigureFormat(StrEnum):
+    """Kind of the files in --figures."""
+
+    PNG = "png"
+    PDF = "pdf"
+    SVG = "svg"
+
+
+class GivenSelection(StrEnum):
+    """How the weights behind somebody's scores were chosen, where that is known."""
+
+    UNKNOWN = "unknown"
+    LAST = "last"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+def evaluate(  # noqa: PLR0917  Typer's way to declare options
+    data: Annotated[
+        str,
+        typer.Option(
+            help="A CSV file with annotated times, xd-violence:FOLDER, cctv-fights:FOLDER, ucf-crime:FOLDER, or "
+            "synthetic:SIZE."
+        ),
+    ],
+    checkpoint: Annotated[
+        str | None, typer.Argument(help="A checkpoint file, or `starter`; none with --scores.", show_default=False)
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            help="Measure these predictions instead: .npy in list order; or .npz, .json or a folder of .npy by video."
+        ),
+    ] = None,
+    selection: Annotated[
+        GivenSelection | None,
+        typer.Option(help="How the weights behind --scores were chosen.", show_default="unknown"),
+    ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Folder of feature files, from avadclip extract; a CSV file needs one."),
+    ] = None,
+    split: Annotated[Split, typer.Option(help="Which videos to measure on.")] = Split.TEST,
+    seed: Annotated[int, typer.Option(min=0, help="The recipe's: decides synthetic data, and who is held out.")] = 0,
+    figures: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Folder for a picture per video: its score over time against the truth."),
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Checkpoint whose score --figures shows beside it.", show_default=False)
+    ] = None,
+    figure_format: Annotated[FigureFormat, typer.Option(help="Kind of these pictures.")] = FigureFormat.PNG,
+    output_format: Annotated[
+        OutputFormat, typer.Option("--format", help="A table for people, JSON for programs.")
+    ] = OutputFormat.TABLE,
+) -> None:
+    """Measure every network of a checkpoint, or anybody's predictions.
+
+    Frame AP, AUC, calibration error, false alarms per hour, F1 at a threshold
+    from validation, and mAP by two protocols.
+    Data goes to stdout, progress and errors to stderr.
+    A network that cannot score these videos is one line on stderr, and the
+    others go on: exit code 3. Where it was the only network: exit code 1.
+    """
+    if (checkpoint is None) == (scores is None):
+        raise typer.BadParameter("name either a checkpoint or --scores, to say what to measure")
+    if selection is not None and scores is None:
+        raise typer.BadParameter("--selection goes with --scores; a checkpoint says how it was chosen")
+    if figures is not None and scores is not None:
+        raise typer.BadParameter("--figures draws what a checkpoint says; it does not go with --scores")
+    if baseline is not None and figures is None:
+        raise typer.BadParameter("--baseline goes with --figures, which names the folder to draw into")
+    from avadclip.data.datasets import load_dataset
+
+    if checkpoint is not None:
+        from avadclip.inference.checkpoint import load_checkpoint
+
+        loaded = load_checkpoint(checkpoint)
+        dataset = load_dataset(data, features=features, classes=loaded.header.classes, seed=seed)
+        rival = None if baseline is None else load_checkpoint(baseline)
+        reports, num_networks = _evaluate_each(loaded, dataset, split), len(loaded.networks)
+        if figures is not None and reports:
+            _draw_each(figures, loaded, dataset, split, baseline=rival, figure_format=figure_format)
+    elif scores is not None:
+        dataset = load_dataset(data, features=features, seed=seed)
+        reports, num_networks = [_evaluate_scores(scores, dataset, split, selection or GivenSelection.UNKNOWN)], 1
+    if output_format is OutputFormat.JSON:
+        typer.echo("[\n" + ",\n".join(report.model_dump_json(indent=2) for report in reports) + "\n]")
+    else:
+        from avadclip.apps.cli.evaluation_tables import print_report
+
+        console = make_console()
+        for report in reports:
+            print_report(console, report)
+    raise typer.Exit(exit_code(num_networks - len(reports), num_networks))
+
+
+def _evaluate_scores(scores: Path, dataset: "Dataset", split: Split, selection: GivenSelection) -> "Report":
+    from avadclip.data.given_scores import read_scores
+    from avadclip.evaluation.evaluate import evaluate_given
+
+    bags = _bags_of(dataset, split)
+    given = read_scores(scores, bags, num_classes=len(dataset.classes), snippet_frames=dataset.grid.snippet_frames)
+    return evaluate_given(
+        given,
+        bags,
+        dataset.classes,
+        dataset.grid,
+        split=split.value,
+        selection=selection.value,
+        dataset=dataset.name,
+        is_synthetic=dataset.is_synthetic,
+        notes=dataset.notes,
+    )
+
+
+def _evaluate_each(checkpoint: "Checkpoint", dataset: "Dataset", split: Split) -> list["Report"]:
+    """Reports of the networks that could score the split; a line on stderr for each that could not."""
+    from avadclip.evaluation.evaluate import check_fit
+    from avadclip.evaluation.evaluate import evaluate as measure
+
+    check_fit(checkpoint, dataset)
+    bags = _bags_of(dataset, split)
+    validation = dataset.validation if split is Split.TEST else ()
+    reports = []
+    for network, trained in checkpoint.networks.items():
+        with show_work(len(bags) + len(validation)) as work:
+            try:
+                report = measure(
+                    trained,
+                    bags,
+                    checkpoint.header.classes,
+                    dataset.grid,
+                    network=network,
+                    split=split.value,
+                    selection=checkpoint.header.selection[network],
+                    dataset=dataset.name,
+                    is_synthetic=dataset.is_synthetic,
+                    validation=validation,
+                    notes=dataset.notes,
+                    on_video=work.begin,
+                )
+            except AvadclipError as problem:
+                error(str(problem))
+            else:
+                reports.append(report)
+    return reports
+
+
+def _draw_each(
+    folder: Path,
+    checkpoint: "Checkpoint",
+    dataset: "Dataset",
+    split: Split,
+    *,
+    baseline: "Checkpoint | None",
+    figure_format: FigureFormat,
+) -> None:
+    import torch
+
+    from avadclip.inference.scorers import TrainedScorer
+    from avadclip.report.figures.truth import write_truth_figures
+
+    cpu = torch.device("cpu")
+    bags = _bags_of(dataset, split)
+    with show_work(len(bags)) as work:
+        write_truth_figures(
+            folder,
+            bags,
+            TrainedScorer(checkpoint, device=cpu),
+            dataset.grid,
+            baseline=None if baseline is None else TrainedScorer(baseline, device=cpu),
+            suffix=f".{figure_format.value}",
+            on_video=work.begin,
+        )
+
+
+def _bags_of(dataset: "Dataset", split: Split) -> "tuple[Bag, ...]":
+    return dataset.bags_of("test" if split is Split.TEST else "validation")

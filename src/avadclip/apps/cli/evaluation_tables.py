@@ -1,0 +1,127 @@
+"""A report as people read it in a terminal; fits 80 columns."""
+
+from typing import TYPE_CHECKING, Literal
+
+from avadclip.evaluation.metrics.records import Protocol, Report
+from avadclip.report.words import counted, printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+SELECTION_WORDS = {
+    "last": "weights of the last epoch",
+    "validation": "selected on validation",
+    "test": "selected on test",
+    "unknown": "selection unknown",
+}
+IOU_HEADINGS: dict[float | Literal["AVG"], str] = {0.1: ".1", 0.2: ".2", 0.3: ".3", 0.4: ".4", 0.5: ".5", "AVG": "AVG"}
+
+
+def print_report(console: "Console", report: Report) -> None:
+    """One network's numbers; every table's title says what they were measured on."""
+    subject = _subject(report)
+    for what, table in _tables(report):
+        console.print(f"{what}\n{subject}", style="bold")  # a table's own title would wrap at the table's width
+        console.print(table)
+        console.print()
+    for line in _share_lines(report):
+        console.print(line, style="dim")
+    for note in report.notes:
+        console.print(f"note: {printable(note)}", style="dim")
+    console.print()
+
+
+def _tables(report: Report) -> list[tuple[str, "Table"]]:
+    """Those that have a number."""
+    tables = [("Frame level, percent", _frame_table(report))]
+    if report.false_alarms:
+        tables.append(
+            ("False alarms per hour, at the threshold that finds a share of the events", _alarm_table(report))
+        )
+    if report.f1:
+        tables.append(("F1, percent, at the threshold that is best on validation", _f1_table(report)))
+    mapped = next((each.head for each in report.measures if each.name == "map"), None)
+    if mapped is not None:
+        tables.append(("mAP at IoU, percent", _map_table(report)))
+        tables.append((f"AP per class at IoU, percent; head {mapped}, protocol strict", _class_table(report)))
+    return tables
+
+
+def _share_lines(report: Report) -> list[str]:
+    counts = (
+        f"{counted(report.num_videos, 'video')}, {report.num_frames:,} frames in snippets of {report.snippet_frames}, "
+        f"{report.normal_hours:.2f} h normal"
+    )
+    if report.positive_percent in (0, 100):
+        return [counts, "all frames are of one kind, anomalous or not: AP and AUC are undefined"]
+    share = f"{report.positive_percent:.2f}"
+    return [counts, f"{share} % of the frames are anomalous: a random score gets frame AP {share}"]
+
+
+def _subject(report: Report) -> str:
+    """The second line of every table's title."""
+    selection = SELECTION_WORDS.get(report.selection, f"selected: {report.selection}")
+    dataset = f"{report.dataset} (synthetic data)" if report.is_synthetic else report.dataset
+    return printable(f"{dataset}, {report.split} split, {report.network}, {selection}")
+
+
+def _frame_table(report: Report) -> "Table":
+    table = _plain_table(["head"], ["frame AP", "pr_auc", "ROC AUC", "calibration error"])
+    for head in report.heads:
+        measured = {each.name: each.percent for each in report.measures if each.head == head}
+        table.add_row(
+            head, *(_number(measured[name]) for name in ("frame_ap", "pr_auc", "roc_auc", "calibration_error"))
+        )
+    return table
+
+
+def _alarm_table(report: Report) -> "Table":
+    table = _plain_table(["head"], ["recall wanted", "reached", "threshold", "false alarms per hour"])
+    for each in report.false_alarms:
+        recalls = (_number(each.wanted_recall_percent), _number(each.recall_percent))
+        table.add_row(each.head, *recalls, f"{each.threshold:.3f}", f"{each.per_hour:.2f}")
+    return table
+
+
+def _f1_table(report: Report) -> "Table":
+    table = _plain_table(["head", "of"], ["threshold", "F1"])
+    for each in report.f1:
+        table.add_row(each.head, f"{each.unit}s", f"{each.threshold:.3f}", _number(each.percent))
+    return table
+
+
+def _map_table(report: Report) -> "Table":
+    protocols: tuple[Protocol, ...] = ("legacy", "strict")
+    table = _plain_table(["head", "protocol"], list(IOU_HEADINGS.values()))
+    for protocol in protocols:
+        means = {each.iou: each for each in report.measures if each.name == "map" and each.protocol == protocol}
+        table.add_row(means["AVG"].head, protocol, *(_number(means[iou].percent) for iou in IOU_HEADINGS))
+    return table
+
+
+def _class_table(report: Report) -> "Table":
+    table = _plain_table(["class"], ["events", *IOU_HEADINGS.values()])
+    of_class = {
+        (each.label, each.iou): each.percent
+        for each in report.measures
+        if each.name == "class_ap" and each.protocol == "strict"
+    }
+    for label, num_truths in report.num_truths.items():
+        table.add_row(printable(label), str(num_truths), *(_number(of_class[label, iou]) for iou in IOU_HEADINGS))
+    return table
+
+
+def _plain_table(words: list[str], numbers: list[str]) -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    for name in words:
+        table.add_column(name, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _number(percent: float | None) -> str:
+    return "-" if percent is None else f"{percent:.2f}"

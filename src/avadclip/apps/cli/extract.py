@@ -1,0 +1,148 @@
+"""`avadclip extract`."""
+
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from avadclip.apps.cli.console import Work, complain_about, error, exit_code, show_work
+from avadclip.apps.cli.inputs import expand_inputs
+from avadclip.apps.cli.options import (
+    PRECISION_HELP,
+    ChosenPrecision,
+    NumWorkers,
+    RayAddress,
+    TimeLimit,
+    local_folder,
+    run_spread,
+    settle_precision,
+    spread_by,
+    spread_precision,
+    with_absolute_folder,
+)
+from avadclip.report.words import counted, printable
+
+if TYPE_CHECKING:
+    from avadclip.apps.archive.extraction import ExtractionJob
+    from avadclip.encoders.base import Encoders
+    from avadclip.encoders.load import EncoderOptions
+    from avadclip.features.batch import ExtractionOutcome
+
+
+class Crops(StrEnum):
+    """How the encoder looks at a frame."""
+
+    CENTRE = "centre"
+    PUBLISHED_1 = "published-1"
+    PUBLISHED_5 = "published-5"
+    PUBLISHED_10 = "published-10"
+
+
+def extract(  # noqa: PLR0917  Typer's way to declare options
+    paths: Annotated[list[str], typer.Argument(help="Video files, folders (with all below), patterns.")],
+    out: Annotated[str, typer.Option(metavar="DIRECTORY", help="Folder for the feature files, one per video.")],
+    encoders: Annotated[str, typer.Option(help="lite, clip or clip:FOLDER.")] = "lite",
+    crops: Annotated[
+        Crops,
+        typer.Option(
+            help="centre: 224 crop, aspect kept. published: 340x256, aspect not kept; its centre (1), and four corners "
+            "(5), and their mirror images (10). lite has only centre."
+        ),
+    ] = Crops.CENTRE,
+    snippet_frames: Annotated[int, typer.Option(min=1, help="Model frames in a snippet; CCTV-Fights has 4.")] = 16,
+    frames_per_snippet: Annotated[int, typer.Option(min=1, help="For clip: frames averaged in each snippet.")] = 1,
+    sound: Annotated[bool, typer.Option(help="Encode the sound track too.")] = True,
+    precision: Annotated[ChosenPrecision, typer.Option(help=PRECISION_HELP)] = ChosenPrecision.FP32,
+    device: Annotated[str, typer.Option(help="Where the networks run: cpu, cuda, cuda:1 or mps.")] = "cpu",
+    ray: RayAddress = None,
+    workers: NumWorkers = None,
+    time_limit: TimeLimit = None,
+) -> None:
+    """Run the frozen encoders over videos and keep what they say, for training and evaluation.
+
+    A feature file is written whole or not at all. The next run skips videos
+    whose content, encoders and options are those of the file at hand.
+    A bad input is one line on stderr, and the others go on: exit code 3.
+    Where it was the only input: exit code 1.
+    """
+    if frames_per_snippet > snippet_frames:
+        raise typer.BadParameter(f"{frames_per_snippet} frames cannot be taken from snippets of {snippet_frames}")
+    spread = spread_by(ray, workers, time_limit)
+    looks: dict[str, Any] = {
+        "snippet_frames": snippet_frames,
+        "frames_per_snippet": frames_per_snippet,
+        "sound": sound,
+        "device": device,
+    }
+    if spread is not None:
+        options = _options(crops, {**looks, "precision": spread_precision(precision)})
+        raise typer.Exit(run_spread(_make_job(encoders, options), paths, out, spread))
+    folder = local_folder(out)
+    inputs = expand_inputs(paths)
+    for problem in inputs.problems:
+        error(problem)
+    if not inputs.videos:
+        raise typer.Exit(exit_code(len(inputs.problems), inputs.num_named))
+
+    from avadclip.encoders.load import load_encoders
+
+    options = _options(crops, looks)
+    options = options.model_copy(update={"precision": settle_precision(precision, encoders, options, inputs.videos)})
+    loaded = load_encoders(encoders, options)
+    num_of = {"done": 0, "kept": 0, "failed": len(inputs.problems)}
+    for outcome in _extract_each(inputs.videos, folder, loaded, snippet_frames):
+        num_of[outcome.status] += 1
+        if outcome.status == "failed":
+            complain_about(str(outcome.path), outcome.message)
+        else:
+            typer.echo(f"{outcome.status}  {printable(str(outcome.feature_file))}")
+    typer.echo(
+        f"{counted(num_of['done'], 'video')} extracted, {num_of['kept']} up to date, {num_of['failed']} failed",
+        err=True,
+    )
+    raise typer.Exit(exit_code(num_of["failed"], inputs.num_named))
+
+
+def _options(crops: Crops, looks: dict[str, Any]) -> "EncoderOptions":
+    from avadclip.encoders.load import EncoderOptions
+
+    framing, _, num_crops = crops.partition("-")
+    return EncoderOptions.model_validate({**looks, "framing": framing, "num_crops": int(num_crops or 1)})
+
+
+def _make_job(encoders: str, options: "EncoderOptions") -> "ExtractionJob":
+    from avadclip.apps.archive.extraction import ExtractionJob
+    from avadclip.timeline import SnippetGrid
+
+    return ExtractionJob(with_absolute_folder(encoders), options, SnippetGrid(snippet_frames=options.snippet_frames))
+
+
+def _extract_each(
+    videos: list[Path], out: Path, encoders: "Encoders", snippet_frames: int
+) -> Iterator["ExtractionOutcome"]:
+    """Extract one video after the other, with progress; bars are away while the caller prints."""
+    from avadclip.features.batch import extract_to_folder
+    from avadclip.timeline import SnippetGrid
+
+    grid = SnippetGrid(snippet_frames=snippet_frames)
+    with show_work(len(videos)) as work:
+        on_progress = _follow(work, videos) if work.is_shown else None
+        for outcome in extract_to_folder(videos, out, encoders, grid=grid, on_progress=on_progress):
+            with work.paused():
+                yield outcome
+
+
+def _follow(work: Work, videos: list[Path]) -> Callable[[Path, float], None]:
+    from avadclip.media.probe import probe
+
+    durations: dict[Path, float] = {}
+
+    def on_progress(path: Path, seconds_done: float) -> None:
+        if path not in durations:
+            work.begin(str(path), videos.index(path))
+            durations[path] = probe(path).duration_seconds
+        work.advance(seconds_done, durations[path])
+
+    return on_progress

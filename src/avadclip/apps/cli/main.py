@@ -1,0 +1,113 @@
+"""The command `avadclip`: its subcommands, and what every error becomes.
+
+Nothing heavy is imported here or at the top of a command's file, so that `avadclip --help` answers at once.
+"""
+
+import os
+import sys
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from avadclip import __version__
+from avadclip.apps.cli.benchmark import benchmark
+from avadclip.apps.cli.calibrate import calibrate
+from avadclip.apps.cli.console import error
+from avadclip.apps.cli.data import data_app
+from avadclip.apps.cli.detect import detect
+from avadclip.apps.cli.evaluate import evaluate
+from avadclip.apps.cli.extract import extract
+from avadclip.apps.cli.report import report
+from avadclip.apps.cli.reproduce import reproduce
+from avadclip.apps.cli.robustness import robustness
+from avadclip.apps.cli.serve import serve
+from avadclip.apps.cli.train import distill, train
+from avadclip.apps.cli.watch import watch
+from avadclip.apps.cli.weights import weights_app
+from avadclip.errors import AvadclipError
+
+app = typer.Typer(
+    name="avadclip",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"avadclip {__version__}")
+        raise typer.Exit
+
+
+@app.callback(epilog="Example: avadclip detect video.mp4")
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Find anomalous events in untrimmed video, by picture and sound.
+
+    Exit codes: 0 done; 1 the input cannot be used; 2 the command line is wrong;
+    3 some of several inputs failed, the rest is done; 130 interrupted.
+    """
+
+
+app.command(
+    epilog="Example: avadclip detect lobby.mp4 recordings/ 'cam*/2026-*.mkv' --out reports",
+)(detect)
+app.command(
+    epilog="Example: avadclip extract videos/ --out features --encoders clip --crops published-5",
+)(extract)
+app.command(epilog="Example: avadclip train configs/synthetic/teacher.toml --out runs/teacher")(train)
+app.command(
+    epilog="Example: avadclip distill configs/synthetic/visual_student.toml --teacher runs/teacher/best.safetensors "
+    "--out runs/student",
+)(distill)
+app.command(epilog="Example: avadclip evaluate runs/teacher/best.safetensors --data synthetic:small")(evaluate)
+app.command(
+    epilog="Example: avadclip robustness runs/student/best.safetensors --data synthetic:small --out runs/robustness",
+)(robustness)
+app.command(
+    epilog="Example: avadclip calibrate starter --normal nights/ --false-alarms-per-hour 0.5 --out yard.safetensors",
+)(calibrate)
+app.command(epilog="Example: avadclip reproduce 5 --data xd-violence:/data/xd --out reproduction")(reproduce)
+app.command(epilog="Example: avadclip report result.json --out pages --also elan")(report)
+app.command(epilog="Example: avadclip benchmark --height 1080 --format json")(benchmark)
+app.command(epilog="Example: avadclip serve --folder recordings/")(serve)
+app.command(epilog="Example: avadclip watch rtsp://camera.local/stream1")(watch)
+app.add_typer(data_app, name="data")
+app.add_typer(weights_app, name="weights")
+
+
+def run() -> None:
+    """Run the command line; the entry point of the installed script. Never returns."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a file name may hold what the terminal's encoding does not
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app(prog_name="avadclip")
+    except AvadclipError as problem:
+        error(str(problem))
+        _leave(1)
+    except OSError as problem:  # a full disk, an output folder that cannot be written
+        if isinstance(problem, BrokenPipeError):
+            _leave(1)
+        error(str(problem))
+        _leave(1)
+    except KeyboardInterrupt:
+        _leave(130)
+    except SystemExit as stop:
+        _leave(stop.code if isinstance(stop.code, int) else 0)
+
+
+def _leave(code: int) -> None:
+    """Exit; a reader that has gone away (`| head`) must not make Python print a warning about it."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)

@@ -1,0 +1,191 @@
+"""Options that `extract` and `detect` share: `--precision`, and `--ray` with what belongs to it."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import typer
+
+from avadclip.apps.cli.console import note
+
+if TYPE_CHECKING:
+    from avadclip.encoders.load import EncoderOptions
+    from avadclip.encoders.precision import Precision
+import glob
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from itertools import takewhile
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TextIO
+
+from avadclip.apps.cli.console import complain_about, error, exit_code, show_work
+from avadclip.apps.cli.inputs import expand_inputs
+from avadclip.errors import AvadclipError
+from avadclip.report.words import counted, printable
+
+if TYPE_CHECKING:
+    from avadclip.apps.archive.job import Job
+    from avadclip.apps.archive.sources import Source
+
+
+PRECISION_HELP = "For clip: fp32, bf16, int8; auto takes the fastest that agrees with fp32 on your own frames."
+
+
+class ChosenPrecision(StrEnum):
+    """What the picture's network computes in."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+    INT8 = "int8"
+
+
+def settle_precision(
+    chosen: ChosenPrecision, encoders: str, options: "EncoderOptions", videos: list[Path]
+) -> "Precision":
+    """The precision itself; `auto` is measured, or remembered, and one line on stderr says what came of it."""
+    if chosen is not ChosenPrecision.AUTO:
+        return cast("Precision", chosen.value)
+    from avadclip.features.auto_precision import choose_precision
+
+    choice = choose_precision(encoders, options, videos)
+    note(f"--precision auto takes {choice.precision}: {choice.reason}")
+    return choice.precision
+
+
+def spread_precision(chosen: ChosenPrecision) -> "Precision":
+    """The precision for many machines; exits for `auto`, which would take another on each."""
+    if chosen is ChosenPrecision.AUTO:
+        raise typer.BadParameter(
+            "--precision auto is measured on one machine; with --ray name what all machines shall use"
+        )
+    return cast("Precision", chosen.value)
+
+
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Spread the videos over worker processes: `local` on this machine, else the address of a Ray cluster. "
+        "Inputs and --out may then be URLs such as s3://bucket/folder.",
+    ),
+]
+NumWorkers = Annotated[
+    int | None, typer.Option(min=1, help="With --ray: worker processes.", show_default="one per core or GPU")
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(min=1, help="With --ray: seconds for one video, or half an hour of a long one.", show_default="3600"),
+]
+
+
+class Spread(NamedTuple):
+    """The options of a run over an archive."""
+
+    ray: str
+    workers: int | None
+    time_limit: float | None
+
+
+def spread_by(ray: str | None, workers: int | None, time_limit: float | None) -> Spread | None:
+    """The options together; None where the run is not spread. Exits where they do not fit together."""
+    if ray is not None:
+        return Spread(ray, workers, time_limit)
+    if workers is not None or time_limit is not None:
+        raise typer.BadParameter("--workers and --time-limit go with --ray; add `--ray local`")
+    return None
+
+
+def local_folder(out: str) -> Path:
+    """The folder of a run on this machine alone."""
+    if "://" in out:
+        raise typer.BadParameter(f"{out} is a URL, which goes with --ray; name a folder, or add `--ray local`")
+    if Path(out).is_file():
+        raise typer.BadParameter(f"{out} is a file, a folder is needed")
+    return Path(out)
+
+
+def with_absolute_folder(encoders: str) -> str:
+    """`clip:FOLDER` as workers, whose current folder may be another, understand it."""
+    name, colon, folder = encoders.partition(":")
+    return f"{name}:{Path(folder).expanduser().absolute()}" if folder else f"{name}{colon}"
+
+
+def run_spread(job: "Job", names: list[str], out: str, spread: Spread) -> int:
+    """Run over an archive, with a line for every video on stdout; the exit code."""
+    from avadclip.apps.archive.libraries import load_library
+    from avadclip.apps.archive.run import TIME_LIMIT_SECONDS, run_archive
+
+    for library in ("ray", "fsspec", "pyarrow.parquet"):
+        load_library(library)  # better missed now than in a worker
+    address = out if "://" in out else str(local_folder(out).absolute())
+    sources, problems = _find(names)
+    for problem in problems:
+        error(problem)
+    num_of = {"done": 0, "kept": 0, "failed": len(problems)}
+    if sources:
+        outcomes = run_archive(
+            job,
+            sources,
+            address,
+            ray_address=spread.ray,
+            num_workers=spread.workers,
+            time_limit_seconds=spread.time_limit or TIME_LIMIT_SECONDS,
+        )
+        with _only_data_on_stdout() as data, show_work(len(sources)) as work:
+            for number, outcome in enumerate(outcomes):
+                work.begin(outcome.source.name, number)
+                with work.paused():
+                    num_of[outcome.status] += 1
+                    if outcome.status == "failed":
+                        complain_about(outcome.source.name, outcome.message)
+                    else:
+                        print(f"{outcome.status}  {printable(outcome.output)}", file=data, flush=True)
+    typer.echo(
+        f"{counted(num_of['done'], 'video')} done, {num_of['kept']} up to date, {num_of['failed']} failed", err=True
+    )
+    return exit_code(num_of["failed"], len(sources) + len(problems))
+
+
+@contextmanager
+def _only_data_on_stdout() -> Iterator[TextIO]:
+    """Ray prints to stdout what it has to say of dead workers; the real one is for results alone."""
+    with Path(os.devnull).open("w") as nowhere:
+        data = sys.stdout
+        with redirect_stdout(nowhere):
+            yield data
+
+
+def _find(names: Iterable[str]) -> tuple[list["Source"], list[str]]:
+    """The videos behind all names, each once, and what leads to none."""
+    from avadclip.apps.archive.sources import find_remote, local_source
+
+    sources: dict[str, Source] = {}
+    problems: list[str] = []
+    for name in names:
+        if "://" in name:
+            try:
+                found = find_remote(name)
+            except AvadclipError as problem:
+                problems.append(str(problem))
+                continue
+        else:
+            inputs = expand_inputs([name])
+            problems += inputs.problems
+            found = [local_source(path, _root(name)) for path in inputs.videos]
+        for source in found:
+            sources.setdefault(source.address, source)
+    return list(sources.values()), problems
+
+
+def _root(name: str) -> Path | None:
+    """The folder below which a name's videos keep their places: itself, or what stands before a pattern."""
+    path = Path(name)
+    if path.is_dir():
+        return path
+    if path.exists():
+        return None
+    fixed = list(takewhile(lambda part: not glob.has_magic(part), path.parts))
+    return Path(*fixed) if len(fixed) < len(path.parts) else None

@@ -1,0 +1,121 @@
+"""`avadclip report`, and the report folders that `avadclip detect` writes."""
+
+from collections.abc import Collection, Sequence
+from functools import partial
+from itertools import chain, count
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from avadclip.apps.cli.console import note, show_work
+from avadclip.report.extras import Extra
+from avadclip.report.words import printable
+
+if TYPE_CHECKING:
+    from avadclip.apps.cli.console import Work
+    from avadclip.inference.detector import Detection
+
+
+def report(
+    results: Annotated[
+        list[Path], typer.Argument(help="JSON of `detect`: detection.json, or what `--format json --scores` printed.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "--output", file_okay=False, help="Folder for a page per video, and a list of all of them."
+        ),
+    ],
+    video: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="The video of the only result.", show_default="where the result names it"),
+    ] = None,
+    also: Annotated[list[Extra] | None, typer.Option(help="More files in each folder.")] = None,
+) -> None:
+    """Write pages to look at, from results that are there already.
+
+    A video that is no longer where its result names it is left out: its page
+    has no pictures of events, and asks for the file.
+    """
+    from avadclip.report.documents import read_detections
+    from avadclip.report.page_folder import write_index, write_page
+
+    detections = [detection for path in results for detection in read_detections(path)]
+    if video is not None and len(detections) > 1:
+        raise typer.BadParameter(f"--video is for one result, not {len(detections)}")
+    sources = [Path(detection.source) for detection in detections]
+    folders = report_folders(sources, out)
+    with show_work(len(detections)) as work:
+        for index, (detection, source, folder) in enumerate(zip(detections, sources, folders, strict=True)):
+            work.begin(str(source), index)
+            is_there = video is not None or source.is_file()  # no folder, pipe or device that a result may name
+            page = write_page(
+                detection,
+                folder,
+                video=(video or source) if is_there else None,
+                also=also or (),
+                on_progress=partial(work.advance, seconds_total=detection.media.duration_seconds),
+            )
+            with work.paused():
+                if not is_there:
+                    note(f"{source} is not there; its page asks for the file, and events have no pictures")
+                typer.echo(printable(str(page)))
+    write_index(out)
+
+
+class Reports:
+    """Writes what was asked for about each of many videos.
+
+    Args:
+        videos: all there are; where several share a name, each gets a folder of its own.
+        out: where plain report folders go, if anywhere.
+        pages: where folders with a page go, if anywhere.
+        also: more files beside the pages.
+
+    Raises:
+        ConfigError: a library that `also` needs is not installed.
+    """
+
+    def __init__(self, videos: list[Path], *, out: Path | None, pages: Path | None, also: Collection[Extra]) -> None:
+        self._out = {} if out is None else dict(zip(videos, report_folders(videos, out), strict=True))
+        self._pages = {} if pages is None else dict(zip(videos, report_folders(videos, pages), strict=True))
+        self._root = pages
+        self._also = also
+        if Extra.TIMELINE in also:
+            from avadclip.report.timeline_file import load_library
+
+            load_library()  # better missed now than after hours of work
+
+    def write(self, detection: "Detection", path: Path, work: "Work") -> str | None:
+        """Write the reports of one video; where to look first, or None where nothing was asked for."""
+        written: Path | None = None
+        if path in self._out:
+            from avadclip.report.folder import write_report
+
+            written = write_report(detection, self._out[path])
+        if path in self._pages:
+            from avadclip.report.page_folder import write_page
+
+            progress = partial(work.advance, seconds_total=detection.media.duration_seconds)
+            written = write_page(detection, self._pages[path], video=path, also=self._also, on_progress=progress)
+        return None if written is None else str(written)
+
+    def finish(self) -> None:
+        """Write the list of all pages, if there are any."""
+        if self._root is not None and self._root.is_dir():
+            from avadclip.report.page_folder import write_index
+
+            write_index(self._root)
+
+
+def report_folders(videos: Sequence[Path], root: Path) -> list[Path]:
+    """A folder for every video: its name without the suffix, and a number where several videos share it."""
+    folders: list[Path] = []
+    taken: set[str] = set()
+    for path in videos:
+        names = chain([path.stem], (f"{path.stem}-{number}" for number in count(2)))
+        name = next(name for name in names if name.casefold() not in taken)
+        taken.add(name.casefold())  # two names that differ in case only are one folder on some systems
+        folders.append(root / name)
+    return folders

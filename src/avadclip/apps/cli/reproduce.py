@@ -1,0 +1,166 @@
+"""`avadclip reproduce`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from avadclip.apps.cli.console import complain_about, exit_code, make_console
+from avadclip.errors import AvadclipError, DataError
+
+if TYPE_CHECKING:
+    from avadclip.research.reproduce.plans import Job, TablePlan
+    from avadclip.research.reproduce.results import ResultTable
+    from avadclip.research.reproduce.sources import Sources
+from typing import TYPE_CHECKING
+
+from avadclip.report.words import printable
+from avadclip.research.reproduce.render import shown, subject
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from avadclip.research.reproduce.results import Cell, ResultTable
+
+
+class TableName(StrEnum):
+    """What can be reproduced."""
+
+    TABLE_1 = "1"
+    TABLE_2 = "2"
+    TABLE_3 = "3"
+    TABLE_4 = "4"
+    TABLE_5 = "5"
+    TABLE_6 = "6"
+    CROSS = "cross"
+    FIGURE_4 = "figure4"
+    ALL = "all"
+
+
+def reproduce(  # noqa: PLR0917  Typer's way to declare options
+    table: Annotated[TableName, typer.Argument(help="A table of the paper; cross: trained on one, tested on another.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="xd-violence:FOLDER, cctv-fights:FOLDER, a CSV file or folder of your own, or synthetic: made-up "
+            "features, minutes on 2 cores."
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(file_okay=False, help="Folder for runs and tables; the same command again goes on there.")
+    ],
+    second_data: Annotated[
+        str | None, typer.Option(help="The other dataset of the table cross.", show_default=False)
+    ] = None,
+    features: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Folder of feature files for --data, as evaluate takes it.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of every row.")] = 3,
+    recipes: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, file_okay=False, help="Folder of recipes to train by.", show_default="the paper's, by data"
+        ),
+    ] = None,
+) -> None:
+    """Train and test what a table of the paper names, and print it with ours.
+
+    Our mean and deviation stand beside the printed numbers. The tables are also
+    written as Markdown, LaTeX and CSV. What is finished is never done again.
+    Tables go to stdout, progress and errors to stderr.
+    A row that cannot be run says why, and the others go on: exit code 3.
+    """
+    from avadclip.research.reproduce.plans import TABLES
+    from avadclip.research.reproduce.sources import make_sources
+
+    sources = make_sources(data, features=features, second=second_data, recipes=recipes)
+    plans = [plan for key, plan in TABLES.items() if table.value in (key, TableName.ALL.value)]
+    if "second" not in sources:
+        plans = _of_one_dataset(plans)
+    num_failed, num_jobs = _make_tables(plans, sources, out, seeds) if plans else (0, 0)
+    if table in (TableName.FIGURE_4, TableName.ALL):
+        num_failed, num_jobs = num_failed + _draw_figure_4(sources, out), num_jobs + 1
+    raise typer.Exit(exit_code(num_failed, num_jobs))
+
+
+def _make_tables(plans: "list[TablePlan]", sources: "Sources", out: Path, num_seeds: int) -> tuple[int, int]:
+    """Run, print and write them; how many jobs failed, and of how many."""
+    from avadclip.research.reproduce.plans import jobs_of
+    from avadclip.research.reproduce.results import fill_table
+    from avadclip.research.reproduce.runner import run_jobs
+
+    jobs = jobs_of(plans)
+
+    def announce(job: "Job", seed: int) -> None:
+        number = seed * len(jobs) + jobs.index(job) + 1
+        typer.echo(f"{number} of {num_seeds * len(jobs)}: {job.run.name}, seed {seed}", err=True)
+
+    outcomes = run_jobs(jobs, sources, out, num_seeds=num_seeds, on_job=announce)
+    console = make_console()
+    for plan in plans:
+        table = fill_table(
+            plan, outcomes, num_seeds=num_seeds, names={side: each.name for side, each in sources.items()}
+        )
+        print_table(console, table)
+        _write(table, out)
+    failed = [(job.run.name, each.problem) for (job, _), each in outcomes.items() if each.report is None]
+    for name, problem in dict.fromkeys(failed):
+        complain_about(name, problem)
+    return len(failed), len(outcomes)
+
+
+def _draw_figure_4(sources: "Sources", out: Path) -> int:
+    """0, or 1 where it cannot be drawn."""
+    from avadclip.research.reproduce.figure4 import write_figure_4
+
+    try:
+        written = write_figure_4(sources, out)
+    except AvadclipError as problem:
+        complain_about("figure 4", problem)
+        return 1
+    typer.echo(f"written: {', '.join(map(str, written))}", err=True)
+    return 0
+
+
+def _of_one_dataset(plans: "list[TablePlan]") -> "list[TablePlan]":
+    """Those that need no second dataset; says which are left out, and raises DataError where all are."""
+    kept = [plan for plan in plans if not plan.needs_second]
+    left_out = [plan.title for plan in plans if plan.needs_second]
+    if left_out and len(plans) == 1:
+        raise DataError(f"{left_out[0]}: needs two datasets, found one; name the other with --second-data")
+    for title in left_out:
+        typer.echo(f"left out, it needs --second-data: {title}", err=True)
+    return kept
+
+
+def _write(table: "ResultTable", out: Path) -> None:
+    from avadclip.files import write_atomically
+    from avadclip.research.reproduce.render import FORMATS
+
+    files = {out / f"table-{table.key}{suffix}": render(table) for suffix, render in FORMATS.items()}
+    for path, text in files.items():
+        write_atomically(path, text)
+    typer.echo(f"written: {', '.join(map(str, files))}", err=True)
+
+
+def print_table(console: "Console", table: "ResultTable") -> None:
+    """The table and everything that has to be said of it."""
+    from rich.table import Table
+
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    grid.add_column("ours\n(printed)", overflow="fold")
+    for column in table.columns:
+        grid.add_column(column.title, justify="right")
+    for row in table.rows:
+        grid.add_row(printable(row.label), *map(_text, row.cells))
+    console.print(printable(subject(table)), style="bold", soft_wrap=True)
+    console.print(grid)
+    remarks = [f"{row.label}: {row.remark}" for row in table.rows if row.remark]
+    for line in (*table.notes, *remarks):
+        console.print(printable(line), style="dim", soft_wrap=True)
+    console.print()
+
+
+def _text(cell: "Cell") -> str:
+    return shown(cell) if cell.printed is None else f"{shown(cell)}\n({cell.printed:.2f})"

@@ -1,0 +1,94 @@
+"""`avadclip serve`."""
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avadclip.errors import ConfigError
+
+GB = 1_000_000_000
+
+
+def serve(  # noqa: PLR0917  Typer's way to declare options
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; any but this machine's own needs --token-file.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8000,
+    data: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Folder for uploads, results and the store.", show_default="per user"),
+    ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AVADCLIP_DATABASE", help="postgresql://user:password@host/name.", show_default="SQLite in --data"
+        ),
+    ] = None,
+    folder: Annotated[
+        list[Path] | None, typer.Option(help="Folder whose videos may be named in jobs; give it several times.")
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="File with one `name: token` a line; clients send a token.")
+    ] = None,
+    host_name: Annotated[
+        list[str] | None, typer.Option(help="Name under which clients reach the service; give it several times.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="A checkpoint file, or `starter`.")] = "starter",
+    encoders: Annotated[
+        str | None, typer.Option(help="lite, clip or clip:FOLDER.", show_default="those of the model")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where the networks run: cpu, cuda, cuda:1 or mps.")] = "cpu",
+    max_upload_gb: Annotated[float, typer.Option(min=0.001, help="Largest video that is taken.")] = 4.0,
+    max_hours: Annotated[
+        float, typer.Option(min=0.01, help="Longest video that is taken, and longest time to score one.")
+    ] = 24.0,
+    quota_gb: Annotated[float, typer.Option(min=0.001, help="All uploaded videos together.")] = 50.0,
+    retention_days: Annotated[
+        float, typer.Option(min=0, help="Delete jobs with their videos so long after they ended; 0 keeps them.")
+    ] = 30.0,
+    fetch_host: Annotated[
+        list[str] | None, typer.Option(help="Host that videos may be fetched from; give it several times.")
+    ] = None,
+    fetch_network: Annotated[
+        list[str] | None, typer.Option(help="Private network such hosts may be in, as 10.1.0.0/16.")
+    ] = None,
+) -> None:
+    """Serve detection to browsers and programs, until Ctrl-C.
+
+    The page is at / and the API's documentation at /docs. Logs go to stderr, one JSON object a line.
+    """
+    try:
+        from avadclip.apps.service import server
+        from avadclip.apps.service.settings import (
+            LOOPBACK_NAMES,
+            ServiceSettings,
+            default_data,
+            read_tokens,
+            resolve_folders,
+        )
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"`serve` needs {error.name}; install it with: pip install 'avadclip[serve]'") from error
+
+    settings = ServiceSettings(
+        data=data if data is not None else default_data(),
+        database_url=database,
+        folders=resolve_folders(folder or []),
+        tokens=read_tokens(token_file) if token_file is not None else {},
+        host_names=frozenset(name.lower() for name in (*LOOPBACK_NAMES, host, *(host_name or []))),
+        max_upload_bytes=round(max_upload_gb * GB),
+        quota_bytes=round(quota_gb * GB),
+        max_video_seconds=max_hours * 3600,
+        retention_days=retention_days or None,
+        fetch_hosts=frozenset(name.lower() for name in fetch_host or []),
+        fetch_networks=tuple(_network(text) for text in fetch_network or []),
+    )
+    server.serve(settings, host=host, port=port, model=model, encoders=encoders, device=device)
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text} is no network; give one such as 10.1.0.0/16") from error

@@ -1,0 +1,103 @@
+"""`avadclip watch`."""
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from avadclip.errors import ConfigError
+
+if TYPE_CHECKING:
+    from avadclip.apps.live.config import StoreConfig, WatchConfig
+    from avadclip.apps.live.messages import Message
+    from avadclip.apps.live.watch import Watch
+    from avadclip.apps.service.live_sink import StoreSink
+
+SOURCE_NAME = "camera"  # of a source named on the command line
+
+
+def watch(  # noqa: PLR0917  Typer's way to declare options
+    source: Annotated[
+        str | None,
+        typer.Argument(help="rtsp://, http:// or https:// address, /dev/video0, or a video file.", show_default=False),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="TOML file: several cameras, their rules, and sinks.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="A checkpoint file, or `starter`; with SOURCE.")] = "starter",
+    device: Annotated[str, typer.Option(help="Where the networks run; with SOURCE.")] = "cpu",
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Score from which an event counts; with SOURCE.", show_default="the model's own"
+        ),
+    ] = None,
+    speed: Annotated[float, typer.Option(min=0.01, max=100, help="Play a file faster; with SOURCE.")] = 1.0,
+    scores: Annotated[bool, typer.Option("--scores", help="Print every snippet's score too.")] = False,
+) -> None:
+    """Watch cameras, or a file at real speed, and tell of events as they happen.
+
+    Every event is told when it begins (new), when more is known (update)
+    and when it is over (end): one JSON object a line on stdout, with the
+    cameras' states between them. Ctrl-C ends it; what was open is ended.
+    """
+    if (source is None) == (config is None):
+        raise typer.BadParameter("name either a SOURCE or --config FILE")
+
+    from avadclip.apps.live.config import WatchConfig
+    from avadclip.config import parse_config, read_config
+
+    if config is not None:
+        wanted = read_config(config, WatchConfig)
+    else:
+        camera = {"source": source, "threshold": threshold, "speed": speed}
+        content = {"model": model, "device": device, "cameras": {SOURCE_NAME: camera}}
+        wanted = parse_config(content, WatchConfig, origin="watch")
+    _run(wanted, show_scores=scores)
+
+
+def _run(config: "WatchConfig", *, show_scores: bool) -> None:
+    import logging
+    from contextlib import ExitStack
+
+    from avadclip.apps.live.watch import Watch, load_live_detector
+
+    logging.basicConfig(format="avadclip: %(message)s", level=logging.WARNING)
+    detector = load_live_detector(config)
+    with ExitStack() as cleanup:
+        sinks = [] if config.store is None else [_open_store(config.store)]
+        for sink in sinks:
+            cleanup.callback(sink.close)
+        watch = Watch(config, detector, _print_scores if show_scores else _print, deliverers=sinks)
+        _stop_on_signals(watch)
+        watch.run()
+
+
+def _open_store(config: "StoreConfig") -> "StoreSink":
+    try:
+        from avadclip.apps.service.live_sink import StoreSink
+        from avadclip.apps.service.settings import ServiceSettings, default_data
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"`store` needs {error.name}; install it with: pip install 'avadclip[serve]'") from error
+
+    url = None if config.database is None else config.database.get_secret_value()
+    return StoreSink(ServiceSettings(data=config.data or default_data(), database_url=url).store_url)
+
+
+def _stop_on_signals(watch: "Watch") -> None:
+    def stop(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)  # the second time ends it at once
+        watch.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+
+
+def _print(message: "Message") -> None:
+    if message.type != "score":
+        _print_scores(message)
+
+
+def _print_scores(message: "Message") -> None:
+    print(message.to_json(), flush=True)  # noqa: T201

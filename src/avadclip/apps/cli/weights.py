@@ -1,0 +1,161 @@
+"""`avadclip weights`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avadclip.report.words import printable
+
+RELEASED_FILE = "avadclip-released-xd.safetensors"
+
+weights_app = typer.Typer(no_args_is_help=True, epilog="Example: avadclip weights list")
+
+
+@weights_app.callback()
+def weights() -> None:
+    """Find, explain and convert the weights that models and encoders need."""
+
+
+@weights_app.command(epilog="Example: avadclip weights show starter")
+def show(
+    model: Annotated[str, typer.Argument(help="A checkpoint file, or the name of a shipped one: `starter`.")] = (
+        "starter"
+    ),
+) -> None:
+    """Print a checkpoint's model card: what it is, what it learned from, how it was measured."""
+    from avadclip.inference.checkpoint import read_card
+
+    typer.echo(read_card(model).rstrip())
+
+
+@weights_app.command("list", epilog="Example: avadclip weights list --folder models/clip")
+def list_weights(
+    folder: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Look into this folder as well.")
+    ] = None,
+) -> None:
+    """List the weights that the encoders use, whether they are on this machine, and how to get the rest.
+
+    Nothing is downloaded.
+    """
+    from avadclip.encoders.weights import known_weights
+
+    for weights in known_weights(folder):
+        typer.echo(f"{weights.name:<9} {weights.what_for}")
+        if weights.found is None:
+            typer.echo(f"          not here; {weights.how_to_get}")
+        else:
+            typer.echo(f"          {printable(str(weights.found))}")
+
+
+@weights_app.command(
+    epilog="Example: avadclip weights convert ViT-B-16.pt --out models/clip. "
+    "Or: avadclip weights convert model_xd_t.pth model_xd_s.pth --keep-encoder models/clip"
+)
+def convert(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            help="An encoder: OpenAI's ViT-B-16.pt, Hugging Face's pytorch_model.bin, or Wav2CLIP.pt. "
+            "Or the model of AVadCLIP's authors, teacher then student: model_xd_t.pth model_xd_s.pth "
+            "(linked in the README of github.com/WanshunSu/AVadCLIP). "
+            "Or that of another system: VadCLIP's model_xd.pth, HL-Net's wsanodet_mix2.pkl, MACIL-SD's macil_sd.pkl.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for an encoder, file for a model.", show_default=f"beside the source; {RELEASED_FILE}"
+        ),
+    ] = None,
+    clip: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="For a model: folder with CLIP's tokenizer.json, and its weights if the files hold none.",
+            show_default="Hugging Face's cache",
+        ),
+    ] = None,
+    keep_encoder: Annotated[
+        Path | None,
+        typer.Option(
+            file_okay=False, help="For a model: write its CLIP into this folder, which the model then detects with."
+        ),
+    ] = None,
+) -> None:
+    """Turn published weights into safetensors, once.
+
+    The sources are pickles: they are read without running code from them,
+    and their names and shapes are checked.
+    """
+    if len(sources) > 2:
+        raise typer.BadParameter(
+            f"{len(sources)} files, needed one of an encoder or two of a model", param_hint="SOURCES"
+        )
+    if len(sources) == 2:
+        _convert_model(sources[0], sources[1], out, clip, keep_encoder)
+        return
+    from avadclip.inference.published_weights.systems import recognise
+
+    system = recognise(sources[0])
+    if system == "VadCLIP":
+        _convert_vadclip(sources[0], out, clip, keep_encoder)
+        return
+    if clip is not None or keep_encoder is not None:
+        raise typer.BadParameter("--clip and --keep-encoder go with a model on CLIP's features")
+    if system is None:
+        _convert_encoder(sources[0], out)
+        return
+    from avadclip.inference.published_weights.systems import convert_system
+
+    out = _model_file(out, sources[0], f"avadclip-{system}.safetensors")
+    convert_system(sources[0], system, out)
+    _tell_model(out)
+
+
+def _convert_encoder(source: Path, out: Path | None) -> None:
+    if out is not None and out.is_file():
+        raise typer.BadParameter(f"{printable(str(out))} is a file, needed a folder", param_hint="--out")
+    from avadclip.encoders.convert import convert_weights
+
+    converted = convert_weights(source, source.parent if out is None else out)
+    typer.echo(printable(str(converted.path)))
+    if converted.note:
+        typer.echo(converted.note, err=True)
+
+
+def _convert_model(
+    teacher: Path, student: Path, out: Path | None, clip: Path | None, keep_encoder: Path | None
+) -> None:
+    from avadclip.inference.published_weights.conversion import convert_released
+
+    out = _model_file(out, teacher, RELEASED_FILE)
+    convert_released(teacher, student, out, clip_folder=clip, keep_encoder=keep_encoder)
+    _tell_model(out)
+
+
+def _convert_vadclip(source: Path, out: Path | None, clip: Path | None, keep_encoder: Path | None) -> None:
+    from avadclip.inference.published_weights.conversion import convert_vadclip
+
+    out = _model_file(out, source, "avadclip-vadclip-xd.safetensors")
+    convert_vadclip(source, out, clip_folder=clip, keep_encoder=keep_encoder)
+    _tell_model(out)
+
+
+def _model_file(out: Path | None, source: Path, name: str) -> Path:
+    if out is not None and out.is_dir():
+        raise typer.BadParameter(f"{printable(str(out))} is a folder, needed a file", param_hint="--out")
+    return source.with_name(name) if out is None else out
+
+
+def _tell_model(out: Path) -> None:
+    shown = printable(str(out))
+    typer.echo(shown)
+    typer.echo(
+        f"accuracy and thresholds were not validated here; `avadclip weights show {shown}` says what is known",
+        err=True,
+    )

@@ -1,0 +1,94 @@
+"""What runs in a camera's own process: decode, hand snippets over, record. No model, no PyTorch."""
+
+import resource
+import signal
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from av.packet import Packet
+
+from avadclip.apps.live.camera import CameraOptions, open_camera, without_password
+from avadclip.apps.live.packet_recorder import PacketRecorder
+from avadclip.errors import AvadclipError
+
+MAX_MEMORY_BYTES = 8 * 1024**3  # of address space; a damaged stream must not take the machine
+
+
+@dataclass(frozen=True)
+class BeginRecording:
+    """Copy what is held and what comes into this file."""
+
+    path: Path
+    max_seconds: float
+
+
+@dataclass(frozen=True)
+class EndRecording:
+    """Record so much more, then finish."""
+
+    path: Path
+    after_seconds: float
+
+
+Command = BeginRecording | EndRecording
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The connection is over."""
+
+    reason: str
+    is_finished: bool
+    """A recording was played to its end."""
+
+
+def run_camera(options: CameraOptions, held_seconds: float | None, pipe: Connection) -> None:
+    """Read one connection to its end and send Opened, then snippets, then Ended; obey commands meanwhile.
+
+    Args:
+        options: what to read.
+        held_seconds: how much to keep for recordings; None where nothing is recorded.
+        pipe: to the parent; if that goes away, so does this process.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # ctrl-C and systemd reach the whole group; the parent ends us in order
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(BrokenPipeError, ConnectionResetError):
+        try:
+            ended = _read(options, held_seconds, pipe)
+        except (AvadclipError, MemoryError) as error:
+            ended = Ended(without_password(str(error) or type(error).__name__), is_finished=False)
+        pipe.send(ended)
+
+
+def _read(options: CameraOptions, held_seconds: float | None, pipe: Connection) -> Ended:
+    with open_camera(options) as reader:
+        streams = [reader.picture] if reader.sound is None else [reader.picture, reader.sound]
+        recorder = PacketRecorder(streams, held_seconds) if held_seconds is not None else None
+
+        def tap(packet: "Packet[Any]") -> None:
+            if recorder is None:
+                return
+            recorder.add(packet)
+            while pipe.poll():
+                _obey(pipe.recv(), recorder)
+
+        pipe.send(reader.opened)
+        try:
+            for snippet in reader.snippets(tap):
+                pipe.send(snippet)
+        finally:
+            if recorder is not None:
+                recorder.close()
+        return Ended(reader.end_reason, reader.is_finished)
+
+
+def _obey(command: Command, recorder: PacketRecorder) -> None:
+    if isinstance(command, BeginRecording):
+        recorder.begin(command.path, command.max_seconds)
+    else:
+        recorder.end(command.path, command.after_seconds)

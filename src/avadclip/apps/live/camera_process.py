@@ -1,0 +1,127 @@
+"""One camera's process under its watchdog: started, followed, killed where it hangs, and started again."""
+
+import math
+import multiprocessing
+import threading
+import time
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+
+from avadclip.apps.live.camera import CameraOptions
+from avadclip.apps.live.camera_child import Command, Ended, run_camera
+from avadclip.apps.live.inbox import Connecting, Finished, Inbox, Lost, News
+from avadclip.apps.live.live_snippet import LiveSnippet
+
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 1.0, 10.0  # doubled from one failure to the next
+POLL_SECONDS = 0.25  # how soon a stop is noticed
+LEAVE_SECONDS = 2.0  # for a process to end by itself once its pipe is closed
+
+
+class CameraProcess(threading.Thread):
+    """Follows one camera in a thread, and puts what it says into the inbox.
+
+    Args:
+        name: of the camera.
+        options: what to read.
+        inbox: where news go.
+        queue_seconds: of video that may wait there.
+        watchdog_seconds: without a snippet for this long the process is killed.
+        held_seconds: see run_camera.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        options: CameraOptions,
+        inbox: Inbox,
+        *,
+        queue_seconds: float,
+        watchdog_seconds: float,
+        held_seconds: float | None = None,
+    ) -> None:
+        super().__init__(name=f"camera {name}", daemon=True)
+        self.num_starts = 0
+        self.process_id: int | None = None
+        self._camera = name
+        self._options = options
+        self._inbox = inbox
+        self._max_snippets = math.ceil(queue_seconds / options.grid.snippet_seconds)
+        self._watchdog_seconds = watchdog_seconds
+        self._held_seconds = held_seconds
+        self._stopping = threading.Event()
+        self._pipe: Connection | None = None
+
+    def run(self) -> None:
+        """Connect again and again, with back-off, until stopped or finished."""
+        retry_seconds = FIRST_RETRY_SECONDS
+        while not self._stopping.is_set():
+            self._put(Connecting())
+            process, pipe = self._start()
+            ended, has_shown = self._follow(process, pipe)
+            self._end(process, pipe)
+            if ended.is_finished:
+                self._put(Finished(ended.reason))
+                return
+            if has_shown:
+                retry_seconds = FIRST_RETRY_SECONDS
+            self._put(Lost(ended.reason, retry_seconds))
+            self._stopping.wait(retry_seconds)
+            retry_seconds = min(2 * retry_seconds, LONGEST_RETRY_SECONDS)
+
+    def stop(self) -> None:
+        """Ask the thread to end; join it afterwards."""
+        self._stopping.set()
+
+    def command(self, command: Command) -> None:
+        """Pass on to the camera's process; a camera that is away records nothing."""
+        pipe = self._pipe
+        if pipe is not None:
+            with suppress(OSError, ValueError):
+                pipe.send(command)
+
+    def _put(self, news: News) -> None:
+        self._inbox.put(self._camera, news, max_snippets=self._max_snippets)
+
+    def _start(self) -> tuple[BaseProcess, Connection]:
+        # A fresh interpreter: a fork would copy the model's threads and locks.
+        context = multiprocessing.get_context("spawn")
+        pipe, theirs = context.Pipe()
+        process = context.Process(
+            target=run_camera, args=(self._options, self._held_seconds, theirs), name=self.name, daemon=True
+        )
+        process.start()
+        theirs.close()
+        self.num_starts += 1
+        self.process_id = process.pid
+        self._pipe = pipe
+        return process, pipe
+
+    def _follow(self, process: BaseProcess, pipe: Connection) -> tuple[Ended, bool]:
+        """What ended this connection, and whether it ever gave a snippet."""
+        has_shown = False
+        deadline = time.monotonic() + self._watchdog_seconds
+        while not self._stopping.is_set():
+            try:
+                if not pipe.poll(POLL_SECONDS):
+                    if time.monotonic() > deadline:
+                        return Ended(f"no picture for {self._watchdog_seconds:g} s", is_finished=False), has_shown
+                    continue
+                news = pipe.recv()
+            except (EOFError, OSError):
+                process.join(LEAVE_SECONDS)
+                return Ended(f"its process died (exit code {process.exitcode})", is_finished=False), has_shown
+            if isinstance(news, Ended):
+                return news, has_shown
+            has_shown |= isinstance(news, LiveSnippet)
+            deadline = time.monotonic() + self._watchdog_seconds
+            self._put(news)
+        return Ended("stopped", is_finished=False), has_shown
+
+    def _end(self, process: BaseProcess, pipe: Connection) -> None:
+        self._pipe = None
+        pipe.close()
+        process.join(LEAVE_SECONDS)
+        if process.is_alive():
+            process.kill()
+            process.join()

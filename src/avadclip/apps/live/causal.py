@@ -1,0 +1,138 @@
+"""A snippet's score from what came before it: the model sees no future, or as little as the config allows."""
+
+from collections import deque
+from itertools import takewhile
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avadclip.apps.live.config import ScoringConfig
+from avadclip.apps.live.live_snippet import LiveSnippet
+from avadclip.apps.live.spans import ScoredSnippet
+from avadclip.events import Modality, ScoreTrack, Thresholds
+from avadclip.features.extract import provenance_of
+from avadclip.features.snippets import SnippetFeatures
+from avadclip.inference.detector import Detector
+from avadclip.inference.scorers import Verdict
+from avadclip.inference.scoring import SnippetScores, to_track
+from avadclip.media.audio import SILENCE_DBFS
+
+HOLE_SECONDS = 5.0  # what lies before a longer hole is no context
+STEADY_SNIPPETS = 8  # with sound in a row, before the teacher takes over again: sound that stutters is none
+
+
+class Judgement(NamedTuple):
+    """One snippet's score, and who gave it."""
+
+    snippet: ScoredSnippet
+    network: str
+    modality: Modality
+    reason: str
+    """Why this network, one phrase."""
+    classes: tuple[str, ...]
+    """Its class words, `normal` first."""
+    thresholds: Thresholds
+    arrived: float
+    """When the snippet's last picture arrived, unix seconds."""
+
+
+class _Row(NamedTuple):
+    start: float
+    end: float
+    arrived: float
+    visual: NDArray[np.float32]  # [K, 1, Dv]
+    audio: NDArray[np.float32] | None  # [1, Da]
+    peak: float
+
+
+class CausalScorer:
+    """Scores one camera's snippets in windows that slide by one; holds the window's features and nothing else.
+
+    Sound is normalised, where the encoder does so, over what was heard so far.
+    """
+
+    def __init__(self, detector: Detector, config: ScoringConfig) -> None:
+        self._detector = detector
+        self._latency = config.latency_snippets
+        self._rows: deque[_Row] = deque(maxlen=config.window_snippets)
+        self._provenance = provenance_of(detector.encoders, detector.grid)
+        audio = detector.encoders.audio
+        self._encode_sound = None if audio is None else audio.listen()
+
+    def push(self, snippet: LiveSnippet) -> list[Judgement]:
+        """Take the next snippet; gives the score of the one `latency_snippets` before it, once there is one."""
+        judged: list[Judgement] = []
+        if self._rows and snippet.start - self._rows[-1].end > HOLE_SECONDS:
+            judged = self.finish()
+        self._rows.append(self._encode(snippet))
+        if len(self._rows) > self._latency:
+            judged += self._judge([-1 - self._latency])
+        return judged
+
+    def finish(self) -> list[Judgement]:
+        """The camera is away: score what still waited for its future, and forget the window."""
+        waiting = min(self._latency, len(self._rows))
+        judged = self._judge(list(range(-waiting, 0))) if waiting else []
+        self._rows.clear()
+        return judged
+
+    def _encode(self, snippet: LiveSnippet) -> _Row:
+        encoder = self._detector.encoders.visual
+        visual = encoder.encode([encoder.prepare(frame) for frame in snippet.frames])
+        if snippet.sound is None or self._encode_sound is None:
+            return _Row(snippet.start, snippet.end, snippet.arrived, visual, None, 0.0)
+        audio = self._encode_sound(snippet.sound[None])
+        peak = float(np.abs(snippet.sound).max())
+        return _Row(snippet.start, snippet.end, snippet.arrived, visual, audio, peak)
+
+    def _judge(self, positions: list[int]) -> list[Judgement]:
+        rows = self._heard() or list(self._rows)
+        features = self._features(rows)
+        verdict = self._detector.scorer.judge(features)
+        track = to_track(
+            verdict.scores, self._detector.scorer.classes, self._detector.grid, end_seconds=features.duration_seconds
+        )
+        reason = _reason(verdict, features)
+        return [
+            Judgement(
+                _scored(rows[position], track, verdict.visual_scores, position),
+                verdict.network,
+                verdict.modality,
+                reason,
+                track.classes,
+                verdict.thresholds,
+                rows[position].arrived,
+            )
+            for position in positions
+        ]
+
+    def _heard(self) -> list[_Row] | None:
+        """The latest rows that all have sound; None where those are too few to change the network."""
+        heard = list(takewhile(lambda row: row.audio is not None, reversed(self._rows)))
+        needed = max(min(STEADY_SNIPPETS, len(self._rows)), self._latency + 1)
+        return heard[::-1] if len(heard) >= needed else None
+
+    def _features(self, rows: list[_Row]) -> SnippetFeatures:
+        sounds = [row.audio for row in rows if row.audio is not None]
+        has_sound = len(sounds) == len(rows)
+        return SnippetFeatures(
+            visual=np.concatenate([row.visual for row in rows], axis=1),
+            audio=np.concatenate(sounds) if has_sound else None,
+            duration_seconds=rows[-1].end - rows[0].start,
+            provenance=self._provenance,
+            sound_is_silent=has_sound and max(row.peak for row in rows) < 10 ** (SILENCE_DBFS / 20),
+        )
+
+
+def _scored(row: _Row, track: ScoreTrack, seen: SnippetScores | None, position: int) -> ScoredSnippet:
+    score = track.scores[position]
+    gain = None if seen is None else float(score - seen.anomaly_scores[position])
+    return ScoredSnippet(row.start, row.end, score, track.class_probabilities[position], gain)
+
+
+def _reason(verdict: Verdict, features: SnippetFeatures) -> str:
+    """The scorer's own reasons speak of files."""
+    if features.has_usable_sound:
+        return "picture and sound" if verdict.modality == "audio-visual" else verdict.reason
+    return "the sound is silent" if features.sound_is_silent else "no steady sound"

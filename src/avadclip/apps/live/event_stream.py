@@ -1,0 +1,113 @@
+"""From one camera's scores to its event messages: rules, thresholds of the network at work, cooldown and schedule."""
+
+from datetime import datetime
+
+from avadclip.apps.live.causal import Judgement
+from avadclip.apps.live.config import CameraConfig
+from avadclip.apps.live.messages import EventMessage, LiveEvent
+from avadclip.apps.live.schedule import is_due
+from avadclip.apps.live.spans import Change, Span, SpanFinder
+from avadclip.events import EventRules, Modality, Thresholds
+
+
+class EventStream:
+    """Turns judgements into new, update and end messages.
+
+    An event is the finding of one network: where another takes over, as sound comes or goes, the open event ends and a
+    next one may begin. Scores of two networks are not on one scale.
+    """
+
+    def __init__(self, camera: str, config: CameraConfig, *, model: str) -> None:
+        self.num_events = 0
+        self.num_unsent = 0
+        self._camera = camera
+        self._config = config
+        self._model = model
+        self._network: _Network | None = None
+        self._sent: LiveEvent | None = None  # the open event as the last message had it
+        self._number = 0  # of the next message about it
+        self._last_end = float("-inf")
+
+    def push(self, judgement: Judgement) -> list[EventMessage]:
+        """Messages that this snippet's score gives rise to, in order."""
+        messages: list[EventMessage] = []
+        if self._network is None or self._network.name != judgement.network:
+            messages = self.finish(f"{judgement.network} took over: {judgement.reason}")
+            self._network = _Network(judgement, self._config)
+        network = self._network
+        for change in network.finder.push(judgement.snippet):
+            messages += self._tell(change, network)
+        return messages
+
+    def finish(self, note: str) -> list[EventMessage]:
+        """End the open event now, and say why; what comes next is another track."""
+        network, self._network = self._network, None
+        if network is None:
+            return []
+        return [message for change in network.finder.finish() for message in self._tell(change, network, note)]
+
+    def _tell(self, change: Change, network: "_Network", note: str | None = None) -> list[EventMessage]:
+        if change.kind == "begun":
+            self.num_events += 1
+            if not self._is_wanted(change.span):
+                self.num_unsent += 1
+                return []
+            self._number = 0
+        elif self._sent is None:
+            return []  # this event was not sent
+        event = self._describe(change, network)
+        before = self._sent
+        if change.kind == "grown" and before is not None and _says_nothing_new(event, before):
+            return []
+        message = EventMessage(
+            type={"begun": "new", "grown": "update", "ended": "end"}[change.kind],
+            id=f"{event.id}.{self._number}",
+            before=before,
+            after=event,
+            note=note,
+        )
+        self._number += 1
+        self._sent = event
+        if change.kind == "ended":
+            self._sent, self._last_end = None, change.span.end
+        return [message]
+
+    def _is_wanted(self, span: Span) -> bool:
+        is_cool = span.start - self._last_end >= self._config.cooldown_seconds
+        return is_cool and is_due(self._config.periods, datetime.fromtimestamp(span.start))
+
+    def _describe(self, change: Change, network: "_Network") -> LiveEvent:
+        span = change.span
+        return LiveEvent(
+            id=f"{self._camera}-{round(span.start * 1000)}",
+            source=self._camera,
+            label=span.best_anomaly_class(network.classes),
+            score=round(float(span.peak), 6),
+            start=round(span.start, 3),
+            end=round(span.end, 3) if change.kind == "ended" else None,
+            severity=network.thresholds.severity(float(span.peak)),
+            modality=network.modality,
+            model=self._model,
+            threshold=network.thresholds.detection,
+            sound_gain=None if span.sound_gain is None else round(span.sound_gain, 6),
+        )
+
+
+def _says_nothing_new(event: LiveEvent, before: LiveEvent) -> bool:
+    """The sound's gain is a mean and moves with every snippet; it alone is no news."""
+    return event.model_copy(update={"sound_gain": before.sound_gain}) == before
+
+
+class _Network:
+    """The network at work: what it needs for an event, and its track so far."""
+
+    def __init__(self, judgement: Judgement, config: CameraConfig) -> None:
+        own = judgement.thresholds
+        self.name = judgement.network
+        self.modality: Modality = judgement.modality
+        self.classes = judgement.classes
+        self.thresholds = Thresholds(
+            own.detection if config.threshold is None else config.threshold,
+            own.alert if config.alert is None else config.alert,
+        )
+        self.finder = SpanFinder(EventRules(self.thresholds.detection, config.min_seconds, config.merge_gap_seconds))

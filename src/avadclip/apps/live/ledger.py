@@ -1,0 +1,128 @@
+"""What must survive a restart, in one SQLite file: events that are open, and messages that were not delivered yet."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from avadclip.apps.live.messages import EventMessage
+from avadclip.errors import ConfigError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS open_events (event TEXT PRIMARY KEY, message TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outbox (
+    number INTEGER PRIMARY KEY,
+    sink TEXT NOT NULL,
+    event TEXT NOT NULL,
+    id TEXT NOT NULL,
+    body TEXT NOT NULL,
+    created REAL NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due REAL NOT NULL,
+    UNIQUE (sink, id)
+);
+"""
+# Of one event, only the oldest message may go: a receiver never hears of an end before the beginning.
+_NEXT = """
+SELECT number, id, body, created, attempts, due FROM outbox AS message
+WHERE sink = ? AND NOT EXISTS (
+    SELECT 1 FROM outbox AS earlier
+    WHERE earlier.sink = message.sink AND earlier.event = message.event AND earlier.number < message.number
+)
+ORDER BY due, number LIMIT 1
+"""
+
+
+class Waiting(NamedTuple):
+    """A message that one sink has not delivered yet."""
+
+    number: int
+    id: str
+    body: str
+    created: float
+    attempts: int
+    due: float
+    """Unix time of the next attempt."""
+
+
+class Ledger:
+    """Safe from several threads. One process at a time may hold a folder.
+
+    Raises:
+        ConfigError: another process holds it, or it cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._lock = threading.RLock()
+        self._path = path = folder / "watch.sqlite"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(path, timeout=0.5, check_same_thread=False)
+            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")  # a message counts as kept once it is on the disk
+            self._database.executescript(_SCHEMA)
+        except (sqlite3.Error, OSError) as error:
+            raise ConfigError(
+                f"{path} cannot be used ({error}); each `avadclip watch` needs a state folder of its own"
+            ) from error
+
+    def record(self, message: EventMessage, sinks: Iterable[str]) -> None:
+        """Keep the event's state and a copy of the message for every sink, all or nothing."""
+        event, body, now = message.after.id, message.to_json(), time.time()
+        with self._writing() as database:
+            if message.type == "end":
+                database.execute("DELETE FROM open_events WHERE event = ?", (event,))
+            else:
+                database.execute("REPLACE INTO open_events VALUES (?, ?)", (event, body))
+            database.executemany(
+                "INSERT OR IGNORE INTO outbox (sink, event, id, body, created, due) VALUES (?, ?, ?, ?, ?, ?)",
+                [(sink, event, message.id, body, now, now) for sink in sinks],
+            )
+
+    def open_events(self) -> list[EventMessage]:
+        """The last message of every event that has no end."""
+        with self._lock:
+            rows = self._database.execute("SELECT message FROM open_events ORDER BY event").fetchall()
+        return [EventMessage.model_validate_json(body) for (body,) in rows]
+
+    def next_waiting(self, sink: str) -> Waiting | None:
+        """The message to deliver next; it may not be due yet."""
+        with self._lock:
+            row = self._database.execute(_NEXT, (sink,)).fetchone()
+        return None if row is None else Waiting(*row)
+
+    def count_waiting(self, sink: str) -> int:
+        """How many messages this sink has not delivered."""
+        with self._lock:
+            (count,) = self._database.execute("SELECT COUNT(*) FROM outbox WHERE sink = ?", (sink,)).fetchone()
+        return int(count)
+
+    def forget(self, message: Waiting) -> None:
+        """It was delivered, or given up."""
+        with self._writing() as database:
+            database.execute("DELETE FROM outbox WHERE number = ?", (message.number,))
+
+    def postpone(self, message: Waiting, due: float) -> None:
+        """An attempt failed; the next one is due at this unix time."""
+        with self._writing() as database:
+            database.execute(
+                "UPDATE outbox SET attempts = attempts + 1, due = ? WHERE number = ?", (due, message.number)
+            )
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, on the disk when the block is left."""
+        try:
+            with self._lock, self._database:
+                yield self._database
+        except sqlite3.Error as error:
+            raise ConfigError(f"{self._path} cannot be written ({error}); make room, then start again") from error
+
+    def close(self) -> None:
+        """Give the folder back."""
+        with self._lock:
+            self._database.close()

@@ -1,0 +1,49 @@
+"""Which events are recorded, where, and which recordings go: their time is over, or the folder is full."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from avadclip.apps.live.camera_child import BeginRecording, Command, EndRecording
+from avadclip.apps.live.config import RecordingConfig
+from avadclip.apps.live.messages import EventMessage
+
+DAY_SECONDS = 86400.0
+TELLING_SECONDS = 5.0  # held beyond `pre_seconds`: an event is told of some seconds after it began
+
+
+class Recordings:
+    """Turns event messages into commands for the camera's process."""
+
+    def __init__(self, config: RecordingConfig) -> None:
+        self._config = config
+
+    def held_seconds(self, min_event_seconds: float) -> float:
+        """How much a camera's process has to hold back for events that are told of once they are this long."""
+        return self._config.pre_seconds + min_event_seconds + TELLING_SECONDS
+
+    def command(self, message: EventMessage) -> Command | None:
+        """What the camera is to do about this message."""
+        path = self._config.folder / f"{message.after.id}.mkv"
+        if message.type == "new":
+            self.make_room()
+            return BeginRecording(path, self._config.max_seconds)
+        return EndRecording(path, self._config.post_seconds) if message.type == "end" else None
+
+    def make_room(self) -> None:
+        """Delete the recordings whose time is over, and the oldest beyond the limit."""
+        days = self._config.retention_days
+        begin = time.time() - days * DAY_SECONDS if days else 0.0
+        total = 0.0
+        for path, status in sorted(self._files(), key=lambda file: file[1].st_mtime, reverse=True):
+            total += status.st_size
+            if total > self._config.max_gigabytes * 1e9 or status.st_mtime < begin:
+                with suppress(OSError):
+                    path.unlink()
+
+    def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
+        for path in self._config.folder.glob("*.mkv"):
+            with suppress(FileNotFoundError):  # a recording that ends just now gets another name
+                yield path, path.stat()

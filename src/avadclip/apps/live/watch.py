@@ -1,0 +1,274 @@
+"""Watching cameras: their processes, one scorer for all, and everything that is said about them."""
+
+import resource
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+
+from avadclip.apps.live.camera import CameraOptions, Opened, kind_of
+from avadclip.apps.live.camera_process import CameraProcess
+from avadclip.apps.live.causal import CausalScorer, Judgement
+from avadclip.apps.live.config import CameraConfig, WatchConfig
+from avadclip.apps.live.delivery import Deliverer, Delivery
+from avadclip.apps.live.event_stream import EventStream
+from avadclip.apps.live.inbox import Connecting, Finished, Inbox, Lost, News
+from avadclip.apps.live.ledger import Ledger
+from avadclip.apps.live.live_snippet import LiveSnippet
+from avadclip.apps.live.messages import (
+    CameraState,
+    CameraStats,
+    EventMessage,
+    Message,
+    ScoreMessage,
+    StatsMessage,
+    StatusMessage,
+)
+from avadclip.apps.live.recordings import Recordings
+from avadclip.apps.live.webhook import Webhook
+from avadclip.errors import ConfigError
+from avadclip.inference.detector import Detector, load_detector
+from avadclip.inference.scorers import ZERO_SHOT
+
+WAIT_SECONDS = 0.5  # how soon a stop is noticed
+DRAIN_SECONDS = 5.0  # at the end, for messages that are due; what is left goes out at the next start
+RESTARTED = "avadclip was restarted; when the event ended is not known"
+
+Say = Callable[[Message], None]
+"""Takes every message as it comes; called from one thread."""
+
+
+class Watch:
+    """Runs until every source is finished or it is stopped.
+
+    Args:
+        config: cameras and sinks.
+        detector: scores their snippets; shared by all cameras.
+        say: for standard output or a test.
+        deliverers: take events beside webhook and MQTT, from the state folder as those do.
+
+    Raises:
+        ConfigError: the state folder is in use, or a sink's library is missing.
+    """
+
+    def __init__(
+        self, config: WatchConfig, detector: Detector, say: Say, *, deliverers: Sequence[Deliverer] = ()
+    ) -> None:
+        self._config = config
+        self._recordings = None if config.recording is None else Recordings(config.recording)
+        self._inbox = Inbox()
+        self._sinks: list[Say] = [say]
+        self._cleanup = ExitStack()
+        self._ledger: Ledger | None = None
+        self._deliveries: dict[str, Delivery] = {}
+        self._stopping = threading.Event()
+        self._next_stats = time.monotonic() + config.stats_seconds
+        self._cameras = {name: self._make_camera(name, camera, detector) for name, camera in config.cameras.items()}
+        if config.state is not None:
+            self._open_state(config.state, deliverers)
+
+    def stop(self) -> None:
+        """Ask `run` to end; it returns within seconds, with every open event ended. For signal handlers."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Watch."""
+        with self._cleanup:
+            for delivery in self._deliveries.values():
+                delivery.start()
+            self._end_what_was_open()
+            for camera in self._cameras.values():
+                camera.process.start()
+            try:
+                self._follow()
+            finally:
+                self._close_cameras()
+
+    def stats(self) -> StatsMessage:
+        """Counts so far."""
+        cameras = {
+            name: CameraStats(
+                snippets=camera.num_snippets,
+                dropped_frames=self._inbox.dropped_frames[name],
+                starts=camera.process.num_starts,
+                events=camera.events.num_events,
+                unsent_events=camera.events.num_unsent,
+            )
+            for name, camera in self._cameras.items()
+        }
+        return StatsMessage(time=time.time(), memory_bytes=resident_bytes(), cameras=cameras)
+
+    def _make_camera(self, name: str, config: CameraConfig, detector: Detector) -> "_Camera":
+        held = None if self._recordings is None else self._recordings.held_seconds(config.min_seconds)
+        process = CameraProcess(
+            name,
+            camera_options(config, detector),
+            self._inbox,
+            queue_seconds=config.queue_seconds,
+            watchdog_seconds=config.watchdog_seconds,
+            held_seconds=held,
+        )
+        scorer = CausalScorer(detector, self._config.scoring)
+        events = EventStream(name, config, model=detector.scorer.name)
+        return _Camera(name, process, scorer, events)
+
+    def _open_state(self, folder: Path, deliverers: Sequence[Deliverer]) -> None:
+        self._ledger = Ledger(folder)
+        self._cleanup.callback(self._ledger.close)
+        sinks = [*deliverers]
+        if self._config.webhook is not None:
+            sinks.append(Webhook(self._config.webhook))
+        if self._config.mqtt is not None:
+            try:
+                from avadclip.apps.live.mqtt import MqttSink
+            except ModuleNotFoundError as error:
+                raise ConfigError("MQTT needs a library that is missing; pip install 'avadclip[live]'") from error
+            sink = MqttSink(self._config.mqtt, self._config.cameras)
+            sink.start()
+            self._cleanup.callback(sink.stop)
+            self._sinks.append(sink.send)
+            sinks.append(sink)
+        for each in sinks:
+            self._deliveries[each.name] = Delivery(each, self._ledger, folder / "undelivered.jsonl")
+            self._cleanup.callback(self._deliveries[each.name].finish, DRAIN_SECONDS)
+
+    def _end_what_was_open(self) -> None:
+        """Events that were open when an earlier process ended, however it ended: their end was never told."""
+        for last in [] if self._ledger is None else self._ledger.open_events():
+            event, number = last.after, last.number + 1
+            self._publish(
+                EventMessage(type="end", id=f"{event.id}.{number}", before=event, after=event, note=RESTARTED)
+            )
+
+    def _follow(self) -> None:
+        running = set(self._cameras)
+        while running and not self._stopping.is_set():
+            item = self._inbox.get(WAIT_SECONDS)
+            if item is not None:
+                name, news = item
+                self._take(self._cameras[name], news)
+                if isinstance(news, Finished):
+                    running.discard(name)
+            if time.monotonic() >= self._next_stats:
+                self._next_stats += self._config.stats_seconds
+                self._publish(self.stats())
+                if self._recordings is not None:
+                    self._recordings.make_room()
+
+    def _take(self, camera: "_Camera", news: News) -> None:
+        match news:
+            case LiveSnippet():
+                camera.num_snippets += 1
+                self._judge(camera, camera.scorer.push(news))
+            case Connecting():
+                self._tell_status(camera, "connecting", "its process was started")
+            case Opened():
+                sound = "sound" if news.has_sound else "no sound"
+                self._tell_status(camera, "online", f"{news.width}x{news.height}, {sound}")
+            case Lost():
+                self._lose(camera, news.reason)
+                self._tell_status(camera, "offline", f"{news.reason}; trying again in {news.retry_seconds:g} s")
+            case Finished():
+                self._lose(camera, news.reason)
+                self._tell_status(camera, "finished", news.reason)
+
+    def _judge(self, camera: "_Camera", judgements: list[Judgement]) -> None:
+        for judgement in judgements:
+            if judgement.network != camera.network:
+                camera.network = judgement.network
+                self._tell_status(camera, "online", judgement.reason)
+            for message in camera.events.push(judgement):
+                self._publish(message)
+            snippet = judgement.snippet
+            self._publish(
+                ScoreMessage(
+                    camera=camera.name,
+                    start=round(snippet.start, 3),
+                    end=round(snippet.end, 3),
+                    score=round(float(snippet.score), 6),
+                    network=judgement.network,
+                    delay_seconds=round(time.time() - judgement.arrived, 3),
+                )
+            )
+
+    def _lose(self, camera: "_Camera", reason: str) -> None:
+        self._judge(camera, camera.scorer.finish())
+        camera.network = None
+        for message in camera.events.finish(f"the camera is away: {reason}"):
+            self._publish(message)
+
+    def _tell_status(self, camera: "_Camera", state: CameraState, reason: str) -> None:
+        network = camera.network
+        self._publish(StatusMessage(camera=camera.name, time=time.time(), state=state, reason=reason, network=network))
+
+    def _publish(self, message: Message) -> None:
+        if isinstance(message, EventMessage):
+            if self._ledger is not None:
+                self._ledger.record(message, self._deliveries)
+                for delivery in self._deliveries.values():
+                    delivery.notify()
+            self._record(message)
+        for sink in self._sinks:
+            sink(message)
+
+    def _record(self, message: EventMessage) -> None:
+        command = None if self._recordings is None else self._recordings.command(message)
+        if command is not None and message.after.source in self._cameras:
+            self._cameras[message.after.source].process.command(command)
+
+    def _close_cameras(self) -> None:
+        for camera in self._cameras.values():
+            camera.process.stop()
+        for camera in self._cameras.values():
+            self._lose(camera, "avadclip was stopped")
+            camera.process.join()
+
+
+class _Camera:
+    """What one camera needs."""
+
+    def __init__(self, name: str, process: CameraProcess, scorer: CausalScorer, events: EventStream) -> None:
+        self.name = name
+        self.process = process
+        self.scorer = scorer
+        self.events = events
+        self.network: str | None = None
+        self.num_snippets = 0
+
+
+def camera_options(config: CameraConfig, detector: Detector) -> CameraOptions:
+    """What the detector's encoders want of a camera."""
+    visual, audio = detector.encoders.visual, detector.encoders.audio
+    return CameraOptions(
+        source=config.source,
+        grid=detector.grid,
+        frame_offsets=visual.frame_offsets,
+        frame_size=visual.frame_size,
+        window_seconds=audio.window_seconds if audio is not None and config.sound else None,
+        speed=config.speed,
+    )
+
+
+def load_live_detector(config: WatchConfig) -> Detector:
+    """The model of a watch, and sources that can be read; raises AvadclipError before anything is started."""
+    for camera in config.cameras.values():
+        kind_of(camera.source)
+    if config.model == ZERO_SHOT:
+        raise ConfigError("zero-shot scores are not calibrated and raise no alarms; watch with a trained checkpoint")
+    detector = load_detector(config.model, encoders=config.encoders, device=config.device)
+    if detector.encoders.name == "lite":
+        torch.set_num_threads(1)  # small networks: on a busy machine threads wait for each other longer than they work
+    return detector
+
+
+def resident_bytes() -> int:
+    """Resident memory; where the system does not tell, as outside Linux, the largest it ever was."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024

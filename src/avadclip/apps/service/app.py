@@ -1,0 +1,70 @@
+"""The web application of a service."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
+
+from avadclip import __version__
+from avadclip.apps.service import results
+from avadclip.apps.service.guard import UPLOADS, Guard
+from avadclip.apps.service.problems import add_problem_handlers, documented
+from avadclip.apps.service.routes import INTAKE, UPLOAD_BODY, health, router, upload
+from avadclip.apps.service.service import Service
+
+STATIC = Path(__file__).parent / "static"
+EVERYWHERE = documented(
+    HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.MISDIRECTED_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.INTERNAL_SERVER_ERROR,
+)  # fmt: skip
+
+log = logging.getLogger(__name__)
+
+
+def create_app(service: Service) -> FastAPI:
+    """The application; the service starts and stops with it."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        log.info("service begins", extra={"model": service.model})
+        yield
+        await run_in_threadpool(service.stop)
+        log.info("service ends")
+
+    app = FastAPIOffline(  # its documentation pages load nothing from elsewhere
+        title="avadclip",
+        version=__version__,
+        summary="Find anomalous events in video",
+        redoc_url=None,
+        lifespan=lifespan,
+        responses=EVERYWHERE,
+    )
+    app.state.service = service
+    app.add_middleware(Guard, settings=service.settings, store=service.store, metrics=service.metrics)
+    add_problem_handlers(app)
+    app.include_router(health)
+    app.include_router(router)
+    app.add_api_route(
+        UPLOADS,
+        upload,
+        methods=["POST"],
+        status_code=202,
+        responses=INTAKE,
+        openapi_extra=UPLOAD_BODY,
+    )
+    app.include_router(results.router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+
+    @app.get("/", include_in_schema=False)
+    def show_page() -> FileResponse:
+        return FileResponse(STATIC / "index.html")
+
+    return app

@@ -1,0 +1,186 @@
+"""Who may ask, and what becomes of it: the checks before every request, the audit and the request log after it."""
+
+import hashlib
+import hmac
+import logging
+import re
+import time
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from avadclip.apps.service.metrics import Metrics
+from avadclip.apps.service.problems import problem_response
+from avadclip.apps.service.schemas import AuditEntry
+from avadclip.apps.service.settings import ServiceSettings
+from avadclip.apps.service.store.store import Store
+
+UPLOADS = "/api/uploads"
+MAX_BODY_BYTES = 64 * 1024  # of requests that are no upload
+LOCAL = "local"  # who asks, where there are no tokens
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+METHODS = (*SAFE_METHODS, "POST", "PUT", "PATCH", "DELETE")
+JOB_ID = re.compile("[0-9a-f]{32}")
+
+# Nothing of any video is behind these; `/results/` asks for a signed name instead of a token.
+PUBLIC = ("/", "/healthz", "/readiness", "/docs", "/openapi.json")
+PUBLIC_FOLDERS = ("/static/", "/static-offline-docs/", "/results/")
+
+# Asked by the page all the time, and about no job in particular.
+NOT_AUDITED = {("GET", f"/api/{what}") for what in ("version", "progress", "jobs", "labels", "live-events", "cameras")}
+
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+PAGE_POLICY = (b"content-security-policy", b"default-src 'self'; frame-ancestors 'none'; base-uri 'none'")
+
+_HOST = re.compile(r"(\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(:[0-9]+)?")
+
+log = logging.getLogger(__name__)
+
+
+class _RefusalError(Exception):
+    def __init__(self, status: HTTPStatus, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.headers = status, headers
+
+
+class Guard:
+    """Middleware: checks host, origin and token, in this order."""
+
+    def __init__(self, app: ASGIApp, *, settings: ServiceSettings, store: Store, metrics: Metrics) -> None:
+        self._app, self._settings, self._store, self._metrics = app, settings, store, metrics
+        self._tokens = {name: _digest(token) for name, token in settings.tokens.items()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begin = time.monotonic()
+        status = 500
+        who = None
+
+        async def note_and_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = _with_security_headers(message["headers"], scope["path"])
+                if who is not None:  # before the client hears of it, and before a stream that lasts for hours
+                    await self._audit(scope, who, status)
+            await send(message)
+
+        try:
+            who = self._admit(scope)
+            self._check_length(scope)
+            scope.setdefault("state", {})["who"] = who
+        except _RefusalError as refusal:
+            await problem_response(refusal.status, str(refusal), refusal.headers)(scope, receive, note_and_send)
+        else:
+            await self._app(scope, receive, note_and_send)
+        finally:
+            self._log(scope, who, status, time.monotonic() - begin)
+
+    def _admit(self, scope: Scope) -> str:
+        """Who asks; raises _RefusalError."""
+        headers = Headers(scope=scope)
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or _host_name(hosts[0]) not in self._settings.host_names:
+            # A page elsewhere may have its own name point here (DNS rebinding); it cannot choose the name it sends.
+            raise _RefusalError(
+                HTTPStatus.MISDIRECTED_REQUEST, "the service does not go by this name; the operator can allow it"
+            )
+        origin = headers.get("origin")
+        if scope["method"] not in SAFE_METHODS and origin is not None and origin.partition("://")[2] != hosts[0]:
+            raise _RefusalError(
+                HTTPStatus.FORBIDDEN, "a page of another site asked for this; use the service's own page"
+            )
+        path = scope["path"]
+        if not self._tokens or path in PUBLIC or path.startswith(PUBLIC_FOLDERS):
+            return LOCAL if not self._tokens else "anybody"
+        who = self._owner(headers.get("authorization", ""))
+        if who is None:
+            raise _RefusalError(
+                HTTPStatus.UNAUTHORIZED,
+                "a valid token is needed; send the header `Authorization: Bearer TOKEN`",
+                {"WWW-Authenticate": "Bearer"},
+            )
+        return who
+
+    def _check_length(self, scope: Scope) -> None:
+        """Refuse a body that says it is too long before any of it is read; others are cut where they get too long."""
+        length = Headers(scope=scope).get("content-length", "0")
+        limit = self._settings.max_upload_bytes if scope["path"] == UPLOADS else MAX_BODY_BYTES
+        if not length.isdecimal() or int(length) > limit:
+            raise _RefusalError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the request is larger than {limit} bytes; send a smaller one"
+            )
+
+    def _owner(self, authorization: str) -> str | None:
+        scheme, _, token = authorization.partition(" ")
+        digest, owner = _digest(token.strip()), None
+        for name, known in self._tokens.items():  # all of them: how long it takes must tell nothing
+            if hmac.compare_digest(digest, known):
+                owner = name
+        return owner if scheme.lower() == "bearer" else None
+
+    async def _audit(self, scope: Scope, who: str, status: int) -> None:
+        method, path = scope["method"], scope["path"]
+        if not path.startswith("/api/") or (method, path) in NOT_AUDITED:
+            return
+        entry = AuditEntry(
+            at=time.time(),
+            who=who,
+            address=_address(scope),
+            method=method[:8],
+            path="".join(c if c.isprintable() else "?" for c in path[:200]),
+            status=status,
+            job_id=_job_of(scope),
+        )
+        await run_in_threadpool(self._store.add_audit, entry)
+
+    def _log(self, scope: Scope, who: str | None, status: int, seconds: float) -> None:
+        method, path = scope["method"], scope["path"]
+        route = getattr(scope.get("route"), "path_format", "") or "other"
+        known_method = method if method in METHODS else "other"  # a client's own words would fill the memory
+        self._metrics.count_request(known_method, route, status, seconds)
+        # A result's path is a key to it, and stays out of the log.
+        shown = route if path.startswith("/results/") else path[:200]
+        about = {"method": method, "path": shown, "status": status, "who": who, "address": _address(scope)}
+        log.info("request", extra={**about, "milliseconds": round(seconds * 1000, 1)})
+
+
+def _job_of(scope: Scope) -> str | None:
+    """The job that the request made, or names."""
+    job_id = scope.get("state", {}).get("job_id") or scope.get("path_params", {}).get("job_id", "")
+    return job_id if JOB_ID.fullmatch(job_id) else None
+
+
+def _address(scope: Scope) -> str:
+    return str(scope["client"][0]) if scope.get("client") else ""
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header, without port or brackets; "" for what is none."""
+    match = _HOST.fullmatch(host.lower())
+    return "" if match is None else (match["address"] or match["name"]).rstrip(".")
+
+
+def _with_security_headers(headers: Any, path: str) -> list[tuple[bytes, bytes]]:
+    given = {name.lower() for name, _ in headers}
+    extra = [*SECURITY_HEADERS]
+    if path == "/" or path.startswith("/static/"):
+        extra.append(PAGE_POLICY)
+    if path.startswith("/api/"):
+        extra.append((b"cache-control", b"no-store"))
+    return [*headers, *((name, value) for name, value in extra if name not in given)]

@@ -1,0 +1,147 @@
+"""Fetching a video from a URL that the operator allowed, and nothing else.
+
+A name is resolved once, every address it has is checked, and the connection goes to a checked address: a name that
+answers differently the second time gains nothing. Redirects pass the same checks.
+"""
+
+import http.client
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from avadclip.apps.service.problems import RefusedError
+from avadclip.apps.service.settings import ServiceSettings
+
+MAX_REDIRECTS = 3
+SILENCE_SECONDS = 20.0  # without a byte
+FETCH_SECONDS = 3600.0  # for the whole video
+CHUNK_BYTES = 1024 * 1024
+PORTS = {"http": 80, "https": 443}
+REDIRECTS = (301, 302, 303, 307, 308)
+
+
+class Target(NamedTuple):
+    """A URL that passed all checks, and the one address to connect to."""
+
+    url: SplitResult
+    host: str
+    port: int
+    address: str
+
+
+def check_url(url: str, settings: ServiceSettings) -> Target:
+    """Check scheme, host and addresses.
+
+    Raises:
+        RefusedError: 403 for another scheme, credentials, or a host or address that is not allowed; 502 where the name
+            is unknown.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").rstrip("."), parts.port or PORTS.get(parts.scheme, 0)
+    except ValueError as error:
+        raise RefusedError(HTTPStatus.FORBIDDEN, "the URL cannot be read; give http(s)://host/path") from error
+    if parts.scheme not in PORTS or not host or not url.isprintable() or " " in url:
+        raise RefusedError(HTTPStatus.FORBIDDEN, "only http and https URLs are fetched; give one of those")
+    if parts.username is not None or parts.password is not None:
+        raise RefusedError(HTTPStatus.FORBIDDEN, "the URL holds credentials; give one without")
+    if host not in settings.fetch_hosts:
+        raise RefusedError(HTTPStatus.FORBIDDEN, "videos are not fetched from this host; ask the operator to allow it")
+    addresses = _resolve(host, port)
+    if not all(_is_allowed(address, settings) for address in addresses):
+        raise RefusedError(
+            HTTPStatus.FORBIDDEN, "this host has an address that is not on the public internet; ask the operator"
+        )
+    return Target(parts, host, port, str(addresses[0]))
+
+
+def fetch(url: str, settings: ServiceSettings, write: Callable[[bytes], None]) -> str:
+    """Fetch a video, following up to three redirects.
+
+    Args:
+        url: see `check_url`.
+        settings: hosts and networks that are allowed.
+        write: called with the bytes; what it raises ends the fetching.
+
+    Returns:
+        The file name at the end of the URL that had the video, "" where it has none.
+
+    Raises:
+        RefusedError: as `check_url`; 502 where the other side fails, 504 where it is too slow.
+    """
+    deadline = time.monotonic() + FETCH_SECONDS
+    target = check_url(url, settings)
+    try:
+        for _ in range(MAX_REDIRECTS + 1):
+            location = _get(target, write, deadline)
+            if location is None:
+                return target.url.path.rpartition("/")[2]
+            redirected = check_url(urljoin(target.url.geturl(), location), settings)
+            if redirected.url.scheme != target.url.scheme:
+                raise RefusedError(HTTPStatus.FORBIDDEN, "the URL redirects to another scheme; give the final URL")
+            target = redirected
+    except TimeoutError as error:
+        raise RefusedError(HTTPStatus.GATEWAY_TIMEOUT, "the other server is too slow; try again later") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise RefusedError(HTTPStatus.BAD_GATEWAY, "the other server cannot be reached or broke off") from error
+    raise RefusedError(HTTPStatus.BAD_GATEWAY, f"more than {MAX_REDIRECTS} redirects; give the final URL")
+
+
+def _get(target: Target, write: Callable[[bytes], None], deadline: float) -> str | None:
+    """One request: the body goes to `write`; or the place of a redirect is returned."""
+    connection = _connect(target)
+    try:
+        path = (target.url.path or "/") + (f"?{target.url.query}" if target.url.query else "")
+        connection.request("GET", path, headers={"Accept-Encoding": "identity", "User-Agent": "avadclip"})
+        response = connection.getresponse()
+        if response.status in REDIRECTS:
+            return response.getheader("Location") or ""
+        if response.status != HTTPStatus.OK:
+            raise RefusedError(HTTPStatus.BAD_GATEWAY, f"the other server answered {response.status}; check the URL")
+        while chunk := response.read1(CHUNK_BYTES):  # what has come; `read` would let a dripping server wait for ever
+            write(chunk)
+            if time.monotonic() > deadline:
+                raise TimeoutError
+        if response.length:
+            raise http.client.IncompleteRead(b"", response.length)
+        return None
+    finally:
+        connection.close()
+
+
+def _connect(target: Target) -> http.client.HTTPConnection:
+    """To the checked address; the name only goes into the request, and into TLS."""
+    connection = http.client.HTTPConnection(target.host, target.port, timeout=SILENCE_SECONDS)
+    sock = socket.create_connection((target.address, target.port), SILENCE_SECONDS)
+    if target.url.scheme == "https":
+        sock = ssl.create_default_context().wrap_socket(sock, server_hostname=target.host)
+        connection.default_port = PORTS["https"]  # decides what the Host header says
+    connection.sock = sock
+    return connection
+
+
+def _resolve(host: str, port: int) -> list[IPv4Address | IPv6Address]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise RefusedError(HTTPStatus.BAD_GATEWAY, "the name of the host is unknown; check the URL") from error
+    return [ipaddress.ip_address(str(address[0]).partition("%")[0]) for *_, address in found]
+
+
+def _is_allowed(address: IPv4Address | IPv6Address, settings: ServiceSettings) -> bool:
+    if isinstance(address, IPv6Address):
+        # IPv4 in other clothes: mapped, 6to4, NAT64.
+        inner = address.ipv4_mapped or address.sixtofour
+        if address in ipaddress.ip_network("64:ff9b::/96"):
+            inner = IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return _is_allowed(inner, settings)
+    if any(address in network for network in settings.fetch_networks if network.version == address.version):
+        return True
+    return address.is_global and not address.is_multicast

@@ -1,0 +1,167 @@
+"""The service's files: uploads under server-made names, results, and other people's folders that may only be read."""
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import BinaryIO
+
+from avadclip.apps.service.problems import RefusedError
+from avadclip.apps.service.schemas import Job, Origin
+from avadclip.apps.service.settings import ServiceSettings
+from avadclip.errors import MediaError
+from avadclip.media.suffixes import VIDEO_SUFFIXES
+
+FREE_CHECK_BYTES = 64 * 1024**2  # how much is written between two looks at the disk
+
+
+class MediaFolder:
+    """Where videos and results lie, within the quota. Safe from several threads."""
+
+    def __init__(self, settings: ServiceSettings, *, kept_bytes: int) -> None:
+        self._settings = settings
+        self._bytes = kept_bytes
+        self._lock = threading.Lock()
+        for folder in (settings.uploads, settings.results):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Size of uploaded and fetched videos, those on their way included."""
+        return self._bytes
+
+    def result_folder(self, job_id: str) -> Path:
+        """Where a job's result lies, or will lie."""
+        return self._settings.results / job_id
+
+    def find(self, named: str) -> Path:
+        """The file in an allowed folder that a client means.
+
+        Raises:
+            RefusedError: 403 where the path leads out of every allowed folder, links followed, whether or not it
+                exists; 404 where there is no such file.
+        """
+        candidates = [_resolved(folder / named) for folder in self._settings.folders]  # an absolute name stays itself
+        allowed = [path for path in candidates if path is not None and self._is_allowed(path)]
+        if not allowed:
+            raise RefusedError(
+                HTTPStatus.FORBIDDEN, "the path leads out of the allowed folders; name a file inside one of them"
+            )
+        found = next((path for path in allowed if path.is_file()), None)
+        if found is None:
+            raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such file in the allowed folders; check the path")
+        return found
+
+    def checked(self, job: Job) -> Path:
+        """A job's video, looked at again: a link may have been put in its place since the job was made."""
+        path = Path(job.path)
+        if job.origin is Origin.FOLDER and (_resolved(path) != path or not self._is_allowed(path)):
+            raise MediaError(f"{job.name} no longer lies in an allowed folder; make a new job")
+        return path
+
+    @contextmanager
+    def incoming(self, job_id: str) -> Iterator["Incoming"]:
+        """Receive a video; it is gone after the block unless `is_kept` was set."""
+        path = self._settings.uploads / f".{job_id}.partial"
+        with path.open("xb") as file:
+            incoming = Incoming(self, path, file)
+            try:
+                yield incoming
+            finally:
+                if not incoming.is_kept:
+                    incoming.path.unlink(missing_ok=True)
+                    self._give_back(incoming.num_bytes)
+
+    def reserve(self, num_bytes: int, *, so_far: int) -> None:
+        """Count bytes that are about to be written.
+
+        Raises:
+            RefusedError: 413 where one file grows too large; 507 where the quota or the disk is used up.
+        """
+        limit = self._settings.max_upload_bytes
+        if so_far + num_bytes > limit:
+            raise RefusedError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the video is larger than {limit} bytes; cut it into parts"
+            )
+        with self._lock:
+            if self._bytes + num_bytes > self._settings.quota_bytes:
+                raise RefusedError(
+                    HTTPStatus.INSUFFICIENT_STORAGE, "the quota for videos is used up; delete jobs that are done with"
+                )
+            self._bytes += num_bytes
+
+    def check_disk(self) -> None:
+        """RefusedError (507) where the disk is nearly full."""
+        if shutil.disk_usage(self._settings.uploads).free < self._settings.min_free_bytes:
+            raise RefusedError(HTTPStatus.INSUFFICIENT_STORAGE, "the service's disk is nearly full; delete old jobs")
+
+    def remove(self, job: Job) -> None:
+        """Delete a job's result, and its video unless it is somebody else's."""
+        if self.result_folder(job.id).exists():
+            shutil.rmtree(self.result_folder(job.id))
+        if job.origin is not Origin.FOLDER:
+            Path(job.path).unlink(missing_ok=True)
+            self._give_back(job.size_bytes)
+
+    def sweep(self, known: set[str]) -> list[Path]:
+        """Delete what a killed service left: files of jobs that the store does not know. Returns what was deleted."""
+        strays = [path for path in self._settings.uploads.iterdir() if path.name.split(".")[0] not in known]
+        strays += [path for path in self._settings.results.iterdir() if path.name not in known]
+        for path in strays:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return strays
+
+    def _is_allowed(self, path: Path) -> bool:
+        return any(path.is_relative_to(folder) for folder in self._settings.folders)
+
+    def _give_back(self, num_bytes: int) -> None:
+        with self._lock:
+            self._bytes -= num_bytes
+
+
+class Incoming:
+    """A video on its way in."""
+
+    def __init__(self, folder: MediaFolder, path: Path, file: BinaryIO) -> None:
+        self._folder, self._file = folder, file
+        self._next_disk_check = 0
+        self.path = path
+        self.num_bytes = 0
+        self.is_kept = False
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Append; RefusedError (413, 507) where that is too much."""
+        if self.num_bytes >= self._next_disk_check:
+            self._folder.check_disk()
+            self._next_disk_check = self.num_bytes + FREE_CHECK_BYTES
+        self._folder.reserve(len(data), so_far=self.num_bytes)
+        self.num_bytes += len(data)
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise RefusedError(
+                HTTPStatus.INSUFFICIENT_STORAGE, f"the video cannot be kept ({error.strerror})"
+            ) from error
+
+    def flush(self) -> None:
+        """Bring all of it to the disk, for others to read."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def rename(self, job_id: str, name: str) -> None:
+        """Give the file the job's name, with the client's suffix where that is one of videos."""
+        suffix = Path(name).suffix.lower()
+        self.path = self.path.rename(self.path.with_name(job_id + (suffix if suffix in VIDEO_SUFFIXES else "")))
+
+
+def _resolved(path: Path) -> Path | None:
+    """Without links and dots; None for what is no path (a NUL, a loop of links), or no text that a store can keep."""
+    try:
+        resolved = path.resolve()
+        str(resolved).encode()
+        return resolved
+    except (OSError, ValueError, RuntimeError):
+        return None

@@ -1,0 +1,203 @@
+"""Doing the jobs: a thread that hands waiting videos to the worker process, one after the other."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from avadclip.apps.service.jobs.child import ChildCrashedError, ChildTimeoutError
+from avadclip.apps.service.jobs.media_folder import MediaFolder
+from avadclip.apps.service.jobs.progress import ProgressHub
+from avadclip.apps.service.jobs.worker import Abandoned, Found, Progress, Refused, Task, Worker
+from avadclip.apps.service.schemas import Job
+from avadclip.apps.service.store.store import Store
+from avadclip.errors import AvadclipError, ConfigError
+
+if TYPE_CHECKING:
+    from avadclip.inference.detector import Detector
+
+MAX_ATTEMPTS = 3  # a video that ends the worker or the service this often is given up
+IDLE_SECONDS = 5.0  # a job that nobody announced, as one put back by hand, waits this long at most
+ABANDON_SECONDS = 2.0  # how long a video may go on after its job was deleted, before the worker is killed
+
+log = logging.getLogger(__name__)
+
+
+class JobRunner:
+    """One worker, warm from the start, and the thread that feeds it."""
+
+    def __init__(
+        self,
+        store: Store,
+        media: MediaFolder,
+        hub: ProgressHub,
+        *,
+        load: Callable[[], "Detector"],
+        timeout_seconds: float,
+        on_fatal: Callable[[], None],
+    ) -> None:
+        self._store, self._media, self._hub = store, media, hub
+        self._load, self._timeout_seconds, self._on_fatal = load, timeout_seconds, on_fatal
+        self._thread = threading.Thread(target=self._run, name="jobs")
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._idle = threading.Condition()
+        self._current: Job | None = None
+        self._worker: Worker | None = None
+        self.is_ready = False
+        """Whether the detector is loaded."""
+        self.problem: str | None = None
+        """Why no job will ever be done; the service should end."""
+        self.num_worker_crashes = 0
+
+    def start(self) -> None:
+        """Load the detector, and begin with what waits."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let the job at work wait for the next start, and end the worker."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join()
+
+    def wake(self) -> None:
+        """Say that there is a new job."""
+        self._wake.set()
+
+    def abandon(self, job_id: str) -> None:
+        """Return once the job is certainly not at work; the caller has hidden it, so nothing of it is kept."""
+
+        def is_elsewhere() -> bool:
+            return self._current is None or self._current.id != job_id
+
+        with self._idle:
+            if is_elsewhere():
+                return
+            if self._worker is not None:
+                self._worker.abandon()
+            if not self._idle.wait_for(is_elsewhere, ABANDON_SECONDS) and self._worker is not None:
+                self._worker.kill()
+                self._idle.wait_for(is_elsewhere)
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._work_with_one_worker()
+        except AvadclipError as error:
+            self.problem = str(error)
+        except Exception:
+            log.exception("jobs cannot go on")
+            self.problem = "jobs cannot go on after an internal error; the log has it"
+        if self.problem is not None:
+            self._on_fatal()
+
+    def _work_with_one_worker(self) -> None:
+        """Until the service stops, the worker is gone, or the database fails."""
+        self._worker = Worker(self._load)
+        try:
+            self.is_ready = self._worker.wait_until_ready(self._stopping.is_set)
+            log.info("worker is ready")
+            self._take_up()
+            while not self._stopping.is_set() and self._do_next(self._worker):
+                pass
+        except ChildCrashedError as error:
+            raise ConfigError("the worker process died while it loaded the model; is there enough memory?") from error
+        except SQLAlchemyError:
+            log.exception("the database failed; jobs go on when it is back")
+            self._stopping.wait(IDLE_SECONDS)
+        finally:
+            self.is_ready = False
+            self._worker.kill()
+
+    def _take_up(self) -> None:
+        """Let the jobs wait again that were at work when the service was killed, or the database went away."""
+        for job in self._store.running():
+            log.warning("job was interrupted", extra={"job": job.id, "attempts": job.attempts})
+            self._again(job, "the service was interrupted")
+
+    def _do_next(self, worker: Worker) -> bool:
+        """Do a job, or wait for one; False where a new worker is needed."""
+        self._wake.clear()
+        job = self._claim()
+        if job is None:
+            self._wake.wait(IDLE_SECONDS)
+            return True
+        try:
+            return self._do(worker, job)
+        finally:
+            with self._idle:
+                self._current = None
+                self._idle.notify_all()
+
+    def _claim(self) -> Job | None:
+        with self._idle:  # `abandon` must not look between the claim and `_current`
+            self._current = self._store.claim_next()
+            return self._current
+
+    def _do(self, worker: Worker, job: Job) -> bool:
+        """Do one job; False where a new worker is needed."""
+        self._hub.publish(job)
+        log.info("job begins", extra={"job": job.id, "attempts": job.attempts})
+        try:
+            task = Task(job.id, self._media.checked(job), job.name, self._media.result_folder(job.id))
+            answer = worker.run(
+                task,
+                on_progress=lambda progress: self._hub.publish(job.model_copy(update={"progress": _share(progress)})),
+                timeout_seconds=self._timeout_seconds,
+                should_stop=self._stopping.is_set,
+            )
+        except ChildCrashedError:
+            self.num_worker_crashes += 1
+            log.warning("worker crashed", extra={"job": job.id, "attempts": job.attempts})
+            self._again(job, "its decoder or network crashed")
+            return False
+        except ChildTimeoutError:
+            self._fail(job, f"took longer than {self._timeout_seconds:g} s and was stopped; cut the video into parts")
+            return False
+        except AvadclipError as error:
+            self._fail(job, str(error))
+            return True
+        if answer is None:
+            self._store.release(job)
+        elif isinstance(answer, Found):
+            self._finish(job, answer)
+        elif isinstance(answer, Refused):
+            self._fail(job, answer.reason)
+        elif isinstance(answer, Abandoned):
+            log.info("job abandoned", extra={"job": job.id})
+        return True
+
+    def _finish(self, job: Job, found: Found) -> None:
+        is_kept = self._store.finish(
+            job,
+            found.events,
+            peak_score=found.peak_score,
+            duration_seconds=found.duration_seconds,
+            network=found.network,
+        )
+        if is_kept:
+            log.info("job done", extra={"job": job.id, "num_events": len(found.events)})
+        self._publish_kept(job)
+
+    def _fail(self, job: Job, error: str) -> None:
+        if self._store.fail(job, error):
+            log.info("job failed", extra={"job": job.id, "error": error})
+        self._publish_kept(job)
+
+    def _again(self, job: Job, reason: str) -> None:
+        if job.attempts >= MAX_ATTEMPTS:
+            self._fail(job, f"was begun {job.attempts} times, and each time {reason}; check the file")
+        else:
+            self._store.retry(job)
+            self._publish_kept(job)
+
+    def _publish_kept(self, job: Job) -> None:
+        kept = self._store.job(job.id)
+        if kept is not None:
+            self._hub.publish(kept)
+
+
+def _share(progress: Progress) -> float:
+    return min(1.0, progress.seconds_done / progress.seconds_total) if progress.seconds_total > 0 else 0.0

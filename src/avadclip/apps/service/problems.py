@@ -1,0 +1,62 @@
+"""Errors as clients see them: problem+json with one line, never a stack trace."""
+
+import logging
+import uuid
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from avadclip.apps.service.schemas import Problem
+from avadclip.errors import AvadclipError, reason_by_pydantic
+
+log = logging.getLogger(__name__)
+
+
+class RefusedError(AvadclipError):
+    """A request that is turned down, with the HTTP status that says why."""
+
+    def __init__(self, status: HTTPStatus, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+def problem_response(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """One problem as a response."""
+    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=" ".join(detail.split()))
+    return JSONResponse(problem.model_dump(), status, headers, media_type="application/problem+json")
+
+
+def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """For the OpenAPI schema: what each of these statuses answers."""
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {int(status): {"description": status.phrase, "content": content} for status in statuses}
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Turn every exception into a problem."""
+
+    @app.exception_handler(RefusedError)
+    def refused(_request: Request, error: RefusedError) -> JSONResponse:
+        return problem_response(error.status, str(error))
+
+    @app.exception_handler(HTTPException)
+    def http_error(_request: Request, error: HTTPException) -> JSONResponse:
+        return problem_response(error.status_code, str(error.detail), dict(error.headers or {}))
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {reason_by_pydantic(first['msg'])}")
+
+    @app.exception_handler(Exception)
+    def unexpected(request: Request, error: Exception) -> JSONResponse:
+        number = uuid.uuid4().hex[:12]
+        log.error("internal error %s", number, exc_info=error, extra={"path": request.url.path})
+        return problem_response(
+            HTTPStatus.INTERNAL_SERVER_ERROR, f"an internal error; the service's log has it under {number}"
+        )

@@ -1,0 +1,81 @@
+"""Result pages, the videos in them, and the files that belong to them. A signed key in the path stands for a token."""
+
+import json
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+
+from avadclip.apps.service.jobs.result_folder import VIDEO_URL, read_media
+from avadclip.apps.service.links import job_named_by
+from avadclip.apps.service.problems import RefusedError
+from avadclip.apps.service.routes import TheService
+from avadclip.apps.service.schemas import Job
+from avadclip.apps.service.service import Service
+from avadclip.report.html import PagePlaces, asset_files, render_page
+
+DOWNLOADS = {"JSON": "detection.json", "CSV": "events.csv", "WebVTT": "events.vtt", "PNG": "scores.png"}
+PRIVATE = {"Cache-Control": "private, no-cache"}
+
+router = APIRouter(include_in_schema=False)
+
+
+def job_of_key(service: TheService, key: str) -> Job:
+    """The job that a key opens; RefusedError (403) for another key, 404 for a job that is gone."""
+    job_id = service.links.opens(key)
+    if job_id is None:
+        raise RefusedError(HTTPStatus.FORBIDDEN, "this link has expired or is none of ours; open the result again")
+    job = service.store.job(job_id)
+    if job is None:
+        raise RefusedError(HTTPStatus.NOT_FOUND, "the job was deleted")
+    return job
+
+
+JobOfKey = Annotated[Job, Depends(job_of_key)]
+
+
+@router.get("/results/{key}/")
+def show_page(service: TheService, key: str) -> Response:
+    """The page; with an expired key, the way to a fresh one. Browsers keep `#t=12` on the way."""
+    job_id = job_named_by(key)
+    if service.links.opens(key) is None and job_id is not None:
+        return RedirectResponse(f"/?job={job_id}", HTTPStatus.SEE_OTHER)
+    return HTMLResponse(_page(service, job_of_key(service, key)), headers=PRIVATE)
+
+
+@router.api_route(f"/results/{{key}}/{VIDEO_URL}", methods=["GET", "HEAD"])
+def stream_video(service: TheService, job: JobOfKey) -> FileResponse:
+    """The video, or the part that a Range header asks for."""
+    return _file(service.media.checked(job))
+
+
+@router.api_route("/results/{key}/{name:path}", methods=["GET", "HEAD"])
+def show_file(service: TheService, job: JobOfKey, name: str) -> FileResponse:
+    """A file of the result."""
+    folder = service.media.result_folder(job.id).resolve()
+    path = (folder / name).resolve() if name.isprintable() else folder
+    return _file(path if path.is_relative_to(folder) else folder)
+
+
+@router.get("/static/report/{name}")
+def show_asset(name: str) -> FileResponse:
+    """A script or style of result pages."""
+    path = asset_files().get(name)
+    if path is None:
+        raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such file")
+    return FileResponse(path)
+
+
+def _page(service: Service, job: Job) -> str:
+    folder = service.media.result_folder(job.id)
+    document = json.loads((folder / "detection.json").read_text(encoding="utf-8"))
+    places = PagePlaces(assets="/static/report/", index="/", downloads=DOWNLOADS)
+    return render_page(document, read_media(folder), places)
+
+
+def _file(path: Path) -> FileResponse:
+    if not path.is_file():  # a video in somebody's folder may be gone
+        raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such file")
+    return FileResponse(path, headers=PRIVATE)

@@ -1,0 +1,257 @@
+"""The API: what clients ask, and which part answers."""
+
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
+from fastapi.sse import EventSourceResponse
+
+from avadclip import __version__
+from avadclip.apps.service.guard import MAX_BODY_BYTES
+from avadclip.apps.service.problems import RefusedError, documented
+from avadclip.apps.service.schemas import (
+    ENDED,
+    AuditEntry,
+    EventQuery,
+    FromFolder,
+    FromUrl,
+    Job,
+    JobId,
+    JobState,
+    LiveEventQuery,
+    Page,
+    ResultLink,
+    StoredEvent,
+    StoredLiveEvent,
+    Version,
+)
+from avadclip.apps.service.service import Service
+
+JOB_EXAMPLES = {
+    "a file in an allowed folder": {"value": {"path": "lobby/2026-05-01.mp4"}},
+    "an allowed URL": {"value": {"url": "https://videos.example.org/lobby.mp4"}},
+}
+
+
+def service_of(request: Request) -> Service:
+    """The service behind the app."""
+    service: Service = request.app.state.service
+    return service
+
+
+def client_name(request: Request) -> str:
+    """Who asks, as the guard found out."""
+    name: str = request.state.who
+    return name
+
+
+def known_job(request: Request, job_id: JobId) -> Job:
+    """The job that the path names; RefusedError (404) before a stream begins."""
+    return _known(service_of(request), job_id)
+
+
+TheService = Annotated[Service, Depends(service_of)]
+Client = Annotated[str, Depends(client_name)]
+JobIdInPath = Annotated[JobId, Path(description="As in the answer that made the job")]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Offset = Annotated[int, Query(ge=0, le=10**9)]
+
+router = APIRouter(prefix="/api")
+NOT_FOUND = documented(HTTPStatus.NOT_FOUND)
+INTAKE = documented(
+    HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT, HTTPStatus.INSUFFICIENT_STORAGE,
+)  # fmt: skip
+
+
+async def upload(
+    request: Request,
+    response: Response,
+    service: TheService,
+    who: Client,
+    name: Annotated[str, Query(min_length=1, max_length=255, description="The file's name, for people")],
+) -> Job:
+    """Upload a video as the request's body, and make a job of it."""
+    job = await service.intake.from_upload(name, request.stream(), who)
+    return _made(request, response, job)
+
+
+UPLOAD_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+@router.post("/jobs", status_code=202, responses=INTAKE, max_body_size=MAX_BODY_BYTES)
+async def make_job(
+    request: Request,
+    response: Response,
+    service: TheService,
+    who: Client,
+    source: Annotated[FromFolder | FromUrl, Body(openapi_examples=JOB_EXAMPLES)],
+) -> Job:
+    """Make a job of a file in an allowed folder, or of a URL, which is fetched before this answers."""
+    if isinstance(source, FromFolder):
+        job = await service.intake.from_folder(source.path, who)
+    else:
+        job = await service.intake.from_url(source.url, who)
+    return _made(request, response, job)
+
+
+@router.get("/jobs")
+def list_jobs(service: TheService, state: JobState | None = None, limit: Limit = 100, offset: Offset = 0) -> Page[Job]:
+    """List jobs, newest first."""
+    jobs, total = service.store.jobs(state=state, limit=limit, offset=offset)
+    return Page(items=[service.hub.with_progress(job) for job in jobs], total=total)
+
+
+@router.get("/jobs/{job_id}", responses=NOT_FOUND)
+def show_job(service: TheService, job_id: JobIdInPath) -> Job:
+    """Say how one job is."""
+    return service.hub.with_progress(_known(service, job_id))
+
+
+@router.delete("/jobs/{job_id}", status_code=204, responses=NOT_FOUND)
+def delete_job(service: TheService, job_id: JobIdInPath) -> None:
+    """Delete a job in any state, with its uploaded video, result and events."""
+    if not service.janitor.delete(job_id):
+        raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such job")
+
+
+@router.get("/jobs/{job_id}/progress", response_class=EventSourceResponse, responses=NOT_FOUND)
+async def follow_job(
+    service: TheService, job_id: JobIdInPath, _: Annotated[Job, Depends(known_job)]
+) -> AsyncIterator[Job]:
+    """Follow one job until it ends or is deleted."""
+
+    async def as_it_is() -> list[Job]:
+        job = await run_in_threadpool(service.store.job, job_id)
+        return [] if job is None else [service.hub.with_progress(job)]
+
+    async for job in service.hub.follow(as_it_is):
+        if job.id == job_id:
+            yield job
+            if job.state in (*ENDED, JobState.DELETING):
+                return
+
+
+@router.get("/progress", response_class=EventSourceResponse)
+async def follow_all(service: TheService) -> AsyncIterator[Job]:
+    """Follow all jobs; one whose state is `deleting` is gone."""
+
+    async def nothing_first() -> list[Job]:
+        return []
+
+    async for job in service.hub.follow(nothing_first):
+        yield job
+
+
+@router.get("/jobs/{job_id}/result", responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+def show_result(service: TheService, job_id: JobIdInPath) -> FileResponse:
+    """Give the whole result with every snippet's scores, as `avadclip detect --format json --scores` does."""
+    _done(service, job_id)
+    return FileResponse(service.media.result_folder(job_id) / "detection.json", media_type="application/json")
+
+
+@router.post("/jobs/{job_id}/link", responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
+def make_link(service: TheService, job_id: JobIdInPath) -> ResultLink:
+    """Give the address of the job's result page."""
+    _done(service, job_id)
+    key, expires_at = service.links.key(job_id)
+    return ResultLink(href=f"/results/{key}/", expires_at=expires_at)
+
+
+@router.get("/events")
+def find_events(service: TheService, query: Annotated[EventQuery, Query()]) -> Page[StoredEvent]:
+    """Search the events of all jobs by class, score and time."""
+    found, total = service.store.events(query)
+    return Page(items=found, total=total)
+
+
+@router.get("/live-events")
+def find_live_events(service: TheService, query: Annotated[LiveEventQuery, Query()]) -> Page[StoredLiveEvent]:
+    """Search the events of cameras, which `avadclip watch` keeps in the same store, newest first."""
+    found, total = service.store.live_events(query)
+    return Page(items=found, total=total)
+
+
+@router.get("/labels")
+def list_labels(service: TheService) -> list[str]:
+    """List the classes that events have, those of cameras too."""
+    return service.store.labels()
+
+
+@router.get("/cameras")
+def list_cameras(service: TheService) -> list[str]:
+    """List the cameras that events came from."""
+    return service.store.cameras()
+
+
+@router.get("/audit")
+def list_audit(service: TheService, limit: Limit = 100, offset: Offset = 0) -> Page[AuditEntry]:
+    """List who asked for what, newest first."""
+    entries, total = service.store.audit(limit=limit, offset=offset)
+    return Page(items=entries, total=total)
+
+
+@router.get("/version")
+def show_version(service: TheService) -> Version:
+    """Say what is running, and what it takes."""
+    settings = service.settings
+    return Version(
+        version=__version__,
+        model=service.model,
+        has_folders=bool(settings.folders),
+        fetch_hosts=sorted(settings.fetch_hosts),
+        max_upload_bytes=settings.max_upload_bytes,
+        retention_days=settings.retention_days,
+    )
+
+
+health = APIRouter()
+
+
+@health.get("/healthz")
+async def is_alive() -> dict[str, str]:
+    """Say that the process answers."""
+    return {"status": "ok"}
+
+
+@health.get("/readiness", responses=documented(HTTPStatus.SERVICE_UNAVAILABLE))
+def is_ready(service: TheService) -> dict[str, str]:
+    """Say whether jobs can be taken and done."""
+    why_not = service.why_not_ready()
+    if why_not is not None:
+        raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, why_not)
+    return {"status": "ready"}
+
+
+@health.get("/metrics", response_class=Response)
+def show_metrics(service: TheService) -> Response:
+    """Give numbers to Prometheus."""
+    return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _made(request: Request, response: Response, job: Job) -> Job:
+    request.state.job_id = job.id  # for the audit
+    response.headers["Location"] = f"/api/jobs/{job.id}"
+    return job
+
+
+def _known(service: Service, job_id: str) -> Job:
+    job = service.store.job(job_id)
+    if job is None:
+        raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such job")
+    return job
+
+
+def _done(service: Service, job_id: str) -> Job:
+    job = _known(service, job_id)
+    if job.state is not JobState.DONE:
+        raise RefusedError(HTTPStatus.CONFLICT, f"the job is {job.state}; it has no result")
+    return job

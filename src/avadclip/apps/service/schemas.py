@@ -1,0 +1,210 @@
+"""What the service keeps and answers: jobs, events, audit entries. One set of models for store, API and page."""
+
+from enum import StrEnum
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from avadclip.apps.live.config import CameraName
+from avadclip.events import Modality, Severity
+
+ItemT = TypeVar("ItemT")
+
+JobId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+
+
+class JobState(StrEnum):
+    """A job waits, runs, and has ended; while it is deleted nobody sees it."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    DELETING = "deleting"
+
+
+ENDED = (JobState.DONE, JobState.FAILED)
+
+
+class Origin(StrEnum):
+    """Where a job's video came from."""
+
+    UPLOAD = "upload"
+    FOLDER = "folder"
+    URL = "url"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, extra="forbid")
+
+
+class Job(_Model):
+    """One video to score, or scored. Times are Unix seconds."""
+
+    id: str
+    name: str
+    """The video, as the client named it."""
+    origin: Origin
+    path: str = Field(exclude=True)
+    """The file on the server; not told to clients."""
+    size_bytes: int
+    state: JobState
+    requested_by: str
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    attempts: int = 0
+    """Times the job was begun."""
+    error: str | None = None
+    """Why it failed, one line."""
+    num_events: int | None = None
+    peak_score: float | None = None
+    duration_seconds: float | None = None
+    """Length of the video."""
+    network: str | None = None
+    """Which network of the checkpoint scored the video."""
+    progress: float | None = None
+    """Share of the video that is scored, 0 to 1; only while it runs."""
+
+
+class StoredEvent(_Model):
+    """One anomalous stretch of a job's video, half open [start, end), seconds from the video's start."""
+
+    id: str
+    job_id: str
+    source: str
+    """The video's name."""
+    label: str
+    score: float
+    start: float
+    end: float
+    severity: Severity
+    modality: Modality
+    model: str
+    threshold: float
+    sound_gain: float | None
+    picture_gain: float | None
+
+
+class StoredLiveEvent(_Model):
+    """An event of a camera, as far as it is known. Times are Unix seconds."""
+
+    id: str
+    number: int = Field(exclude=True)
+    """Of the message that told of it last, from 0."""
+    source: str
+    """The camera's name."""
+    label: str
+    score: float
+    start: float
+    end: float | None
+    """None while it goes on, and where it is not known: the watch was killed."""
+    is_open: bool
+    """Whether it goes on, as far as the watch has told."""
+    note: str | None
+    """Why it ended, where not because it grew quiet."""
+    severity: Severity
+    modality: Modality
+    model: str
+    threshold: float
+    sound_gain: float | None
+
+
+class AuditEntry(_Model):
+    """Who asked for what, and what became of it."""
+
+    at: float
+    who: str
+    """Name of the token; `local` where the service has none."""
+    address: str
+    method: str
+    path: str
+    status: int
+    job_id: str | None
+    """The job it was about."""
+
+
+class Page(_Model, Generic[ItemT]):
+    """A part of a list."""
+
+    items: list[ItemT]
+    total: int
+    """Length of the whole list."""
+
+
+class FromFolder(_Model):
+    """A job for a file in one of the service's allowed folders."""
+
+    path: str = Field(min_length=1, max_length=4096)
+    """Absolute, or relative to an allowed folder."""
+
+
+class FromUrl(_Model):
+    """A job for a video that the service fetches."""
+
+    url: str = Field(min_length=1, max_length=4096)
+    """http or https, a host that the operator allowed."""
+
+
+class ResultLink(_Model):
+    """Where a job's result page is, for some hours; needs no token."""
+
+    href: str
+    expires_at: float
+
+
+class Version(_Model):
+    """What is running."""
+
+    version: str
+    model: str
+    has_folders: bool
+    """Whether jobs may name files of folders on the server."""
+    fetch_hosts: list[str]
+    max_upload_bytes: int
+    retention_days: float | None
+
+
+class Problem(_Model):
+    """An error, as RFC 9457 has it."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    """One line: what was found, what was needed, what to do."""
+
+
+class _Search(BaseModel):
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, extra="forbid", allow_inf_nan=False)
+
+    label: str | None = Field(None, pattern=r"^[^\x00]{1,100}$")
+    """Class."""
+    severity: Severity | None = None
+    min_score: float = Field(0.0, ge=0.0, le=1.0)
+    limit: int = Field(100, ge=1, le=1000)
+    offset: int = Field(0, ge=0, le=10**9)
+
+
+class EventQuery(_Search):
+    """Which events to list."""
+
+    job: JobId | None = None
+    since: float | None = None
+    """Jobs made at this time or later, Unix seconds."""
+    until: float | None = None
+    """Jobs made before this time, Unix seconds."""
+    from_seconds: float | None = Field(None, ge=0.0)
+    """Events that end after this time of their video."""
+    to_seconds: float | None = Field(None, ge=0.0)
+    """Events that start before this time of their video."""
+
+
+class LiveEventQuery(_Search):
+    """Which events of cameras to list."""
+
+    camera: CameraName | None = None
+    since: float | None = None
+    """Events that began at this time or later, Unix seconds."""
+    until: float | None = None
+    """Events that began before this time, Unix seconds."""

@@ -1,0 +1,84 @@
+"""Running a service until it is stopped, with its log as one JSON object a line on stderr."""
+
+import json
+import logging
+import sys
+import time
+from functools import partial
+
+import uvicorn
+
+from avadclip.apps.service.app import create_app
+from avadclip.apps.service.jobs.worker import load_by_name
+from avadclip.apps.service.service import Service
+from avadclip.apps.service.settings import LOOPBACK_NAMES, ServiceSettings
+from avadclip.errors import ConfigError
+
+SHUTDOWN_SECONDS = 3  # for clients that are being answered
+
+
+def check_exposure(host: str, settings: ServiceSettings) -> None:
+    """ConfigError where others could reach a service that asks nobody for a token."""
+    if host not in LOOPBACK_NAMES and not settings.tokens:
+        raise ConfigError(
+            f"{host} can be reached from other machines, so tokens are needed; add --token-file FILE, or use 127.0.0.1"
+        )
+
+
+def serve(settings: ServiceSettings, *, host: str, port: int, model: str, encoders: str | None, device: str) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises:
+        ConfigError: tokens are missing, the data folder is in use, the database cannot be opened, or the model cannot
+            be loaded.
+    """
+    check_exposure(host, settings)
+    log_to_stderr()
+
+    def stop_server() -> None:
+        server.should_exit = True
+
+    load = partial(load_by_name, model, encoders, device)
+    service = Service(settings, model=model, load=load, on_fatal=stop_server)
+    config = uvicorn.Config(
+        create_app(service),
+        host=host,
+        port=port,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    server.run()
+    if service.runner.problem is not None:
+        raise ConfigError(service.runner.problem)
+
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+
+
+class JsonLines(logging.Formatter):
+    """Time, level, logger, message, and whatever came as `extra`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line = {
+            "time": f"{when}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def log_to_stderr() -> None:
+    """Send everything from `info` on to stderr; the guard logs requests, so uvicorn's own request log is off."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.access").disabled = True

@@ -1,0 +1,185 @@
+"""Features of damaged videos: the damaged modality is encoded again, the other one taken from the clean features.
+
+Their provenance names the damage, so no checkpoint takes them for clean ones; only a robustness run scores them.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from avadclip.data.bags import Bag
+from avadclip.data.damage import draw_donors
+from avadclip.encoders.base import Encoders, Identity
+from avadclip.errors import DataError, FeatureError
+from avadclip.features.batch import content_sha256, is_current
+from avadclip.features.extract import encode_picture, encode_sound, provenance_of
+from avadclip.features.snippets import Provenance, SnippetFeatures
+from avadclip.features.store import read_features, write_features
+from avadclip.media.audio import SoundReader
+from avadclip.media.damage import (
+    DamagedPicture,
+    DamageName,
+    ForeignSound,
+    LateSound,
+    MutedSound,
+    NoisySound,
+    SoundDamage,
+    SoundSource,
+)
+from avadclip.media.suffixes import VIDEO_SUFFIXES
+from avadclip.media.video import VideoReader
+
+
+class VideoDamage:
+    """Damages the videos of bags; a file that is kept in the folder already, and is what it should be, is read.
+
+    Args:
+        bags: their features come from `avadclip extract`; sound that is foreign comes from among them.
+        videos: one per bag, in their order.
+        encoders: those of the bags' features.
+        folder: for feature files, one sub-folder per damage.
+
+    Raises:
+        DataError: a bag has sound, but no other recording has any to replace it.
+    """
+
+    of: Literal["videos"] = "videos"
+
+    def __init__(self, bags: Sequence[Bag], videos: Sequence[Path], encoders: Encoders, folder: Path) -> None:
+        self._bags = bags
+        self._videos = videos
+        self._encoders = encoders
+        self._folder = folder
+        self._donors = draw_donors(bags)
+
+    def __call__(self, index: int, damage: DamageName) -> SnippetFeatures:
+        """Features of bag number `index` under a damage; see features.damaged for what it raises."""
+        donor = None
+        if damage == "foreign" and index in self._donors:
+            other = self._donors[index]
+            donor = Donor(self._videos[other], self._bags[other].features)
+        target = self._folder / damage.replace(" ", "-") / f"{self._bags[index].name.replace('/', '_')}.safetensors"
+        clean = self._bags[index].features
+        return keep_damaged(target, self._videos[index], self._encoders, damage, clean=clean, donor=donor)
+
+
+def find_videos(bags: Sequence[Bag], folder: Path) -> list[Path]:
+    """The video of every bag: at its name below the folder, or else the only one of its name anywhere in there.
+
+    Raises:
+        DataError: a bag has no video, or one that cannot be told from another.
+    """
+    by_stem: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in VIDEO_SUFFIXES:
+            by_stem.setdefault(path.stem, []).append(path)
+    return [_find_video(bag.name, folder, by_stem) for bag in bags]
+
+
+def _find_video(name: str, folder: Path, by_stem: dict[str, list[Path]]) -> Path:
+    if (folder / name).is_file():
+        return folder / name
+    # Names may hold dots and no suffix: `Bad.Boys.1995__#00-26-51_00-27-53_label_B2-0-0`.
+    found = by_stem.get(Path(name).name) or by_stem.get(Path(name).stem) or []
+    if len(found) == 1:
+        return found[0]
+    many = f"; {found[0]} and {found[1]} could both be it" if found else ""
+    raise DataError(f"{folder} holds no video {name}{many}; name the folder that the labels' names start from")
+
+
+DAMAGE_VERSION = 1  # goes into the provenance; a change to media.damage that changes a number raises it
+
+
+class Donor(NamedTuple):
+    """The video whose sound is the foreign one."""
+
+    path: Path
+    clean: SnippetFeatures
+
+
+def extract_damaged(
+    path: Path, encoders: Encoders, damage: DamageName, *, clean: SnippetFeatures, donor: Donor | None = None
+) -> SnippetFeatures:
+    """Encode a video under a damage.
+
+    Args:
+        path: the video that the clean features were made from.
+        encoders: those of the clean features.
+        damage: to its picture or its sound. A video without a sound track has no sound to damage: only its provenance
+            then differs.
+        clean: its features from extract_features; their modality that is not damaged is taken over.
+        donor: for the damage `foreign`, a video with sound.
+
+    Raises:
+        FeatureError: the clean features were made otherwise.
+        MediaError: the file cannot be read.
+    """
+    provenance = damaged_provenance(path, encoders, damage, clean=clean, donor=donor)
+    match damage:
+        case "black" | "dark" | "half covered":
+            frames = DamagedPicture(VideoReader(path, frame_size=encoders.visual.frame_size), damage)
+            visual = encode_picture(frames, path, encoders.visual, provenance.grid)
+            return dataclasses.replace(clean, visual=visual, provenance=provenance)
+    if clean.audio is None or encoders.audio is None:
+        return dataclasses.replace(clean, provenance=provenance)
+    sound = _damage_sound(path, damage, clean, donor)
+    audio = encode_sound(sound, encoders.audio, provenance.grid, len(clean))
+    return dataclasses.replace(clean, audio=audio, provenance=provenance, sound_is_silent=sound.report.silent)
+
+
+def keep_damaged(
+    target: Path,
+    path: Path,
+    encoders: Encoders,
+    damage: DamageName,
+    *,
+    clean: SnippetFeatures,
+    donor: Donor | None = None,
+) -> SnippetFeatures:
+    """Read the feature file `target` where it is of this content, damage and encoders; else extract and write it.
+
+    See extract_damaged; the clean features need to be of this very content, or FeatureError says so.
+    """
+    needed = damaged_provenance(path, encoders, damage, clean=clean, donor=donor)
+    if clean.source_sha256 is not None and is_current(target, needed, clean.source_sha256):
+        return read_features(target)
+    if content_sha256(path) != clean.source_sha256:
+        raise FeatureError(f"{path} is not the video that its features were made from; extract them again")
+    features = extract_damaged(path, encoders, damage, clean=clean, donor=donor)
+    write_features(target, features)
+    return features
+
+
+def damaged_provenance(
+    path: Path, encoders: Encoders, damage: DamageName, *, clean: SnippetFeatures, donor: Donor | None
+) -> Provenance:
+    """What such features will say of themselves; FeatureError where the clean ones are no match for the encoders."""
+    if clean.provenance is None:
+        raise FeatureError(
+            f"the features of {path} do not say how they were made, so damaged ones cannot be made alike; "
+            "extract them with `avadclip extract`"
+        )
+    provenance = provenance_of(encoders, clean.provenance.grid)
+    difference = provenance.difference(clean.provenance)
+    if difference is not None:
+        raise FeatureError(f"the clean features of {path} were made otherwise ({difference}); extract them again")
+    identity: Identity = {"name": damage, "version": DAMAGE_VERSION}
+    if damage == "foreign":
+        identity["donor_sha256"] = None if donor is None else donor.clean.source_sha256
+    return provenance.model_copy(update={"damage": identity})
+
+
+def _damage_sound(path: Path, damage: SoundDamage, clean: SnippetFeatures, donor: Donor | None) -> SoundSource:
+    reader = SoundReader(path)
+    if damage == "muted":
+        return MutedSound(reader)
+    if damage == "late":
+        return LateSound(reader)
+    if damage == "noisy":
+        # Other noise for other content, the same whenever it is extracted.
+        seed = int((clean.source_sha256 or "0")[:8], 16)
+        return NoisySound(reader, clean.duration_seconds, seed)
+    if donor is None:
+        raise ValueError("foreign sound needs a donor")
+    return ForeignSound(SoundReader(donor.path), donor.clean.duration_seconds)

@@ -1,0 +1,152 @@
+"""What extraction runs frames and sound through: a thread ahead, sound encoded on the way, still frames encoded once."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from queue import Queue
+from threading import Event, Thread
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avadclip.encoders.base import AudioEncoder, Frame, Prepared, VisualEncoder
+from avadclip.encoders.rows import Rows
+from avadclip.media.audio import SoundReport
+from avadclip.media.listener import SoundListener
+from avadclip.timeline import SnippetGrid
+
+ItemT = TypeVar("ItemT")
+
+
+class _End(NamedTuple):
+    """Stands behind the last item."""
+
+    error: BaseException | None
+
+
+@contextmanager
+def ahead(items: Iterable[ItemT], max_waiting: int) -> Iterator[Iterator[ItemT]]:
+    """Run an iterable in a thread of its own; inside the block its items come in their order.
+
+    What it raises is raised in its place among the items. Leaving the block, early or by an exception too, closes a
+    generator and ends the thread.
+
+    Args:
+        items: iterated, and closed, in the thread.
+        max_waiting: how many items may wait for whoever takes them, at least 1.
+    """
+    waiting: Queue[ItemT | _End] = Queue(max_waiting)
+    left = Event()
+
+    def work() -> None:
+        error: BaseException | None = None
+        try:
+            for item in items:
+                if left.is_set():
+                    break
+                waiting.put(item)
+        except BaseException as raised:  # whatever it is belongs to the reader
+            error = raised
+        if left.is_set() and (close := getattr(items, "close", None)) is not None:
+            close()
+        if not left.is_set():
+            waiting.put(_End(error))
+
+    thread = Thread(target=work, name="avadclip-ahead", daemon=True)
+    thread.start()
+    try:
+        yield _taken(waiting)
+    finally:
+        left.set()
+        while thread.is_alive():
+            while not waiting.empty():  # room for an item that the thread is about to put down
+                waiting.get_nowait()
+            thread.join(timeout=0.01)
+
+
+def _taken(waiting: "Queue[ItemT | _End]") -> Iterator[ItemT]:
+    while True:
+        item = waiting.get()
+        if isinstance(item, _End):
+            if item.error is not None:
+                raise item.error
+            return
+        yield item
+
+
+WINDOWS_PER_BATCH = 64  # sound windows encoded at once: 4 MB of samples
+
+
+class Listening:
+    """One recording's audio features, made as its windows come.
+
+    Args:
+        encoder: one that `reads_once`.
+        grid: whose snippets are heard.
+    """
+
+    def __init__(self, encoder: AudioEncoder, grid: SnippetGrid) -> None:
+        self._encode = encoder.listen()
+        self._rows = Rows(encoder.dim)
+        self._waiting: list[NDArray[np.float32]] = []
+        self.listener = SoundListener(grid.centres(), encoder.window_seconds, self._take)
+        """Goes with the reader of the picture."""
+
+    @property
+    def report(self) -> SoundReport | None:
+        """See SoundListener.report."""
+        return self.listener.report
+
+    def features(self, num_snippets: int) -> NDArray[np.float32]:
+        """Audio features [T, Da] of the first snippets, once the file has been read; called once."""
+        self.listener.fill(num_snippets)
+        self._encode_waiting()
+        return self._rows.take(num_snippets)
+
+    def _take(self, window: NDArray[np.float32]) -> None:
+        self._waiting.append(window)
+        if len(self._waiting) == WINDOWS_PER_BATCH:
+            self._encode_waiting()
+
+    def _encode_waiting(self) -> None:
+        if self._waiting:
+            self._rows.append(self._encode(np.stack(self._waiting)))
+            self._waiting.clear()
+
+
+class StillsOnce:
+    """Encodes the snippets of one video in order; one that shows the pictures of its neighbour shares its features.
+
+    Readers give a picture that is shown twice as the same array, so nothing is compared pixel by pixel.
+    """
+
+    def __init__(self, encoder: VisualEncoder) -> None:
+        self._encoder = encoder
+        self._frame: Frame | None = None
+        self._prepared: Prepared | None = None
+        self._last: list[Prepared] = []
+        self._last_rows: NDArray[np.float32] | None = None
+
+    def prepare(self, frame: Frame) -> Prepared:
+        """See base.VisualEncoder.prepare; the same array gives the same one."""
+        if self._prepared is None or frame is not self._frame:
+            self._frame, self._prepared = frame, self._encoder.prepare(frame)
+        return self._prepared
+
+    def encode(self, frames: list[Prepared]) -> NDArray[np.float32]:
+        """See base.VisualEncoder.encode."""
+        per_snippet = len(self._encoder.frame_offsets)
+        fresh: list[Prepared] = []
+        picks = []  # of every snippet, its place among the last one before and the fresh ones
+        for first in range(0, len(frames), per_snippet):
+            snippet = frames[first : first + per_snippet]
+            if len(self._last) != len(snippet) or any(a is not b for a, b in zip(snippet, self._last, strict=True)):
+                fresh += snippet
+                self._last = snippet
+            picks.append(len(fresh) // per_snippet)
+        known = [] if self._last_rows is None else [self._last_rows]
+        if self._last_rows is None:
+            picks = [pick - 1 for pick in picks]
+        rows = np.concatenate([*known, *([self._encoder.encode(fresh)] if fresh else [])], axis=1)
+        self._last_rows = rows[:, -1:]
+        return rows[:, picks]

@@ -1,0 +1,178 @@
+"""Checkpoints: safetensors with a JSON header. Trained weights only, frozen encoders are named, not stored.
+
+<network>/<parameter>       e.g. `teacher/classifier.classify.weight`
+<network>/class_features    X_c, [C, D]: text features are a constant of the checkpoint; of AVadCLIP's own networks
+header                      `avadclip`: JSON of CheckpointHeader
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from safetensors.torch import save
+from torch import Tensor
+
+from avadclip.baselines.build import build_system
+from avadclip.baselines.system import Trained
+from avadclip.config import NetworkConfig, NetworkKind, Selection, is_system
+from avadclip.encoders.load import EncoderOptions
+from avadclip.errors import CheckpointError
+from avadclip.events import Thresholds
+from avadclip.features.snippets import Provenance, SnippetFeatures
+from avadclip.files import write_atomically
+from avadclip.model.models import TrainedNetwork, build_network
+from avadclip.tensor_file import HEADER_KEY, TensorFile
+
+MAX_WIDTH = 65_536  # of features; a damaged header must not ask for all memory
+SHIPPED = ("starter",)  # checkpoints inside the package, known by name
+
+
+class CheckpointHeader(BaseModel):
+    """What a checkpoint says of itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    name: str
+    classes: tuple[str, ...]
+    """C names; the first is `normal`."""
+    encoders: str
+    """As `--encoders` takes it."""
+    encoder_options: EncoderOptions = EncoderOptions()
+    """How they looked and listened."""
+    features: Provenance
+    """What the networks were trained on; features made otherwise are refused."""
+    visual_dim: int = Field(ge=0, le=MAX_WIDTH)
+    audio_dim: int = Field(ge=0, le=MAX_WIDTH)
+    network: NetworkConfig
+    """Shape of AVadCLIP's own networks; that of a comparison system follows from the widths and the classes."""
+    thresholds: dict[NetworkKind, Thresholds]
+    """Per network: their scores are not on one scale. The keys say which networks are inside."""
+    selection: dict[NetworkKind, Selection]
+    """How each network's weights were chosen; a student's file carries a teacher that was chosen in another run."""
+    card: str
+    """Model card, Markdown."""
+
+    @model_validator(mode="after")
+    def _says_all_of_every_network(self) -> Self:
+        if self.selection.keys() != self.thresholds.keys():
+            raise ValueError("`selection` and `thresholds` name different networks")
+        if not self.thresholds:
+            raise ValueError("It names no network")
+        return self
+
+    def misfit(self, features: SnippetFeatures) -> str | None:
+        """Why the networks cannot score these features, `<what is found>, needed <what>`; None where they can."""
+        if features.provenance is not None:
+            difference = features.provenance.difference(self.features)
+            if difference is not None:
+                return difference
+        widths = [("visual", features.visual, self.visual_dim), ("audio", features.audio, self.audio_dim)]
+        for modality, rows, needed in widths:
+            if rows is not None and rows.shape[-1] != needed > 0:
+                return f"{modality} features are {rows.shape[-1]} wide, needed {needed}"
+        return None
+
+
+CHECKPOINT_FILE = TensorFile(
+    title="checkpoint",
+    header=CheckpointHeader,
+    error=CheckpointError,
+    framework="pt",
+    mark="classes",
+    if_foreign="no avadclip checkpoint; name one made by avadclip",
+    if_other_kind="features or something else of avadclip; name a checkpoint",
+    if_other_format="update avadclip",
+    if_damaged="get the file again",
+)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Networks that share encoders and classes."""
+
+    header: CheckpointHeader
+    networks: Mapping[NetworkKind, Trained]
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint whole or not at all."""
+    tensors: dict[str, Tensor] = {}
+    for kind, trained in checkpoint.networks.items():
+        for name, tensor in trained.tensors().items():
+            tensors[f"{kind}/{name}"] = tensor.detach().cpu().contiguous()
+    write_atomically(path, save(tensors, metadata={HEADER_KEY: checkpoint.header.model_dump_json()}))
+
+
+def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
+    """Read a checkpoint, ready to score.
+
+    Args:
+        name_or_path: a file, or the name of a checkpoint that ships with the package.
+
+    Raises:
+        CheckpointError: missing, damaged, not a checkpoint, not holding what its header says, or holding a weight
+            that is not finite.
+    """
+    path = locate_checkpoint(name_or_path)
+    with CHECKPOINT_FILE.open(path) as (header, file):
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+    return Checkpoint(header, {kind: _load(path, kind, header, tensors) for kind in header.thresholds})
+
+
+def read_checkpoint_header(name_or_path: str | Path) -> CheckpointHeader:
+    """Read only what a checkpoint says of itself; raises CheckpointError."""
+    with CHECKPOINT_FILE.open(locate_checkpoint(name_or_path)) as (header, _):
+        return header
+
+
+def read_card(name_or_path: str | Path) -> str:
+    """The model card of a checkpoint, Markdown; raises CheckpointError."""
+    return read_checkpoint_header(name_or_path).card
+
+
+def locate_checkpoint(name_or_path: str | Path) -> Path:
+    """The file behind a name or path; raises CheckpointError where there is none."""
+    if str(name_or_path) in SHIPPED:
+        return Path(str(resources.files("avadclip"))) / "checkpoints" / f"{name_or_path}.safetensors"
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise CheckpointError(
+            f"there is no checkpoint {name_or_path}; give a .safetensors file of avadclip, "
+            f"or one of: {', '.join(SHIPPED)}"
+        )
+    return path
+
+
+def _load(path: Path, kind: NetworkKind, header: CheckpointHeader, tensors: dict[str, Tensor]) -> Trained:
+    prefix = f"{kind}/"
+    own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    with torch.device("meta"):  # no memory yet: a header may ask for any width
+        needed = _build(kind, header).tensors()
+    for name in {**needed, **own}:
+        found_shape, needed_shape = (str(list(each[name].shape)) if name in each else "none" for each in (own, needed))
+        if found_shape != needed_shape:
+            raise CheckpointError(
+                f"{path}: the {kind} does not fit its own header ({name} is {found_shape}, needed {needed_shape}); "
+                "get the file again"
+            )
+    for name, tensor in own.items():
+        if not tensor.isfinite().all():
+            raise CheckpointError(
+                f"{path}: {prefix}{name} holds a number that is not finite; train again, or get the file again"
+            )
+    return _build(kind, header).with_tensors(own)
+
+
+def _build(kind: NetworkKind, header: CheckpointHeader) -> Trained:
+    """The network that the header describes, frozen, with weights that mean nothing yet."""
+    visual_dim, audio_dim, num_classes = header.visual_dim, header.audio_dim, len(header.classes)
+    if is_system(kind):
+        return build_system(kind, visual_dim=visual_dim, audio_dim=audio_dim, num_classes=num_classes).frozen()
+    network = build_network(kind, header.network, visual_dim=visual_dim, audio_dim=audio_dim)
+    class_features = torch.zeros(num_classes, header.network.embed_dim)
+    return TrainedNetwork(network.eval().requires_grad_(False), class_features)

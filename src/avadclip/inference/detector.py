@@ -1,0 +1,292 @@
+"""Detect anomalous events in a video: the library's front door."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from avadclip.encoders.base import Encoders, Identity
+from avadclip.encoders.load import EncoderOptions, load_encoders
+from avadclip.encoders.precision import Precision
+from avadclip.errors import CheckpointError, ConfigError
+from avadclip.events import (
+    UNNAMED_CLASSES,
+    Event,
+    EventRules,
+    Modality,
+    ScoreTrack,
+    Thresholds,
+    best_anomaly_class,
+    find_spans,
+    mean_gain,
+)
+from avadclip.features.extract import extract_features, provenance_of
+from avadclip.features.snippets import SnippetFeatures
+from avadclip.inference.checkpoint import Checkpoint, load_checkpoint, read_checkpoint_header
+from avadclip.inference.scorers import ZERO_SHOT, Scorer, TrainedScorer, Verdict, ZeroShotScorer
+from avadclip.inference.scoring import SnippetScores, to_track
+from avadclip.inference.zero_shot import check_classes
+from avadclip.media.probe import MediaInfo, probe
+from avadclip.timeline import SnippetGrid
+
+VideoProgress = Callable[[float, float], None]
+"""Called with the seconds of the video that are done, and its length in seconds."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Everything said about one video."""
+
+    source: str
+    """The video, as the user named it."""
+    media: MediaInfo
+    model: str
+    """Checkpoint name, e.g. `starter`."""
+    network: str
+    """What scored it: teacher, visual student, audio student, zero-shot, or the name of a comparison system."""
+    modality: Modality
+    reason: str
+    """Why this network: one phrase, e.g. `the file has no sound track`."""
+    track: ScoreTrack
+    """The scores the events were found in."""
+    visual_track: ScoreTrack | None
+    """The visual student's scores where the teacher scored the video: what the picture alone says."""
+    audio_track: ScoreTrack | None
+    """The audio student's scores where the teacher scored the video, once there is an audio student."""
+    thresholds: Thresholds
+    rules: EventRules
+    """How the events were cut out of the scores."""
+    events: tuple[Event, ...]
+    encoders: dict[str, Identity]
+    """Identity of the visual and audio encoder."""
+    notes: tuple[str, ...]
+    """What is odd about the file, or was decided for it."""
+
+
+class _Tracks(NamedTuple):
+    chosen: ScoreTrack
+    visual: ScoreTrack | None
+    audio: ScoreTrack | None
+
+
+class Detector:
+    """Finds events in videos. Stateless: one detector may serve several threads."""
+
+    def __init__(self, scorer: Scorer, encoders: Encoders, *, grid: SnippetGrid, notes: Sequence[str] = ()) -> None:
+        self.scorer = scorer
+        self.encoders = encoders
+        self.grid = grid
+        self.notes = tuple(notes)
+        """What every result says of this detector."""
+
+    def detect(
+        self,
+        path: str | Path,
+        *,
+        threshold: float | None = None,
+        min_seconds: float = 0.0,
+        merge_gap_seconds: float = 1.0,
+        on_progress: VideoProgress | None = None,
+    ) -> Detection:
+        """Score one video and list its anomalous events.
+
+        Args:
+            path: a video file.
+            threshold: anomaly score from which an event counts; by default the checkpoint's own.
+            min_seconds: shorter events are dropped.
+            merge_gap_seconds: events closer than this become one.
+            on_progress: see VideoProgress.
+
+        Raises:
+            MediaError: the file cannot be read, or is shorter than one snippet.
+        """
+        media = probe(path)
+        report = None if on_progress is None else lambda seconds: on_progress(seconds, media.duration_seconds)
+        features = extract_features(path, self.encoders, grid=self.grid, on_progress=report)
+        return self.judge(
+            features,
+            media,
+            source=str(path),
+            threshold=threshold,
+            min_seconds=min_seconds,
+            merge_gap_seconds=merge_gap_seconds,
+        )
+
+    def judge(
+        self,
+        features: SnippetFeatures,
+        media: MediaInfo,
+        *,
+        source: str,
+        threshold: float | None = None,
+        min_seconds: float = 0.0,
+        merge_gap_seconds: float = 1.0,
+    ) -> Detection:
+        """The second half of `detect`, from a video's features on.
+
+        Args:
+            features: made with this detector's encoders on its grid.
+            media: what `probe` says of the video.
+            source: the video, as the result is to name it.
+            threshold: as for `detect`, like those that follow.
+            min_seconds: as for `detect`.
+            merge_gap_seconds: as for `detect`.
+        """
+        verdict = self.scorer.judge(features)
+        tracks = _Tracks(
+            self._track(verdict.scores, features),
+            None if verdict.visual_scores is None else self._track(verdict.visual_scores, features),
+            None if verdict.audio_scores is None else self._track(verdict.audio_scores, features),
+        )
+        thresholds = Thresholds(
+            verdict.thresholds.detection if threshold is None else threshold, verdict.thresholds.alert
+        )
+        rules = EventRules(thresholds.detection, min_seconds, merge_gap_seconds)
+        events = tuple(
+            self._event(
+                f"{Path(source).stem}-{number:04d}",
+                span,
+                source=source,
+                verdict=verdict,
+                thresholds=thresholds,
+                tracks=tracks,
+            )
+            for number, span in enumerate(find_spans(tracks.chosen, rules), start=1)
+        )
+        return Detection(
+            source=source,
+            media=media,
+            model=self.scorer.name,
+            network=verdict.network,
+            modality=verdict.modality,
+            reason=verdict.reason,
+            track=tracks.chosen,
+            visual_track=tracks.visual,
+            audio_track=tracks.audio,
+            thresholds=thresholds,
+            rules=rules,
+            events=events,
+            encoders=self._identities(),
+            notes=tuple(dict.fromkeys([*media.notes, *features.notes, *self.notes, *_naming_notes(verdict)])),
+        )
+
+    def _identities(self) -> dict[str, Identity]:
+        identities = {"visual": self.encoders.visual.identity()}
+        if self.encoders.audio is not None:
+            identities["audio"] = self.encoders.audio.identity()
+        return identities
+
+    def _track(self, scores: SnippetScores, features: SnippetFeatures) -> ScoreTrack:
+        return to_track(scores, self.scorer.classes, self.grid, end_seconds=features.duration_seconds)
+
+    def _event(
+        self,
+        event_id: str,
+        span: tuple[int, int],
+        *,
+        source: str,
+        verdict: Verdict,
+        thresholds: Thresholds,
+        tracks: _Tracks,
+    ) -> Event:
+        start, stop = span
+        boundaries = tracks.chosen.boundaries()
+        score = float(tracks.chosen.scores[start:stop].max())
+        return Event(
+            id=event_id,
+            source=source,
+            label=best_anomaly_class(tracks.chosen, span),
+            score=score,
+            start=float(boundaries[start]),
+            end=float(boundaries[stop]),
+            severity=thresholds.severity(score),
+            modality=verdict.modality,
+            model=self.scorer.name,
+            threshold=thresholds.detection,
+            sound_gain=mean_gain(tracks.chosen, tracks.visual, span),
+            picture_gain=mean_gain(tracks.chosen, tracks.audio, span),
+        )
+
+
+def _naming_notes(verdict: Verdict) -> list[str]:
+    if verdict.scores.class_probabilities is not None:
+        return []
+    return [f"{verdict.network} finds events but does not name them: every event is called `{UNNAMED_CLASSES[1]}`"]
+
+
+def load_detector(
+    model: str | Path = "starter",
+    *,
+    encoders: str | None = None,
+    classes: Sequence[str] | None = None,
+    device: str = "cpu",
+    precision: Precision | None = None,
+) -> Detector:
+    """Load a model and the encoders it needs, ready for any number of videos.
+
+    Args:
+        model: `starter`, a checkpoint file, or `zero-shot`.
+        encoders: `lite`, `clip` or `clip:FOLDER`; by default what the checkpoint was trained on, `clip` for zero-shot.
+        classes: class words for zero-shot, `normal` first; a checkpoint has its own.
+        device: where networks run, as torch names it.
+        precision: what CLIP's picture side computes in; by default what the checkpoint was trained on, fp32 for
+            zero-shot. Where it is another, the notes of every result say so.
+
+    Raises:
+        CheckpointError: no such checkpoint, or the encoders are not those it was trained on.
+        WeightsError: the encoders' weights are missing.
+        ConfigError: options that do not go together.
+    """
+    if model == ZERO_SHOT:
+        if classes is None:
+            raise ConfigError('zero-shot has no classes of its own; add e.g. --classes "normal,fighting,explosion"')
+        words = check_classes(classes)  # before anything large is loaded
+    elif classes is not None:
+        raise ConfigError(f"{model} has classes of its own; --classes goes with --model {ZERO_SHOT}")
+    spec, options = model_encoders(model, encoders=encoders, device=device)
+    usual = options.precision
+    options = options.model_copy(update={"precision": precision or usual})
+    notes = []
+    if options.precision != usual:
+        notes.append(f"the picture is encoded in {options.precision}, {model} is made for {usual}: scores may differ")
+    if model == ZERO_SHOT:
+        loaded = load_encoders(spec, options)
+        return Detector(ZeroShotScorer(words, loaded), loaded, grid=SnippetGrid(), notes=notes)
+    checkpoint = load_checkpoint(model)
+    if options.precision != usual:
+        checkpoint = _for_precision(checkpoint, options.precision)
+    header = checkpoint.header
+    loaded = load_encoders(spec, options)
+    difference = provenance_of(loaded, header.features.grid).difference(header.features)
+    if difference is not None:
+        raise CheckpointError(
+            f"{header.name} was trained on other encoders than `{loaded.name}` ({difference}); "
+            f"use --encoders {header.encoders}"
+        )
+    scorer = TrainedScorer(checkpoint, device=torch.device(device))
+    return Detector(scorer, loaded, grid=header.features.grid, notes=notes)
+
+
+def model_encoders(
+    model: str | Path, *, encoders: str | None = None, device: str = "cpu"
+) -> tuple[str, EncoderOptions]:
+    """The encoders a model was made for, as load_encoders takes them; raises CheckpointError.
+
+    Args:
+        model: as load_detector takes it.
+        encoders: named instead of the model's own.
+        device: where they shall run.
+    """
+    if model == ZERO_SHOT:
+        return encoders or "clip", EncoderOptions(device=device)
+    header = read_checkpoint_header(model)
+    return encoders or header.encoders, header.encoder_options.model_copy(update={"device": device})
+
+
+def _for_precision(checkpoint: Checkpoint, precision: Precision) -> Checkpoint:
+    """The checkpoint, taking features whose picture side ran in this precision; whoever asks for it is told."""
+    features = checkpoint.header.features
+    accepted = features.model_copy(update={"visual": {**features.visual, "precision": precision}})
+    return replace(checkpoint, header=checkpoint.header.model_copy(update={"features": accepted}))

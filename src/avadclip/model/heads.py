@@ -1,0 +1,74 @@
+"""The two branches that read the fused features, and the student's extra layers."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from avadclip.model.attention import FeedForward
+from avadclip.model.graph import SnippetConv
+
+TEMPERATURE = 0.07  # tau of the alignment map
+
+
+class AnomalyClassifier(nn.Module):
+    """Classification branch: a = Linear(D, 1)(X + MLP(X))."""
+
+    def __init__(self, embed_dim: int) -> None:
+        super().__init__()
+        self.feed_forward = FeedForward(embed_dim)
+        self.classify = nn.Linear(embed_dim, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, T, D] to logits [B, T]; their sigmoid is the anomaly score."""
+        # Nothing stands between Linear(4D, D) and Linear(D, 1), so they are multiplied first: one row instead of D.
+        row, contract = self.classify.weight, self.feed_forward.contract
+        bias = functional.linear(contract.bias, row, self.classify.bias)
+        logits = functional.linear(features, row) + functional.linear(
+            self.feed_forward.hidden(features), row @ contract.weight, bias
+        )
+        return logits.squeeze(-1)
+
+
+def alignment_map(features: Tensor, class_vectors: Tensor) -> Tensor:
+    """M = cos(X_av, X_cp) / tau.
+
+    Args:
+        features: [B, T, D]
+        class_vectors: [B, C, D]
+
+    Returns:
+        [B, T, C]; softmax over C gives class probabilities.
+    """
+    features = functional.normalize(features, dim=-1)
+    class_vectors = functional.normalize(class_vectors, dim=-1)
+    return features @ class_vectors.transpose(1, 2) / TEMPERATURE
+
+
+class EnhancementBlock(nn.Module):
+    """x + ReLU(Conv1d(x)), kernel 3: what the student adds where the teacher has its second modality."""
+
+    def __init__(self, embed_dim: int) -> None:
+        super().__init__()
+        self.conv = SnippetConv(embed_dim, embed_dim, kernel=3)
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """x: [B, T, D]; valid: [B, T] bool, padding is zeroed before the convolution. Returns [B, T, D]."""
+        return x + functional.relu(self.conv(x * valid[..., None]))
+
+
+class UncertaintyHead(nn.Module):
+    """theta = ln sigma^2 of the student's features, per snippet and channel.
+
+    theta = -(x + body(x)), body = Conv k1, ReLU, Conv k3, Conv k1, ReLU.
+    """
+
+    def __init__(self, embed_dim: int) -> None:
+        super().__init__()
+        self.first = SnippetConv(embed_dim, embed_dim, kernel=1)
+        self.second = SnippetConv(embed_dim, embed_dim, kernel=3)
+        self.third = SnippetConv(embed_dim, embed_dim, kernel=1)
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """x: [B, T, D]; valid: [B, T] bool, padding is kept out of every convolution. Returns [B, T, D]."""
+        mask = valid[..., None]
+        hidden = functional.relu(self.first(x * mask)) * mask
+        return -(x + functional.relu(self.third(self.second(hidden))))

@@ -1,0 +1,97 @@
+"""A picture of one detection: the score over time, the events in it, and under it the map of classes over time."""
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from avadclip.events import Event, Thresholds
+from avadclip.inference.detector import Detection
+from avadclip.report.figures.panels import (
+    EVENT_COLOUR,
+    FAINT,
+    SCORE_COLOUR,
+    SECOND_COLOUR,
+    THIRD_COLOUR,
+    Stretch,
+    describe_length,
+    draw_class_map,
+    draw_curve,
+    finish_curves,
+    open_panels,
+    shade,
+    short_file_name,
+    short_name,
+    write_figure,
+    write_title,
+)
+from avadclip.report.words import counted
+
+
+def save_figure(detection: Detection, path: Path) -> None:
+    """Write the picture; see write_figure."""
+    write_figure(draw_figure(detection), path)
+
+
+def draw_figure(detection: Detection) -> Figure:
+    """Score curve, thresholds and events above; class probabilities below, on the same time axis."""
+    panels = open_panels(detection.track)
+    _draw_thresholds(panels.curve, detection.thresholds)
+    _draw_scores(panels.curve, detection)
+    _draw_events(panels.curve, detection.events)
+    draw_class_map(panels, detection.track)
+    count = len(detection.events)
+    found = counted(count, "event") if count else f"no events, highest score {detection.track.scores.max():.2f}"
+    write_title(
+        panels,
+        f"{detection.model}: {detection.network} ({detection.modality})",
+        f"{short_file_name(detection.source)}, {describe_length(detection.media.duration_seconds)}, {found}",
+    )
+    return panels.figure
+
+
+def _draw_scores(axes: Axes, detection: Detection) -> None:
+    if detection.audio_track is not None:
+        draw_curve(axes, detection.audio_track, "audio student alone", THIRD_COLOUR, style=":")
+    if detection.visual_track is not None:
+        draw_curve(axes, detection.visual_track, "visual student alone", SECOND_COLOUR)
+    draw_curve(axes, detection.track, detection.network, SCORE_COLOUR, is_main=True)
+    has_companions = detection.visual_track is not None or detection.audio_track is not None
+    finish_curves(axes, with_labels=bool(detection.events), with_legend=has_companions)
+
+
+def _draw_thresholds(axes: Axes, thresholds: Thresholds) -> None:
+    levels = [(thresholds.detection, "detection", "--")]
+    if thresholds.alert is not None:
+        levels.append((thresholds.alert, "alert", ":"))
+    levels.sort(key=lambda level: level[0])
+    are_close = levels[-1][0] - levels[0][0] < 0.07  # their names would be written over each other
+    for index, (value, name, style) in enumerate(levels):
+        axes.axhline(value, color=EVENT_COLOUR, linewidth=1.0, linestyle=style, zorder=2)
+        axes.annotate(
+            f"{name} {value:.2f}",
+            (1, value),
+            xycoords=("axes fraction", "data"),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va=("top", "bottom")[index] if are_close and len(levels) == 2 else "center",
+            color=EVENT_COLOUR,
+            fontsize=8.5,
+        )
+
+
+def _draw_events(axes: Axes, events: tuple[Event, ...]) -> None:
+    """Shade every event; write the names of those for which there is room, highest score first."""
+    stretches = [
+        Stretch(event.start, event.end, f"{short_name(event.label)} {event.score:.2f}", event.severity == "alert")
+        for event in sorted(events, key=lambda event: -event.score)
+    ]
+    num_labels = shade(axes, stretches, EVENT_COLOUR)
+    if num_labels < len(events):
+        axes.set_title(
+            f"{len(events)} events, the {num_labels} highest that fit are named",
+            loc="left",
+            fontsize=8.5,
+            color=FAINT,
+            pad=3,
+        )

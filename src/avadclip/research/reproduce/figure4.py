@@ -1,0 +1,76 @@
+"""Figure 4 again: the teacher's curve and class map on a few test videos, VadCLIP's curve in a second colour."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from avadclip.data.bags import Bag
+from avadclip.errors import DataError
+from avadclip.events import ScoreTrack
+from avadclip.features.snippets import SnippetFeatures
+from avadclip.inference.checkpoint import Checkpoint, load_checkpoint
+from avadclip.inference.scoring import SnippetScores, score_features
+from avadclip.report.figures.panels import write_figure
+from avadclip.report.figures.truth import Baseline, draw_against_truth
+from avadclip.research.reproduce.plans import FIGURE_4
+from avadclip.research.reproduce.runner import SeedRuns, TrainedRun
+from avadclip.research.reproduce.sources import Sources
+from avadclip.training.run_folder import BEST
+
+SEED = 0
+FOLDER = "figure-4"
+
+
+def write_figure_4(sources: Sources, out: Path) -> list[Path]:
+    """Draw one picture per class, of the first run of each network; raises AvadclipError.
+
+    Args:
+        sources: the first is used.
+        out: where the runs are, and a folder of pictures will be.
+    """
+    runs = SeedRuns(sources, out, SEED)
+    dataset = runs.load("first").dataset
+    teacher, baseline = (_Scorer(runs.train(run)) for run in FIGURE_4)
+    origin = " (synthetic data)" if dataset.is_synthetic else ""
+    paths = []
+    for label, bag in one_of_each_class(dataset.bags_of("test"), dataset.classes).items():
+        features = bag.features
+        scores = teacher.score(features)
+        assert scores.class_probabilities is not None, "the teacher names classes"
+        track = ScoreTrack(
+            scores=scores.anomaly_scores,
+            class_probabilities=scores.class_probabilities,
+            classes=dataset.classes,
+            snippet_seconds=dataset.grid.snippet_seconds,
+            end_seconds=features.duration_seconds,
+        )
+        figure = draw_against_truth(
+            track,
+            bag.intervals or (),
+            video=bag.name,
+            name=f"AVadCLIP{origin}",
+            baseline=Baseline("VadCLIP", baseline.score(features).anomaly_scores),
+        )
+        paths.append(out / FOLDER / f"{label.replace(' ', '-')}.png")
+        write_figure(figure, paths[-1])
+    return paths
+
+
+def one_of_each_class(bags: Sequence[Bag], classes: Sequence[str]) -> dict[str, Bag]:
+    """The first video of every class that has sound, in the order of the list: not chosen by how it looks."""
+    chosen: dict[str, Bag] = {}
+    for index, label in enumerate(classes):
+        found = next((bag for bag in bags if bag.targets[index] and bag.held.audio_width), None)
+        if found is not None:
+            chosen[label] = found
+    if not chosen:
+        raise DataError("Figure 4: none of the test videos has sound, which the teacher needs; add some that have")
+    return chosen
+
+
+class _Scorer:
+    def __init__(self, trained: TrainedRun) -> None:
+        self._checkpoint: Checkpoint = load_checkpoint(trained.folder / BEST)
+        self._kind = trained.kind
+
+    def score(self, features: SnippetFeatures) -> SnippetScores:
+        return score_features(self._checkpoint.networks[self._kind], features)

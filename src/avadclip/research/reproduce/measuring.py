@@ -1,0 +1,85 @@
+"""What one run is worth on a test split."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from avadclip.config import NetworkKind
+from avadclip.data.bags import Bag, Dataset, feature_widths
+from avadclip.data.given_scores import GivenScores
+from avadclip.errors import DataError
+from avadclip.evaluation.evaluate import evaluate, evaluate_given
+from avadclip.evaluation.metrics.records import Report
+from avadclip.inference.checkpoint import load_checkpoint
+
+
+def measure_random(dataset: Dataset, seed: int) -> Report:
+    """What scores drawn at random are worth."""
+    bags = dataset.bags_of("test")
+    random = np.random.default_rng(seed)
+    rows = [random.random((len(bag.held), len(dataset.classes))) for bag in bags]
+    given = GivenScores(
+        "random scores", tuple(row / row.sum(axis=1, keepdims=True) for row in rows), dataset.grid.snippet_frames, ()
+    )
+    return evaluate_given(
+        given,
+        bags,
+        dataset.classes,
+        dataset.grid,
+        split="test",
+        selection="none",
+        dataset=dataset.name,
+        is_synthetic=dataset.is_synthetic,
+        notes=dataset.notes,
+    )
+
+
+def measure_checkpoint(path: Path, kind: NetworkKind, dataset: Dataset, *, is_foreign: bool) -> Report:
+    """The report of one network of a checkpoint.
+
+    Args:
+        path: of the checkpoint.
+        kind: which of its networks.
+        dataset: to test on.
+        is_foreign: it was trained on another dataset, whose classes and snippets may be others; only the measures of
+            frames mean something then.
+
+    Raises:
+        DataError, CheckpointError: the network cannot score the test split.
+    """
+    checkpoint = load_checkpoint(path)
+    header = checkpoint.header
+    bags = dataset.bags_of("test")
+    if is_foreign:
+        bags = tuple(_as_one_class(bag, header.classes[1]) for bag in bags)
+        _check_widths(bags, (header.visual_dim, header.audio_dim), dataset.name)
+    return evaluate(
+        checkpoint.networks[kind],
+        bags,
+        header.classes,
+        dataset.grid,
+        network=kind,
+        split="test",
+        selection=header.selection[kind],
+        dataset=dataset.name,
+        is_synthetic=dataset.is_synthetic,
+        notes=dataset.notes,
+    )
+
+
+def _as_one_class(bag: Bag, label: str) -> Bag:
+    """Its events under one name: where class names differ, only `anomalous or not` can be compared."""
+    if bag.intervals is None:
+        return bag
+    return replace(bag, intervals=tuple(interval._replace(label=label) for interval in bag.intervals))
+
+
+def _check_widths(bags: Sequence[Bag], needed: tuple[int, int], name: str) -> None:
+    found = feature_widths(bags)
+    if found != needed:
+        raise DataError(
+            f"the features of {name} are {found[0]} and {found[1]} wide, needed {needed[0]} and {needed[1]}; "
+            "make those of both datasets with the same encoders"
+        )

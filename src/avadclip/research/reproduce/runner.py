@@ -1,0 +1,192 @@
+"""Train and test what a plan names, one run after the other; what is finished is never done again.
+
+OUT/runs/NAME/seed-S-IDENTITY/    a run folder of `avadclip train`, and in it
+    finished.json                 what the run was: recipe, teacher, data, version; written when it has been trained
+    tested-on-first.json          its report on the test split of the first dataset; or of the second
+
+IDENTITY is a hash of what the run is. After a change of a recipe, of the plan or of the data the folder is another one,
+and the run is done anew.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from avadclip import __version__
+from avadclip.config import DataConfig, NetworkKind, TrainingConfig
+from avadclip.data.bags import Dataset
+from avadclip.errors import AvadclipError
+from avadclip.evaluation.metrics.records import Report
+from avadclip.files import write_atomically
+from avadclip.research.reproduce.measuring import measure_checkpoint, measure_random
+from avadclip.research.reproduce.plans import Job, Run, Side
+from avadclip.research.reproduce.recipes import read_recipe
+from avadclip.research.reproduce.sources import Sources
+from avadclip.training.experiment import run_training
+from avadclip.training.run_folder import BEST
+
+FINISHED = "finished.json"
+RUNS = "runs"
+
+
+class Outcome(NamedTuple):
+    """What came of one job and seed."""
+
+    report: Report | None
+    problem: str = ""
+    """Why there is no report."""
+
+
+Outcomes = Mapping[tuple[Job, int], Outcome]
+"""By job and seed."""
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    sources: Sources,
+    out: Path,
+    *,
+    num_seeds: int,
+    on_job: Callable[[Job, int], None] | None = None,
+) -> Outcomes:
+    """Do every job for seeds 0 .. num_seeds - 1, or read what it gave before.
+
+    A job whose recipe or data cannot be used says so in its outcome, and the others go on.
+
+    Args:
+        jobs: each once.
+        sources: of every side that the jobs name.
+        out: folder to keep the runs in.
+        num_seeds: at least 1.
+        on_job: called before every job.
+
+    Raises:
+        AvadclipError: a dataset cannot be read at all, or the first has nothing to test on.
+    """
+    outcomes: dict[tuple[Job, int], Outcome] = {}
+    for side in {job.tested_on for job in jobs}:
+        SeedRuns(sources, out, seed=0).load(side).dataset.bags_of("test")
+    for seed in range(num_seeds):
+        runs = SeedRuns(sources, out, seed)
+        for job in jobs:
+            if on_job is not None:
+                on_job(job, seed)
+            try:
+                outcomes[job, seed] = Outcome(runs.test(job))
+            except AvadclipError as error:
+                outcomes[job, seed] = Outcome(None, str(error))
+    return outcomes
+
+
+@dataclass
+class SeedRuns:
+    """All runs of one seed."""
+
+    sources: Sources
+    out: Path
+    seed: int
+    _loaded: dict[Side, "LoadedSource"] = field(default_factory=dict, init=False)
+
+    def test(self, job: Job) -> Report:
+        """The report of a job, from its file where it was done before; raises AvadclipError."""
+        loaded = self.load(job.tested_on)
+        if job.run.recipe is None:
+            return measure_random(loaded.dataset, self.seed)
+        trained = self.train(job.run)
+        file = trained.folder / f"tested-on-{job.tested_on}.json"
+        if file.is_file():
+            kept = Tested.model_validate_json(file.read_bytes())
+            if kept.data == loaded.fingerprint:
+                return kept.report
+        is_foreign = job.tested_on != job.run.trained_on
+        report = measure_checkpoint(trained.folder / BEST, trained.kind, loaded.dataset, is_foreign=is_foreign)
+        write_atomically(file, Tested(data=loaded.fingerprint, report=report).model_dump_json(indent=2) + "\n")
+        return report
+
+    def train(self, run: Run) -> "TrainedRun":
+        """Train a run where that was not done before, its teacher first; raises AvadclipError."""
+        teacher = None if run.teacher is None else self.train(run.teacher).folder
+        config = self.resolve(run)
+        what = {
+            "avadclip": __version__,
+            "name": run.name,
+            "recipe": config.model_dump(mode="json"),
+            "teacher": None if teacher is None else f"{teacher.parent.name}/{teacher.name}",
+            "data": self.load(run.trained_on).fingerprint,
+        }
+        folder = self.out / RUNS / run.name / f"seed-{self.seed}-{_hash(what)}"
+        if not (folder / FINISHED).is_file():
+            run_training(config, folder, teacher=None if teacher is None else teacher / BEST)
+            write_atomically(folder / FINISHED, json.dumps(what, indent=2) + "\n")
+        return TrainedRun(folder, config.network_kind)
+
+    def resolve(self, run: Run) -> TrainingConfig:
+        """The recipe with everything that the plan, the seed and the data decide; raises AvadclipError."""
+        source = self.sources[run.trained_on]
+        given: dict[str, object] = {
+            "seed": self.seed + source.seed_offset,
+            "data": DataConfig(source=source.spec, features=source.features),
+        }
+        provenance = self.load(run.trained_on).dataset.bags_of("train")[0].features.provenance
+        if provenance is not None:  # published features do not say what made them: it is CLIP, the default
+            given["encoders"] = provenance.visual["name"]
+        return read_recipe(run, source.recipes, **given)
+
+    def load(self, side: Side) -> "LoadedSource":
+        """The dataset of a side, read once; raises AvadclipError."""
+        if side not in self._loaded:
+            self._loaded[side] = LoadedSource(self.sources[side].load(self.seed))
+        return self._loaded[side]
+
+
+class Tested(BaseModel):
+    """A job's result as it is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str
+    """Fingerprint of what it was tested on."""
+    report: Report
+
+
+class TrainedRun(NamedTuple):
+    """A run that has been trained."""
+
+    folder: Path
+    kind: NetworkKind
+    """Which of the networks in its checkpoint: a student has its teacher beside it."""
+
+
+@dataclass(frozen=True)
+class LoadedSource:
+    """A dataset, and by what it is told from others."""
+
+    dataset: Dataset
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of names, lengths, labels and times of all videos; the features themselves are not read."""
+        described = [
+            (
+                split,
+                bag.name,
+                len(bag.held),
+                bag.held.audio_width,
+                bag.targets.tolist(),
+                bag.intervals,
+                bag.anomalous_spans,
+            )
+            for split in ("train", "validation", "test")
+            for bag in getattr(self.dataset, split)
+        ]
+        return _hash([self.dataset.name, self.dataset.classes, described])
+
+
+def _hash(values: object) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,181 @@
+"""`avadclip data check`, and training and evaluating on what it says is usable."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ...data.published_xd import TEST, TRAIN, build
+
+Command = Callable[..., tuple[int, str, str]]
+
+RECIPE = """
+network_kind = "{kind}"
+encoders = "published"
+
+[data]
+source = "xd-violence:{folder}"
+
+[network]
+embed_dim = 8
+
+[optimizer]
+learning_rate = 1e-3
+batch_size = 4
+epochs = 1
+"""
+
+
+@pytest.fixture
+def xd(tmp_path: Path) -> Path:
+    return build(tmp_path / "xd")
+
+
+def check(command: Command, folder: Path, benchmark: str = "xd-violence") -> tuple[int, dict]:
+    code, out, err = command("data", "check", benchmark, str(folder), "--format", "json")
+    assert err == ""
+    return code, json.loads(out)
+
+
+def test_a_small_set_is_partly_usable_because_videos_are_not_listed(xd: Path, avadclip_command: Command) -> None:
+    code, found = check(avadclip_command, xd)
+    assert (code, found["status"], found["problems"]) == (3, "partly usable", [])
+    train, test = found["splits"]
+    assert (train["num_published"], train["num_listed"], train["num_ready"], train["num_with_sound"]) == (3954, 6, 6, 6)
+    assert (test["num_published"], test["num_listed"], test["num_ready"], test["crops"]) == (800, 4, 4, [0])
+    assert train["crops"] == [0, 1, 2]
+    num_frames = sum(num // 16 * 16 for num in TEST.values())
+    assert found["truth"] == {
+        "num_videos": 4,
+        "num_anomalous": 2,
+        "num_frames": num_frames,
+        "positive_percent": pytest.approx(100 * (30 + 100 + 10) / num_frames),
+    }
+    assert [run.split()[1] for run in found["runs"]] == ["train", "evaluate", "reproduce"]
+
+
+def test_the_table_names_what_is_there_and_what_runs(xd: Path, avadclip_command: Command) -> None:
+    code, out, _ = avadclip_command("data", "check", "xd-violence", str(xd))
+    assert code == 3
+    assert f"XD-Violence in {xd}: partly usable" in out
+    assert "convention `clip`, floor(F / 16) snippets of F frames, in 4 of 4 test videos" in out
+    assert f"avadclip evaluate CHECKPOINT --data xd-violence:{xd}" in out
+    assert f'source = "xd-violence:{xd}" under [data], any network_kind' in out
+    assert f"avadclip reproduce TABLE --data xd-violence:{xd} --out DIR, with 1, 2, 4, 5, 6 for TABLE" in out
+    assert "Table 1, Table 2" in out
+
+
+def test_problems_are_listed_and_their_split_runs_nothing(xd: Path, avadclip_command: Command) -> None:
+    name = next(iter(TRAIN))
+    (xd / "XDTrainClipFeatures" / f"{name}__1.npy").unlink()
+    code, found = check(avadclip_command, xd)
+    assert code == 3
+    assert [(each["split"], each["video"], each["kind"]) for each in found["problems"]] == [("train", name, "crop")]
+    assert [run.split()[1] for run in found["runs"]] == ["evaluate"]
+    assert "not yet" in found["tables"]
+    _, out, _ = avadclip_command("data", "check", "xd-violence", str(xd))
+    assert f"train, crop: {name} has no crop 1" in out
+
+
+def test_without_sound_the_eye_remains(xd: Path, avadclip_command: Command) -> None:
+    for path in xd.glob("XD*ClapFeatures/*"):
+        path.unlink()
+    code, found = check(avadclip_command, xd)
+    assert code == 3
+    assert 'network_kind = "visual student"' in found["runs"][0]
+    assert found["tables"].endswith("the rows without sound")
+
+
+def test_lists_alone_are_unusable_and_say_so_in_few_lines(xd: Path, avadclip_command: Command) -> None:
+    for path in xd.glob("XD*Features/*"):
+        path.unlink()
+    code, found = check(avadclip_command, xd)
+    assert (code, found["status"], found["runs"], len(found["problems"])) == (1, "unusable", [], 10)
+    _, out, _ = avadclip_command("data", "check", "xd-violence", str(xd))
+    assert "train: there are no features of its 6 videos" in out
+    assert "nothing runs yet" in out
+    assert next(iter(TRAIN)) not in out
+
+
+def test_videos_without_features_come_with_the_command_that_makes_them(xd: Path, avadclip_command: Command) -> None:
+    for path in xd.glob("XD*Features/*"):
+        path.unlink()
+    (xd / "videos").mkdir()
+    (xd / "videos" / f"{next(iter(TRAIN))}.mp4").touch()
+    _, found = check(avadclip_command, xd)
+    assert found["runs"] == [
+        f"avadclip extract {xd / 'videos'} --out {xd / 'features'} --encoders clip --crops published-10, "
+        "which 1 of its videos lack"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "text", "message"),
+    [
+        ("xd-violence", "video,label\nx,B9\n", "train_videos.csv:2: label `B9`; needed codes"),
+        ("xd-violence", None, "no such folder"),
+    ],
+)
+def test_bad_input_is_one_line(
+    tmp_path: Path, avadclip_command: Command, benchmark: str, text: str | None, message: str
+) -> None:
+    folder = tmp_path / "folder"
+    if text is not None:
+        folder.mkdir()
+        (folder / "train_videos.csv").write_text(text)
+    code, out, err = avadclip_command("data", "check", benchmark, str(folder))
+    assert (code, out) == (1, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+def test_an_unknown_benchmark_is_a_wrong_command_line(tmp_path: Path, avadclip_command: Command) -> None:
+    assert avadclip_command("data", "check", "imagenet", str(tmp_path))[0] == 2
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("benchmark", "folder", "listed"),
+    [
+        ("xd-violence", "xd_violence", [3954, 800]),
+        ("cctv-fights", "cctv_fights", [0, 157]),
+        ("ucf-crime", "ucf_crime", [1610, 290]),
+    ],
+)
+def test_the_published_lists_are_recognised(
+    development_data: Path, avadclip_command: Command, benchmark: str, folder: str, listed: list[int]
+) -> None:
+    code, found = check(avadclip_command, development_data / folder, benchmark)
+    assert (code, found["status"]) == (1, "unusable")
+    assert [split["num_listed"] for split in found["splits"]] == listed
+
+
+def test_training_and_evaluation_run_on_the_published_format(
+    xd: Path, tmp_path: Path, avadclip_command: Command
+) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(RECIPE.format(kind="teacher", folder=xd))
+    code, _, err = avadclip_command("train", str(recipe), "--out", str(tmp_path / "run"))
+    assert (code, err) == (0, "")
+    checkpoint = str(tmp_path / "run" / "last.safetensors")
+    code, out, err = avadclip_command("evaluate", checkpoint, "--data", f"xd-violence:{xd}", "--format", "json")
+    assert (code, err) == (0, "")
+    (report,) = json.loads(out)
+    assert (report["dataset"], report["num_videos"], report["is_synthetic"]) == ("xd-violence", 4, False)
+    assert report["positive_percent"] == pytest.approx(check(avadclip_command, xd)[1]["truth"]["positive_percent"])
+    assert any("convention `clip`" in note for note in report["notes"])
+    assert any("tail `drop`" in note for note in report["notes"])
+
+
+def test_training_without_training_videos_is_one_line(xd: Path, tmp_path: Path, avadclip_command: Command) -> None:
+    for path in xd.glob("XDTrain*Features/*"):
+        path.unlink()
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(RECIPE.format(kind="visual student", folder=xd))
+    code, _, err = avadclip_command("train", str(recipe), "--out", str(tmp_path / "run"))
+    assert code == 1
+    assert err == (
+        "avadclip: error: the train split of xd-violence holds no videos: there are no features of its 6 videos\n"
+    )
+    assert not (tmp_path / "run").exists()

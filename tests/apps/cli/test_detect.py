@@ -1,0 +1,202 @@
+import csv
+import inspect
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from avadclip.apps.cli.detect import detect
+from avadclip.apps.cli.report import report_folders
+from avadclip.events import EventRules
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+def test_one_video_gives_a_table_and_nothing_on_stderr(detector: Any, videos: Path, avadclip_command: Command) -> None:
+    code, out, err = avadclip_command("detect", "yard/a.mp4")
+    assert (code, err) == (0, "")
+    first, second, header, *rows = out.splitlines()
+    assert first == "yard/a.mp4  0:40.4, 1280x720, stereo sound"
+    assert second == "  starter, teacher: the file has sound"
+    assert header.split() == ["start", "end", "label", "score", "severity", "sound", "gain"]
+    assert rows[0].split()[2] == "fighting"
+    assert "  note: odd: 5 fps" in rows
+    assert max(map(len, out.splitlines())) <= 80
+    assert "\x1b" not in out
+
+
+def test_no_events_says_how_far_the_scores_stayed_below(detector: Any, videos: Path, avadclip_command: Command) -> None:
+    _, out, _ = avadclip_command("detect", "yard/b.mp4")
+    assert "no events: the highest score is 0.1" in out
+    assert "the threshold 0.500" in out
+    assert "severity" not in out
+
+
+def test_several_videos_end_with_a_summary(detector: Any, videos: Path, avadclip_command: Command) -> None:
+    code, out, _ = avadclip_command("detect", "yard")
+    assert code == 0
+    assert out.splitlines()[-1].startswith("3 videos, 2 with events, ")
+
+
+def test_json_is_one_list_in_the_order_of_the_inputs(detector: Any, videos: Path, avadclip_command: Command) -> None:
+    code, out, err = avadclip_command("detect", "yard/b.mp4", "yard", "--format", "json")
+    assert (code, err) == (0, "")
+    detections = json.loads(out)
+    assert [each["source"] for each in detections] == ["yard/b.mp4", "yard/a.mp4", "yard/deep/a.mkv"]
+    assert [each["network"] for each in detections] == ["visual student", "teacher", "visual student"]
+    assert all("scores" not in each for each in detections)
+
+
+def test_scores_only_when_asked(detector: Any, videos: Path, avadclip_command: Command) -> None:
+    _, out, _ = avadclip_command("detect", "yard/a.mp4", "--format", "json", "--scores")
+    assert len(json.loads(out)[0]["scores"]["anomaly"]) == 60
+    _, out, _ = avadclip_command("detect", "yard/a.mp4", "--scores")
+    assert sum("normal " in line or "fighting " in line for line in out.splitlines()) >= 60
+
+
+def test_csv_is_one_table_for_all_videos(detector: Any, videos: Path, avadclip_command: Command) -> None:
+    _, out, _ = avadclip_command("detect", "yard", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(out, newline="")))
+    assert {row["source"] for row in rows} == {"yard/a.mp4", "yard/deep/a.mkv"}
+    assert {row["modality"] for row in rows} == {"audio-visual", "visual"}
+
+
+def test_vtt_is_for_one_video(detector: Any, videos: Path, avadclip_command: Command) -> None:
+    code, out, _ = avadclip_command("detect", "yard/a.mp4", "--format", "vtt")
+    assert code == 0
+    assert out.startswith("WEBVTT\n")
+    code, out, err = avadclip_command("detect", "yard", "--format", "vtt")
+    assert (code, out) == (2, "")
+    assert "one video" in err
+
+
+def test_bad_inputs_are_one_line_each_and_the_rest_goes_on(
+    detector: Any, videos: Path, avadclip_command: Command
+) -> None:
+    (videos / "broken.mp4").write_text("broken")
+    (videos / "refused.mp4").write_text("refused")
+    (videos / "empty").mkdir()
+    code, out, err = avadclip_command(
+        "detect", "missing.mp4", "yard", "yard/empty", "*.nothing", "--format", "json", "--out", "reports"
+    )
+    assert code == 3
+    assert [each["source"] for each in json.loads(out)] == ["yard/a.mp4", "yard/b.mp4", "yard/deep/a.mkv"]
+    lines = err.splitlines()
+    assert len(lines) == 5
+    assert all(line.startswith("avadclip: error: ") for line in lines)
+    for word in ("missing.mp4", "broken.mp4", "refused.mp4", "yard/empty", "*.nothing"):
+        assert sum(word in line for line in lines) == 1
+    assert sorted(path.name for path in Path("reports").iterdir()) == ["a", "a-2", "b"]
+
+
+def test_exit_codes_of_failures(detector: Any, videos: Path, avadclip_command: Command) -> None:
+    (videos / "broken.mp4").write_text("broken")
+    assert avadclip_command("detect", "yard/broken.mp4")[0] == 1
+    assert avadclip_command("detect", "yard/broken.mp4", "missing.mp4")[0] == 3
+    assert avadclip_command("detect", "*.nothing")[0] == 1
+    assert avadclip_command("detect", "*.nothing", "*.neither")[0] == 3
+    assert detector.loaded  # only the first two needed a model
+
+
+def test_a_bad_model_is_one_line_and_exit_1(detector: Any, videos: Path, avadclip_command: Command) -> None:
+    code, out, err = avadclip_command("detect", "yard", "--model", "old.pt")
+    assert (code, out) == (1, "")
+    assert err == "avadclip: error: old.pt is not a checkpoint of avadclip; give a .safetensors file\n"
+
+
+def test_an_output_that_cannot_be_written_is_one_line_and_exit_1(
+    detector: Any, videos: Path, avadclip_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device", "reports/a")
+
+    monkeypatch.setattr("avadclip.report.folder.write_report", fail)
+    code, out, err = avadclip_command("detect", "yard", "--format", "json", "--out", "reports")
+    assert code == 1
+    assert json.loads(out) == []
+    assert err == "avadclip: error: [Errno 28] No space left on device: 'reports/a'\n"
+
+
+def test_an_interrupt_exits_with_130_and_what_is_printed_stays_valid(
+    detector: Any, videos: Path, avadclip_command: Command
+) -> None:
+    (videos / "b.mp4").write_text("interrupted")
+    code, out, err = avadclip_command("detect", "yard", "--format", "json")
+    assert code == 130
+    assert [each["source"] for each in json.loads(out)] == ["yard/a.mp4"]
+    assert "Traceback" not in err
+
+
+def test_options_reach_the_detector(detector: Any, videos: Path, avadclip_command: Command) -> None:
+    avadclip_command(
+        *("detect", "yard/a.mp4", "--model", "zero-shot", "--encoders", "clip:/models", "--device", "cuda:1"),
+        *("--classes", " normal, car accident,", "--threshold", "0.25", "--min-seconds", "2", "--merge-gap", "0"),
+    )
+    assert detector.loaded == {
+        "model": "zero-shot",
+        "encoders": "clip:/models",
+        "classes": ("normal", "car accident"),
+        "device": "cuda:1",
+        "precision": None,
+    }
+    (call,) = detector.calls
+    call.pop("on_progress")
+    assert call == {"path": "yard/a.mp4", "threshold": 0.25, "min_seconds": 2.0, "merge_gap_seconds": 0.0}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--threshold", "1.5"),
+        ("--min-seconds", "-1"),
+        ("--classes", "fighting"),
+        ("--classes", "a,a"),
+        ("--format", "xml"),
+        ("--format", "csv", "--scores"),
+        ("--out", "yard/a.mp4"),
+        ("--no-such-option",),
+    ],
+)
+def test_bad_usage_exits_with_2_before_anything_is_read(
+    detector: Any, videos: Path, avadclip_command: Command, wrong: tuple[str, ...]
+) -> None:
+    code, out, _ = avadclip_command("detect", "yard/a.mp4", *wrong)
+    assert (code, out) == (2, "")
+    assert not detector.loaded
+
+
+def test_defaults_are_those_of_the_library() -> None:
+    parameters = inspect.signature(detect).parameters
+    rules = EventRules(threshold=0.5)
+    assert parameters["min_seconds"].default == rules.min_seconds
+    assert parameters["merge_gap"].default == rules.merge_gap_seconds
+
+
+def test_report_folders_never_share_a_name() -> None:
+    videos = [Path(name) for name in ("x/a.mp4", "y/a.mkv", "a-2.mp4", "A.avi", "b.mp4")]
+    folders = report_folders(videos, Path("out"))
+    assert [folder.name for folder in folders] == ["a", "a-2", "a-2-2", "A-3", "b"]
+
+
+def test_names_cannot_command_the_terminal(detector: Any, videos: Path, avadclip_command: Command) -> None:
+    (videos / "\x1b[31m[bold]x\n.mp4").write_text("broken")
+    (videos / "\x1b[32m[red]y.mp4").write_text("sound")
+    code, out, err = avadclip_command("detect", "yard")
+    assert code == 3
+    assert "\x1b" not in out + err
+    assert "\\x1b[32m[red]y.mp4" in out
+    assert len(err.splitlines()) == 1
+
+
+def test_a_precision_reaches_the_detector(detector, videos: Path, avadclip_command) -> None:
+    assert avadclip_command("detect", "yard/a.mp4", "--precision", "int8")[0] == 0
+    assert detector.loaded["precision"] == "int8"
+
+
+def test_auto_asks_for_the_encoders_of_the_model(detector, videos: Path, avadclip_command) -> None:
+    code, _, err = avadclip_command("detect", "yard/a.mp4", "--precision", "auto")
+    assert (code, detector.loaded["precision"]) == (0, "fp32")
+    assert "note: --precision auto takes fp32: lite has no other" in err  # the starter's encoders

@@ -1,0 +1,82 @@
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+from typer.main import get_command
+
+from avadclip import __version__
+from avadclip.apps.cli.main import app
+
+Command = Callable[..., tuple[int, str, str]]
+HEAVY = ("torch", "numpy", "av", "matplotlib", "onnxruntime", "sklearn", "huggingface_hub", "safetensors")
+
+
+def run_python(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, **options)
+
+
+def all_commands() -> list[tuple[str, ...]]:
+    group = get_command(app)
+    names: list[tuple[str, ...]] = [()]
+    for name, command in group.commands.items():
+        names.append((name,))
+        names.extend((name, inner) for inner in getattr(command, "commands", {}))
+    return names
+
+
+def test_help_answers_in_half_a_second() -> None:
+    def seconds_taken() -> float:
+        begin = time.perf_counter()
+        assert run_python("-m", "avadclip", "--help").returncode == 0
+        return time.perf_counter() - begin
+
+    seconds_taken()  # the first run compiles
+    assert min(seconds_taken() for _ in range(4)) < 0.5
+
+
+@pytest.mark.parametrize("command", all_commands(), ids=" ".join)
+def test_help_has_an_example(avadclip_command: Command, command: tuple[str, ...]) -> None:
+    code, out, _ = avadclip_command(*command, "--help")
+    assert code == 0
+    assert f"Example: avadclip {' '.join(command)}".rstrip() in out
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, avadclip.apps.cli.main\n"
+        "try: avadclip.apps.cli.main.app(['detect', '--help'])\n"
+        f"except SystemExit: print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    )
+    assert run_python("-c", code).stderr == "[]\n"
+
+
+def test_version(avadclip_command: Command) -> None:
+    assert avadclip_command("--version") == (0, f"avadclip {__version__}\n", "")
+
+
+def test_no_arguments_show_the_help(avadclip_command: Command) -> None:
+    code, out, err = avadclip_command()
+    assert code == 2
+    assert "detect" in out + err
+
+
+def test_an_unknown_command_exits_with_2(avadclip_command: Command) -> None:
+    code, out, err = avadclip_command("detekt")
+    assert (code, out) == (2, "")
+    assert "detekt" in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes differ")
+def test_a_reader_that_leaves_is_no_error() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "avadclip", "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    process.wait()

@@ -1,0 +1,224 @@
+"""`avadclip train` and `avadclip distill` in processes of their own, on the tiny synthetic benchmark."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from avadclip.inference.checkpoint import load_checkpoint
+
+RECIPE = """
+network_kind = "{kind}"
+encoders = "synthetic"
+
+[data]
+source = "{source}"
+
+[network]
+embed_dim = 32
+
+[distillation]
+kind = "{distillation}"
+
+[optimizer]
+learning_rate = 1e-3
+batch_size = {batch_size}
+epochs = {epochs}
+"""
+
+
+def write_recipe(
+    path: Path,
+    *,
+    kind: str = "teacher",
+    source: str = "synthetic:tiny",
+    distillation: str = "none",
+    batch_size: int = 8,
+    epochs: int = 2,
+) -> Path:
+    path.write_text(
+        RECIPE.format(kind=kind, source=source, distillation=distillation, batch_size=batch_size, epochs=epochs)
+    )
+    return path
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "avadclip", *map(str, arguments)]
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+
+
+def start(*arguments: str | Path) -> subprocess.Popen[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("teacher")
+    done = run("train", write_recipe(folder / "recipe.toml"), "--out", folder / "run")
+    assert (done.returncode, done.stderr.count("Traceback")) == (0, 0), done.stderr
+    return folder / "run"
+
+
+def test_a_run_folder_holds_what_the_documentation_says(teacher: Path) -> None:
+    names = {path.name for path in teacher.iterdir()}
+    assert names >= {"config.toml", "environment.json", "metrics.jsonl", "last.safetensors", "best.safetensors"}
+    lines = [json.loads(line) for line in (teacher / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert list((teacher / "tensorboard").iterdir())
+    assert load_checkpoint(teacher / "best.safetensors").header.selection == {"teacher": "validation"}
+    assert load_checkpoint(teacher / "last.safetensors").header.selection == {"teacher": "last"}
+
+
+def test_a_run_killed_in_the_middle_ends_with_the_weights_of_one_that_was_not(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "recipe.toml", epochs=25)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    killed = subprocess.Popen(
+        command("train", recipe, "--out", tmp_path / "killed"), env=environment, stderr=subprocess.DEVNULL
+    )
+    metrics = tmp_path / "killed" / "metrics.jsonl"
+    for _ in range(600):
+        if metrics.is_file() and len(metrics.read_text().splitlines()) >= 3:
+            break
+        time.sleep(0.1)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert 3 <= len(metrics.read_text().splitlines()) < 25
+    assert run("train", recipe, "--out", tmp_path / "killed").returncode == 0
+    assert run("train", recipe, "--out", tmp_path / "whole").returncode == 0
+    for file in ("last.safetensors", "best.safetensors", "state.safetensors"):
+        resumed, whole = load_file(tmp_path / "killed" / file), load_file(tmp_path / "whole" / file)
+        assert resumed.keys() == whole.keys()
+        assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+def test_a_distilled_student_brings_its_teacher_along(teacher: Path, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "student.toml", kind="visual student", distillation="uncertainty")
+    done = run("distill", recipe, "--teacher", teacher / "best.safetensors", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    checkpoint = load_checkpoint(tmp_path / "run" / "best.safetensors")
+    assert set(checkpoint.networks) == {"teacher", "visual student"}
+    original = load_checkpoint(teacher / "best.safetensors").networks["teacher"].network.state_dict()
+    kept = checkpoint.networks["teacher"].network.state_dict()
+    assert all(torch.equal(original[name], kept[name]) for name in original)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def test_two_processes_learn_what_one_does(teacher: Path, tmp_path: Path) -> None:
+    # 13 bags a step: shares of 7 and 6. Students have no dropout, whose noise is each process's own.
+    recipe = write_recipe(tmp_path / "student.toml", kind="visual student", distillation="uncertainty", batch_size=13)
+    distill = ("distill", recipe, "--teacher", teacher / "best.safetensors", "--out")
+    meet = ("--nodes", "2", "--main-address", f"127.0.0.1:{free_port()}")
+    commands = {"one": [()], "two devices": [("--devices", "2")], "two nodes": [meet, meet]}
+    metrics = {}
+    for name, options in commands.items():
+        processes = [start(*distill, tmp_path / name, *option) for option in options]
+        told = [process.communicate() for process in processes]
+        assert [process.returncode for process in processes] == [0] * len(options), told
+        assert "".join(out for out, _ in told).count("last: ") == 1
+        assert [err for _, err in told] == [""] * len(options)
+        assert len(list((tmp_path / name / "tensorboard").iterdir())) == 1
+        metrics[name] = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+    assert len(metrics["one"]) == 2
+    assert all(line["distillation"] != 0 for line in metrics["one"])
+    for name in ("two devices", "two nodes"):
+        for one, two in zip(metrics["one"], metrics[name], strict=True):
+            assert two == pytest.approx(one, rel=1e-4)
+
+
+def test_what_two_processes_cannot_do_is_one_line(teacher: Path, tmp_path: Path) -> None:
+    done = run("train", write_recipe(tmp_path / "other.toml", epochs=3), "--out", teacher, "--devices", "2")
+    assert (done.returncode, done.stderr.count("choose another --out"), done.stderr.count("\n")) == (1, 1, 1)
+    done = run("train", tmp_path / "other.toml", "--out", tmp_path / "run", "--nodes", "2")
+    assert (done.returncode, done.stderr.count("--main-address"), done.stderr.count("\n")) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ('network_kind = "teacher"', "network_kind"),  # a teacher cannot be distilled
+        ("embed_dim = 16", "embed_dim"),
+        ("embed_dims = 32", "did you mean `embed_dim`"),
+    ],
+)
+def test_a_recipe_that_does_not_fit_is_one_line(teacher: Path, tmp_path: Path, change: str, message: str) -> None:
+    recipe = write_recipe(tmp_path / "student.toml", kind="visual student", distillation="uncertainty")
+    key = change.split(" = ", maxsplit=1)[0].rstrip("s")
+    lines = [change if line.split(" = ")[0] == key else line for line in recipe.read_text().splitlines()]
+    recipe.write_text("\n".join(lines))
+    done = run("distill", recipe, "--teacher", teacher / "best.safetensors", "--out", tmp_path / "run")
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_of_another_run_is_refused(teacher: Path, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "recipe.toml", epochs=3)
+    done = run("train", recipe, "--out", teacher)
+    assert done.returncode == 1
+    assert "holds another run" in done.stderr
+
+
+SYSTEM_RECIPE = """
+network_kind = "deep-mil"
+encoders = "synthetic"
+
+[data]
+source = "synthetic:tiny"
+
+[bags]
+max_snippets = 32
+stretch = true
+
+[optimizer]
+kind = "adagrad"
+batch_size = {batch_size}
+epochs = 2
+"""
+
+
+def test_a_comparison_system_trains_and_is_measured_like_any_network(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(SYSTEM_RECIPE.format(batch_size=10))
+    done = run("train", recipe, "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert all({"total", "ranking", "smoothness", "sparsity"} <= line.keys() for line in lines)
+    checkpoint = tmp_path / "run" / "best.safetensors"
+    assert set(load_checkpoint(checkpoint).networks) == {"deep-mil"}
+    done = run("evaluate", checkpoint, "--data", "synthetic:tiny", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    (report,) = json.loads(done.stdout)
+    assert report["network"] == "deep-mil"
+    assert {measure["head"] for measure in report["measures"]} == {"classifier"}
+
+
+def test_a_batch_that_cannot_be_paired_is_one_line(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(SYSTEM_RECIPE.format(batch_size=9))
+    done = run("train", recipe, "--out", tmp_path / "run")
+    assert done.returncode == 1
+    assert "`optimizer.batch_size` is 9, deep-mil learns from pairs; needed an even number" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()

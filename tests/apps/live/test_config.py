@@ -1,0 +1,98 @@
+from datetime import datetime
+
+import pytest
+from pydantic import ValidationError
+
+from avadclip.apps.live.config import WatchConfig
+from avadclip.apps.live.schedule import is_due, parse_period
+from avadclip.config import parse_config, read_config
+from avadclip.errors import ConfigError
+
+SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def test_a_whole_file_is_read(tmp_path) -> None:
+    path = tmp_path / "watch.toml"
+    path.write_text(
+        f"""
+        state = "state"
+        [scoring]
+        latency_snippets = 2
+        [cameras.yard]
+        source = "rtsp://10.0.0.7/stream"
+        threshold = 0.7
+        cooldown_seconds = 60
+        schedule = ["mon-fri 22:00-06:00", "sat-sun"]
+        [cameras.gate]
+        source = "/dev/video0"
+        sound = false
+        [webhook]
+        url = "https://example.org/hook"
+        secret = "{SECRET}"
+        [mqtt]
+        host = "broker"
+        """
+    )
+    config = read_config(path, WatchConfig)
+    assert list(config.cameras) == ["yard", "gate"]
+    assert (config.cameras["yard"].threshold, config.cameras["gate"].threshold) == (0.7, None)
+    assert len(config.cameras["yard"].periods) == 2
+    assert config.webhook is not None
+    assert len(config.webhook.key) == 24
+    assert SECRET not in str(config)
+
+
+CAMERA = {"source": "x"}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({}, "`cameras` is missing"),
+        ({"cameras": {}}, "`cameras`"),
+        ({"cameras": {"a b": CAMERA}}, "cameras.a b"),
+        ({"cameras": {"a": {**CAMERA, "treshold": 0.5}}}, "did you mean `threshold`?"),
+        ({"cameras": {"a": {}}}, "`cameras.a.source` is missing"),
+        ({"cameras": {"a": {**CAMERA, "schedule": ["monday"]}}}, "mon-fri 22:00-06:00"),
+        ({"cameras": {"a": CAMERA}, "mqtt": {"host": "h"}}, "state = FOLDER"),
+        ({"cameras": {"a": CAMERA}, "store": {}}, "state = FOLDER"),
+        ({"cameras": {"a": CAMERA}, "scoring": {"window_snippets": 2, "latency_snippets": 2}}, "latency_snippets"),
+        ({"cameras": {"a": CAMERA}, "webhook": {"url": "ftp://x", "secret": SECRET}}, "webhook.url"),
+        ({"cameras": {"a": CAMERA}, "webhook": {"url": "http://x", "secret": "whsec_QUJD"}}, "24 to 64"),
+    ],
+)
+def test_what_is_wrong_is_named(content, said) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_config(content, WatchConfig, origin="here")
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert "whsec_QUJD" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "inside", "outside"),
+    [
+        ("mon-fri 22:00-06:00", ["05 22:00", "06 05:59", "10 05:00"], ["05 21:59", "06 06:00", "10 22:00", "05 03:00"]),
+        ("sat-sun", ["10 00:00", "11 23:59"], ["09 23:59", "12 00:00"]),
+        ("08:00-18:00", ["05 08:00", "11 17:59"], ["05 18:00", "05 07:59"]),
+        ("sun-mon 12:00-13:00", ["11 12:30", "05 12:00"], ["06 12:30"]),
+        ("wed", ["07 12:00"], ["08 00:00"]),
+    ],
+)
+def test_periods_cover_what_they_say(text, inside, outside) -> None:
+    def at(day_and_time):  # January 2026: the 5th is a Monday
+        return datetime.fromisoformat(f"2026-01-{day_and_time.replace(' ', 'T')}")
+
+    period = parse_period(text)
+    assert [moment for moment in inside if not period.covers(at(moment))] == []
+    assert [moment for moment in outside if period.covers(at(moment))] == []
+
+
+def test_no_schedule_is_always() -> None:
+    assert is_due((), datetime(2026, 1, 1))
+
+
+@pytest.mark.parametrize("text", ["", "monday", "mon-", "25:00-26:00", "mon 8:00-9:00", "8-9"])
+def test_other_periods_are_refused(text) -> None:
+    with pytest.raises(ValidationError, match="needed days, hours or both"):
+        WatchConfig(cameras={"a": {"source": "x", "schedule": [text]}})

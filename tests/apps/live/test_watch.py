@@ -1,0 +1,190 @@
+"""Whole watches over files: from pixels to messages, recordings and deliveries."""
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
+
+import av
+import numpy as np
+import pytest
+
+from avadclip.apps.live.config import WatchConfig
+from avadclip.apps.live.messages import EventMessage, ScoreMessage, StatsMessage, StatusMessage
+from avadclip.apps.live.watch import Watch, load_live_detector
+from avadclip.config import parse_config
+from avadclip.errors import ConfigError, MediaError
+from avadclip.events import EventRules, ScoreTrack, find_spans
+
+PATIENCE = 60.0
+SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
+
+
+def run(detector, cameras, **config):
+    messages = []
+    Watch(parse_config({"cameras": cameras, **config}, WatchConfig, origin="test"), detector, messages.append).run()
+    return messages
+
+
+def of_type(messages, kind):
+    return [message for message in messages if isinstance(message, kind)]
+
+
+def test_messages_are_exactly_what_the_scores_imply(bright_is_bad, write_yard, tmp_path) -> None:
+    levels = [0.1, 0.6, 0.9, 0.45, 0.1, 0.55, 0.1, 0.1, 0.1, 0.7, 0.7]
+    path = write_yard(tmp_path / "yard.mkv", levels, with_sound=False)
+    messages = run(bright_is_bad, {"yard": {"source": str(path), "speed": 20.0}})
+    told = of_type(messages, ScoreMessage)
+    scores = np.array([message.score for message in told], np.float32)
+    np.testing.assert_allclose(scores, levels, atol=0.02)
+    probabilities = np.stack([1 - scores, scores], axis=1)
+    track = ScoreTrack(scores, probabilities, ("normal", "fighting"), 2 / 3, len(scores) * 2 / 3)
+    spans = find_spans(track, EventRules(threshold=0.5))
+    assert spans == [(1, 6), (9, 11)]
+    events = of_type(messages, EventMessage)
+    ended = [message.after for message in events if message.type == "end"]
+    begun = told[0].start
+    boundaries = [(event.start - begun, event.end - begun) for event in ended]
+    assert boundaries == [pytest.approx((a * 2 / 3, b * 2 / 3), abs=0.01) for a, b in spans]
+    assert [event.score for event in ended] == pytest.approx([scores[a:b].max() for a, b in spans], abs=1e-6)
+    assert [event.severity for event in ended] == ["alert", "detection"]
+    assert [message.type for message in events] == ["new", "update", "end", "new", "end"]
+    assert [message.note for message in events] == [None] * 4 + ["the camera is away: the stream ended"]
+    # Each message came with the score that made it certain: `end` only once nothing could be joined.
+    places = {message.id: sum(isinstance(m, ScoreMessage) for m in messages[:i]) for i, message in enumerate(messages)
+              if isinstance(message, EventMessage)}  # fmt: skip
+    assert list(places.values()) == [1, 2, 7, 9, 11]
+
+
+def test_several_cameras_keep_to_their_own_rules(bright_is_bad, write_yard, tmp_path) -> None:
+    path = str(write_yard(tmp_path / "yard.mkv", [0.1, 0.7, 0.1, 0.1], with_sound=False))
+    cameras = {"low": {"source": path, "speed": 20.0}, "high": {"source": path, "speed": 20.0, "threshold": 0.9}}
+    messages = run(bright_is_bad, cameras, stats_seconds=0.2)
+    assert {message.after.source for message in of_type(messages, EventMessage)} == {"low"}
+    states = [(m.camera, m.state) for m in of_type(messages, StatusMessage)]
+    assert {("low", "finished"), ("high", "finished")} <= set(states)
+    stats = of_type(messages, StatsMessage)[-1]
+    assert stats.memory_bytes > 10_000_000
+    assert set(stats.cameras) == {"low", "high"}
+
+
+def test_an_event_is_recorded_with_what_came_before_it(bright_is_bad, write_yard, tmp_path) -> None:
+    path = write_yard(tmp_path / "yard.mkv", [0.1] * 9 + [0.9] + [0.1] * 9)
+    folder = tmp_path / "recordings"
+    recording = {"folder": str(folder), "pre_seconds": 2.0, "post_seconds": 1.0}
+    messages = run(bright_is_bad, {"yard": {"source": str(path), "speed": 4.0}}, recording=recording)
+    (new, *_) = of_type(messages, EventMessage)
+    assert [file.name for file in folder.iterdir()] == [f"{new.after.id}.mkv"]
+    with av.open(str(folder / f"{new.after.id}.mkv")) as container:
+        kinds = [stream.type for stream in container.streams]
+        levels = [frame.to_ndarray(format="gray").mean() / 255 for frame in container.decode(video=0)]
+    assert kinds == ["video", "audio"]
+    bright = [i for i, level in enumerate(levels) if level > 0.6]
+    assert len(bright) == 16  # the event, whole
+    assert bright[0] >= 2.0 * 24  # and 2 s of what came before
+    assert len(levels) - bright[-1] >= 1.0 * 24
+
+
+def test_the_oldest_recordings_go_when_the_folder_is_full(bright_is_bad, write_yard, tmp_path) -> None:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for age, name in enumerate(["new.mkv", "old.mkv", "oldest.mkv"]):
+        (folder / name).write_bytes(bytes(400_000))
+        os.utime(folder / name, (time.time() - 60 - age,) * 2)
+    path = write_yard(tmp_path / "yard.mkv", [0.9, 0.1])
+    recording = {"folder": str(folder), "max_gigabytes": 0.001}
+    run(bright_is_bad, {"yard": {"source": str(path), "speed": 4.0}}, recording=recording)
+    names = {file.name for file in folder.iterdir()}
+    assert {"new.mkv", "old.mkv"} < names
+    assert "oldest.mkv" not in names
+
+
+def test_recordings_go_when_their_time_is_over(bright_is_bad, write_yard, tmp_path) -> None:
+    """Also where no event begins that would need the room."""
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for name, age_days in {"over.mkv": 2.1, "not over.mkv": 1.9, "over.txt": 3}.items():
+        (folder / name).touch()
+        os.utime(folder / name, (time.time() - age_days * 86400,) * 2)
+    path = write_yard(tmp_path / "yard.mkv", [0.1, 0.1, 0.1])
+    recording = {"folder": str(folder), "retention_days": 2}
+    run(bright_is_bad, {"yard": {"source": str(path), "speed": 4.0}}, recording=recording, stats_seconds=0.1)
+    assert {file.name for file in folder.iterdir()} == {"not over.mkv", "over.txt"}
+
+
+@pytest.mark.parametrize(
+    ("config", "error", "said"),
+    [
+        ({"model": "zero-shot", "cameras": {"a": {"source": "a.mp4"}}}, ConfigError, "trained checkpoint"),
+        ({"cameras": {"a": {"source": "ftp://u:secret@h/x"}}}, MediaError, "use rtsp, rtsps, http or https"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_it_starts(config, error, said) -> None:
+    with pytest.raises(error, match=said) as refused:
+        load_live_detector(parse_config(config, WatchConfig, origin="test"))
+    assert "secret" not in str(refused.value)
+
+
+class Hook(BaseHTTPRequestHandler):
+    taken: ClassVar[list] = []
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.taken.append((self.headers["webhook-id"], body["type"], body["after"]["id"], body["note"]))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def hook():
+    Hook.taken = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_a_killed_watch_ends_its_open_event_at_the_next_start_and_tells_nothing_twice(
+    hook, write_yard, tmp_path
+) -> None:
+    """The program itself, with the starter model; at a threshold of 0 everything is an event."""
+    video = write_yard(tmp_path / "yard.mkv", [0.2, 0.6] * 200, with_sound=False)
+    config = tmp_path / "watch.toml"
+    config.write_text(
+        f'state = "{tmp_path}/state"\n[cameras.yard]\nsource = "{video}"\nthreshold = 0.0\n'
+        f'[webhook]\nurl = "http://127.0.0.1:{hook.server_port}/"\nsecret = "{SECRET}"\n'
+    )
+    command = [sys.executable, "-m", "avadclip", "watch", "--config", str(config)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+        wait_until(lambda: any(kind == "new" for _, kind, _, _ in Hook.taken))
+        first.send_signal(signal.SIGKILL)
+    told = len(Hook.taken)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as second:
+        wait_until(lambda: sum(kind == "new" for _, kind, _, _ in Hook.taken) == 2)
+        second.send_signal(signal.SIGINT)
+        lines = [json.loads(line) for line in second.stdout]
+        assert second.wait(PATIENCE) == 0
+    wait_until(lambda: sum(kind == "end" for _, kind, _, _ in Hook.taken) == 2)
+    ids = [message_id for message_id, *_ in Hook.taken]
+    assert len(set(ids)) == len(ids)
+    first_end = next(entry for entry in Hook.taken[told:] if entry[1] == "end")
+    assert first_end[2] == Hook.taken[0][2]
+    assert first_end[3].startswith("avadclip was restarted")
+    assert lines[-1]["type"] == "end"
+    assert lines[-1]["note"] == "the camera is away: avadclip was stopped"

@@ -1,0 +1,341 @@
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+import avadclip.evaluation.evaluate
+from avadclip.baselines.build import build_system
+from avadclip.config import NetworkConfig, NetworkKind
+from avadclip.data.bags import Bag, Dataset, Interval, Span
+from avadclip.data.given_scores import GivenScores
+from avadclip.errors import AvadclipError, CheckpointError, DataError
+from avadclip.evaluation.evaluate import check_fit, evaluate, evaluate_given, video_truth
+from avadclip.evaluation.metrics.intervals import TruthInterval
+from avadclip.evaluation.metrics.records import Report
+from avadclip.events import Thresholds
+from avadclip.features.snippets import Provenance, SnippetFeatures
+from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader
+from avadclip.inference.scoring import SnippetScores, score_features
+from avadclip.model.models import TrainedNetwork, build_network
+from avadclip.timeline import SnippetGrid
+
+CLASSES = ("normal", "fighting", "riot")
+GRID = SnippetGrid(snippet_frames=16, frame_rate_hz=24.0)
+SNIPPET = GRID.snippet_seconds
+DIM = 8
+
+
+def make_bag(
+    name: str, num_snippets: int, intervals: Sequence[tuple[str, float, float]] | None = (), *, with_sound: bool = True
+) -> Bag:
+    random = np.random.default_rng(num_snippets)
+    visual, audio = (random.normal(size=(num_snippets, DIM)).astype(np.float32) for _ in range(2))
+    features = SnippetFeatures(visual[None], audio if with_sound else None, num_snippets * SNIPPET, provenance=None)
+    targets = np.zeros(len(CLASSES), dtype=np.float32)
+    for label, _, _ in intervals or ():
+        targets[CLASSES.index(label) if label in CLASSES else 1] = 1
+    targets[0] = not targets.any()
+    annotated = None if intervals is None else tuple(Interval(*each) for each in intervals)
+    return Bag(name, name, features, targets, annotated)
+
+
+BAGS = (
+    make_bag("brawl", 6, [("fighting", 2 * SNIPPET, 4 * SNIPPET)]),
+    make_bag("march", 5, [("riot", 1 * SNIPPET, 3 * SNIPPET)]),
+    make_bag("street", 4),
+)
+
+
+def make_network(kind: NetworkKind = "teacher") -> TrainedNetwork:
+    torch.manual_seed(0)
+    network = build_network(kind, NetworkConfig(embed_dim=DIM), visual_dim=DIM, audio_dim=DIM)
+    return TrainedNetwork(network.eval(), torch.randn(len(CLASSES), DIM))
+
+
+def measured(trained: TrainedNetwork | None = None, bags: Sequence[Bag] = BAGS, **changes: object) -> Report:
+    options = {"network": "teacher", "split": "test", "selection": "validation", "dataset": "yard"}
+    return evaluate(trained or make_network(), bags, CLASSES, GRID, **{**options, "is_synthetic": False, **changes})
+
+
+@pytest.fixture
+def oracle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores that equal the truth: 1 for its class in every snippet it touches, a little less normal elsewhere."""
+
+    def score(trained: TrainedNetwork, features: SnippetFeatures) -> SnippetScores:
+        bag = next(bag for bag in BAGS if bag.features is features)
+        probabilities = np.zeros((len(features), len(CLASSES)), dtype=np.float32)
+        for label, start, end in bag.intervals or ():
+            probabilities[round(start / SNIPPET) : round(end / SNIPPET), CLASSES.index(label)] = 1
+        probabilities[:, 0] = 1 - probabilities.sum(axis=1)
+        return SnippetScores(1 - probabilities[:, 0], probabilities)
+
+    monkeypatch.setattr(avadclip.evaluation.evaluate, "score_features", score)
+
+
+def test_an_oracle_gets_100_in_all_but_legacy(oracle: None) -> None:
+    report = measured()
+    for head in ("classifier", "alignment"):
+        assert [report.percent(name, head=head) for name in ("frame_ap", "pr_auc", "roc_auc")] == [100.0] * 3
+    assert [report.percent("map", protocol="strict", iou=iou) for iou in (0.1, 0.5, "AVG")] == [100.0] * 3
+    assert [report.percent("class_ap", protocol="strict", iou="AVG", label=label) for label in CLASSES] == [
+        *(None, 100.0, 100.0)
+    ]
+    # The normal video's curve is flat, hence no proposal; the two anomalous videos' four normal runs are false alarms.
+    assert report.percent("map", protocol="legacy", iou=0.5) == pytest.approx(200 / 3)
+    assert report.percent("class_ap", protocol="legacy", iou=0.5, label="normal") == 0.0
+
+
+def test_counts_are_of_scored_frames() -> None:
+    report = measured()
+    assert (report.num_videos, report.num_frames, report.snippet_frames) == (3, 15 * 16, 16)
+    assert report.positive_percent == pytest.approx(100 * 4 / 15)
+    assert report.num_truths == {"fighting": 1, "riot": 1}
+
+
+def test_every_number_carries_head_protocol_split_and_selection() -> None:
+    report = measured(split="validation", selection="test")
+    assert len(report.measures) == 2 * 4 + 2 * 6 * (1 + len(CLASSES))
+    for measure in report.measures:
+        assert (measure.split, measure.selection) == ("validation", "test")
+        assert measure.head in ("classifier", "alignment")
+        assert measure.protocol in ("frame", "legacy", "strict")
+
+
+def test_a_report_survives_json() -> None:
+    report = measured()
+    assert Report.model_validate_json(report.model_dump_json()) == report
+    with pytest.raises(KeyError):
+        report.percent("map", protocol="strict", iou=0.7)
+
+
+def test_what_is_undefined_is_none_and_explained() -> None:
+    report = measured(bags=BAGS[2:])
+    assert report.percent("frame_ap", head="classifier") is None
+    assert report.percent("roc_auc") is None
+    assert report.percent("map", protocol="strict", iou="AVG") is None
+    assert report.notes[1:] == ("mAP legacy counts classes without truth as 0, strict leaves them out: fighting, riot",)
+    assert report.false_alarms == report.f1 == ()
+    silent = measured(bags=[make_bag("blink", 1)])
+    assert silent.notes[1] == (
+        "mAP legacy is 0 throughout because one class has no proposal at all: normal, fighting, riot"
+    )
+
+
+def test_false_alarms_and_calibration_of_an_oracle(oracle: None) -> None:
+    report = measured()
+    assert report.normal_hours == pytest.approx(11 * SNIPPET / 3600)
+    assert [(each.head, each.wanted_recall_percent) for each in report.false_alarms] == [
+        *(("classifier", 50.0), ("classifier", 80.0), ("alignment", 50.0), ("alignment", 80.0))
+    ]
+    assert {(each.recall_percent, each.threshold, each.per_hour) for each in report.false_alarms} == {(100.0, 1.0, 0.0)}
+    assert report.percent("calibration_error", head="classifier") == 0.0
+
+
+def test_f1_is_of_the_threshold_that_validation_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    held_out = make_bag("yard-1", 4, [("fighting", SNIPPET, 2 * SNIPPET)])
+    curves = {
+        "yard-1": [0.1, 0.6, 0.4, 0.1],  # best F1 from .6 on
+        "brawl": [0.1, 0.1, 0.9, 0.5, 0.1, 0.1],  # .9 of the two is called
+        "march": [0.1, 0.1, 0.1, 0.1, 0.7],  # called in the wrong place
+        "street": [0.5, 0.5, 0.5, 0.5],
+    }
+
+    def score(trained: TrainedNetwork, features: SnippetFeatures) -> SnippetScores:
+        name = next(bag.name for bag in (*BAGS, held_out) if bag.features is features)
+        scores = np.array(curves[name], dtype=np.float32)
+        return SnippetScores(scores, np.stack([1 - scores, scores, 0 * scores], axis=1))
+
+    monkeypatch.setattr(avadclip.evaluation.evaluate, "score_features", score)
+    report = measured(validation=[held_out])
+    frame, video = (each for each in report.f1 if each.head == "classifier")
+    assert (frame.unit, frame.threshold_from, video.unit) == ("frame", "validation", "video")
+    assert frame.threshold == video.threshold == pytest.approx(0.6)
+    assert frame.percent == pytest.approx(100 * 2 * 1 / (2 + 4))  # of 2 snippets called and 4 anomalous, 1 is both
+    assert video.percent == 100.0  # two videos are called, and two are anomalous
+    weak = measured(validation=[dataclasses.replace(held_out, intervals=None)])
+    assert [each.unit for each in weak.f1] == ["video", "video"]
+    assert weak.notes[0].startswith("no F1 of frames: yard-1, of validation, has no annotated times")
+
+
+@pytest.mark.parametrize(
+    ("validation", "reason"),
+    [
+        ([], "needs validation videos apart from those measured"),
+        ([make_bag("yard-1", 3)], "no validation video to choose its threshold on is anomalous"),
+        ([make_bag("yard-1", 3, [("riot", 0, 1)], with_sound=False)], "yard-1, of validation, has no sound"),
+    ],
+)
+def test_without_validation_there_is_no_f1(validation: Sequence[Bag], reason: str) -> None:
+    report = measured(validation=validation)
+    assert report.f1 == ()
+    assert reason in report.notes[0]
+
+
+def test_frames_that_a_benchmark_annotates_apart_are_the_truth_of_frames() -> None:
+    bag = dataclasses.replace(BAGS[0], anomalous_spans=(Span(0.0, SNIPPET),))
+    truth = video_truth(bag, CLASSES, GRID)
+    assert truth.num_positive(16).tolist() == [16, 0, 0, 0, 0, 0]
+    assert truth.intervals == (TruthInterval(1, 32, 64),)
+
+
+def given(rows: Sequence[np.ndarray], frames_per_row: int = 16) -> Report:
+    scores = GivenScores("rival.npy", tuple(rows), frames_per_row, ("as recognised",))
+    options = {"split": "test", "selection": "unknown", "dataset": "yard", "is_synthetic": False}
+    return evaluate_given(scores, BAGS, CLASSES, GRID, **options)
+
+
+def test_somebodys_probabilities_measure_as_the_same_from_a_network() -> None:
+    trained = make_network()
+    report = measured(trained)
+    foreign = given([score_features(trained, bag.features).class_probabilities for bag in BAGS])
+    own = [each for each in report.measures if each.head == "alignment"]
+    assert [each.percent for each in foreign.measures] == [each.percent for each in own]
+    assert {each.head for each in foreign.measures} == {"given"}
+    assert {each.selection for each in foreign.measures} == {"unknown"}
+    assert foreign.network == "rival.npy"
+    assert foreign.notes[0] == "as recognised"
+
+
+def test_frame_scores_measure_as_the_snippets_they_repeat() -> None:
+    random = np.random.default_rng(0)
+    rows = [random.dirichlet(np.ones(3), size=len(bag.features)).astype(np.float32) for bag in BAGS]
+    of_snippets, of_frames = given(rows), given([np.repeat(each, 16, axis=0) for each in rows], frames_per_row=1)
+    for one, other in zip(of_snippets.measures, of_frames.measures, strict=True):
+        assert one.percent == pytest.approx(other.percent)
+    assert of_snippets.false_alarms == of_frames.false_alarms
+    assert of_snippets.num_frames == of_frames.num_frames
+
+
+def test_anomaly_scores_alone_have_no_map_and_any_scale() -> None:
+    report = given([np.linspace(-3, 5, len(bag.features)) for bag in BAGS])
+    assert {each.protocol for each in report.measures} == {"frame"}
+    assert report.percent("frame_ap", head="given") is not None
+    assert report.percent("calibration_error", head="given") is None
+    assert report.false_alarms == ()
+    assert any("outside [0, 1]" in note for note in report.notes)
+
+
+def test_truth_is_rounded_to_frames_and_cut_at_the_last_whole_snippet() -> None:
+    bag = make_bag("brawl", 3, [("fighting", 0.01, 0.99), ("riot", 1.25, 60.0)])
+    truth = video_truth(bag, CLASSES, GRID)
+    assert truth.intervals == (TruthInterval(1, 0, 24), TruthInterval(2, 30, 1440))
+    assert truth.num_positive(16).tolist() == [16, 8 + 2, 16]
+
+
+def test_a_normal_video_is_normal_over_its_length() -> None:
+    truth = video_truth(make_bag("street", 4), CLASSES, GRID)
+    assert truth.intervals == (TruthInterval(0, 0, 64),)
+    assert truth.num_positive(16).tolist() == [0] * 4
+
+
+def test_overlapping_intervals_count_a_frame_once() -> None:
+    bag = make_bag("brawl", 2, [("fighting", 0.0, SNIPPET), ("riot", 0.5 * SNIPPET, SNIPPET)])
+    assert video_truth(bag, CLASSES, GRID).num_positive(16).tolist() == [16, 0]
+
+
+def relabelled(bag: Bag, *targets: float) -> Bag:
+    return dataclasses.replace(bag, targets=np.array(targets, dtype=np.float32))
+
+
+@pytest.mark.parametrize(
+    ("bag", "message"),
+    [
+        (make_bag("yard-7", 3, None), "yard-7 has no annotated intervals"),
+        (relabelled(make_bag("yard-7", 3), 0, 1, 0), "yard-7 is labelled anomalous, but no interval says when"),
+        (relabelled(make_bag("yard-7", 3, [("riot", 0, 1)]), 1, 0, 0), "yard-7 is labelled normal, but"),
+        (make_bag("yard-7", 3, [("arson", 0, 1)]), "yard-7 has an interval of `arson`; known are fighting, riot"),
+        (make_bag("yard-7", 3, [("riot", 2, 1)]), "yard-7 has an interval from 2 to 1 s"),
+        (make_bag("yard-7", 3, with_sound=False), "yard-7 has no sound, which the teacher needs"),
+    ],
+)
+def test_a_video_that_cannot_be_measured_is_named(bag: Bag, message: str) -> None:
+    with pytest.raises(DataError, match="^" + message) as caught:
+        measured(bags=[*BAGS, bag])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_visual_student_needs_no_sound() -> None:
+    deaf = [dataclasses.replace(bag, held=dataclasses.replace(bag.features, audio=None)) for bag in BAGS]
+    assert measured(make_network("visual student"), deaf, network="visual student").num_videos == 3
+    with pytest.raises(DataError, match="audio student needs"):
+        measured(make_network("audio student"), deaf, network="audio student")
+
+
+def test_a_system_that_does_not_name_classes_is_measured_on_its_score_alone() -> None:
+    system = build_system("deep-mil", visual_dim=DIM, audio_dim=DIM, num_classes=len(CLASSES)).frozen()
+    report = measured(system, network="deep-mil", validation=BAGS)
+    assert {measure.head for measure in report.measures} == {"classifier"}
+    assert not [measure for measure in report.measures if measure.name in {"map", "class_ap"}]
+    assert {f1.head for f1 in report.f1} == {"classifier"}
+    assert "no mAP and no head alignment: the deep-mil does not name classes" in report.notes
+
+
+def test_an_empty_split_is_an_error() -> None:
+    with pytest.raises(DataError, match="the test split of yard holds no videos"):
+        measured(bags=[])
+
+
+def test_a_network_that_gives_no_numbers_is_an_error() -> None:
+    trained = make_network()
+    with torch.no_grad():
+        next(iter(trained.network.classifier.parameters())).fill_(torch.nan)
+    with pytest.raises(CheckpointError, match="the teacher gives brawl scores that are no numbers"):
+        measured(trained)
+
+
+def test_videos_are_announced_in_order() -> None:
+    seen: list[tuple[str, int]] = []
+    measured(on_video=lambda name, index: seen.append((name, index)))
+    assert seen == [("brawl", 0), ("march", 1), ("street", 2)]
+
+
+def make_checkpoint(**changes: object) -> Checkpoint:
+    header = CheckpointHeader(
+        **{
+            "name": "guard",
+            "classes": CLASSES,
+            "encoders": "lite",
+            "features": Provenance(grid=GRID, visual={"name": "lite"}, audio=None),
+            "visual_dim": DIM,
+            "audio_dim": DIM,
+            "network": NetworkConfig(embed_dim=DIM),
+            "thresholds": {"teacher": Thresholds(0.5, None)},
+            "selection": {"teacher": "validation"},
+            "card": "",
+            **changes,
+        }
+    )
+    return Checkpoint(header, {"teacher": make_network()})
+
+
+DATASET = Dataset("yard", CLASSES, GRID, train=(), validation=(), test=BAGS)
+
+
+def test_data_of_fewer_classes_fit() -> None:
+    check_fit(make_checkpoint(), dataclasses.replace(DATASET, classes=("normal", "riot")))
+
+
+@pytest.mark.parametrize(
+    ("changes", "dataset", "message"),
+    [
+        ({}, dataclasses.replace(DATASET, classes=("normal", "arson")), "yard has the class `arson`, guard knows"),
+        ({}, dataclasses.replace(DATASET, grid=SnippetGrid(4)), "4 frames at 24 fps, guard needs 16 frames at 24 fps"),
+        ({"visual_dim": 512}, DATASET, r"features of brawl do not fit guard \(visual features are 8 wide, needed 512"),
+        ({"audio_dim": 64}, DATASET, "audio features are 8 wide, needed 64"),
+    ],
+)
+def test_a_checkpoint_made_for_other_data_is_refused(
+    changes: dict[str, object], dataset: Dataset, message: str
+) -> None:
+    with pytest.raises(AvadclipError, match=message):
+        check_fit(make_checkpoint(**changes), dataset)
+
+
+def test_synthetic_data_of_another_seed_are_refused() -> None:
+    made = [Provenance(grid=GRID, visual={"name": "synthetic", "seed": seed}, audio=None) for seed in (0, 1)]
+    bag = dataclasses.replace(BAGS[0], held=dataclasses.replace(BAGS[0].features, provenance=made[1]))
+    dataset = dataclasses.replace(DATASET, test=(bag,), is_synthetic=True)
+    with pytest.raises(DataError, match=r"seed is 1, needed 0\); name the recipe's data and seed$"):
+        check_fit(make_checkpoint(features=made[0]), dataset)

@@ -1,0 +1,230 @@
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from avadclip.baselines.build import build_system
+from avadclip.config import NetworkConfig, SystemName
+from avadclip.encoders.base import Encoders
+from avadclip.errors import CheckpointError, ConfigError, FeatureError
+from avadclip.events import Modality, Thresholds
+from avadclip.features.snippets import Provenance, SnippetFeatures
+from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader
+from avadclip.inference.scorers import TrainedScorer, ZeroShotScorer
+from avadclip.inference.scoring import score_features
+from avadclip.inference.zero_shot import zero_shot_scores
+from avadclip.model.models import TrainedNetwork, build_network
+from avadclip.timeline import SnippetGrid
+
+torch.set_num_threads(1)
+
+SYSTEMS: dict[SystemName, Modality] = {"deep-mil": "visual", "hl-net": "audio-visual"}
+KINDS = ("teacher", "visual student", "audio student")
+PROVENANCE = Provenance(grid=SnippetGrid(), visual={"name": "lite"}, audio={"name": "log-mel"})
+
+
+def make_checkpoint(kinds: tuple[str, ...] = KINDS) -> Checkpoint:
+    config = NetworkConfig(embed_dim=8)
+    torch.manual_seed(0)
+    networks = {
+        kind: TrainedNetwork(build_network(kind, config, visual_dim=10, audio_dim=6).eval(), torch.randn(2, 8))
+        for kind in kinds
+    }
+    header = CheckpointHeader(
+        name="tiny",
+        classes=("normal", "fighting"),
+        encoders="lite",
+        features=PROVENANCE,
+        visual_dim=10,
+        audio_dim=6,
+        network=config,
+        thresholds={kind: Thresholds(0.1 * number, None) for number, kind in enumerate(kinds, 1)},
+        selection=dict.fromkeys(kinds, "last"),
+        card="",
+    )
+    return Checkpoint(header, networks)
+
+
+def make_system_checkpoint(name: SystemName) -> Checkpoint:
+    torch.manual_seed(0)
+    system = build_system(name, visual_dim=10, audio_dim=6, num_classes=2).frozen()
+    header = make_checkpoint(("teacher",)).header.model_copy(
+        update={"thresholds": {name: Thresholds(0.3, None)}, "selection": {name: "last"}}
+    )
+    return Checkpoint(header, {name: system})
+
+
+def scorer_of(checkpoint: Checkpoint) -> TrainedScorer:
+    return TrainedScorer(checkpoint, device=torch.device("cpu"))
+
+
+def make_features(**changes: object) -> SnippetFeatures:
+    random = np.random.default_rng(0)
+    values: dict[str, object] = {
+        "visual": random.normal(size=(1, 7, 10)).astype(np.float32),
+        "audio": random.normal(size=(7, 6)).astype(np.float32),
+        "duration_seconds": 5.0,
+        "provenance": PROVENANCE,
+        **changes,
+    }
+    return SnippetFeatures(**values)
+
+
+def assert_same(found, expected) -> None:
+    np.testing.assert_allclose(found.anomaly_scores, expected.anomaly_scores, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found.class_probabilities, expected.class_probabilities, rtol=0, atol=1e-6)
+
+
+def test_picture_and_sound_go_to_the_teacher_and_the_students_are_heard_too() -> None:
+    checkpoint, features = make_checkpoint(), make_features()
+    verdict = scorer_of(checkpoint).judge(features)
+    assert (verdict.network, verdict.modality) == ("teacher", "audio-visual")
+    assert verdict.reason == "the file has picture and sound"
+    assert verdict.thresholds == checkpoint.header.thresholds["teacher"]
+    assert_same(verdict.scores, score_features(checkpoint.networks["teacher"], features))
+    assert_same(verdict.visual_scores, score_features(checkpoint.networks["visual student"], features))
+    assert_same(verdict.audio_scores, score_features(checkpoint.networks["audio student"], features))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"audio": None}, "the file has no sound track"),
+        ({"sound_is_silent": True}, "nothing is heard on the sound track"),
+        (
+            {"audio": None, "provenance": PROVENANCE.model_copy(update={"audio": None})},
+            "the encoders were loaded without sound",
+        ),
+    ],
+)
+def test_without_usable_sound_the_visual_student_scores_and_says_why(changes: dict, reason: str) -> None:
+    checkpoint, features = make_checkpoint(), make_features(**changes)
+    verdict = scorer_of(checkpoint).judge(features)
+    assert (verdict.network, verdict.modality, verdict.reason) == ("visual student", "visual", reason)
+    assert verdict.visual_scores is None
+    assert verdict.audio_scores is None
+    assert verdict.thresholds == checkpoint.header.thresholds["visual student"]
+    assert_same(verdict.scores, score_features(checkpoint.networks["visual student"], features))
+
+
+def test_a_checkpoint_without_a_teacher_only_sees() -> None:
+    verdict = scorer_of(make_checkpoint(("visual student",))).judge(make_features())
+    assert (verdict.network, verdict.reason) == ("visual student", "tiny holds no teacher")
+
+
+def test_a_checkpoint_that_only_hears_scores_what_can_be_heard() -> None:
+    checkpoint, features = make_checkpoint(("audio student",)), make_features()
+    verdict = scorer_of(checkpoint).judge(features)
+    assert (verdict.network, verdict.modality) == ("audio student", "audio")
+    assert verdict.reason == "tiny holds no network that sees"
+    assert verdict.thresholds == checkpoint.header.thresholds["audio student"]
+    assert_same(verdict.scores, score_features(checkpoint.networks["audio student"], features))
+    with pytest.raises(CheckpointError, match="needed because nothing is heard on the sound track"):
+        scorer_of(checkpoint).judge(make_features(sound_is_silent=True))
+
+
+def test_a_teacher_alone_has_no_companions() -> None:
+    verdict = scorer_of(make_checkpoint(("teacher",))).judge(make_features())
+    assert verdict.network == "teacher"
+    assert verdict.visual_scores is None
+    assert verdict.audio_scores is None
+
+
+def test_a_network_that_is_not_there_is_named_with_the_reason() -> None:
+    with pytest.raises(
+        CheckpointError, match="holds no visual student, needed because nothing is heard on the sound track"
+    ):
+        scorer_of(make_checkpoint(("teacher",))).judge(make_features(sound_is_silent=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"visual": np.zeros((1, 7, 11), np.float32)}, "visual features are 11 wide, needed 10"),
+        ({"audio": np.zeros((7, 5), np.float32)}, "audio features are 5 wide, needed 6"),
+        (
+            {"provenance": PROVENANCE.model_copy(update={"visual": {"name": "clip"}})},
+            "visual encoder: name is clip, needed lite",
+        ),
+        (
+            {"provenance": PROVENANCE.model_copy(update={"audio": {"name": "wav2clip"}})},
+            "audio encoder: name is wav2clip, needed log-mel",
+        ),
+        (
+            {"provenance": PROVENANCE.model_copy(update={"grid": SnippetGrid(snippet_frames=4)})},
+            "snippet_frames is 4, needed 16",
+        ),
+    ],
+)
+def test_features_made_otherwise_are_refused_with_what_to_do(changes: dict, said: str) -> None:
+    with pytest.raises(FeatureError) as refused:
+        scorer_of(make_checkpoint()).judge(make_features(**changes))
+    message = str(refused.value)
+    assert re.search(said, message)
+    assert "tiny" in message
+    assert message.endswith("extract them with --encoders lite")
+    assert "\n" not in message
+
+
+def test_published_features_say_nothing_and_are_judged_by_their_width() -> None:
+    scorer = scorer_of(make_checkpoint())
+    assert scorer.judge(make_features(provenance=None)).network == "teacher"
+    with pytest.raises(FeatureError, match=r"visual features \w+ 12"):
+        scorer.judge(make_features(provenance=None, visual=np.zeros((1, 7, 12), np.float32)))
+
+
+def test_judging_one_video_does_not_touch_the_next() -> None:
+    scorer = scorer_of(make_checkpoint())
+    first = scorer.judge(make_features()).scores
+    scorer.judge(make_features(audio=None))
+    assert_same(scorer.judge(make_features()).scores, first)
+
+
+class FakeText:
+    """One axis per phrase."""
+
+    def encode_words(self, phrases) -> np.ndarray:
+        return np.eye(len(list(phrases)), 4, dtype=np.float32)
+
+
+def test_zero_shot_hears_where_it_can() -> None:
+    encoders = Encoders("clip", None, None, FakeText())
+    scorer = ZeroShotScorer(("normal", "riot"), encoders)
+    random = np.random.default_rng(0)
+    features = make_features(
+        visual=random.normal(size=(1, 5, 4)).astype(np.float32), audio=random.normal(size=(5, 4)).astype(np.float32)
+    )
+    verdict = scorer.judge(features)
+    assert (verdict.network, verdict.modality) == ("zero-shot", "audio-visual")
+    assert verdict.thresholds.alert is None
+    assert_same(verdict.scores, zero_shot_scores(features, np.eye(2, 4, dtype=np.float32)))
+    silent = scorer.judge(dataclasses.replace(features, sound_is_silent=True))
+    assert (silent.modality, silent.reason) == ("visual", "the file has no sound to use")
+
+
+def test_zero_shot_needs_encoders_that_can_read() -> None:
+    with pytest.raises(ConfigError, match="--encoders clip"):
+        ZeroShotScorer(("normal", "riot"), Encoders("lite", None, None, None))
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_comparison_system_scores_alone(name: SystemName) -> None:
+    checkpoint, features = make_system_checkpoint(name), make_features()
+    verdict = scorer_of(checkpoint).judge(features)
+    assert (verdict.network, verdict.modality) == (name, SYSTEMS[name])
+    assert verdict.reason == "tiny holds nothing else"
+    assert verdict.thresholds == Thresholds(0.3, None)
+    assert (verdict.visual_scores, verdict.audio_scores) == (None, None)
+    expected = score_features(checkpoint.networks[name], features)
+    np.testing.assert_array_equal(verdict.scores.anomaly_scores, expected.anomaly_scores)
+    assert verdict.scores.class_probabilities is None
+
+
+@pytest.mark.parametrize("changes", [{"audio": None}, {"sound_is_silent": True}])
+def test_a_system_that_hears_refuses_what_is_silent_and_one_that_does_not_scores_it(changes: dict) -> None:
+    features = make_features(**changes)
+    assert scorer_of(make_system_checkpoint("deep-mil")).judge(features).network == "deep-mil"
+    with pytest.raises(CheckpointError, match=r"hl-net of tiny needs sound, but .*(no sound track|nothing is heard)"):
+        scorer_of(make_system_checkpoint("hl-net")).judge(features)

@@ -1,0 +1,192 @@
+import dataclasses
+import weakref
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+import avadclip.inference.scoring
+from avadclip.config import NetworkConfig
+from avadclip.features.snippets import SnippetFeatures
+from avadclip.inference.scoring import score_features
+from avadclip.model.models import Bags, Network, TrainedNetwork, build_network
+
+torch.set_num_threads(1)
+
+DIM, CLASSES = 8, 3
+KINDS = ["teacher", "visual student", "audio student"]
+
+
+def make_trained(kind: str = "teacher", *, variant: str = "paper") -> TrainedNetwork:
+    torch.manual_seed(1)
+    network = build_network(kind, NetworkConfig(embed_dim=DIM, variant=variant), visual_dim=10, audio_dim=6).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return TrainedNetwork(network, torch.randn(CLASSES, DIM))
+
+
+def make_features(length: int, *, crops: int = 1, sound: bool = True) -> SnippetFeatures:
+    random = np.random.default_rng(length)
+    visual = random.normal(size=(crops, length, 10)).astype(np.float32)
+    audio = random.normal(size=(length, 6)).astype(np.float32) if sound else None
+    return SnippetFeatures(visual, audio, length * 2 / 3, provenance=None)
+
+
+@torch.no_grad()
+def scores_by_hand(trained: TrainedNetwork, features: SnippetFeatures) -> tuple[torch.Tensor, torch.Tensor]:
+    """`paper`: one window after the other, nothing padded; X_p summed over the whole video."""
+    network, class_features = trained
+    windows = []
+    for start in range(0, len(features), 256):
+        visual = torch.from_numpy(features.visual[:1, start : start + 256])
+        audio = torch.from_numpy(features.audio[None, start : start + 256])
+        windows.append(network.encode(Bags(visual, audio, torch.ones(visual.shape[:2], dtype=torch.bool))))
+    logits = torch.cat([window.anomaly_logits[0] for window in windows])
+    rows = torch.cat([window.features[0] for window in windows])
+    video = torch.zeros(DIM)
+    for logit, row in zip(logits, rows, strict=True):
+        video += torch.sigmoid(logit) * row
+    video = video / video.norm()
+    shares = (class_features @ video).softmax(dim=0)
+    words = torch.stack(
+        [
+            word + network.prompt.feed_forward((word + share * video)[None])[0]
+            for word, share in zip(class_features, shares, strict=True)
+        ]
+    )
+    cosines = functional.normalize(rows, dim=-1) @ functional.normalize(words, dim=-1).T
+    return logits.sigmoid(), (cosines / 0.07).softmax(dim=-1)
+
+
+@pytest.mark.parametrize("length", [1, 2, 255, 256, 257, 511, 512, 513, 1300])
+def test_a_video_is_scored_in_windows_under_one_prompt_of_the_whole_video(length: int) -> None:
+    trained, features = make_trained(), make_features(length)
+    found = score_features(trained, features)
+    anomaly_scores, class_probabilities = scores_by_hand(trained, features)
+    assert found.anomaly_scores.shape == (length,)
+    assert found.class_probabilities.shape == (length, CLASSES)
+    np.testing.assert_allclose(found.anomaly_scores, anomaly_scores.numpy(), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found.class_probabilities, class_probabilities.numpy(), rtol=0, atol=2e-5)
+    np.testing.assert_allclose(found.class_probabilities.sum(axis=1), 1.0, atol=1e-5)
+
+
+@pytest.fixture
+def encoded_windows(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, int]]]:
+    """(number of windows, snippets in each) of every call of the network."""
+    calls: list[tuple[int, int]] = []
+    encode = Network.encode
+
+    def counted(self: Network, bags: Bags) -> object:
+        calls.append(tuple(bags.valid.shape))
+        return encode(self, bags)
+
+    monkeypatch.setattr(Network, "encode", counted)
+    return calls
+
+
+@pytest.mark.parametrize("variant", ["paper", "released"])
+@pytest.mark.parametrize(("length", "num_windows"), [(1, 1), (255, 1), (256, 1), (257, 2), (512, 2), (1025, 5)])
+def test_there_are_exactly_as_many_windows_as_needed(
+    encoded_windows, variant: str, length: int, num_windows: int
+) -> None:
+    score_features(make_trained("visual student", variant=variant), make_features(length))
+    assert sum(windows for windows, _ in encoded_windows) == num_windows
+    widths = {width for _, width in encoded_windows}
+    # The release needs its windows whole; otherwise a short video is not padded.
+    assert widths == {256 if variant == "released" else min(length, 256)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("variant", ["paper", "released"])
+def test_scores_do_not_depend_on_how_many_windows_share_a_pass(monkeypatch, kind: str, variant: str) -> None:
+    trained, features = make_trained(kind, variant=variant), make_features(5 * 256 + 30)
+    found = []
+    for windows_per_pass in (1, 2, 4, 100):
+        monkeypatch.setattr(avadclip.inference.scoring, "WINDOWS_PER_PASS", windows_per_pass)
+        found.append(score_features(trained, features))
+    for other in found[1:]:
+        np.testing.assert_allclose(other.anomaly_scores, found[0].anomaly_scores, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(other.class_probabilities, found[0].class_probabilities, rtol=0, atol=2e-5)
+
+
+def test_the_release_prompts_each_window_by_itself() -> None:
+    trained, features = make_trained(variant="released"), make_features(512)
+    whole = score_features(trained, features)
+    for part in (slice(0, 256), slice(256, 512)):
+        half = dataclasses.replace(features, visual=features.visual[:, part], audio=features.audio[part])
+        alone = score_features(trained, half)
+        np.testing.assert_allclose(whole.anomaly_scores[part], alone.anomaly_scores, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(whole.class_probabilities[part], alone.class_probabilities, rtol=0, atol=2e-5)
+
+
+def test_the_release_sees_its_padding() -> None:
+    features = make_features(40)
+    trained = make_trained(variant="released")
+    found = score_features(trained, features)
+    visual = torch.zeros(1, 256, 10)
+    audio = torch.zeros(1, 256, 6)
+    visual[0, :40], audio[0, :40] = torch.from_numpy(features.visual[0]), torch.from_numpy(features.audio)
+    with torch.no_grad():
+        encoded = trained.network.encode(Bags(visual, audio, torch.arange(256)[None] < 40))
+        video = functional.normalize((encoded.anomaly_logits[..., None] * encoded.features).sum(dim=1), dim=-1)[0]
+        kept = trained.class_features + video
+        words = kept + trained.network.prompt.feed_forward(kept)
+        cosines = functional.normalize(encoded.features[0, :40], dim=-1) @ functional.normalize(words, dim=-1).T
+    expected = (cosines / 0.07).softmax(dim=-1)
+    np.testing.assert_allclose(found.anomaly_scores, encoded.anomaly_logits[0, :40].sigmoid().numpy(), atol=1e-6)
+    np.testing.assert_allclose(found.class_probabilities, expected.numpy(), rtol=0, atol=2e-5)
+
+
+def test_a_crop_of_the_set_can_be_asked_for() -> None:
+    trained, features = make_trained("visual student"), make_features(9, crops=3)
+    for crop in range(3):
+        single = dataclasses.replace(features, visual=features.visual[crop : crop + 1])
+        expected = score_features(trained, single)
+        found = score_features(trained, features, crop=crop)
+        np.testing.assert_allclose(found.anomaly_scores, expected.anomaly_scores, rtol=0, atol=1e-6)
+    assert not np.array_equal(
+        score_features(trained, features).anomaly_scores, score_features(trained, features, crop=1).anomaly_scores
+    )
+
+
+def test_scoring_changes_nothing_and_needs_no_gradient() -> None:
+    trained, features = make_trained(), make_features(300)
+    before = {name: value.clone() for name, value in trained.network.state_dict().items()}
+    visual, audio = features.visual.copy(), features.audio.copy()
+    first, second = score_features(trained, features), score_features(trained, features)
+    np.testing.assert_allclose(first.class_probabilities, second.class_probabilities, rtol=0, atol=1e-6)
+    assert all(torch.equal(value, before[name]) for name, value in trained.network.state_dict().items())
+    np.testing.assert_array_equal(features.visual, visual)
+    np.testing.assert_array_equal(features.audio, audio)
+
+
+def test_a_visual_student_needs_no_sound() -> None:
+    trained = make_trained("visual student")
+    with_sound = score_features(trained, make_features(20))
+    without = score_features(trained, make_features(20, sound=False))
+    np.testing.assert_allclose(with_sound.anomaly_scores, without.anomaly_scores, rtol=0, atol=1e-6)
+
+
+def test_the_uncertainty_of_a_whole_video_is_never_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = make_trained("visual student")
+    kept: list[weakref.ref[torch.Tensor]] = []
+    alive_in_the_end: list[bool] = []
+    encode, align = Network.encode, Network.align
+
+    def watched_encode(self: Network, bags: Bags):
+        encoded = encode(self, bags)
+        kept.append(weakref.ref(encoded.log_variance))
+        return encoded
+
+    def watched_align(self: Network, *arguments):
+        alive_in_the_end.extend(reference() is not None for reference in kept)
+        return align(self, *arguments)
+
+    monkeypatch.setattr(Network, "encode", watched_encode)
+    monkeypatch.setattr(Network, "align", watched_align)
+    score_features(trained, make_features(3000))
+    assert len(kept) == 3
+    assert not any(alive_in_the_end)

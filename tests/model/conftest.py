@@ -1,0 +1,65 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from avadclip.config import NetworkConfig, NetworkKind, TemporalConfig
+from avadclip.model.models import Bags, Network, build_network
+
+torch.set_num_threads(1)
+
+DIM = 16
+
+
+@torch.no_grad()
+def shake(module: nn.Module, seed: int = 0) -> nn.Module:
+    """Weights of realistic size everywhere, zero-initialised and near-zero ones included; evaluation mode."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in module.parameters():
+        noise = torch.randn(parameter.shape, generator=generator)
+        fan_in = parameter[0].numel() if parameter.dim() > 1 else 4
+        parameter.copy_(noise * fan_in**-0.5)
+    return module.eval()
+
+
+def tiny_network(kind: NetworkKind = "teacher", *, seed: int = 0, **changes: object) -> Network:
+    """A network of the real structure, 16 channels wide, window 4 for all."""
+    settings: dict[str, object] = {
+        "embed_dim": DIM,
+        "student_temporal": TemporalConfig(num_blocks=1, attention_window=4),
+        **changes,
+    }
+    network = build_network(kind, NetworkConfig(**settings), visual_dim=20, audio_dim=12)
+    shake(network, seed)
+    return network
+
+
+def random_bags(lengths: list[int], longest: int | None = None, *, seed: int = 0, padding: float = 0.0) -> Bags:
+    """Features 20 (visual) and 12 (audio) wide; what stands in the padding is `padding`."""
+    generator = torch.Generator().manual_seed(seed)
+    longest = max(lengths) if longest is None else longest
+    valid = torch.arange(longest) < torch.tensor(lengths)[:, None]
+
+    def rows(width: int) -> Tensor:
+        padded = torch.full((len(lengths), longest, width), padding)
+        for index, length in enumerate(lengths):
+            padded[index, :length] = torch.randn(length, width, generator=generator)
+        return padded
+
+    return Bags(rows(20), rows(12), valid)
+
+
+@pytest.fixture(scope="session", name="shake")
+def _shake() -> Callable[..., nn.Module]:
+    return shake
+
+
+@pytest.fixture(scope="session", name="tiny_network")
+def _tiny_network() -> Callable[..., Network]:
+    return tiny_network
+
+
+@pytest.fixture(scope="session", name="random_bags")
+def _random_bags() -> Callable[..., Bags]:
+    return random_bags

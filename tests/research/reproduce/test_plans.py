@@ -1,0 +1,109 @@
+from typing import get_args
+
+import pytest
+
+from avadclip.config import SystemName
+from avadclip.research.reproduce.plans import FIGURE_4, SYSTEMS, TABLES, TEACHER, Run, jobs_of
+from avadclip.research.reproduce.printed import PRINTED
+from avadclip.research.reproduce.recipes import read_recipe, recipes_of, shipped_recipes
+
+RUNS = list(dict.fromkeys([*(job.run for job in jobs_of(list(TABLES.values()))), *FIGURE_4]))
+OWN = [run for run in RUNS if run.recipe is not None and not run.recipe.startswith("baselines/")]
+
+
+@pytest.mark.parametrize("key", PRINTED)
+def test_every_printed_number_has_its_place(key: str) -> None:
+    plan = TABLES[key]
+    rows, columns = [row.label for row in plan.rows], [column.title for column in plan.columns]
+    assert len(set(rows)) == len(rows)
+    for label, numbers in PRINTED[key].items():
+        assert label in rows
+        assert set(numbers) <= set(columns)
+    assert TABLES.keys() == PRINTED.keys()
+
+
+@pytest.mark.parametrize("key", PRINTED)
+def test_a_row_that_the_paper_lacks_says_so(key: str) -> None:
+    for row in TABLES[key].rows:
+        assert (row.label not in PRINTED[key]) == row.remark.startswith(("not a row of the paper", "printed in Table"))
+
+
+def test_printed_averages_are_those_of_their_rows() -> None:
+    for numbers in PRINTED["2"].values():
+        of_ious = [numbers[f"mAP@.{tenth}"] for tenth in range(1, 6)]
+        assert sum(of_ious) / 5 == pytest.approx(numbers["AVG"], abs=0.0101)  # of rounded numbers, and rounded
+
+
+def test_runs_of_one_name_are_one_run() -> None:
+    assert len({run.name for run in RUNS}) == len(RUNS)
+
+
+def test_tables_share_the_full_teacher() -> None:
+    shared = [row.label for plan in TABLES.values() for row in plan.rows if row.job == (TEACHER, "first")]
+    assert shared == ["AVadCLIP"] * 3 + [
+        "fusion, prompt, focal",
+        "adaptive",
+        "picture and sound",
+        "trained on the first, tested on the first",
+    ]
+
+
+def test_table_1_has_every_comparison_system() -> None:
+    recipes = {run.recipe for run in SYSTEMS.values()}
+    assert {f"baselines/{name}" for name in get_args(SystemName)} <= recipes
+    assert len(SYSTEMS) == 12 + 2  # VadCLIP is the visual student without its additions; AVadCLIP has two rows
+
+
+@pytest.mark.parametrize("dataset", ["xd-violence:/data", "cctv-fights:/data", "synthetic"])
+@pytest.mark.parametrize("run", OWN, ids=lambda run: run.name)
+def test_every_run_of_our_own_has_a_recipe_that_can_be_read(run: Run, dataset: str) -> None:
+    config = read_recipe(run, recipes_of(dataset))
+    assert (config.distillation.kind == "none") == (run.teacher is None)
+    assert (config.network.variant == "released") == run.name.startswith("released")
+
+
+@pytest.mark.parametrize(("label", "parts"), [
+    ("none", ("none", False, False)),
+    ("fusion", ("adaptive", False, False)),
+    ("fusion, prompt", ("adaptive", True, False)),
+    ("fusion, prompt, focal", ("adaptive", True, True)),
+    ("all but fusion", ("none", True, True)),
+    ("all but prompt", ("adaptive", False, True)),
+])  # fmt: skip
+def test_table_4_switches_off_what_its_rows_say(label: str, parts: tuple[str, bool, bool]) -> None:
+    run = next(row.job.run for row in TABLES["4"].rows if row.label == label)
+    config = read_recipe(run, recipes_of("xd-violence"))
+    assert (config.network.fusion, config.network.audio_visual_prompt, config.loss.focal) == parts
+
+
+def test_table_5_changes_nothing_but_the_fusion() -> None:
+    full = read_recipe(TEACHER, recipes_of("xd-violence"))
+    kinds = []
+    for row in TABLES["5"].rows:
+        config = read_recipe(row.job.run, recipes_of("xd-violence"))
+        kinds.append(config.network.fusion)
+        network = config.network.model_copy(update={"fusion": "adaptive"})
+        assert config.model_copy(update={"network": network}) == full
+    assert kinds == ["cross-attention", "add", "concat", "adaptive"]
+
+
+@pytest.mark.parametrize(("dataset", "weight"), [("xd-violence", 1e-8), ("cctv-fights", 1e-7)])
+def test_the_released_students_weight_is_the_authors(dataset: str, weight: float) -> None:
+    run = next(run for run in RUNS if run.name == "released-visual-student")
+    assert read_recipe(run, recipes_of(dataset)).distillation.weight == weight
+
+
+def test_the_papers_recipe_is_the_papers() -> None:
+    optimizer = read_recipe(TEACHER, recipes_of("xd-violence")).optimizer
+    assert (optimizer.learning_rate, optimizer.batch_size, optimizer.epochs) == (1e-5, 96, 10)
+    assert optimizer.milestones == (3, 6)
+
+
+def test_systems_have_recipes_and_may_be_shortened_by_a_dataset() -> None:
+    for run in SYSTEMS.values():
+        if run in OWN:
+            continue
+        assert (shipped_recipes() / f"{run.recipe}.toml").is_file()
+        own, short = read_recipe(run, recipes_of("xd-violence")), read_recipe(run, recipes_of("synthetic"))
+        assert own.network_kind == short.network_kind == run.name
+        assert (short.optimizer.epochs, short.optimizer.learning_rate) == (10, own.optimizer.learning_rate)

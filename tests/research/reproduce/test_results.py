@@ -1,0 +1,84 @@
+from avadclip.evaluation.metrics.records import Measure, Report
+from avadclip.research.reproduce.plans import TABLE_6, TABLE_CROSS, Job, TablePlan
+from avadclip.research.reproduce.results import ResultTable, fill_table
+from avadclip.research.reproduce.runner import Outcome
+
+
+def report(
+    ap: float, *, dataset: str = "xd-violence", is_synthetic: bool = False, selection: str = "validation"
+) -> Report:
+    origin = {"split": "test", "selection": selection}
+    return Report(
+        dataset=dataset,
+        is_synthetic=is_synthetic,
+        network="teacher",
+        classes=("normal", "riot"),
+        num_videos=2,
+        num_frames=32,
+        snippet_frames=16,
+        positive_percent=25.0,
+        normal_hours=0.1,
+        num_truths={"riot": 1},
+        measures=(Measure(name="frame_ap", head="classifier", protocol="frame", percent=ap, **origin),),
+        notes=("crop 0", "no F1: whatever"),
+        **origin,
+    )
+
+
+def fill(plan: TablePlan, *, first: str = "xd-violence", second: str = "cctv-fights", **changes: object) -> ResultTable:
+    """Row i has the AP 10 i with seed 0 and 10 i + 2 with seed 1."""
+    jobs = list(dict.fromkeys(row.job for row in plan.rows))
+    outcomes = {
+        (job, seed): Outcome(report(10 * index + 2 * seed, dataset=first, **changes))
+        for index, job in enumerate(jobs)
+        for seed in (0, 1)
+    }
+    return fill_table(plan, outcomes, num_seeds=2, names={"first": first, "second": second})
+
+
+def test_ours_stand_beside_the_printed() -> None:
+    table = fill(TABLE_6)
+    assert [row.cells[0].printed for row in table.rows] == [50.89, 52.51, None, 84.60, 85.53, None, 86.04]
+    assert [row.cells[0].mean for row in table.rows] == [1, 11, 21, 31, 41, 51, 61]
+    assert table.rows[0].cells[1].values == ()  # these reports have no mAP
+    assert (table.measured_on, table.printed_on) == ("XD-Violence", "XD-Violence")
+
+
+def test_what_was_measured_how_is_said() -> None:
+    notes = "\n".join(fill(TABLE_6).notes)
+    assert "over 2 seeds; split: test; epoch selected on: validation" in notes
+    assert "AP: head classifier, protocol frame" in notes
+    assert "AVG: head alignment, protocol legacy" in notes
+    assert "AVG strict: head alignment, protocol strict" in notes
+    assert "printed: of XD-Violence, best epoch on the test split" in notes
+    assert "as its AP: 25.00" in notes
+    assert notes.count("crop 0") == 1
+    assert "not comparable" not in notes
+    assert "F1" not in notes
+
+
+def test_printed_numbers_of_another_dataset_are_called_so() -> None:
+    table = fill(TABLE_6, first="ucf-crime")
+    assert any("printed: of XD-Violence" in note and "not comparable" in note for note in table.notes)
+
+
+def test_synthetic_numbers_are_called_so() -> None:
+    table = fill(TABLE_6, first="synthetic:quick", is_synthetic=True)
+    assert (table.measured_on, table.is_synthetic) == ("synthetic:quick (synthetic data)", True)
+
+
+def test_the_cross_dataset_table_names_both() -> None:
+    table = fill(TABLE_CROSS)
+    assert table.measured_on == table.printed_on == "XD-Violence (first) and CCTV-Fights_sub (second)"
+    swapped = fill(TABLE_CROSS, first="cctv-fights", second="xd-violence")
+    assert any("not comparable" in note for note in swapped.notes)
+
+
+def test_a_row_without_a_result_says_why() -> None:
+    jobs: list[Job] = [row.job for row in TABLE_6.rows]
+    outcomes = {(job, seed): Outcome(report(50.0)) for job in jobs for seed in (0, 1)}
+    outcomes[jobs[0], 1] = Outcome(None, "no sound anywhere")
+    table = fill_table(TABLE_6, outcomes, num_seeds=2, names={"first": "xd-violence"})
+    assert table.rows[0].cells[0].values == (50.0,)
+    assert table.rows[0].remark == "1 of 2 seeds without a result, see below"
+    assert "sound: no sound anywhere" in table.notes

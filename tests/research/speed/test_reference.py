@@ -1,0 +1,32 @@
+import itertools
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avadclip.encoders.clip import Clip
+from avadclip.encoders.clip_visual import ClipVisualEncoder
+from avadclip.errors import ConfigError
+from avadclip.features.extract import encode_picture
+from avadclip.media.video import VideoReader
+from avadclip.research.speed.reference import extract_naively
+from avadclip.timeline import SnippetGrid
+
+
+def test_the_naive_reference_and_ours_say_the_same(footage: Path, small_clip: Clip) -> None:
+    encoder, grid = ClipVisualEncoder(small_clip), SnippetGrid()
+    ours = encode_picture(VideoReader(footage), footage, encoder, grid)[0]
+    times = list(itertools.islice(grid.frame_times(encoder.frame_offsets), len(ours)))
+    naive = extract_naively(footage, small_clip, times)
+    assert naive.shape == ours.shape == (4, 8)
+    # OpenCV turns YUV to RGB by coarser arithmetic: some grey levels, and no other frame, lie between the two.
+    assert np.abs(naive - ours).max() < 0.2 * np.abs(ours[1:] - ours[:-1]).max() + 0.05
+
+
+def test_without_opencv_one_line_says_what_to_install(
+    footage: Path, small_clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(ConfigError, match=r"pip install 'avadclip\[bench\]'"):
+        extract_naively(footage, small_clip, [0.0])
