@@ -22,7 +22,7 @@ import torch
 
 from avadclip.apps.archive.extraction import ExtractionWork
 from avadclip.apps.archive.run import run_archive
-from avadclip.apps.archive.sources import Source, local_source
+from avadclip.apps.archive.sources import VideoSource, local_source
 from avadclip.encoders.base import Encoders
 from avadclip.encoders.clip import Clip
 from avadclip.encoders.clip_visual import ClipVisualEncoder
@@ -54,7 +54,7 @@ class RandomClipJob:
         return (self.output_name(place),)
 
 
-def write_archive(folder: Path) -> list[Source]:
+def write_archive(folder: Path) -> list[VideoSource]:
     """One video under several names; each is read and encoded on its own."""
     folder.mkdir()
     paths = [folder / f"{number}.mp4" for number in range(NUM_VIDEOS)]
@@ -64,7 +64,7 @@ def write_archive(folder: Path) -> list[Source]:
     return [local_source(path, folder) for path in paths]
 
 
-def run_once(sources: list[Source], out: Path, num_workers: int) -> float:
+def run_once(sources: list[VideoSource], out: Path, num_workers: int) -> float:
     """Seconds that one run takes."""
     started = time.perf_counter()
     outcomes = list(run_archive(RandomClipJob(), sources, str(out), num_workers=num_workers))

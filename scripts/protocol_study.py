@@ -24,7 +24,7 @@ from avadclip.inference.scoring import score_features
 from avadclip.model.class_text import build_class_text
 from avadclip.model.models import TrainedNetwork, build_network
 from avadclip.model.objective import Objective
-from avadclip.training.loop import Progress, Supervision, train_network
+from avadclip.training.loop import Supervision, TrainingProgress, train_network
 
 REPOSITORY = Path(__file__).parents[1]
 PAGE = REPOSITORY / "docs" / "protocols.md"
@@ -47,7 +47,7 @@ def run_seed(seed: int, epochs: int | None) -> dict[str, float]:
         assert value is not None
         return 100 * value
 
-    def after_epoch(progress: Progress) -> None:
+    def after_epoch(progress: TrainingProgress) -> None:
         of_epoch.append(test_ap(progress.last))
 
     supervision = Supervision(dataset.classes, validation=dataset.validation)

@@ -45,13 +45,13 @@ def is_system(kind: NetworkKind) -> TypeIs[SystemName]:
     return kind in get_args(SystemName)
 
 
-class _Config(BaseModel):
+class FrozenConfig(BaseModel):
     """Frozen; a key nobody knows is an error, and so is a number that is none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
-class TemporalConfig(_Config):
+class TemporalConfig(FrozenConfig):
     """The temporal model of the visual features."""
 
     num_blocks: int = Field(2, ge=1, le=8)
@@ -60,7 +60,7 @@ class TemporalConfig(_Config):
     """Snippets that attend to each other; the paper's teacher has 4, its students 64."""
 
 
-class NetworkConfig(_Config):
+class NetworkConfig(FrozenConfig):
     """Shape of the networks; widths of the features come with the data."""
 
     variant: Variant = "paper"
@@ -79,7 +79,7 @@ class NetworkConfig(_Config):
     """Share of projected input channels dropped in training; only where features are projected."""
 
 
-class LossConfig(_Config):
+class LossConfig(FrozenConfig):
     """Weights and parts of the objective."""
 
     focal: bool = True
@@ -88,7 +88,7 @@ class LossConfig(_Config):
     """Weight of L_TEXT."""
 
 
-class DistillationConfig(_Config):
+class DistillationConfig(FrozenConfig):
     """What a student takes from its teacher besides the labels."""
 
     kind: DistillationKind = "none"
@@ -98,7 +98,7 @@ class DistillationConfig(_Config):
     does nothing."""
 
 
-class OptimizerConfig(_Config):
+class OptimizerConfig(FrozenConfig):
     """The optimizer, its steps and its schedule."""
 
     kind: OptimizerKind = "adamw"
@@ -125,7 +125,7 @@ class OptimizerConfig(_Config):
         return milestones
 
 
-class DataConfig(_Config):
+class DataConfig(FrozenConfig):
     """What to train on."""
 
     source: str = Field(min_length=1)
@@ -134,7 +134,7 @@ class DataConfig(_Config):
     """Folder of feature files from `avadclip extract`; not for synthetic data."""
 
 
-class BagConfig(_Config):
+class BagConfig(FrozenConfig):
     """Length of the bags in training; a test scores videos as they are."""
 
     max_snippets: int = Field(WINDOW_SNIPPETS, ge=1, le=WINDOW_SNIPPETS)
@@ -143,7 +143,7 @@ class BagConfig(_Config):
     """Whether shorter bags are drawn out to as many, by repeating snippets."""
 
 
-class TrainingConfig(_Config):
+class TrainingConfig(FrozenConfig):
     """One training recipe."""
 
     network_kind: NetworkKind = "teacher"

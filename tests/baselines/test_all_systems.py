@@ -26,7 +26,7 @@ from avadclip.events import UNVALIDATED
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
 from avadclip.inference.scoring import score_features
 from avadclip.model.models import Bags
-from avadclip.training.loop import Progress, Supervision, train_network
+from avadclip.training.loop import Supervision, TrainingProgress, train_network
 from avadclip.training.run_folder import RunFolder
 
 from .made_up_bags import shake
@@ -57,7 +57,7 @@ def recipe(name: SystemName, *, epochs: int) -> TrainingConfig:
     )
 
 
-def train(config: TrainingConfig, **options) -> Progress:
+def train(config: TrainingConfig, **options) -> TrainingProgress:
     """On half of the videos, which is enough for all but learning."""
     supervision = Supervision(tiny().classes, validation=tiny().validation)
     return train_network(config.network_kind, tiny().train[:20], config, supervision, **options)
@@ -185,7 +185,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path: Path, name: Sy
     config = recipe(name, epochs=3)
     whole = train(config)
 
-    def interrupt(progress: Progress) -> None:
+    def interrupt(progress: TrainingProgress) -> None:
         if len(progress.metrics) == 2:
             raise KeyboardInterrupt
 
@@ -204,7 +204,7 @@ def test_training_leaves_a_kept_network_alone(name: SystemName) -> None:
     kept: list[dict[str, torch.Tensor]] = []
     snapshots: list[System] = []
 
-    def keep(progress: Progress) -> None:
+    def keep(progress: TrainingProgress) -> None:
         snapshots.append(progress.last)
         kept.append({key: tensor.clone() for key, tensor in progress.last.tensors().items()})
 

@@ -14,7 +14,7 @@ from avadclip.errors import ConfigError, DataError
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.scoring import score_features
 from avadclip.model.models import TrainedNetwork
-from avadclip.training.loop import Progress, Step, Supervision, train_network, video_scores
+from avadclip.training.loop import Step, Supervision, TrainingProgress, train_network, video_scores
 from avadclip.training.run_folder import RunFolder
 
 torch.set_num_threads(1)
@@ -52,7 +52,9 @@ def recipe(*, epochs: int = 2, seed: int = 0, network: dict | None = None, **cha
     )
 
 
-def train(kind: str, bags: list[Bag], config: TrainingConfig, *, run: RunFolder | None = None, **options) -> Progress:
+def train(
+    kind: str, bags: list[Bag], config: TrainingConfig, *, run: RunFolder | None = None, **options
+) -> TrainingProgress:
     hooks = {name: options.pop(name) for name in ("on_step", "on_epoch") if name in options}
     return train_network(kind, bags, config, Supervision(CLASSES, **options), run=run, **hooks)
 
@@ -180,7 +182,7 @@ def test_steps_and_losses_are_told() -> None:
 def test_the_best_epoch_is_the_first_with_the_highest_validation_ap(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = iter([0.5, 0.9, 0.7, 0.9])
     monkeypatch.setattr(avadclip.training.loop, "average_precision_score", lambda *_: next(wanted))
-    seen: list[Progress] = []
+    seen: list[TrainingProgress] = []
     bags = make_bags(6)
     progress = train("visual student", bags, recipe(epochs=4), validation=bags[:3], on_epoch=seen.append)
     assert [line["validation_ap"] for line in progress.metrics] == [0.5, 0.9, 0.7, 0.9]
@@ -253,7 +255,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path: Path, stop_aft
     options = {"validation": bags[:4]}
     whole = train("teacher", bags, config, **options)
 
-    def interrupt(progress: Progress) -> None:
+    def interrupt(progress: TrainingProgress) -> None:
         if len(progress.metrics) == stop_after:
             raise KeyboardInterrupt
 

@@ -11,7 +11,7 @@ mean top-k logits. Decided here:
 import torch
 from torch import Tensor, nn
 
-from avadclip.baselines.hl_net import DISTILLATION_WEIGHT, STREAM_DIM, Encoded, HlNetTrunk
+from avadclip.baselines.hl_net import DISTILLATION_WEIGHT, STREAM_DIM, HlNetEncoded, HlNetTrunk
 from avadclip.baselines.system import Losses, Outputs, System
 from avadclip.model.losses import alignment_mil_loss, mean_logit_mil_loss, mimicry_loss
 from avadclip.model.models import Bags
@@ -30,12 +30,12 @@ class Avvd(System):
 
     def forward(self, bags: Bags) -> Outputs:
         """Score and name bags or windows, each snippet in the light of all others."""
-        encoded: Encoded = self.trunk(bags)
+        encoded: HlNetEncoded = self.trunk(bags)
         return self._outputs(encoded)
 
     def losses(self, bags: Bags, targets: Tensor) -> Losses:
         """MIL cross-entropy of the classes, and the causal branch's own MIL loss and distillation."""
-        encoded: Encoded = self.trunk(bags)
+        encoded: HlNetEncoded = self.trunk(bags)
         logits, class_logits = self._outputs(encoded)
         assert class_logits is not None
         return {
@@ -44,7 +44,7 @@ class Avvd(System):
             "distillation": DISTILLATION_WEIGHT * mimicry_loss(encoded.online_logits, logits, bags.valid),
         }
 
-    def _outputs(self, encoded: Encoded) -> Outputs:
+    def _outputs(self, encoded: HlNetEncoded) -> Outputs:
         class_logits: Tensor = self.classify(encoded.streams)
         return Outputs(anomaly_logits(class_logits), class_logits)
 

@@ -57,7 +57,7 @@ class LowRankBilinear(nn.Module):
         return pooled
 
 
-class AudioVisualNetwork(nn.Module):
+class FvaiNetwork(nn.Module):
     """Attention, bilinear pooling, classifier; the network that scores."""
 
     def __init__(self, visual_dim: int, audio_dim: int) -> None:
@@ -76,7 +76,7 @@ class AudioVisualNetwork(nn.Module):
         return logits.squeeze(-1)
 
 
-class VisualNetwork(nn.Module):
+class FvaiVisualNetwork(nn.Module):
     """A temporal convolution over the picture; the network to learn with."""
 
     def __init__(self, visual_dim: int) -> None:
@@ -100,8 +100,8 @@ class Fvai(System):
 
     def __init__(self, *, visual_dim: int, audio_dim: int) -> None:
         super().__init__()
-        self.network = AudioVisualNetwork(visual_dim, audio_dim)
-        self.visual_network = VisualNetwork(visual_dim)
+        self.network = FvaiNetwork(visual_dim, audio_dim)
+        self.visual_network = FvaiVisualNetwork(visual_dim)
 
     def forward(self, bags: Bags) -> Outputs:
         """Score bags or windows; the visual network takes no part."""

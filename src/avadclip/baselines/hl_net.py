@@ -25,7 +25,7 @@ CLOSENESS_MIDDLE, CLOSENESS_SCALE = 0.5, 0.1
 DISTILLATION_WEIGHT = 5.0
 
 
-class Encoded(NamedTuple):
+class HlNetEncoded(NamedTuple):
     """What the trunk makes of its bags."""
 
     streams: Tensor
@@ -65,7 +65,7 @@ class HlNetTrunk(nn.Module):
             GraphStream(dim, STREAM_DIM, activation=self.activation) for _ in range(3)
         )
 
-    def forward(self, bags: Bags) -> Encoded:
+    def forward(self, bags: Bags) -> HlNetEncoded:
         """Both modalities side by side, through the layers, the causal branch and the graphs."""
         assert bags.visual is not None
         assert bags.audio is not None
@@ -79,7 +79,7 @@ class HlNetTrunk(nn.Module):
         )
         streams = (self.similarity_stream, self.distance_stream, self.score_stream)
         joined = [stream(x, graph, bags.valid) for stream, graph in zip(streams, adjacencies, strict=True)]
-        return Encoded(torch.cat(joined, dim=-1), online_logits)
+        return HlNetEncoded(torch.cat(joined, dim=-1), online_logits)
 
 
 class HlNet(System):
@@ -99,12 +99,12 @@ class HlNet(System):
 
     def online_logits(self, bags: Bags) -> Tensor:
         """Logits of the causal branch, [B, T], for live use: later snippets change nothing."""
-        encoded: Encoded = self.trunk(bags)
+        encoded: HlNetEncoded = self.trunk(bags)
         return encoded.online_logits
 
     def losses(self, bags: Bags, targets: Tensor) -> Losses:
         """Each branch's MIL loss, and what the causal branch learns from the other."""
-        encoded: Encoded = self.trunk(bags)
+        encoded: HlNetEncoded = self.trunk(bags)
         logits: Tensor = self.classify(encoded.streams).squeeze(-1)
         return {
             "anomaly": mean_logit_mil_loss(logits, bags.valid, targets),

@@ -29,7 +29,7 @@ CONTRAST_RAMP, CONTRAST_LIMIT = 0.1, 1.5  # weight of the contrast: what is adde
 FIRST_MOMENTUM = 0.91  # share of itself that the audio-visual network keeps at the first mixing; 1 at the end
 
 
-class VisualNetwork(nn.Module):
+class MacilSdVisualNetwork(nn.Module):
     """Self-attention over the picture; the network that teaches."""
 
     def __init__(self, visual_dim: int) -> None:
@@ -54,7 +54,7 @@ class Stream(NamedTuple):
     """[B, T]"""
 
 
-class AudioVisualNetwork(nn.Module):
+class MacilSdNetwork(nn.Module):
     """Cross-attention both ways through one shared layer, one shared classifier; the published network."""
 
     def __init__(self, visual_dim: int, audio_dim: int) -> None:
@@ -82,8 +82,8 @@ class MacilSd(System):
 
     def __init__(self, *, visual_dim: int, audio_dim: int) -> None:
         super().__init__()
-        self.network = AudioVisualNetwork(visual_dim, audio_dim)
-        self.visual_network = VisualNetwork(visual_dim)
+        self.network = MacilSdNetwork(visual_dim, audio_dim)
+        self.visual_network = MacilSdVisualNetwork(visual_dim)
         self.contrast_weight = 0.0
         self.register_buffer("epochs_mixed", torch.zeros((), dtype=torch.long))
 

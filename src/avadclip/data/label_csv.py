@@ -44,7 +44,7 @@ class LabelledVideo(NamedTuple):
     """Where it is said, for messages: `labels.csv:7`."""
 
 
-class Row(NamedTuple):
+class LabelRow(NamedTuple):
     """One line of the file."""
 
     video: str
@@ -73,7 +73,7 @@ def read_label_csv(path: Path) -> list[LabelledVideo]:
         raise DataError(f"{path}: cannot be read ({error}); give a CSV file in UTF-8") from error
     if not rows:
         raise DataError(f"{path} names no video; write one line for each under the header `{','.join(columns)}`")
-    of_video: dict[str, list[Row]] = {}
+    of_video: dict[str, list[LabelRow]] = {}
     for row in rows:
         of_video.setdefault(row.video, []).append(row)
     return [_join(same) for same in of_video.values()]
@@ -96,7 +96,7 @@ def _check_columns(path: Path, columns: list[str]) -> None:
         raise DataError(f"{path}:1: `start` and `end` are needed together; add the other one, or leave both out")
 
 
-def _parse_row(origin: str, cells: dict[str | None, str | list[str] | None]) -> Row:
+def _parse_row(origin: str, cells: dict[str | None, str | list[str] | None]) -> LabelRow:
     if None in cells:
         raise DataError(f"{origin}: more cells than the header names; put names that hold a comma in double quotes")
     texts = {column: (cell or "").strip() for column, cell in cells.items() if not isinstance(cell, list)}
@@ -109,7 +109,7 @@ def _parse_row(origin: str, cells: dict[str | None, str | list[str] | None]) -> 
     if split and split not in SPLITS:
         raise DataError(f"{origin}: `split` is {split!r}; needed {', '.join(SPLITS)}, or nothing for {SPLITS[0]}")
     span = _parse_span(origin, texts.get("start", ""), texts.get("end", ""))
-    return Row(texts["video"], labels, span, split, texts.get("group", ""), origin)
+    return LabelRow(texts["video"], labels, span, split, texts.get("group", ""), origin)
 
 
 def _parse_span(origin: str, start: str, end: str) -> tuple[float, float] | None:
@@ -128,7 +128,7 @@ def _parse_span(origin: str, start: str, end: str) -> tuple[float, float] | None
     return times[0], times[1]
 
 
-def _join(rows: Sequence[Row]) -> LabelledVideo:
+def _join(rows: Sequence[LabelRow]) -> LabelledVideo:
     """What all rows of one video say together."""
     video, origin = rows[0].video, rows[0].origin
     labels = tuple(dict.fromkeys(label for row in rows for label in row.labels))
@@ -149,7 +149,7 @@ def _join(rows: Sequence[Row]) -> LabelledVideo:
     )
 
 
-def _intervals(rows: Sequence[Row], labels: tuple[str, ...]) -> tuple[Interval, ...] | None:
+def _intervals(rows: Sequence[LabelRow], labels: tuple[str, ...]) -> tuple[Interval, ...] | None:
     if labels == (NORMAL,):
         return ()
     timed = {Interval(label, *row.span) for row in rows if row.span is not None for label in row.labels}
@@ -162,7 +162,7 @@ def _intervals(rows: Sequence[Row], labels: tuple[str, ...]) -> tuple[Interval, 
     return tuple(sorted(timed, key=lambda interval: (interval.start, interval.end, interval.label))) or None
 
 
-def _agreed(rows: Sequence[Row], column: str) -> str:
+def _agreed(rows: Sequence[LabelRow], column: str) -> str:
     """The one value that all rows of a video give where they give any."""
     values = {str(getattr(row, column)): row.origin for row in rows if getattr(row, column)}
     if len(values) > 1:

@@ -57,7 +57,7 @@ class Attention(nn.Module):
         return cast(Tensor, self.out_proj(mixed.transpose(1, 2).flatten(-2)))
 
 
-class FeedForward(nn.Module):
+class ClipFeedForward(nn.Module):
     """Two linear layers, four times as wide in between."""
 
     def __init__(self, *, width: int) -> None:
@@ -70,7 +70,7 @@ class FeedForward(nn.Module):
         return cast(Tensor, self.fc2(quick_gelu(self.fc1(x))))
 
 
-class Block(nn.Module):
+class ClipBlock(nn.Module):
     """One transformer block, normalised before each part."""
 
     def __init__(self, *, width: int, heads: int, causal: bool) -> None:
@@ -78,7 +78,7 @@ class Block(nn.Module):
         self.layer_norm1 = nn.LayerNorm(width)
         self.self_attn = Attention(width=width, heads=heads, causal=causal)
         self.layer_norm2 = nn.LayerNorm(width)
-        self.mlp = FeedForward(width=width)
+        self.mlp = ClipFeedForward(width=width)
 
     def forward(self, x: Tensor, num_tokens: int | None = None) -> Tensor:
         """x: [N, L, width]. Returns [N, L, width], or [N, num_tokens, width]: the first of them."""
@@ -91,7 +91,7 @@ class Blocks(nn.Module):
 
     def __init__(self, *, depth: int, width: int, heads: int, causal: bool) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(Block(width=width, heads=heads, causal=causal) for _ in range(depth))
+        self.layers = nn.ModuleList(ClipBlock(width=width, heads=heads, causal=causal) for _ in range(depth))
 
     def forward(self, x: Tensor, num_tokens: int | None = None) -> Tensor:
         """x: [N, L, width]. Returns [N, L, width], or [N, num_tokens, width]: the first of them."""

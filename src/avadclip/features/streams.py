@@ -1,4 +1,4 @@
-"""What extraction runs frames and sound through: a thread ahead, sound encoded on the way, still frames encoded once."""
+"""Streams of extraction: a thread that reads ahead, sound encoded with the picture, still frames encoded once."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

@@ -14,7 +14,7 @@ from avadclip.errors import MediaError
 from avadclip.media.clock import Clock, longest_pause, may_jump, sound_packets, zero_seconds
 from avadclip.media.container import keep_only, open_media, picture_stream, readable_or_refused, shown, sound_stream
 from avadclip.media.decode import DecodeCount, decode_packet, readable
-from avadclip.media.track import SAMPLE_RATE_HZ, Block, Track
+from avadclip.media.track import SAMPLE_RATE_HZ, SoundBlock, Track
 from avadclip.media.windows import WindowCutter
 
 if TYPE_CHECKING:
@@ -127,22 +127,22 @@ class HeardTrack:
         """End of what was heard so far."""
         return self._track.end / SAMPLE_RATE_HZ
 
-    def decode(self, packet: "Packet[Any]") -> Iterator[Block]:
+    def decode(self, packet: "Packet[Any]") -> Iterator[SoundBlock]:
         """The samples that one more packet brings; its timestamps are on the video's clock."""
         if packet.size:  # the demuxer's own flush packet has none
             self.count.num_packets += 1
             yield from self._place(decode_packet(self._context, packet, self.count))
 
-    def finish(self) -> Iterator[Block]:
+    def finish(self) -> Iterator[SoundBlock]:
         """The samples that decoder and resampler held back to the end of the file."""
         yield from self._place(decode_packet(self._context, None, self.count))
         yield from self._heed(self._track.finish())
 
-    def _place(self, frames: list[Any]) -> Iterator[Block]:
+    def _place(self, frames: list[Any]) -> Iterator[SoundBlock]:
         for frame in frames:
             yield from self._heed(self._track.add(frame))
 
-    def _heed(self, blocks: Iterator[Block]) -> Iterator[Block]:
+    def _heed(self, blocks: Iterator[SoundBlock]) -> Iterator[SoundBlock]:
         for block in blocks:
             self._peak = max(self._peak, float(np.abs(block.samples).max()))
             yield block

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from avadclip.media.audio import HeardTrack, SoundReport
 from avadclip.media.clock import Clock, SoundQueue, longest_pause, may_jump
 from avadclip.media.container import picture_stream
-from avadclip.media.track import Block
+from avadclip.media.track import SoundBlock
 from avadclip.media.windows import WindowCutter
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class SoundListener:
         for window in itertools.islice(self._cutter.rest(), max(num_windows - self._cutter.num_cut, 0)):
             self._take(window)
 
-    def add(self, block: Block) -> None:
+    def add(self, block: SoundBlock) -> None:
         """The next block of sound."""
         for window in self._cutter.add(block):
             self._take(window)

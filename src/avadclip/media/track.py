@@ -15,7 +15,7 @@ MAX_SAMPLE = 16.0  # full scale is 1; beyond this, or no number at all, a sample
 RATES_HZ = (1_000, 768_000)  # lowest and highest taken for sound; at 1 Hz, a kilobyte would become megabytes
 
 
-class Block(NamedTuple):
+class SoundBlock(NamedTuple):
     """Samples [N] and the place of the first one, in samples since the video's zero."""
 
     start: int
@@ -57,13 +57,13 @@ class Track:
         self._position = 0  # of the next sample to come out of the resampler
         self._expected = 0.0  # timestamp of the next frame if sound is continuous, seconds
 
-    def place(self, frames: Iterable[av.AudioFrame]) -> Iterator[Block]:
+    def place(self, frames: Iterable[av.AudioFrame]) -> Iterator[SoundBlock]:
         """Ascending blocks that never overlap, from frames whose timestamps are on the video's clock."""
         for frame in frames:
             yield from self.add(frame)
         yield from self.finish()
 
-    def add(self, frame: av.AudioFrame) -> Iterator[Block]:
+    def add(self, frame: av.AudioFrame) -> Iterator[SoundBlock]:
         """What is known once this frame is there; the resampler holds back some milliseconds."""
         if not RATES_HZ[0] <= frame.sample_rate <= RATES_HZ[1]:
             self.impossible_rate_hz = frame.sample_rate
@@ -93,12 +93,12 @@ class Track:
         self._position = position
         self._expected = start
 
-    def finish(self) -> Iterator[Block]:
+    def finish(self) -> Iterator[SoundBlock]:
         """What the resampler still holds."""
         if self._resampler is not None:
             yield from self._resample(None)
 
-    def _resample(self, frame: av.AudioFrame | None) -> Iterator[Block]:
+    def _resample(self, frame: av.AudioFrame | None) -> Iterator[SoundBlock]:
         if self._resampler is None:
             return
         for part in self._resampler.resample(frame):
@@ -110,7 +110,7 @@ class Track:
                 self.num_damaged += int(damaged.sum())
                 samples = np.where(damaged, np.float32(0), samples)
             overlap = min(max(self.end - self._position, 0), len(samples))
-            block = Block(self._position + overlap, samples[overlap:])
+            block = SoundBlock(self._position + overlap, samples[overlap:])
             self._position += len(samples)
             if len(block.samples):
                 self.end = block.end

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from avadclip.media.track import SAMPLE_RATE_HZ, Block
+from avadclip.media.track import SAMPLE_RATE_HZ, SoundBlock
 
 
 class WindowCutter:
@@ -15,7 +15,7 @@ class WindowCutter:
     def __init__(self, centres: Iterable[float], window_seconds: float) -> None:
         self._centres = iter(centres)
         self._num_samples = round(window_seconds * SAMPLE_RATE_HZ)
-        self._held: deque[Block] = deque()
+        self._held: deque[SoundBlock] = deque()
         self._start = self._next_start()
         self.num_cut = 0
         self.end_seconds = 0.0
@@ -26,7 +26,7 @@ class WindowCutter:
         """Whether all windows have been cut."""
         return self._start is None
 
-    def add(self, block: Block) -> Iterator[NDArray[np.float32]]:
+    def add(self, block: SoundBlock) -> Iterator[NDArray[np.float32]]:
         """The windows that are whole once this block is there."""
         self._held.append(block)
         while self._start is not None and block.end >= self._start + self._num_samples:

@@ -18,7 +18,7 @@ from avadclip.events import UNVALIDATED, Thresholds
 from avadclip.features.snippets import Provenance
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
 from avadclip.model.models import TrainedNetwork
-from avadclip.training.loop import Progress, Step, Supervision, make_accelerator, train_network, video_scores
+from avadclip.training.loop import Step, Supervision, TrainingProgress, make_accelerator, train_network, video_scores
 from avadclip.training.run_folder import BEST, LAST, RunFolder
 
 
@@ -28,7 +28,7 @@ def run_training(
     *,
     teacher: Path | None = None,
     on_step: Callable[[Step], None] | None = None,
-) -> Progress:
+) -> TrainingProgress:
     """Train by a recipe and keep everything in a run folder; an interrupted run goes on where it stopped.
 
     Args:
@@ -60,7 +60,7 @@ def run_training(
         validation=dataset.validation,
     )
 
-    def after_epoch(progress: Progress) -> None:
+    def after_epoch(progress: TrainingProgress) -> None:
         thresholds = _thresholds(progress.last, dataset.validation)
         files: list[tuple[str, Selection]] = [(LAST, "last")]
         if progress.best is progress.last:  # else its file is there already

@@ -41,7 +41,7 @@ class Step(NamedTuple):
     losses: Losses
 
 
-class Progress(NamedTuple):
+class TrainingProgress(NamedTuple):
     """What training has come to, after some epoch or at the end."""
 
     last: Trained
@@ -84,8 +84,8 @@ def train_network(
     run: RunFolder | None = None,
     accelerator: Accelerator | None = None,
     on_step: Callable[[Step], None] | None = None,
-    on_epoch: Callable[[Progress], None] | None = None,
-) -> Progress:
+    on_epoch: Callable[[TrainingProgress], None] | None = None,
+) -> TrainingProgress:
     """Train a network; same seed and machine, same weights, also when the run was interrupted in between.
 
     Args:
@@ -209,9 +209,9 @@ class _Trainer:
             self.best = self.last
         self.metrics.append({"epoch": epoch, "learning_rate": rate, **means, "validation_ap": average_precision})
 
-    def progress(self) -> Progress:
+    def progress(self) -> TrainingProgress:
         """The last and the best network."""
-        return Progress(self.last, self.best, list(self.metrics))
+        return TrainingProgress(self.last, self.best, list(self.metrics))
 
     def _shares(self, shuffle: torch.Generator) -> list[Share]:
         """What this process does of every step of an epoch."""

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import avadclip.apps.archive.run
-from avadclip.apps.archive.job import Job
+from avadclip.apps.archive.job import ArchiveJob
 from avadclip.apps.archive.libraries import load_library
-from avadclip.apps.archive.pool import Finished
-from avadclip.apps.archive.run import Outcome, run_archive
+from avadclip.apps.archive.pool import PartFinished
+from avadclip.apps.archive.run import ArchiveOutcome, run_archive
 from avadclip.apps.archive.scratch import PREFIX, sweep
-from avadclip.apps.archive.sources import Source, local_source
-from avadclip.apps.archive.worker import Unit, Worker
+from avadclip.apps.archive.sources import VideoSource, local_source
+from avadclip.apps.archive.worker import ArchiveWorker, Unit
 from avadclip.features.batch import extract_to_folder
 
 from . import archive_jobs
@@ -68,14 +68,14 @@ def ray_address(s3_url: str, temporary_folder: Path) -> Iterator[str]:
     ray.shutdown()
 
 
-RunTiny = Callable[..., list[Outcome]]
+RunTiny = Callable[..., list[ArchiveOutcome]]
 
 
 @pytest.fixture
 def run_tiny(ray_address: str, temporary_folder: Path, tmp_path: Path) -> RunTiny:
     """Runs an archive with tiny encoders and two workers; afterwards no temporary file may be left."""
 
-    def run(sources: list[Source], out: str | Path, **options: object) -> list[Outcome]:
+    def run(sources: list[VideoSource], out: str | Path, **options: object) -> list[ArchiveOutcome]:
         job = archive_jobs.TinyJob(str(tmp_path / "log"))
         outcomes = list(run_archive(job, sources, str(out), **{"num_workers": 2, **options}))
         assert_no_scratch(temporary_folder)
@@ -97,18 +97,18 @@ def assert_no_scratch(folder: Path) -> None:
 class HerePool:
     """In place of archive.pool.Pool: one worker, in this process, which neither dies nor hangs."""
 
-    def __init__(self, cluster: None, job: Job, out: str, **limits: object) -> None:  # noqa: ARG002
-        self._worker = Worker(job, out)
-        self._finished: list[Finished] = []
+    def __init__(self, cluster: None, job: ArchiveJob, out: str, **limits: object) -> None:  # noqa: ARG002
+        self._worker = ArchiveWorker(job, out)
+        self._finished: list[PartFinished] = []
         self.has_room = True
 
     def identity(self) -> dict:
         return self._worker.introduce()
 
     def submit(self, unit: Unit) -> None:
-        self._finished.append(Finished(unit, self._worker.do(unit), 0.5))
+        self._finished.append(PartFinished(unit, self._worker.do(unit), 0.5))
 
-    def wait(self, seconds: float) -> Iterator[Finished]:  # noqa: ARG002
+    def wait(self, seconds: float) -> Iterator[PartFinished]:  # noqa: ARG002
         if self._finished:
             yield self._finished.pop(0)
 
@@ -125,7 +125,7 @@ def run_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RunTiny:
     monkeypatch.setattr(avadclip.apps.archive.run, "Pool", HerePool)
     monkeypatch.setattr(avadclip.apps.archive.run, "connect", nullcontext)
 
-    def run(sources: list[Source], out: str | Path, **options: object) -> list[Outcome]:
+    def run(sources: list[VideoSource], out: str | Path, **options: object) -> list[ArchiveOutcome]:
         job = archive_jobs.TinyJob(str(tmp_path / "log"))
         outcomes = list(run_archive(job, sources, str(out), **options))
         assert list(scratch.iterdir()) == []
@@ -191,10 +191,10 @@ def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def archive_of(tmp_path: Path, one_video: Path) -> Callable[..., list[Source]]:
+def archive_of(tmp_path: Path, one_video: Path) -> Callable[..., list[VideoSource]]:
     """Makes `videos/NAME.mp4` of one content for every name, and `broken` ones of none."""
 
-    def make(*names: str) -> list[Source]:
+    def make(*names: str) -> list[VideoSource]:
         folder = tmp_path / "videos"
         for name in names:
             path = folder / f"{name}.mp4"

@@ -6,10 +6,10 @@ from pathlib import Path
 import pyarrow.parquet
 
 from avadclip.apps.archive.manifest import MANIFEST
-from avadclip.apps.archive.run import Outcome
+from avadclip.apps.archive.run import ArchiveOutcome
 
 
-def statuses(outcomes: list[Outcome]) -> dict[str, str]:
+def statuses(outcomes: list[ArchiveOutcome]) -> dict[str, str]:
     return {Path(outcome.source.name).stem: outcome.status for outcome in outcomes}
 
 

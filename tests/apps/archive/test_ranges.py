@@ -8,7 +8,7 @@ import pytest
 
 from avadclip.apps.archive import ranges
 from avadclip.apps.archive.parts import part_name, read_part, write_part
-from avadclip.apps.archive.ranges import IndivisibleError, Span, encode_range, join_ranges, plan_spans
+from avadclip.apps.archive.ranges import IndivisibleError, TimeRange, encode_range, join_ranges, plan_spans
 from avadclip.encoders.load import load_encoders
 from avadclip.errors import FeatureError
 from avadclip.features.extract import extract_features
@@ -81,7 +81,7 @@ def test_a_range_does_not_read_the_video_from_its_start(long_video: Path, monkey
         return readers[-1]
 
     monkeypatch.setattr(ranges, "VideoReader", reader)
-    encode_range(long_video, tiny_encoders().visual, GRID, Span(18, 24))  # 12 to 16 s
+    encode_range(long_video, tiny_encoders().visual, GRID, TimeRange(18, 24))  # 12 to 16 s
     # Four seconds, and from the key picture at most 2 s and a second ahead of it; not the twelve before.
     assert readers[0].report.num_frames <= (4 + 3) * 12 + 2
 
@@ -134,7 +134,7 @@ def test_neighbours_that_saw_another_first_picture_are_not_joined(long_video: Pa
 
 def test_a_video_that_ends_before_its_header_says_is_not_divided(long_video: Path) -> None:
     encoder = tiny_encoders().visual
-    for span in (Span(30, 36), Span(36, None), Span(90, None)):
+    for span in (TimeRange(30, 36), TimeRange(36, None), TimeRange(90, None)):
         with pytest.raises(IndivisibleError):
             encode_range(long_video, encoder, GRID, span)
 
@@ -152,5 +152,7 @@ def test_a_part_comes_back_as_it_was_written(tmp_path: Path, long_video: Path) -
 
 
 def test_parts_of_other_content_encoders_or_ranges_have_other_names() -> None:
-    names = {part_name(sha, made, span) for sha in "ab" for made in "ab" for span in (Span(0, 9), Span(9, None))}
+    names = {
+        part_name(sha, made, span) for sha in "ab" for made in "ab" for span in (TimeRange(0, 9), TimeRange(9, None))
+    }
     assert len(names) == 8

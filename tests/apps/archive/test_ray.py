@@ -14,15 +14,15 @@ import psutil
 import pytest
 
 from avadclip.apps.archive.manifest import MANIFEST
-from avadclip.apps.archive.run import Outcome, run_archive
-from avadclip.apps.archive.sources import Source, find_remote
+from avadclip.apps.archive.run import ArchiveOutcome, run_archive
+from avadclip.apps.archive.sources import VideoSource, find_remote
 from avadclip.features.batch import extract_to_folder
 
 from .archive_jobs import TinyJob, tiny_encoders
 from .left_behind import made, names, rows, statuses
 
-Archive = Callable[..., list[Source]]
-RunTiny = Callable[..., list[Outcome]]
+Archive = Callable[..., list[VideoSource]]
+RunTiny = Callable[..., list[ArchiveOutcome]]
 
 
 def kill_at_second_video(log: Path, num_workers: int) -> int:

@@ -9,8 +9,8 @@ import pytest
 
 from avadclip.apps.archive.job import made_by
 from avadclip.apps.archive.manifest import MANIFEST
-from avadclip.apps.archive.run import Outcome, run_archive
-from avadclip.apps.archive.sources import Source, local_source
+from avadclip.apps.archive.run import ArchiveOutcome, run_archive
+from avadclip.apps.archive.sources import VideoSource, local_source
 from avadclip.errors import DataError
 from avadclip.features.batch import extract_to_folder
 from avadclip.files import write_atomically
@@ -18,8 +18,8 @@ from avadclip.files import write_atomically
 from .archive_jobs import TinyJob, sha256_of, tiny_encoders
 from .left_behind import made, names, rows, statuses
 
-Archive = Callable[..., list[Source]]
-RunTiny = Callable[..., list[Outcome]]
+Archive = Callable[..., list[VideoSource]]
+RunTiny = Callable[..., list[ArchiveOutcome]]
 
 
 def test_an_archive_becomes_the_same_files_as_one_video_after_the_other(

@@ -9,7 +9,7 @@ import pytest
 
 from avadclip.apps.live.camera import CameraOptions, Opened
 from avadclip.apps.live.camera_process import CameraProcess
-from avadclip.apps.live.inbox import Connecting, Finished, Inbox, Lost
+from avadclip.apps.live.inbox import CameraFinished, Connecting, Inbox, Lost
 from avadclip.apps.live.live_snippet import LiveSnippet
 from avadclip.timeline import SnippetGrid
 
@@ -39,9 +39,9 @@ def follow(tmp_path):
 def test_a_file_is_played_once_and_finished(follow, write_yard, tmp_path) -> None:
     _, news = follow(write_yard(tmp_path / "yard.mkv", [0.2, 0.8, 0.2]), speed=100.0)
     told = [news()]
-    while not isinstance(told[-1], Finished):
+    while not isinstance(told[-1], CameraFinished):
         told.append(news())
-    assert [type(each) for each in told] == [Connecting, Opened, *[LiveSnippet] * 3, Finished]
+    assert [type(each) for each in told] == [Connecting, Opened, *[LiveSnippet] * 3, CameraFinished]
     assert told[1] == Opened(32, 32, has_sound=True)
     assert [each.frames[0].mean() / 255 for each in told[2:5]] == pytest.approx([0.2, 0.8, 0.2], abs=0.02)
 
@@ -66,9 +66,9 @@ def test_a_signal_to_the_whole_group_leaves_the_end_to_the_parent(follow, write_
         pass
     os.kill(camera.process_id, number)
     told = [news()]
-    while not isinstance(told[-1], Finished):
+    while not isinstance(told[-1], CameraFinished):
         told.append(news())
-    assert {type(each) for each in told} == {LiveSnippet, Finished}
+    assert {type(each) for each in told} == {LiveSnippet, CameraFinished}
     assert camera.num_starts == 1
 
 

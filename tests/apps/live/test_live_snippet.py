@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from avadclip.apps.live.live_snippet import SnippetCutter, WallClock
-from avadclip.media.track import SAMPLE_RATE_HZ, Block
+from avadclip.media.track import SAMPLE_RATE_HZ, SoundBlock
 from avadclip.timeline import SnippetGrid
 
 PICTURE = np.zeros((2, 2, 3), np.uint8)
@@ -37,7 +37,7 @@ def cut(seconds: float, *, sound_until: float, delay: float = 0.0) -> list[tuple
         now = number / 24
         until = round(max(min(now - delay, sound_until), 0.0) * SAMPLE_RATE_HZ)
         if until > placed:
-            cutter.add_sound(Block(placed, np.ones(until - placed, np.float32)))
+            cutter.add_sound(SoundBlock(placed, np.ones(until - placed, np.float32)))
             placed = until
         found += [(now, snippet.sound is not None) for snippet in cutter.add_picture(now, lambda: PICTURE, 1000 + now)]
     return found

@@ -7,7 +7,7 @@ from matplotlib.image import imread
 from avadclip.data.synthetic import load_synthetic
 from avadclip.report.figures.truth import draw_against_truth
 from avadclip.research.reproduce.figure4 import one_of_each_class, write_figure_4
-from avadclip.research.reproduce.plans import FIGURE_4, TEACHER, VADCLIP, Job
+from avadclip.research.reproduce.plans import FIGURE_4, TEACHER, VADCLIP, TableJob
 from avadclip.research.reproduce.runner import run_jobs
 from avadclip.research.reproduce.sources import make_sources
 
@@ -25,7 +25,7 @@ def test_pictures_are_drawn_of_the_runs_of_the_tables(
     tmp_path: Path, recipes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sources = make_sources("synthetic:tiny", recipes=recipes)
-    run_jobs([Job(run) for run in FIGURE_4], sources, tmp_path / "out", num_seeds=1)
+    run_jobs([TableJob(run) for run in FIGURE_4], sources, tmp_path / "out", num_seeds=1)
     monkeypatch.delattr("avadclip.research.reproduce.runner.run_training")  # nothing is trained again
     drawn = {}
 

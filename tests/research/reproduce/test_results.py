@@ -1,7 +1,7 @@
 from avadclip.evaluation.metrics.records import Measure, Report
-from avadclip.research.reproduce.plans import TABLE_6, TABLE_CROSS, Job, TablePlan
+from avadclip.research.reproduce.plans import TABLE_6, TABLE_CROSS, TableJob, TablePlan
 from avadclip.research.reproduce.results import ResultTable, fill_table
-from avadclip.research.reproduce.runner import Outcome
+from avadclip.research.reproduce.runner import RunOutcome
 
 
 def report(
@@ -29,7 +29,7 @@ def fill(plan: TablePlan, *, first: str = "xd-violence", second: str = "cctv-fig
     """Row i has the AP 10 i with seed 0 and 10 i + 2 with seed 1."""
     jobs = list(dict.fromkeys(row.job for row in plan.rows))
     outcomes = {
-        (job, seed): Outcome(report(10 * index + 2 * seed, dataset=first, **changes))
+        (job, seed): RunOutcome(report(10 * index + 2 * seed, dataset=first, **changes))
         for index, job in enumerate(jobs)
         for seed in (0, 1)
     }
@@ -75,9 +75,9 @@ def test_the_cross_dataset_table_names_both() -> None:
 
 
 def test_a_row_without_a_result_says_why() -> None:
-    jobs: list[Job] = [row.job for row in TABLE_6.rows]
-    outcomes = {(job, seed): Outcome(report(50.0)) for job in jobs for seed in (0, 1)}
-    outcomes[jobs[0], 1] = Outcome(None, "no sound anywhere")
+    jobs: list[TableJob] = [row.job for row in TABLE_6.rows]
+    outcomes = {(job, seed): RunOutcome(report(50.0)) for job in jobs for seed in (0, 1)}
+    outcomes[jobs[0], 1] = RunOutcome(None, "no sound anywhere")
     table = fill_table(TABLE_6, outcomes, num_seeds=2, names={"first": "xd-violence"})
     assert table.rows[0].cells[0].values == (50.0,)
     assert table.rows[0].remark == "1 of 2 seeds without a result, see below"

@@ -12,11 +12,19 @@ from avadclip.data.datasets import load_dataset
 from avadclip.data.synthetic import load_synthetic
 from avadclip.errors import DataError
 from avadclip.features.store import write_features
-from avadclip.research.reproduce.plans import AUDIO_STUDENT, OTHER_TEACHER, RANDOM, TEACHER, VISUAL_STUDENT, Job, Run
+from avadclip.research.reproduce.plans import (
+    AUDIO_STUDENT,
+    OTHER_TEACHER,
+    RANDOM,
+    TEACHER,
+    VISUAL_STUDENT,
+    Run,
+    TableJob,
+)
 from avadclip.research.reproduce.runner import Outcomes, run_jobs
 from avadclip.research.reproduce.sources import make_sources
 
-STUDENTS = [Job(VISUAL_STUDENT), Job(AUDIO_STUDENT)]
+STUDENTS = [TableJob(VISUAL_STUDENT), TableJob(AUDIO_STUDENT)]
 
 
 @pytest.fixture
@@ -35,7 +43,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 
 @pytest.fixture
 def run(tmp_path: Path, recipes: Path) -> Callable[..., Outcomes]:
-    def call(jobs: list[Job], **options: int) -> Outcomes:
+    def call(jobs: list[TableJob], **options: int) -> Outcomes:
         sources = make_sources("synthetic:tiny", recipes=recipes)
         return run_jobs(jobs, sources, tmp_path / "out", **{"num_seeds": 1, **options})
 
@@ -43,7 +51,7 @@ def run(tmp_path: Path, recipes: Path) -> Callable[..., Outcomes]:
 
 
 def test_a_teacher_is_trained_once_for_all(run: Callable[..., Outcomes], trained: list[tuple[str, int]]) -> None:
-    run([*STUDENTS, Job(TEACHER)], num_seeds=2)
+    run([*STUDENTS, TableJob(TEACHER)], num_seeds=2)
     kinds = ("teacher", "visual student", "audio student")
     assert trained == [(kind, seed) for seed in (0, 1) for kind in kinds]
 
@@ -76,39 +84,39 @@ def test_a_changed_recipe_is_trained_anew(
 def test_changed_data_is_trained_on_anew(
     run: Callable[..., Outcomes], trained: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = run([Job(TEACHER)])
+    before = run([TableJob(TEACHER)])
 
     def one_less(*arguments: object, **options: object) -> Dataset:
         dataset = load_dataset(*arguments, **options)
         return dataclasses.replace(dataset, test=dataset.test[:-1])
 
     monkeypatch.setattr(avadclip.research.reproduce.sources, "load_dataset", one_less)
-    after = run([Job(TEACHER)])
+    after = run([TableJob(TEACHER)])
     assert len(trained) == 2
-    assert [each[Job(TEACHER), 0].report.num_videos for each in (before, after)] == [20, 19]
+    assert [each[TableJob(TEACHER), 0].report.num_videos for each in (before, after)] == [20, 19]
 
 
 def test_a_change_of_the_plan_is_another_run(run: Callable[..., Outcomes], trained: list[tuple[str, int]]) -> None:
-    run([Job(TEACHER)])
-    run([Job(Run(TEACHER.name, TEACHER.recipe, (("loss.focal", False),)))])
+    run([TableJob(TEACHER)])
+    run([TableJob(Run(TEACHER.name, TEACHER.recipe, (("loss.focal", False),)))])
     assert len(trained) == 2
 
 
 def test_a_row_that_cannot_be_run_leaves_the_others(run: Callable[..., Outcomes]) -> None:
-    missing = Job(Run("nobody", "nobody"))
-    outcomes = run([missing, Job(TEACHER)])
+    missing = TableJob(Run("nobody", "nobody"))
+    outcomes = run([missing, TableJob(TEACHER)])
     assert "nobody.toml" in outcomes[missing, 0].problem
-    assert outcomes[Job(TEACHER), 0].report is not None
+    assert outcomes[TableJob(TEACHER), 0].report is not None
 
 
 def test_random_scores_get_the_share_of_anomalous_frames(recipes: Path, tmp_path: Path) -> None:
-    outcomes = run_jobs([Job(RANDOM)], make_sources("synthetic:small"), tmp_path, num_seeds=1)
-    report = outcomes[Job(RANDOM), 0].report
+    outcomes = run_jobs([TableJob(RANDOM)], make_sources("synthetic:small"), tmp_path, num_seeds=1)
+    report = outcomes[TableJob(RANDOM), 0].report
     assert report.percent("frame_ap", head="given") == pytest.approx(report.positive_percent, abs=2.0)
 
 
 def test_either_dataset_is_trained_and_tested_on(run: Callable[..., Outcomes], trained: list[tuple[str, int]]) -> None:
-    jobs = [Job(TEACHER), Job(TEACHER, "second"), Job(OTHER_TEACHER), Job(OTHER_TEACHER, "second")]
+    jobs = [TableJob(TEACHER), TableJob(TEACHER, "second"), TableJob(OTHER_TEACHER), TableJob(OTHER_TEACHER, "second")]
     outcomes = run(jobs)
     assert trained == [("teacher", 0), ("teacher", 1000)]
     shares = [outcomes[job, 0].report.positive_percent for job in jobs]
@@ -127,7 +135,7 @@ def test_a_users_own_videos_are_trained_on_with_their_own_encoders(tmp_path: Pat
         rows += [] if bag.intervals else [f"{bag.name}.mp4,normal,,,{split}"]
     (tmp_path / "yard.csv").write_text("\n".join(rows))
     sources = make_sources(str(tmp_path / "yard.csv"), features=tmp_path / "features", recipes=recipes)
-    outcome = run_jobs([Job(TEACHER)], sources, tmp_path / "out", num_seeds=1)[Job(TEACHER), 0]
+    outcome = run_jobs([TableJob(TEACHER)], sources, tmp_path / "out", num_seeds=1)[TableJob(TEACHER), 0]
     assert outcome.problem == ""
     assert (outcome.report.dataset, outcome.report.num_videos) == ("yard", 20)
     (finished,) = (tmp_path / "out").rglob("finished.json")
@@ -137,5 +145,5 @@ def test_a_users_own_videos_are_trained_on_with_their_own_encoders(tmp_path: Pat
 def test_data_that_is_not_there_is_an_error_at_once(recipes: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("video,label\n")
     with pytest.raises(DataError):
-        run_jobs([Job(TEACHER)], make_sources(str(tmp_path / "labels.csv")), tmp_path / "out", num_seeds=1)
+        run_jobs([TableJob(TEACHER)], make_sources(str(tmp_path / "labels.csv")), tmp_path / "out", num_seeds=1)
     assert not (tmp_path / "out").exists()

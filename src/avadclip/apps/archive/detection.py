@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avadclip.apps.archive.sources import Source
+from avadclip.apps.archive.sources import VideoSource
 from avadclip.apps.archive.storage import Storage
 from avadclip.encoders.precision import Precision
 from avadclip.features.batch import content_sha256
@@ -75,7 +75,7 @@ class DetectionWork:
         """By what the folder says that it was made from; that file is the last to be written."""
         return storage.read(f"{place}/{MADE_FROM}") == self._made_from(source_sha256)
 
-    def make(self, features: SnippetFeatures, source: Source, video: Path, folder: Path) -> tuple[Path, ...]:
+    def make(self, features: SnippetFeatures, source: VideoSource, video: Path, folder: Path) -> tuple[Path, ...]:
         """The report folder's files, and what they were made from."""
         job = self._job
         detection = self._detector.judge(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avadclip.apps.archive.sources import Source
+from avadclip.apps.archive.sources import VideoSource
 from avadclip.apps.archive.storage import Storage
 from avadclip.encoders.base import Encoders
 from avadclip.features.batch import is_current
@@ -69,7 +69,7 @@ class ExtractionWork:
     def make(
         self,
         features: SnippetFeatures,
-        source: Source,  # noqa: ARG002
+        source: VideoSource,  # noqa: ARG002
         video: Path,  # noqa: ARG002
         folder: Path,
     ) -> tuple[Path]:

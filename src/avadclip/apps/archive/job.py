@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from avadclip.apps.archive.sources import Source
+from avadclip.apps.archive.sources import VideoSource
 from avadclip.apps.archive.storage import Storage
 from avadclip.encoders.base import Encoders
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.timeline import SnippetGrid
 
 
-class Work(Protocol):
+class ArchiveWork(Protocol):
     """A job with its networks loaded."""
 
     encoders: Encoders
@@ -27,12 +27,12 @@ class Work(Protocol):
         """Whether the results at hand are what this work would make of such content."""
         ...
 
-    def make(self, features: SnippetFeatures, source: Source, video: Path, folder: Path) -> Sequence[Path]:
+    def make(self, features: SnippetFeatures, source: VideoSource, video: Path, folder: Path) -> Sequence[Path]:
         """Make the result files of one video in an empty folder; the last one says what they were made from."""
         ...
 
 
-class Job(Protocol):
+class ArchiveJob(Protocol):
     """What to do, without networks: small, and the same on every machine."""
 
     @property
@@ -40,7 +40,7 @@ class Job(Protocol):
         """Where the networks run, as torch names it."""
         ...
 
-    def load(self) -> Work:
+    def load(self) -> ArchiveWork:
         """Load the networks; AvadclipError where that cannot be."""
         ...
 
@@ -49,7 +49,7 @@ class Job(Protocol):
         ...
 
     def result_names(self, place: str) -> Sequence[str]:
-        """Names of a video's result files below the results' folder, in the order of Work.make."""
+        """Names of a video's result files below the results' folder, in the order of ArchiveWork.make."""
         ...
 
 

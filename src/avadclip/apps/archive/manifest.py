@@ -20,7 +20,7 @@ MAX_WRITING_SHARE = 0.1  # of the time
 
 
 @dataclass(frozen=True)
-class Row:
+class ManifestRow:
     """What is known of one video."""
 
     source: str
@@ -61,11 +61,11 @@ class Manifest:
         self._changed = False
         self._next_write = 0.0
 
-    def get(self, source: str) -> Row | None:
+    def get(self, source: str) -> ManifestRow | None:
         """What is known of a video."""
         return self._rows.get(source)
 
-    def put(self, row: Row) -> None:
+    def put(self, row: ManifestRow) -> None:
         """Note something, and write it down if it is time."""
         self._rows[row.source] = row
         self._changed = True
@@ -93,17 +93,18 @@ class Manifest:
             "output_bytes": pyarrow.int64(),
             "finished_at": pyarrow.timestamp("ms", tz="UTC"),
         }
-        schema = pyarrow.schema([(field.name, types.get(field.name, pyarrow.string())) for field in fields(Row)])
+        columns_of_row = fields(ManifestRow)
+        schema = pyarrow.schema([(field.name, types.get(field.name, pyarrow.string())) for field in columns_of_row])
         columns = {name: [getattr(row, name) for row in self._rows.values()] for name in schema.names}
         return pyarrow.table(columns, schema=schema)
 
-    def _read(self) -> dict[str, Row]:
+    def _read(self) -> dict[str, ManifestRow]:
         content = self._storage.read(MANIFEST)
         if content is None:
             return {}
         try:
             rows = self._parquet.read_table(io.BytesIO(content)).to_pylist()
-            return {row["source"]: Row(**row) for row in rows}
+            return {row["source"]: ManifestRow(**row) for row in rows}
         except Exception as error:  # pyarrow has many, and a foreign table other columns
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise DataError(

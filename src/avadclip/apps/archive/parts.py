@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from safetensors.numpy import save
 
-from avadclip.apps.archive.ranges import RangeFeatures, Span
+from avadclip.apps.archive.ranges import RangeFeatures, TimeRange
 from avadclip.errors import FeatureError
 from avadclip.files import write_atomically
 from avadclip.tensor_file import FORMAT, HEADER_KEY, TensorFile
@@ -43,7 +43,7 @@ PART_FILE = TensorFile(
 )
 
 
-def part_name(source_sha256: str, made_by: str, span: Span) -> str:
+def part_name(source_sha256: str, made_by: str, span: TimeRange) -> str:
     """Name below the results' folder: of this content, these encoders and this range only."""
     stop = "end" if span.stop is None else span.stop
     return f"{PARTS_FOLDER}/{source_sha256[:32]}-{made_by[:16]}-{span.start}-{stop}.safetensors"

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from avadclip.apps.archive.cluster import Cluster
-from avadclip.apps.archive.job import Job
-from avadclip.apps.archive.worker import Answer, Failed, Unit, Worker
+from avadclip.apps.archive.job import ArchiveJob
+from avadclip.apps.archive.worker import Answer, ArchiveWorker, Failed, Unit
 from avadclip.errors import ConfigError
 
 MAX_START_FAILURES = 3  # in a row, before it is no longer taken for bad luck
 
 
-class Finished(NamedTuple):
+class PartFinished(NamedTuple):
     """What became of a unit."""
 
     unit: Unit
@@ -46,11 +46,11 @@ class Pool:
     """
 
     def __init__(
-        self, cluster: Cluster, job: Job, out: str, *, num_workers: int | None, time_limit_seconds: float
+        self, cluster: Cluster, job: ArchiveJob, out: str, *, num_workers: int | None, time_limit_seconds: float
     ) -> None:
         self._ray = cluster.ray
         share = cluster.share(num_workers, job.device)
-        self._actor = self._ray.remote(Worker).options(num_cpus=share.num_cpus, num_gpus=share.num_gpus)
+        self._actor = self._ray.remote(ArchiveWorker).options(num_cpus=share.num_cpus, num_gpus=share.num_gpus)
         self._arguments = (job, out)
         self._time_limit_seconds = time_limit_seconds
         self._identity: dict[str, Any] | None = None
@@ -81,7 +81,7 @@ class Pool:
         worker = self._idle.pop()
         self._calls[worker.do.remote(unit)] = _Call(worker, unit, time.monotonic())
 
-    def wait(self, seconds: float) -> Iterator[Finished]:
+    def wait(self, seconds: float) -> Iterator[PartFinished]:
         """What finishes within some seconds, at once when anything does; also what died or took too long.
 
         Raises:
@@ -135,7 +135,7 @@ class Pool:
                 "Fewer --workers need less"
             )
 
-    def _collect(self, call: _Call, unit: Unit, reference: Any) -> Finished:
+    def _collect(self, call: _Call, unit: Unit, reference: Any) -> PartFinished:
         answer: Answer
         try:
             answer = self._ray.get(reference)
@@ -144,9 +144,9 @@ class Pool:
             self._start_worker()
         else:
             self._idle.append(call.worker)
-        return Finished(unit, answer, time.monotonic() - call.started)
+        return PartFinished(unit, answer, time.monotonic() - call.started)
 
-    def _end_the_stuck(self) -> Iterator[Finished]:
+    def _end_the_stuck(self) -> Iterator[PartFinished]:
         now = time.monotonic()
         for reference, call in list(self._calls.items()):
             seconds = now - call.started
@@ -156,7 +156,7 @@ class Pool:
                 self._ray.kill(call.worker)
                 self._start_worker()
                 message = f"not done after {self._time_limit_seconds:g} s; --time-limit allows longer"
-                yield Finished(call.unit, Failed(message, may_pass=True), seconds)
+                yield PartFinished(call.unit, Failed(message, may_pass=True), seconds)
 
 
 def _difference(found: dict[str, Any], other: dict[str, Any]) -> str:

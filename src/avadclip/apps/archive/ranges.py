@@ -32,7 +32,7 @@ class IndivisibleError(Exception):
     """Ranges of this video are not what one pass over it gives; it is to be done in one piece."""
 
 
-class Span(NamedTuple):
+class TimeRange(NamedTuple):
     """Snippets of one range, half open; the last range ends where the picture does."""
 
     start: int
@@ -54,7 +54,7 @@ class RangeFeatures(NamedTuple):
 
 def plan_spans(
     path: Path, encoder: VisualEncoder, grid: SnippetGrid, *, range_seconds: float = RANGE_SECONDS
-) -> tuple[Span, ...]:
+) -> tuple[TimeRange, ...]:
     """The ranges to divide a video into; none where it is short, odd, or cannot be entered in the middle.
 
     Raises:
@@ -71,10 +71,10 @@ def plan_spans(
     if num_snippets < 2 * length or _starts_oddly(path, encoder):
         return ()
     starts = [start for start in range(0, num_snippets, length) if num_snippets - start >= length / 2]
-    return tuple(Span(start, stop) for start, stop in zip(starts, [*starts[1:], None], strict=True))
+    return tuple(TimeRange(start, stop) for start, stop in zip(starts, [*starts[1:], None], strict=True))
 
 
-def encode_range(path: Path, encoder: VisualEncoder, grid: SnippetGrid, span: Span) -> RangeFeatures:
+def encode_range(path: Path, encoder: VisualEncoder, grid: SnippetGrid, span: TimeRange) -> RangeFeatures:
     """Encode the picture of one range.
 
     Raises:
@@ -129,7 +129,7 @@ def join_ranges(path: Path, ranges: Sequence[RangeFeatures], encoders: Encoders,
 class _RangePictures:
     """The pictures of one range, on a clock that begins with it. See media.damage.PictureSource."""
 
-    def __init__(self, path: Path, encoder: VisualEncoder, grid: SnippetGrid, span: Span) -> None:
+    def __init__(self, path: Path, encoder: VisualEncoder, grid: SnippetGrid, span: TimeRange) -> None:
         self._span = span
         self._grid = grid
         self._per_snippet = len(encoder.frame_offsets)

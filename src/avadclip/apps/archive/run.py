@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from avadclip.apps.archive.cluster import LOCAL, connect
-from avadclip.apps.archive.job import Job, made_by
-from avadclip.apps.archive.manifest import Manifest, Row, now
+from avadclip.apps.archive.job import ArchiveJob, made_by
+from avadclip.apps.archive.manifest import Manifest, ManifestRow, now
 from avadclip.apps.archive.parts import PARTS_FOLDER
-from avadclip.apps.archive.pool import Finished, Pool
+from avadclip.apps.archive.pool import PartFinished, Pool
 from avadclip.apps.archive.ranges import RANGE_SECONDS
-from avadclip.apps.archive.sources import Source
+from avadclip.apps.archive.sources import VideoSource
 from avadclip.apps.archive.storage import Storage
 from avadclip.apps.archive.worker import (
     Divided,
@@ -31,10 +31,10 @@ MAX_ATTEMPTS = 3  # at a video whose worker dies, hangs or cannot fetch it
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ArchiveOutcome:
     """What became of one video."""
 
-    source: Source
+    source: VideoSource
     status: Literal["done", "kept", "failed"]
     """`kept`: its result was there already, from the same content and made alike."""
     output: str
@@ -44,8 +44,8 @@ class Outcome:
 
 
 def run_archive(
-    job: Job,
-    sources: Sequence[Source],
+    job: ArchiveJob,
+    sources: Sequence[VideoSource],
     out: str,
     *,
     ray_address: str = LOCAL,
@@ -53,7 +53,7 @@ def run_archive(
     time_limit_seconds: float = TIME_LIMIT_SECONDS,
     max_attempts: int = MAX_ATTEMPTS,
     range_seconds: float = RANGE_SECONDS,
-) -> Iterator[Outcome]:
+) -> Iterator[ArchiveOutcome]:
     """Do a job with every video, many at once, and keep a manifest; the next run goes on where this one ends.
 
     Args:
@@ -90,7 +90,7 @@ def run_archive(
 class _Video:
     """A video at work."""
 
-    source: Source
+    source: VideoSource
     waiting: set[Unit] = field(default_factory=set)
     """Units that are still to finish; answers of others come too late and are not heard."""
     spans: Divided | None = None
@@ -103,7 +103,7 @@ class _Run:
 
     def __init__(
         self,
-        job: Job,
+        job: ArchiveJob,
         pool: Pool,
         storage: Storage,
         manifest: Manifest,
@@ -122,7 +122,7 @@ class _Run:
         self._videos: dict[str, _Video] = {}
         self._num_failed = 0
 
-    def go(self, sources: Sequence[Source]) -> Iterator[Outcome]:
+    def go(self, sources: Sequence[VideoSource]) -> Iterator[ArchiveOutcome]:
         """Do all there is to do."""
         yield from self._fill_queue(sources)
         num_at_work = 0
@@ -142,22 +142,22 @@ class _Run:
                 if name.startswith(f"{PARTS_FOLDER}/"):
                     self._storage.remove(name)
 
-    def _fill_queue(self, sources: Sequence[Source]) -> Iterator[Outcome]:
-        owners: dict[str, Source] = {}
+    def _fill_queue(self, sources: Sequence[VideoSource]) -> Iterator[ArchiveOutcome]:
+        owners: dict[str, VideoSource] = {}
         sizes = self._storage.sizes()
         for source in sources:
             owner = owners.setdefault(source.place, source)
             if owner is not source:
                 yield self._end(_Video(source), f"would share its result with {owner.name}; give one another name")
             elif self._is_done(source, sizes):
-                yield Outcome(source, "kept", self._output(source))
+                yield ArchiveOutcome(source, "kept", self._output(source))
             else:
                 self._manifest.put(self._row(_Video(source), "pending"))
                 unit = WholeVideo(source, self._range_seconds)
                 self._videos[source.address] = _Video(source, {unit})
                 self._queue.append(unit)
 
-    def _is_done(self, source: Source, sizes: dict[str, int]) -> bool:
+    def _is_done(self, source: VideoSource, sizes: dict[str, int]) -> bool:
         """By the manifest, without reading the video: it and its result are those that were noted."""
         row = self._manifest.get(source.address)
         return (
@@ -174,7 +174,7 @@ class _Run:
         video = self._videos.get(unit.source.address)
         return video is not None and unit in video.waiting
 
-    def _take(self, finished: Finished) -> Outcome | None:
+    def _take(self, finished: PartFinished) -> ArchiveOutcome | None:
         """Take an answer in; the outcome of the video, if this was its last."""
         unit, answer, seconds = finished
         if not self._is_wanted(unit):
@@ -202,23 +202,23 @@ class _Run:
         video.waiting = set(units)
         self._queue.extendleft(reversed(units))
 
-    def _fail(self, video: _Video, unit: Unit, message: str, *, may_pass: bool) -> Outcome | None:
+    def _fail(self, video: _Video, unit: Unit, message: str, *, may_pass: bool) -> ArchiveOutcome | None:
         video.num_failures += 1
         if not may_pass or video.num_failures >= self._max_attempts:
             return self._end(video, message)
         self._queue.append(unit)
         return None
 
-    def _end(self, video: _Video, result: Done | str) -> Outcome:
+    def _end(self, video: _Video, result: Done | str) -> ArchiveOutcome:
         """Note how a video ended; a string says why it failed."""
         source = video.source
         self._videos.pop(source.address, None)
         if isinstance(result, str):
             self._num_failed += 1
             self._manifest.put(self._row(video, "failed", error=result))
-            return Outcome(source, "failed", self._output(source), result)
+            return ArchiveOutcome(source, "failed", self._output(source), result)
         self._manifest.put(self._row(video, "done", result=result))
-        return Outcome(source, "kept" if result.was_there else "done", self._output(source))
+        return ArchiveOutcome(source, "kept" if result.was_there else "done", self._output(source))
 
     def _row(
         self,
@@ -227,9 +227,9 @@ class _Run:
         *,
         result: Done | None = None,
         error: str | None = None,
-    ) -> Row:
+    ) -> ManifestRow:
         source = video.source
-        return Row(
+        return ManifestRow(
             source.address,
             status,
             error=error,
@@ -244,5 +244,5 @@ class _Run:
             finished_at=None if status == "pending" else now(),
         )
 
-    def _output(self, source: Source) -> str:
+    def _output(self, source: VideoSource) -> str:
         return self._storage.address_of(self._job.output_name(source.place))

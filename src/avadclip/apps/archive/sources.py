@@ -15,7 +15,7 @@ VERSION_KEYS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modifi
 
 
 @dataclass(frozen=True)
-class Source:
+class VideoSource:
     """One video."""
 
     name: str
@@ -30,7 +30,7 @@ class Source:
     """Changes whenever the content does, as far as the file system says: its ETag, or time of change."""
 
 
-def local_source(path: Path, root: Path | None) -> Source:
+def local_source(path: Path, root: Path | None) -> VideoSource:
     """A local or mounted video; a missing one too, which its worker will say.
 
     Args:
@@ -44,10 +44,10 @@ def local_source(path: Path, root: Path | None) -> Source:
         num_bytes, version = None, None
     else:
         num_bytes, version = status.st_size, str(status.st_mtime_ns)
-    return Source(str(path), str(path.absolute()), below.with_suffix("").as_posix(), num_bytes, version)
+    return VideoSource(str(path), str(path.absolute()), below.with_suffix("").as_posix(), num_bytes, version)
 
 
-def find_remote(url: str) -> list[Source]:
+def find_remote(url: str) -> list[VideoSource]:
     """The videos at a URL: a file, all below a folder, or all that fit a pattern; sorted, hidden ones left out.
 
     Raises:
@@ -70,14 +70,14 @@ def find_remote(url: str) -> list[Source]:
         if info["type"] == "file" and below.suffix.lower() in wanted and not is_hidden:
             address = str(files.unstrip_protocol(name))
             place = below.with_suffix("").as_posix()
-            sources.append(Source(address, address, place, info.get("size"), _version(info)))
+            sources.append(VideoSource(address, address, place, info.get("size"), _version(info)))
     if not sources:
         raise DataError(f"{url} leads to no video; name a video, a folder that holds some, or a pattern")
     return sources
 
 
 @contextmanager
-def local_copy(source: Source, folder: Path) -> Iterator[Path]:
+def local_copy(source: VideoSource, folder: Path) -> Iterator[Path]:
     """A path to read the video at: its own, or that of a copy inside `folder`, which is removed afterwards.
 
     Raises:

@@ -6,11 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avadclip.apps.archive.job import Job, made_by
+from avadclip.apps.archive.job import ArchiveJob, made_by
 from avadclip.apps.archive.parts import PARTS_FOLDER, part_name, read_part, write_part
-from avadclip.apps.archive.ranges import IndivisibleError, RangeFeatures, Span, encode_range, join_ranges, plan_spans
+from avadclip.apps.archive.ranges import (
+    IndivisibleError,
+    RangeFeatures,
+    TimeRange,
+    encode_range,
+    join_ranges,
+    plan_spans,
+)
 from avadclip.apps.archive.scratch import scratch_folder, sweep
-from avadclip.apps.archive.sources import Source, local_copy
+from avadclip.apps.archive.sources import VideoSource, local_copy
 from avadclip.apps.archive.storage import Storage
 from avadclip.errors import AvadclipError
 from avadclip.features.batch import content_sha256
@@ -23,7 +30,7 @@ from avadclip.media.container import open_media, shown
 class WholeVideo:
     """A unit of work: one video from its file to its result, unless it is to be divided first."""
 
-    source: Source
+    source: VideoSource
     range_seconds: float | None
     """Of the ranges to divide it into where it is long enough; None: in one piece, whatever its length."""
 
@@ -32,18 +39,18 @@ class WholeVideo:
 class VideoRange:
     """A unit of work: one range of a video, to a part file."""
 
-    source: Source
+    source: VideoSource
     source_sha256: str
-    span: Span
+    span: TimeRange
 
 
 @dataclass(frozen=True)
 class JoinedVideo:
     """A unit of work: from all parts of a video to its result."""
 
-    source: Source
+    source: VideoSource
     source_sha256: str
-    spans: tuple[Span, ...]
+    spans: tuple[TimeRange, ...]
 
 
 Unit = WholeVideo | VideoRange | JoinedVideo
@@ -65,7 +72,7 @@ class Divided:
     """The video is long: its ranges come next."""
 
     source_sha256: str
-    spans: tuple[Span, ...]
+    spans: tuple[TimeRange, ...]
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ class Failed:
 Answer = Done | Divided | PartDone | NotDivisible | Failed
 
 
-class Worker:
+class ArchiveWorker:
     """Does units of work; a class of plain Python, which Ray turns into a process.
 
     Args:
@@ -98,7 +105,7 @@ class Worker:
         out: folder or URL of the results.
     """
 
-    def __init__(self, job: Job, out: str) -> None:
+    def __init__(self, job: ArchiveJob, out: str) -> None:
         self._job = job
         self._storage = Storage(out)
         sweep()  # after the one that this may replace
@@ -184,7 +191,7 @@ class Worker:
             self._storage.remove(name)
         self._storage.remove_empty(PARTS_FOLDER)
 
-    def _finish(self, features: SnippetFeatures, source: Source, sha256: str, path: Path, scratch: Path) -> Done:
+    def _finish(self, features: SnippetFeatures, source: VideoSource, sha256: str, path: Path, scratch: Path) -> Done:
         folder = scratch / "result"
         folder.mkdir()
         files = self._work.make(dataclasses.replace(features, source_sha256=sha256), source, path, folder)
@@ -192,5 +199,5 @@ class Worker:
             self._storage.publish(file, name)
         return Done(sha256, sum(file.stat().st_size for file in files), was_there=False)
 
-    def _part_name(self, source_sha256: str, span: Span) -> str:
+    def _part_name(self, source_sha256: str, span: TimeRange) -> str:
         return part_name(source_sha256, made_by(self._identity), span)

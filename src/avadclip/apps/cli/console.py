@@ -42,7 +42,7 @@ def exit_code(num_failed: int, num_inputs: int) -> int:
     return 1 if num_inputs == 1 else 3
 
 
-class Work:
+class WorkProgress:
     """Progress over inputs and, inside the one at work, over its seconds."""
 
     def __init__(self, progress: "Progress", num_inputs: int) -> None:
@@ -84,7 +84,7 @@ class Work:
 
 
 @contextmanager
-def show_work(num_inputs: int) -> Iterator[Work]:
+def show_work(num_inputs: int) -> Iterator[WorkProgress]:
     """Bars on stderr while the block runs; none where stderr is not a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -101,4 +101,4 @@ def show_work(num_inputs: int) -> Iterator[Work]:
         redirect_stderr=False,
         disable=not console.is_terminal,
     ) as progress:
-        yield Work(progress, num_inputs)
+        yield WorkProgress(progress, num_inputs)

@@ -31,7 +31,7 @@ class BenchmarkName(StrEnum):
     UCF_CRIME = "ucf-crime"
 
 
-class OutputFormat(StrEnum):
+class CheckFormat(StrEnum):
     """What goes to stdout."""
 
     TABLE = "table"
@@ -51,8 +51,8 @@ def check(
         Path | None, typer.Option(file_okay=False, help="A further folder of features, as train and evaluate take it.")
     ] = None,
     output_format: Annotated[
-        OutputFormat, typer.Option("--format", help="A table for people, JSON for programs.")
-    ] = OutputFormat.TABLE,
+        CheckFormat, typer.Option("--format", help="A table for people, JSON for programs.")
+    ] = CheckFormat.TABLE,
 ) -> None:
     """Say what of a benchmark is there, what is missing or wrong, and what can be run with it.
 
@@ -65,7 +65,7 @@ def check(
 
     folders = [path] if features is None else [path, features]
     found = check_benchmark(survey_benchmark(BENCHMARKS[benchmark.value], folders))
-    if output_format is OutputFormat.JSON:
+    if output_format is CheckFormat.JSON:
         typer.echo(found.model_dump_json(indent=2))
     else:
         print_check(make_console(), found)

@@ -22,7 +22,7 @@ class Split(StrEnum):
     VALIDATION = "validation"
 
 
-class OutputFormat(StrEnum):
+class ReportFormat(StrEnum):
     """What goes to stdout."""
 
     TABLE = "table"
@@ -82,8 +82,8 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
     ] = None,
     figure_format: Annotated[FigureFormat, typer.Option(help="Kind of these pictures.")] = FigureFormat.PNG,
     output_format: Annotated[
-        OutputFormat, typer.Option("--format", help="A table for people, JSON for programs.")
-    ] = OutputFormat.TABLE,
+        ReportFormat, typer.Option("--format", help="A table for people, JSON for programs.")
+    ] = ReportFormat.TABLE,
 ) -> None:
     """Measure every network of a checkpoint, or anybody's predictions.
 
@@ -115,7 +115,7 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
     elif scores is not None:
         dataset = load_dataset(data, features=features, seed=seed)
         reports, num_networks = [_evaluate_scores(scores, dataset, split, selection or GivenSelection.UNKNOWN)], 1
-    if output_format is OutputFormat.JSON:
+    if output_format is ReportFormat.JSON:
         typer.echo("[\n" + ",\n".join(report.model_dump_json(indent=2) for report in reports) + "\n]")
     else:
         from avadclip.apps.cli.evaluation_tables import print_report

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from avadclip.apps.cli.console import Work, complain_about, error, exit_code, show_work
+from avadclip.apps.cli.console import WorkProgress, complain_about, error, exit_code, show_work
 from avadclip.apps.cli.inputs import expand_inputs
 from avadclip.apps.cli.options import (
     PRECISION_HELP,
@@ -134,7 +134,7 @@ def _extract_each(
                 yield outcome
 
 
-def _follow(work: Work, videos: list[Path]) -> Callable[[Path, float], None]:
+def _follow(work: WorkProgress, videos: list[Path]) -> Callable[[Path, float], None]:
     from avadclip.media.probe import probe
 
     durations: dict[Path, float] = {}

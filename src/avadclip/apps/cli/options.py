@@ -25,8 +25,8 @@ from avadclip.errors import AvadclipError
 from avadclip.report.words import counted, printable
 
 if TYPE_CHECKING:
-    from avadclip.apps.archive.job import Job
-    from avadclip.apps.archive.sources import Source
+    from avadclip.apps.archive.job import ArchiveJob
+    from avadclip.apps.archive.sources import VideoSource
 
 
 PRECISION_HELP = "For clip: fp32, bf16, int8; auto takes the fastest that agrees with fp32 on your own frames."
@@ -81,7 +81,7 @@ TimeLimit = Annotated[
 ]
 
 
-class Spread(NamedTuple):
+class SpreadOptions(NamedTuple):
     """The options of a run over an archive."""
 
     ray: str
@@ -89,10 +89,10 @@ class Spread(NamedTuple):
     time_limit: float | None
 
 
-def spread_by(ray: str | None, workers: int | None, time_limit: float | None) -> Spread | None:
+def spread_by(ray: str | None, workers: int | None, time_limit: float | None) -> SpreadOptions | None:
     """The options together; None where the run is not spread. Exits where they do not fit together."""
     if ray is not None:
-        return Spread(ray, workers, time_limit)
+        return SpreadOptions(ray, workers, time_limit)
     if workers is not None or time_limit is not None:
         raise typer.BadParameter("--workers and --time-limit go with --ray; add `--ray local`")
     return None
@@ -113,7 +113,7 @@ def with_absolute_folder(encoders: str) -> str:
     return f"{name}:{Path(folder).expanduser().absolute()}" if folder else f"{name}{colon}"
 
 
-def run_spread(job: "Job", names: list[str], out: str, spread: Spread) -> int:
+def run_spread(job: "ArchiveJob", names: list[str], out: str, spread: SpreadOptions) -> int:
     """Run over an archive, with a line for every video on stdout; the exit code."""
     from avadclip.apps.archive.libraries import load_library
     from avadclip.apps.archive.run import TIME_LIMIT_SECONDS, run_archive
@@ -158,11 +158,11 @@ def _only_data_on_stdout() -> Iterator[TextIO]:
             yield data
 
 
-def _find(names: Iterable[str]) -> tuple[list["Source"], list[str]]:
+def _find(names: Iterable[str]) -> tuple[list["VideoSource"], list[str]]:
     """The videos behind all names, each once, and what leads to none."""
     from avadclip.apps.archive.sources import find_remote, local_source
 
-    sources: dict[str, Source] = {}
+    sources: dict[str, VideoSource] = {}
     problems: list[str] = []
     for name in names:
         if "://" in name:

@@ -13,7 +13,7 @@ from avadclip.report.extras import Extra
 from avadclip.report.words import printable
 
 if TYPE_CHECKING:
-    from avadclip.apps.cli.console import Work
+    from avadclip.apps.cli.console import WorkProgress
     from avadclip.inference.detector import Detection
 
 
@@ -87,7 +87,7 @@ class Reports:
 
             load_library()  # better missed now than after hours of work
 
-    def write(self, detection: "Detection", path: Path, work: "Work") -> str | None:
+    def write(self, detection: "Detection", path: Path, work: "WorkProgress") -> str | None:
         """Write the reports of one video; where to look first, or None where nothing was asked for."""
         written: Path | None = None
         if path in self._out:

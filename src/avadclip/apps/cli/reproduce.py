@@ -10,7 +10,7 @@ from avadclip.apps.cli.console import complain_about, exit_code, make_console
 from avadclip.errors import AvadclipError, DataError
 
 if TYPE_CHECKING:
-    from avadclip.research.reproduce.plans import Job, TablePlan
+    from avadclip.research.reproduce.plans import TableJob, TablePlan
     from avadclip.research.reproduce.results import ResultTable
     from avadclip.research.reproduce.sources import Sources
 from typing import TYPE_CHECKING
@@ -92,7 +92,7 @@ def _make_tables(plans: "list[TablePlan]", sources: "Sources", out: Path, num_se
 
     jobs = jobs_of(plans)
 
-    def announce(job: "Job", seed: int) -> None:
+    def announce(job: "TableJob", seed: int) -> None:
         number = seed * len(jobs) + jobs.index(job) + 1
         typer.echo(f"{number} of {num_seeds * len(jobs)}: {job.run.name}, seed {seed}", err=True)
 

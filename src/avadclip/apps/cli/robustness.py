@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avadclip.apps.cli.console import make_console, show_work
+from avadclip.apps.cli.evaluate import Split
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,14 +18,7 @@ if TYPE_CHECKING:
     from avadclip.inference.checkpoint import Checkpoint
 
 
-class Split(StrEnum):
-    """What may be measured on."""
-
-    TEST = "test"
-    VALIDATION = "validation"
-
-
-class OutputFormat(StrEnum):
+class RobustnessFormat(StrEnum):
     """What goes to stdout."""
 
     TABLE = "table"
@@ -53,8 +47,8 @@ def robustness(  # noqa: PLR0917  Typer's way to declare options
     seed: Annotated[int, typer.Option(min=0, help="The recipe's: decides synthetic data, and who is held out.")] = 0,
     device: Annotated[str, typer.Option(help="Where videos are encoded: cpu, cuda, cuda:1 or mps.")] = "cpu",
     output_format: Annotated[
-        OutputFormat, typer.Option("--format", help="A table for people, JSON for programs, Markdown for pages.")
-    ] = OutputFormat.TABLE,
+        RobustnessFormat, typer.Option("--format", help="A table for people, JSON for programs, Markdown for pages.")
+    ] = RobustnessFormat.TABLE,
 ) -> None:
     """Measure what damaged picture and sound cost every network.
 
@@ -87,9 +81,9 @@ def robustness(  # noqa: PLR0917  Typer's way to declare options
     curves = draw_first_event(loaded, dataset, split.value, damage)
     if curves is not None:
         write_figure(curves, out / "variance.png")
-    if output_format is OutputFormat.JSON:
+    if output_format is RobustnessFormat.JSON:
         typer.echo(document)
-    elif output_format is OutputFormat.MARKDOWN:
+    elif output_format is RobustnessFormat.MARKDOWN:
         typer.echo(to_markdown(report), nl=False)
     else:
         _print_tables(make_console(), report)

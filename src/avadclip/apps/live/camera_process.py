@@ -10,7 +10,7 @@ from multiprocessing.process import BaseProcess
 
 from avadclip.apps.live.camera import CameraOptions
 from avadclip.apps.live.camera_child import Command, Ended, run_camera
-from avadclip.apps.live.inbox import Connecting, Finished, Inbox, Lost, News
+from avadclip.apps.live.inbox import CameraFinished, Connecting, Inbox, Lost, News
 from avadclip.apps.live.live_snippet import LiveSnippet
 
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 1.0, 10.0  # doubled from one failure to the next
@@ -61,7 +61,7 @@ class CameraProcess(threading.Thread):
             ended, has_shown = self._follow(process, pipe)
             self._end(process, pipe)
             if ended.is_finished:
-                self._put(Finished(ended.reason))
+                self._put(CameraFinished(ended.reason))
                 return
             if has_shown:
                 retry_seconds = FIRST_RETRY_SECONDS

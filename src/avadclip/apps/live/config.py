@@ -5,22 +5,18 @@ import binascii
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from avadclip.apps.live.schedule import Period, parse_period
-from avadclip.config import SECRET_ERROR
+from avadclip.config import SECRET_ERROR, FrozenConfig
 
 CameraName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 """Part of event ids, file names and MQTT topics."""
 Score = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class ScoringConfig(_Config):
+class ScoringConfig(FrozenConfig):
     """How much the model sees when it scores a snippet. The checkpoint fixes how long a snippet is, usually 0.67 s."""
 
     window_snippets: int = Field(64, ge=1, le=256)
@@ -36,7 +32,7 @@ class ScoringConfig(_Config):
         return latency_snippets
 
 
-class CameraConfig(_Config):
+class CameraConfig(FrozenConfig):
     """One camera and its rules."""
 
     source: str = Field(min_length=1)
@@ -75,7 +71,7 @@ class CameraConfig(_Config):
         return tuple(parse_period(text) for text in self.schedule)
 
 
-class WebhookConfig(_Config):
+class WebhookConfig(FrozenConfig):
     """Where events are posted, by the Standard Webhooks scheme."""
 
     url: str = Field(pattern=r"^https?://[^\s]+$")
@@ -101,7 +97,7 @@ class WebhookConfig(_Config):
         return base64.b64decode(self.secret.get_secret_value().removeprefix("whsec_"))
 
 
-class MqttConfig(_Config):
+class MqttConfig(FrozenConfig):
     """Broker and topics."""
 
     host: str = Field(min_length=1)
@@ -117,7 +113,7 @@ class MqttConfig(_Config):
     """Announce every camera to Home Assistant."""
 
 
-class StoreConfig(_Config):
+class StoreConfig(FrozenConfig):
     """The store of `avadclip serve`, which finds and shows the events that are kept in it."""
 
     database: SecretStr | None = None
@@ -126,7 +122,7 @@ class StoreConfig(_Config):
     """The service's folder, as `avadclip serve --data` takes it; by default this user's."""
 
 
-class RecordingConfig(_Config):
+class RecordingConfig(FrozenConfig):
     """Video kept around events: the camera's own packets, copied into Matroska files, not encoded again."""
 
     folder: Path
@@ -143,7 +139,7 @@ class RecordingConfig(_Config):
     """Recordings are deleted this long after they were made; 0 keeps them."""
 
 
-class WatchConfig(_Config):
+class WatchConfig(FrozenConfig):
     """Everything."""
 
     model: str = "starter"

@@ -6,7 +6,7 @@ from avadclip.apps.live.causal import Judgement
 from avadclip.apps.live.config import CameraConfig
 from avadclip.apps.live.messages import EventMessage, LiveEvent
 from avadclip.apps.live.schedule import is_due
-from avadclip.apps.live.spans import Change, Span, SpanFinder
+from avadclip.apps.live.spans import Change, LiveSpan, SpanFinder
 from avadclip.events import EventRules, Modality, Thresholds
 
 
@@ -72,7 +72,7 @@ class EventStream:
             self._sent, self._last_end = None, change.span.end
         return [message]
 
-    def _is_wanted(self, span: Span) -> bool:
+    def _is_wanted(self, span: LiveSpan) -> bool:
         is_cool = span.start - self._last_end >= self._config.cooldown_seconds
         return is_cool and is_due(self._config.periods, datetime.fromtimestamp(span.start))
 

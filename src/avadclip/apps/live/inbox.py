@@ -19,13 +19,13 @@ class Lost(NamedTuple):
     retry_seconds: float
 
 
-class Finished(NamedTuple):
+class CameraFinished(NamedTuple):
     """A recording was played to its end."""
 
     reason: str
 
 
-News = Connecting | Opened | LiveSnippet | Lost | Finished
+News = Connecting | Opened | LiveSnippet | Lost | CameraFinished
 
 
 class Inbox:

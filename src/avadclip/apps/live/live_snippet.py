@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from avadclip.media.track import SAMPLE_RATE_HZ, Block
+from avadclip.media.track import SAMPLE_RATE_HZ, SoundBlock
 from avadclip.timeline import SnippetGrid
 
 Picture = NDArray[np.uint8]
@@ -86,7 +86,7 @@ class SnippetCutter:
         self._frames: list[Picture] = []
         self._shown: tuple[float, Callable[[], Picture]] | None = None
         self._waiting: deque[tuple[float, list[Picture], float]] = deque()  # for their sound: start, frames, arrived
-        self._blocks: deque[Block] = deque()
+        self._blocks: deque[SoundBlock] = deque()
         self._heard_until = -math.inf
         self._unix_end = -math.inf
 
@@ -112,7 +112,7 @@ class SnippetCutter:
             self._sample_until(end, now)
             yield from self._complete(math.inf)
 
-    def add_sound(self, block: Block) -> None:
+    def add_sound(self, block: SoundBlock) -> None:
         """Take the next block of sound, placed in samples since stream second 0."""
         if self._num_samples is not None:
             self._blocks.append(block)

@@ -24,7 +24,7 @@ class ScoredSnippet:
 
 
 @dataclass(frozen=True)
-class Span:
+class LiveSpan:
     """A stretch of snippets, summed up: its size does not grow with its length."""
 
     start: float
@@ -38,12 +38,12 @@ class Span:
     """None where one snippet lacked it."""
 
     @classmethod
-    def of(cls, snippet: ScoredSnippet) -> "Span":
+    def of(cls, snippet: ScoredSnippet) -> "LiveSpan":
         """One snippet."""
         probabilities = snippet.class_probabilities.astype(np.float64)
         return cls(snippet.start, snippet.end, snippet.score, 1, probabilities, snippet.sound_gain)
 
-    def joined(self, later: "Span") -> "Span":
+    def joined(self, later: "LiveSpan") -> "LiveSpan":
         """This span and what follows it."""
         gains = (self.gain_sum, later.gain_sum)
         return replace(
@@ -69,7 +69,7 @@ class Change(NamedTuple):
     """What became certain about an event."""
 
     kind: Literal["begun", "grown", "ended"]
-    span: Span
+    span: LiveSpan
 
 
 class SpanFinder:
@@ -80,9 +80,9 @@ class SpanFinder:
 
     def __init__(self, rules: EventRules) -> None:
         self._rules = rules
-        self._event: Span | None = None  # reached the threshold; as far as it is certain
-        self._since: Span | None = None  # everything after it, which it takes in if it is joined
-        self._run: Span | None = None  # held, but the threshold is not yet reached
+        self._event: LiveSpan | None = None  # reached the threshold; as far as it is certain
+        self._since: LiveSpan | None = None  # everything after it, which it takes in if it is joined
+        self._run: LiveSpan | None = None  # held, but the threshold is not yet reached
         self._is_growing = False  # the snippet before this one belongs to the event
         self._is_told = False  # `begun` was given
         self._end = -np.inf
@@ -93,7 +93,7 @@ class SpanFinder:
         if not is_held or snippet.start > self._end:
             self._run, self._is_growing = None, False
         self._end = snippet.end
-        here = Span.of(snippet)
+        here = LiveSpan.of(snippet)
         if self._is_growing:
             self._event = _joined(self._event, here)
             return self._told()
@@ -129,7 +129,7 @@ class SpanFinder:
         return [Change("begun", self._event)] if self._is_told else []
 
 
-def _joined(earlier: Span | None, later: Span | None) -> Span | None:
+def _joined(earlier: LiveSpan | None, later: LiveSpan | None) -> LiveSpan | None:
     if earlier is None or later is None:
         return earlier or later
     return earlier.joined(later)

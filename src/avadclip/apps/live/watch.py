@@ -16,7 +16,7 @@ from avadclip.apps.live.causal import CausalScorer, Judgement
 from avadclip.apps.live.config import CameraConfig, WatchConfig
 from avadclip.apps.live.delivery import Deliverer, Delivery
 from avadclip.apps.live.event_stream import EventStream
-from avadclip.apps.live.inbox import Connecting, Finished, Inbox, Lost, News
+from avadclip.apps.live.inbox import CameraFinished, Connecting, Inbox, Lost, News
 from avadclip.apps.live.ledger import Ledger
 from avadclip.apps.live.live_snippet import LiveSnippet
 from avadclip.apps.live.messages import (
@@ -151,7 +151,7 @@ class Watch:
             if item is not None:
                 name, news = item
                 self._take(self._cameras[name], news)
-                if isinstance(news, Finished):
+                if isinstance(news, CameraFinished):
                     running.discard(name)
             if time.monotonic() >= self._next_stats:
                 self._next_stats += self._config.stats_seconds
@@ -172,7 +172,7 @@ class Watch:
             case Lost():
                 self._lose(camera, news.reason)
                 self._tell_status(camera, "offline", f"{news.reason}; trying again in {news.retry_seconds:g} s")
-            case Finished():
+            case CameraFinished():
                 self._lose(camera, news.reason)
                 self._tell_status(camera, "finished", news.reason)
 

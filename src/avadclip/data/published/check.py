@@ -16,11 +16,11 @@ from avadclip.data.published.survey import FRAME_COUNTS, SplitSurvey, Survey
 Status = Literal["complete", "partly usable", "unusable"]
 
 
-class _Model(BaseModel):
+class _Findings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SplitCheck(_Model):
+class SplitCheck(_Findings):
     """One split."""
 
     split: SplitName
@@ -39,7 +39,7 @@ class SplitCheck(_Model):
     """'' where it is usable."""
 
 
-class TruthCheck(_Model):
+class TruthCheck(_Findings):
     """What is annotated in the test videos, in the frames of whole snippets."""
 
     num_videos: int
@@ -49,7 +49,7 @@ class TruthCheck(_Model):
     positive_percent: float
 
 
-class ProblemCheck(_Model):
+class ProblemCheck(_Findings):
     """One problem of one video."""
 
     split: SplitName
@@ -58,7 +58,7 @@ class ProblemCheck(_Model):
     message: str
 
 
-class DataCheck(_Model):
+class DataCheck(_Findings):
     """All of it; what `--format json` prints."""
 
     format: Literal["avadclip-data-check/1"] = "avadclip-data-check/1"

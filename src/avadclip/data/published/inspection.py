@@ -19,7 +19,7 @@ SplitName = Literal["train", "test"]
 ProblemKind = Literal["missing", "crop", "sound", "length", "empty", "unreadable", "unlike", "double", "annotation"]
 
 
-class Problem(NamedTuple):
+class FileProblem(NamedTuple):
     """Something about one video that keeps its split from being used."""
 
     video: str

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from avadclip.data.published.annotations import LENGTH_TOLERANCE, Lengths, read_frame_counts, recognise_lengths
 from avadclip.data.published.definition import Annotations, Benchmark, ListedVideo
-from avadclip.data.published.inspection import Problem, ProblemError, ReadyVideo, SplitName, inspect_video
+from avadclip.data.published.inspection import FileProblem, ProblemError, ReadyVideo, SplitName, inspect_video
 from avadclip.data.published.inventory import Inventory, VideoFiles, find_documents, take_inventory
 from avadclip.errors import DataError
 from avadclip.labels import NORMAL
@@ -29,7 +29,7 @@ class SplitSurvey:
     crops: tuple[int, ...]
     """What every video needs."""
     ready: tuple[ReadyVideo, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[FileProblem, ...]
     lacking: str = ""
     """What is not there that all of its videos need, as a sentence."""
 
@@ -136,7 +136,7 @@ def _survey_split(
         try:
             ready.append(inspect_video(video, each, crops, name, needs_sound=needs_sound, benchmark=benchmark))
         except ProblemError as found:
-            problems.append(Problem(video.name, found.kind, str(found)))
+            problems.append(FileProblem(video.name, found.kind, str(found)))
     return SplitSurvey(name, document, listed, tuple(crops), tuple(ready), tuple(problems))
 
 
@@ -160,7 +160,7 @@ def _check_lengths(test: SplitSurvey, frame_counts: Mapping[str, int]) -> tuple[
         fits = [other for other, num in lengths.wrong.items() if abs(num - found[name]) <= LENGTH_TOLERANCE]
         advice = f"as {fits[0]} should have: are their names swapped?" if fits else "check that they are of this video"
         problems.append(
-            Problem(
+            FileProblem(
                 name,
                 "length",
                 f"{name} has {found[name]} snippets, its {frame_counts[name]} frames make {wanted}; {advice}",
@@ -184,13 +184,15 @@ def _check_annotations(test: SplitSurvey, annotations: Annotations | None, bench
         annotated = video.name in annotations.intervals
         if annotated == (video.labels == (NORMAL,)):
             found = "is normal, but has anomalous times" if annotated else "is anomalous, but has no times"
-            problems.append(Problem(video.name, "annotation", f"{video.name} {found}; download the annotations again"))
+            problems.append(
+                FileProblem(video.name, "annotation", f"{video.name} {found}; download the annotations again")
+            )
     for ready in test.ready:
         name, end = ready.listed.name, (ready.num_snippets + LENGTH_TOLERANCE) * ready.grid.snippet_seconds
         last = max((span.start for _, span in annotations.intervals.get(name, ())), default=0)
         if last / ready.frame_rate_hz >= end:
             problems.append(
-                Problem(
+                FileProblem(
                     name,
                     "length",
                     f"{name} has {ready.num_snippets} snippets, which end before frame {last}, where something is "
@@ -207,10 +209,10 @@ def _check_alike(train: SplitSurvey, test: SplitSurvey) -> tuple[SplitSurvey, Sp
         return train, test
     heard = next((video.widths[1] for video in ready if video.widths[1]), 0)
 
-    def problems(split: SplitSurvey) -> list[Problem]:
+    def problems(split: SplitSurvey) -> list[FileProblem]:
         differences = ((video.listed.name, _difference(video, ready[0], heard)) for video in split.ready)
         return [
-            Problem(
+            FileProblem(
                 name, "unlike", f"{name} does not fit {ready[0].listed.name}: {difference}; use one set of features"
             )
             for name, difference in differences
@@ -230,7 +232,7 @@ def _difference(video: ReadyVideo, first: ReadyVideo, heard: int) -> str | None:
     return video.provenance.difference(first.provenance)
 
 
-def _without(split: SplitSurvey, problems: Sequence[Problem]) -> SplitSurvey:
+def _without(split: SplitSurvey, problems: Sequence[FileProblem]) -> SplitSurvey:
     """The split with further problems; their videos are not ready."""
     broken = {problem.video for problem in problems}
     ready = tuple(video for video in split.ready if video.listed.name not in broken)

@@ -29,19 +29,19 @@ class Run:
     trained_on: Side = "first"
 
 
-class Job(NamedTuple):
+class TableJob(NamedTuple):
     """A run, and what it is tested on."""
 
     run: Run
     tested_on: Side = "first"
 
 
-class Row(NamedTuple):
+class PlanRow(NamedTuple):
     """One row of a table."""
 
     label: str
     """As in the paper; it finds the printed numbers."""
-    job: Job
+    job: TableJob
     remark: str = ""
     """What a reader has to know before comparing."""
 
@@ -65,7 +65,7 @@ class TablePlan:
     printed_on: tuple[str, str]
     """The datasets, first and second, that the printed numbers are of."""
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[PlanRow, ...]
     notes: tuple[str, ...] = ()
 
     @property
@@ -134,27 +134,27 @@ PRINTED_ON_OTHER_FEATURES = ("FVAI", "MACIL-SD", "CUPL", "AVCL")
 """Rows of Table 1 that the paper took from others, on I3D and VGGish features."""
 
 RELEASED_ROWS = (
-    Row("AVadCLIP*, variant released", Job(RELEASED_STUDENT), BY_RELEASE),
-    Row("AVadCLIP, variant released", Job(RELEASED_TEACHER), BY_RELEASE),
+    PlanRow("AVadCLIP*, variant released", TableJob(RELEASED_STUDENT), BY_RELEASE),
+    PlanRow("AVadCLIP, variant released", TableJob(RELEASED_TEACHER), BY_RELEASE),
 )
 
 
-def _rows(*labels: str) -> tuple[Row, ...]:
-    return tuple(Row(label, Job(SYSTEMS[label]), REMARKS.get(label, "")) for label in labels)
+def _rows(*labels: str) -> tuple[PlanRow, ...]:
+    return tuple(PlanRow(label, TableJob(SYSTEMS[label]), REMARKS.get(label, "")) for label in labels)
 
 
-def _with_parts(name: str, *, fusion: bool, prompt: bool, focal: bool) -> Job:
+def _with_parts(name: str, *, fusion: bool, prompt: bool, focal: bool) -> TableJob:
     """The teacher with parts of the method switched off."""
     off: list[Change] = [
         *([] if fusion else [("network.fusion", "none")]),
         *([] if prompt else [("network.audio_visual_prompt", False)]),
         *([] if focal else [("loss.focal", False)]),
     ]
-    return Job(Run(name, "teacher", tuple(off)))
+    return TableJob(Run(name, "teacher", tuple(off)))
 
 
-def _with_fusion(kind: str) -> Job:
-    return Job(Run(f"fusion-{kind}", "teacher", (("network.fusion", kind),)))
+def _with_fusion(kind: str) -> TableJob:
+    return TableJob(Run(f"fusion-{kind}", "teacher", (("network.fusion", kind),)))
 
 
 XD = ("xd-violence", "xd-violence")
@@ -164,7 +164,7 @@ TABLE_1 = TablePlan(
     XD,
     (AP,),
     (
-        Row("Random", Job(RANDOM), NOT_PRINTED),
+        PlanRow("Random", TableJob(RANDOM), NOT_PRINTED),
         *_rows(*SYSTEMS),
         *RELEASED_ROWS,
     ),
@@ -178,7 +178,11 @@ TABLE_2 = TablePlan(
     "Table 2: comparison on XD-Violence, fine",
     XD,
     (*MAPS, STRICT_AVG),
-    (Row("Random", Job(RANDOM)), *_rows("DeepMIL", "AVVD", "VadCLIP", "AVadCLIP*", "AVadCLIP"), *RELEASED_ROWS),
+    (
+        PlanRow("Random", TableJob(RANDOM)),
+        *_rows("DeepMIL", "AVVD", "VadCLIP", "AVadCLIP*", "AVadCLIP"),
+        *RELEASED_ROWS,
+    ),
 )
 TABLE_3 = TablePlan(
     "3",
@@ -186,7 +190,7 @@ TABLE_3 = TablePlan(
     ("cctv-fights", "cctv-fights"),
     (AP, AVG, STRICT_AVG),
     (
-        Row("Random", Job(RANDOM), NOT_PRINTED),
+        PlanRow("Random", TableJob(RANDOM), NOT_PRINTED),
         *_rows("MACIL-SD", "UR-DMU", "AVCL", "VadCLIP", "AVadCLIP*", "AVadCLIP"),
     ),
     ("the printed AVG is of the second version of the preprint",),
@@ -197,12 +201,12 @@ TABLE_4 = TablePlan(
     XD,
     (AP, AVG, STRICT_AVG),
     (
-        Row("none", _with_parts("parts-none", fusion=False, prompt=False, focal=False)),
-        Row("fusion", _with_parts("parts-fusion", fusion=True, prompt=False, focal=False)),
-        Row("fusion, prompt", _with_parts("parts-fusion-prompt", fusion=True, prompt=True, focal=False)),
-        Row("fusion, prompt, focal", Job(TEACHER)),
-        Row("all but fusion", _with_parts("without-fusion", fusion=False, prompt=True, focal=True), NOT_PRINTED),
-        Row("all but prompt", _with_parts("without-prompt", fusion=True, prompt=False, focal=True), NOT_PRINTED),
+        PlanRow("none", _with_parts("parts-none", fusion=False, prompt=False, focal=False)),
+        PlanRow("fusion", _with_parts("parts-fusion", fusion=True, prompt=False, focal=False)),
+        PlanRow("fusion, prompt", _with_parts("parts-fusion-prompt", fusion=True, prompt=True, focal=False)),
+        PlanRow("fusion, prompt, focal", TableJob(TEACHER)),
+        PlanRow("all but fusion", _with_parts("without-fusion", fusion=False, prompt=True, focal=True), NOT_PRINTED),
+        PlanRow("all but prompt", _with_parts("without-prompt", fusion=True, prompt=False, focal=True), NOT_PRINTED),
     ),
     ("all but focal is the row `fusion, prompt`",),
 )
@@ -212,10 +216,10 @@ TABLE_5 = TablePlan(
     XD,
     (AP, AVG, STRICT_AVG),
     (
-        Row("cross-attention", _with_fusion("cross-attention")),
-        Row("addition", _with_fusion("add")),
-        Row("concatenation, linear", _with_fusion("concat")),
-        Row("adaptive", Job(TEACHER)),
+        PlanRow("cross-attention", _with_fusion("cross-attention")),
+        PlanRow("addition", _with_fusion("add")),
+        PlanRow("concatenation, linear", _with_fusion("concat")),
+        PlanRow("adaptive", TableJob(TEACHER)),
     ),
 )
 TABLE_6 = TablePlan(
@@ -224,15 +228,19 @@ TABLE_6 = TablePlan(
     XD,
     (AP, AVG, STRICT_AVG),
     (
-        Row("sound", Job(Run("audio-student-alone", "audio_student", ALONE))),
-        Row("sound, distilled", Job(AUDIO_STUDENT)),
-        Row("sound, plain MSE", Job(Run("audio-student-mse", "audio_student", _mse("audio"), TEACHER)), NOT_PRINTED),
-        Row("picture", Job(Run("visual-student-alone", "visual_student", ALONE))),
-        Row("picture, distilled", Job(VISUAL_STUDENT)),
-        Row(
-            "picture, plain MSE", Job(Run("visual-student-mse", "visual_student", _mse("visual"), TEACHER)), NOT_PRINTED
+        PlanRow("sound", TableJob(Run("audio-student-alone", "audio_student", ALONE))),
+        PlanRow("sound, distilled", TableJob(AUDIO_STUDENT)),
+        PlanRow(
+            "sound, plain MSE", TableJob(Run("audio-student-mse", "audio_student", _mse("audio"), TEACHER)), NOT_PRINTED
         ),
-        Row("picture and sound", Job(TEACHER)),
+        PlanRow("picture", TableJob(Run("visual-student-alone", "visual_student", ALONE))),
+        PlanRow("picture, distilled", TableJob(VISUAL_STUDENT)),
+        PlanRow(
+            "picture, plain MSE",
+            TableJob(Run("visual-student-mse", "visual_student", _mse("visual"), TEACHER)),
+            NOT_PRINTED,
+        ),
+        PlanRow("picture and sound", TableJob(TEACHER)),
     ),
     ("distilled: weighted by uncertainty, the student's weight as in its recipe",),
 )
@@ -243,10 +251,10 @@ TABLE_CROSS = TablePlan(
     ("xd-violence", "cctv-fights"),
     (AP,),
     (
-        Row("trained on the first, tested on the first", Job(TEACHER), "printed in Table 1"),
-        Row("trained on the first, tested on the second", Job(TEACHER, "second")),
-        Row("trained on the second, tested on the first", Job(OTHER_TEACHER)),
-        Row("trained on the second, tested on the second", Job(OTHER_TEACHER, "second"), "printed in Table 3"),
+        PlanRow("trained on the first, tested on the first", TableJob(TEACHER), "printed in Table 1"),
+        PlanRow("trained on the first, tested on the second", TableJob(TEACHER, "second")),
+        PlanRow("trained on the second, tested on the first", TableJob(OTHER_TEACHER)),
+        PlanRow("trained on the second, tested on the second", TableJob(OTHER_TEACHER, "second"), "printed in Table 3"),
     ),
     ("the classes of two datasets differ, hence no mAP", "printed in the second version of the preprint"),
 )
@@ -258,6 +266,6 @@ FIGURE_4 = (TEACHER, VADCLIP)
 """The curve and the class map; the second curve."""
 
 
-def jobs_of(tables: list[TablePlan]) -> list[Job]:
+def jobs_of(tables: list[TablePlan]) -> list[TableJob]:
     """Every job once, in the order of the tables."""
     return list(dict.fromkeys(row.job for table in tables for row in table.rows))

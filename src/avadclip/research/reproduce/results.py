@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from avadclip.data.published.load import BENCHMARKS
 from avadclip.evaluation.metrics.records import Report
-from avadclip.research.reproduce.plans import Column, Job, Row, Side, TablePlan
+from avadclip.research.reproduce.plans import Column, PlanRow, Side, TableJob, TablePlan
 from avadclip.research.reproduce.printed import PRINTED, PRINTED_SELECTION
-from avadclip.research.reproduce.runner import Outcome, Outcomes
+from avadclip.research.reproduce.runner import Outcomes, RunOutcome
 
 RANDOM_SELECTION = "none"
 
@@ -67,7 +67,7 @@ def fill_table(plan: TablePlan, outcomes: Outcomes, *, num_seeds: int, names: Ma
         names: of the datasets, as `Dataset.name` has them.
     """
 
-    def of_job(job: Job) -> list[Outcome]:
+    def of_job(job: TableJob) -> list[RunOutcome]:
         return [outcomes[job, seed] for seed in range(num_seeds)]
 
     reports = [each.report for row in plan.rows for each in of_job(row.job) if each.report is not None]
@@ -102,7 +102,7 @@ def _pair(names: tuple[str, str]) -> str:
     return " (first) and ".join(titles) + (" (second)" if len(titles) > 1 else "")
 
 
-def _fill_row(plan: TablePlan, row: Row, outcomes: Sequence[Outcome]) -> ResultRow:
+def _fill_row(plan: TablePlan, row: PlanRow, outcomes: Sequence[RunOutcome]) -> ResultRow:
     printed = PRINTED[plan.key].get(row.label, {})
     reports = [each.report for each in outcomes if each.report is not None]
     cells = []
@@ -158,7 +158,7 @@ def _common(reports: Sequence[Report], plan: TablePlan) -> list[str]:
     return [note for note in _shown_notes(reports[0], plan) if all(note in each.notes for each in reports)]
 
 
-def _of_row(row: Row, plan: TablePlan, outcomes: Sequence[Outcome], known: Sequence[str]) -> Iterable[str]:
+def _of_row(row: PlanRow, plan: TablePlan, outcomes: Sequence[RunOutcome], known: Sequence[str]) -> Iterable[str]:
     """What went wrong with a row, and what its reports note besides what is known."""
     for outcome in outcomes:
         notes = [outcome.problem] if outcome.report is None else _shown_notes(outcome.report, plan)

@@ -25,7 +25,7 @@ from avadclip.errors import AvadclipError
 from avadclip.evaluation.metrics.records import Report
 from avadclip.files import write_atomically
 from avadclip.research.reproduce.measuring import measure_checkpoint, measure_random
-from avadclip.research.reproduce.plans import Job, Run, Side
+from avadclip.research.reproduce.plans import Run, Side, TableJob
 from avadclip.research.reproduce.recipes import read_recipe
 from avadclip.research.reproduce.sources import Sources
 from avadclip.training.experiment import run_training
@@ -35,7 +35,7 @@ FINISHED = "finished.json"
 RUNS = "runs"
 
 
-class Outcome(NamedTuple):
+class RunOutcome(NamedTuple):
     """What came of one job and seed."""
 
     report: Report | None
@@ -43,17 +43,17 @@ class Outcome(NamedTuple):
     """Why there is no report."""
 
 
-Outcomes = Mapping[tuple[Job, int], Outcome]
+Outcomes = Mapping[tuple[TableJob, int], RunOutcome]
 """By job and seed."""
 
 
 def run_jobs(
-    jobs: Sequence[Job],
+    jobs: Sequence[TableJob],
     sources: Sources,
     out: Path,
     *,
     num_seeds: int,
-    on_job: Callable[[Job, int], None] | None = None,
+    on_job: Callable[[TableJob, int], None] | None = None,
 ) -> Outcomes:
     """Do every job for seeds 0 .. num_seeds - 1, or read what it gave before.
 
@@ -69,7 +69,7 @@ def run_jobs(
     Raises:
         AvadclipError: a dataset cannot be read at all, or the first has nothing to test on.
     """
-    outcomes: dict[tuple[Job, int], Outcome] = {}
+    outcomes: dict[tuple[TableJob, int], RunOutcome] = {}
     for side in {job.tested_on for job in jobs}:
         SeedRuns(sources, out, seed=0).load(side).dataset.bags_of("test")
     for seed in range(num_seeds):
@@ -78,9 +78,9 @@ def run_jobs(
             if on_job is not None:
                 on_job(job, seed)
             try:
-                outcomes[job, seed] = Outcome(runs.test(job))
+                outcomes[job, seed] = RunOutcome(runs.test(job))
             except AvadclipError as error:
-                outcomes[job, seed] = Outcome(None, str(error))
+                outcomes[job, seed] = RunOutcome(None, str(error))
     return outcomes
 
 
@@ -93,7 +93,7 @@ class SeedRuns:
     seed: int
     _loaded: dict[Side, "LoadedSource"] = field(default_factory=dict, init=False)
 
-    def test(self, job: Job) -> Report:
+    def test(self, job: TableJob) -> Report:
         """The report of a job, from its file where it was done before; raises AvadclipError."""
         loaded = self.load(job.tested_on)
         if job.run.recipe is None:

@@ -16,7 +16,7 @@ OTHER_WORLD = 1000  # added to the seed: a synthetic world that shares nothing w
 
 
 @dataclass(frozen=True)
-class Source:
+class DataSource:
     """One dataset and the recipes for it."""
 
     spec: str
@@ -39,7 +39,7 @@ class Source:
         return load_dataset(self.spec, features=self.features, seed=seed + self.seed_offset)
 
 
-Sources = Mapping[Side, Source]
+Sources = Mapping[Side, DataSource]
 """The first, and where there are two the second."""
 
 
@@ -54,11 +54,11 @@ def make_sources(
         second: likewise; by default another synthetic world where the first is synthetic, else none.
         recipes: folder of recipes instead of those that come with the package.
     """
-    first = Source(_sized(data), recipes or recipes_of(data), features)
+    first = DataSource(_sized(data), recipes or recipes_of(data), features)
     if second is not None:
-        return {"first": first, "second": Source(_sized(second), recipes or recipes_of(second))}
+        return {"first": first, "second": DataSource(_sized(second), recipes or recipes_of(second))}
     if data.partition(":")[0] == SYNTHETIC:
-        return {"first": first, "second": Source(first.spec, first.recipes, seed_offset=OTHER_WORLD)}
+        return {"first": first, "second": DataSource(first.spec, first.recipes, seed_offset=OTHER_WORLD)}
     return {"first": first}
 
 

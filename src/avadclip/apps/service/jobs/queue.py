@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from avadclip.apps.service.jobs.child import ChildCrashedError, ChildTimeoutError
 from avadclip.apps.service.jobs.media_folder import MediaFolder
 from avadclip.apps.service.jobs.progress import ProgressHub
-from avadclip.apps.service.jobs.worker import Abandoned, Found, Progress, Refused, Task, Worker
+from avadclip.apps.service.jobs.worker import Abandoned, Found, Refused, ScoringProgress, ScoringWorker, Task
 from avadclip.apps.service.schemas import Job
 from avadclip.apps.service.store.store import Store
 from avadclip.errors import AvadclipError, ConfigError
@@ -45,7 +45,7 @@ class JobRunner:
         self._wake = threading.Event()
         self._idle = threading.Condition()
         self._current: Job | None = None
-        self._worker: Worker | None = None
+        self._worker: ScoringWorker | None = None
         self.is_ready = False
         """Whether the detector is loaded."""
         self.problem: str | None = None
@@ -95,7 +95,7 @@ class JobRunner:
 
     def _work_with_one_worker(self) -> None:
         """Until the service stops, the worker is gone, or the database fails."""
-        self._worker = Worker(self._load)
+        self._worker = ScoringWorker(self._load)
         try:
             self.is_ready = self._worker.wait_until_ready(self._stopping.is_set)
             log.info("worker is ready")
@@ -117,7 +117,7 @@ class JobRunner:
             log.warning("job was interrupted", extra={"job": job.id, "attempts": job.attempts})
             self._again(job, "the service was interrupted")
 
-    def _do_next(self, worker: Worker) -> bool:
+    def _do_next(self, worker: ScoringWorker) -> bool:
         """Do a job, or wait for one; False where a new worker is needed."""
         self._wake.clear()
         job = self._claim()
@@ -136,7 +136,7 @@ class JobRunner:
             self._current = self._store.claim_next()
             return self._current
 
-    def _do(self, worker: Worker, job: Job) -> bool:
+    def _do(self, worker: ScoringWorker, job: Job) -> bool:
         """Do one job; False where a new worker is needed."""
         self._hub.publish(job)
         log.info("job begins", extra={"job": job.id, "attempts": job.attempts})
@@ -199,5 +199,5 @@ class JobRunner:
             self._hub.publish(kept)
 
 
-def _share(progress: Progress) -> float:
+def _share(progress: ScoringProgress) -> float:
     return min(1.0, progress.seconds_done / progress.seconds_total) if progress.seconds_total > 0 else 0.0

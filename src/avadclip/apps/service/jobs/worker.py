@@ -32,7 +32,7 @@ class Task(NamedTuple):
     result_folder: Path
 
 
-class Progress(NamedTuple):
+class ScoringProgress(NamedTuple):
     """Seconds of the video that are scored, and its length."""
 
     seconds_done: float
@@ -63,10 +63,10 @@ class Ready(NamedTuple):
 
 
 Answer = Found | Refused | Abandoned
-Message = Answer | Progress | Ready
+Message = Answer | ScoringProgress | Ready
 
 
-class Worker:
+class ScoringWorker:
     """The parent's side. One task at a time; `abandon` and `kill` may come from other threads."""
 
     def __init__(self, load: Callable[[], "Detector"]) -> None:
@@ -88,7 +88,7 @@ class Worker:
         self,
         task: Task,
         *,
-        on_progress: Callable[[Progress], None],
+        on_progress: Callable[[ScoringProgress], None],
         timeout_seconds: float,
         should_stop: Callable[[], bool],
     ) -> Message | None:
@@ -101,7 +101,7 @@ class Worker:
         self._child.send(task)
         while True:
             message: Message | None = self._child.receive(deadline=deadline, should_stop=should_stop)
-            if not isinstance(message, Progress):
+            if not isinstance(message, ScoringProgress):
                 return message
             on_progress(message)
 
@@ -145,7 +145,7 @@ def _score(detector: "Detector", task: Task, connection: "Connection[object, obj
             raise _AbandonedError
 
     def report(seconds_done: float, seconds_total: float) -> None:
-        connection.send(Progress(seconds_done, seconds_total))
+        connection.send(ScoringProgress(seconds_done, seconds_total))
         check()
 
     try:
