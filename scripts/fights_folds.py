@@ -63,7 +63,7 @@ def truth_of(bags: Sequence[Bag]) -> NDArray[np.int64]:
 
 def is_audible(bags: Sequence[Bag]) -> NDArray[np.bool_]:
     """[N]"""
-    return np.array([bag.features.has_usable_sound for bag in bags])
+    return np.array([bag.load().has_usable_sound for bag in bags])
 
 
 def folds(bags: Sequence[Bag], seed: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
@@ -103,7 +103,7 @@ def pool_clip_scores(bags: Sequence[Bag], scores: NDArray[np.float64], seed: int
     result, score_of = OutOfFold(np.full(len(bags), np.nan)), {bag.name: s for bag, s in zip(bags, scores, strict=True)}
 
     def score(sequence: Sequence[Bag]) -> TruthAndScores:
-        lengths = [len(bag.features) for bag in sequence]
+        lengths = [len(bag.load()) for bag in sequence]
         return _truth(sequence), np.repeat([score_of[bag.name] for bag in sequence], lengths)
 
     for number, (_, test) in enumerate(folds(bags, seed)):
@@ -143,17 +143,17 @@ def _training_sequences(clips: Sequence[Bag], number: int, draw_from: Sequence[i
     for index in range(number):
         parts = compose(clips, ("none", "isolated", "none", "blocks")[index % 4], draw)
         fights = next((bag for bag in parts if bag.is_anomalous), parts[0])
-        sequences.append(replace(fights, name=f"sequence {index}", group=f"sequence {index}", held=_joined(parts)))
+        sequences.append(replace(fights, name=f"sequence {index}", group=f"sequence {index}", stored=_joined(parts)))
     return sequences
 
 
 def _blinded(bag: Bag) -> Bag:
-    return replace(bag, held=replace(bag.features, visual=np.zeros_like(bag.features.visual)))
+    return replace(bag, stored=replace(bag.load(), visual=np.zeros_like(bag.load().visual)))
 
 
 def _standardised(clips: Sequence[Bag], train: Iterable[int]) -> list[Bag]:
     """All clips, each channel by its mean and deviation over the snippets of the training clips."""
-    learned = [clips[i].features for i in train]
+    learned = [clips[i].load() for i in train]
     visual = np.concatenate([features.visual[0] for features in learned])
     audio = np.concatenate([features.audio for features in learned if features.audio is not None])
 
@@ -164,9 +164,9 @@ def _standardised(clips: Sequence[Bag], train: Iterable[int]) -> list[Bag]:
 
     changed = []
     for bag in clips:
-        own = bag.features
+        own = bag.load()
         sound = None if own.audio is None else standard(own.audio, audio)
-        changed.append(replace(bag, held=replace(own, visual=standard(own.visual, visual), audio=sound)))
+        changed.append(replace(bag, stored=replace(own, visual=standard(own.visual, visual), audio=sound)))
     return changed
 
 
@@ -175,11 +175,11 @@ def _score_sequence(trained: Trained, sequence: Sequence[Bag]) -> TruthAndScores
 
 
 def _truth(sequence: Sequence[Bag]) -> NDArray[np.float64]:
-    return np.concatenate([np.full(len(bag.features), float(bag.is_anomalous)) for bag in sequence])
+    return np.concatenate([np.full(len(bag.load()), float(bag.is_anomalous)) for bag in sequence])
 
 
 def _joined(sequence: Sequence[Bag]) -> SnippetFeatures:
-    return join_features([bag.features for bag in sequence])
+    return join_features([bag.load() for bag in sequence])
 
 
 def join_features(parts: Sequence[SnippetFeatures]) -> SnippetFeatures:

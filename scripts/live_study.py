@@ -95,11 +95,11 @@ def measure(bags: list[Bag], seed: int) -> dict[Key, tuple[float, float]]:
             draw = np.random.default_rng([seed, number])
             for arrangement in ARRANGEMENTS:
                 composed = [compose(own_test, arrangement, draw) for _ in range(SEQUENCES_PER_FOLD)]
-                features = [join_features([bag.features for bag in sequence]) for sequence in composed]
+                features = [join_features([bag.load() for bag in sequence]) for sequence in composed]
                 if name == STUDENT:
                     features = [replace(each, audio=None) for each in features]
                 truths = [
-                    np.concatenate([np.full(len(b.features), float(b.is_anomalous)) for b in s]) for s in composed
+                    np.concatenate([np.full(len(b.load()), float(b.is_anomalous)) for b in s]) for s in composed
                 ]
                 for way, scores in score_in_every_way(trained[name], features).items():
                     pooled[name, arrangement, way] += zip(truths, scores, strict=True)

@@ -42,7 +42,7 @@ def run_seed(seed: int, epochs: int | None) -> dict[str, float]:
     of_epoch: list[float] = []
 
     def test_ap(trained: TrainedNetwork) -> float:
-        scores = np.concatenate([score_features(trained, bag.features).anomaly_scores for bag in dataset.test])
+        scores = np.concatenate([score_features(trained, bag.load()).anomaly_scores for bag in dataset.test])
         value = frame_measures(scores, num_positive, dataset.grid.snippet_frames).average_precision
         assert value is not None
         return 100 * value
@@ -67,9 +67,9 @@ def gradient_ratio(teacher: TrainedNetwork, seed: int) -> float:
     dataset = load_dataset("synthetic:small", seed=seed)
     torch.manual_seed(seed)
     bags = dataset.train[:GRADIENT_BAGS]
-    visual_dim, audio_dim = (bags[0].features.visual.shape[2], bags[0].held.audio_width)
+    visual_dim, audio_dim = (bags[0].load().visual.shape[2], bags[0].stored.audio_width)
     network = build_network("visual student", recipe.network, visual_dim=visual_dim, audio_dim=audio_dim)
-    network.encoder.fit_projections(torch.cat([torch.from_numpy(bag.features.visual[0]) for bag in bags]), None)
+    network.encoder.fit_projections(torch.cat([torch.from_numpy(bag.load().visual[0]) for bag in bags]), None)
     objective = Objective(
         network,
         build_class_text(dataset.classes, recipe.network.embed_dim, None),

@@ -38,7 +38,7 @@ from avadclip.media.damage import DamageName
 from avadclip.report.figures.panels import write_figure
 from avadclip.report.figures.variance import draw_first_event
 from avadclip.timeline import SnippetGrid
-from avadclip.training.experiment import run_training
+from avadclip.training.experiment import train
 
 REPOSITORY = Path(__file__).parents[1]
 RUNS = REPOSITORY / "runs" / "robustness"
@@ -67,7 +67,7 @@ def train_synthetic(folder: Path, seed: int) -> Checkpoint:
     for name in ("teacher", "visual_student", "audio_student"):
         recipe = read_config(REPOSITORY / f"configs/synthetic/{name}.toml", TrainingConfig)
         recipe = recipe.model_copy(update={"seed": seed})
-        run_training(recipe, folder / name, teacher=None if name == "teacher" else teacher)
+        train(recipe, out=folder / name, teacher=None if name == "teacher" else teacher)
     visual, audio = (
         load_checkpoint(folder / name / "best.safetensors") for name in ("visual_student", "audio_student")
     )
@@ -95,7 +95,7 @@ class ComposedDamage:
         """Features of sequence number `index` under a damage."""
         if damage != "late":
             return join_features([self.clips(clip, damage) for clip in self.sequences[index]])
-        features = self.clean[index].features
+        features = self.clean[index].load()
         assert features.audio is not None, "only audible clips are composed"
         return replace(features, audio=delay_rows(features.audio, GRID))
 
@@ -131,8 +131,8 @@ def measure_fights(clips: Clips) -> dict[str, list[RobustnessReport]]:
 
 def timed(name: str, sequence: Sequence[Bag]) -> Bag:
     """The clips as one video, whose fights have times."""
-    features = join_features([bag.features for bag in sequence])
-    ends = np.cumsum([len(bag.features) for bag in sequence]) * GRID.snippet_seconds
+    features = join_features([bag.load() for bag in sequence])
+    ends = np.cumsum([len(bag.load()) for bag in sequence]) * GRID.snippet_seconds
     starts = [0.0, *ends[:-1]]
     intervals = [
         Interval(CLASSES[1], float(start), float(end))
@@ -151,7 +151,7 @@ def as_dataset(name: str, bags: Sequence[Bag]) -> Dataset:
 
 def as_checkpoint(trained: Mapping[str, Trained], bags: Sequence[Bag]) -> Checkpoint:
     """The networks of one fold."""
-    provenance = bags[0].features.provenance
+    provenance = bags[0].stored.provenance
     assert provenance is not None
     visual_dim, audio_dim = feature_widths(bags)
     header = CheckpointHeader(

@@ -52,7 +52,7 @@ def frame_truth(bags: Sequence[Bag], dataset: Dataset) -> NDArray[np.bool_]:
     """Whether each snippet's centre lies in an annotated interval, all bags in a row."""
     truth = []
     for bag in bags:
-        centres = dataset.grid.starts(len(bag.features)) + dataset.grid.snippet_seconds / 2
+        centres = dataset.grid.starts(len(bag.load())) + dataset.grid.snippet_seconds / 2
         inside = [(centres >= interval.start) & (centres < interval.end) for interval in bag.intervals or ()]
         truth.append(np.any(inside, axis=0) if inside else np.zeros(len(centres), bool))
     return np.concatenate(truth)
@@ -60,7 +60,7 @@ def frame_truth(bags: Sequence[Bag], dataset: Dataset) -> NDArray[np.bool_]:
 
 def frame_ap(trained: TrainedNetwork, bags: Sequence[Bag], dataset: Dataset) -> float:
     """AP over all snippets; every snippet has as many frames, so this is the frame AP."""
-    scores = np.concatenate([score_features(trained, bag.features).anomaly_scores for bag in bags])
+    scores = np.concatenate([score_features(trained, bag.load()).anomaly_scores for bag in bags])
     return float(average_precision_score(frame_truth(bags, dataset), scores))
 
 
@@ -99,10 +99,10 @@ class Study:
 
 
 def _perturbed(bag: Bag, share: float) -> Bag:
-    features = bag.features
+    features = bag.load()
     assert features.audio is not None
     factor = np.float32(1.0 + share)
-    return replace(bag, held=replace(features, visual=features.visual * factor, audio=features.audio * factor))
+    return replace(bag, stored=replace(features, visual=features.visual * factor, audio=features.audio * factor))
 
 
 def run_seed(job: tuple[str, int]) -> dict[str, float]:

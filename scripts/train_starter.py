@@ -97,7 +97,7 @@ def main() -> None:
     measured = measure(systems, clips)
     thresholds = {kind: thresholds_of(measured.runs[name], clips.bags) for kind, name in SHIPPED.items()}
     card = write_card(recipe, measured, SHIPPED, thresholds)
-    provenance = clips.bags[0].features.provenance
+    provenance = clips.bags[0].stored.provenance
     assert provenance is not None
     visual_dim, audio_dim = feature_widths(clips.bags)
     header = CheckpointHeader(

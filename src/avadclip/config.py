@@ -6,43 +6,22 @@ import tomllib
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
-from typing_extensions import TypeIs
 
 from avadclip.errors import ConfigError, reason_by_pydantic
 from avadclip.timeline import WINDOW_SNIPPETS
 
 Variant = Literal["paper", "released"]
 FusionKind = Literal["adaptive", "concat", "add", "cross-attention", "none"]
-OwnKind = Literal["teacher", "visual student", "audio student"]
-SystemName = Literal[
-    "deep-mil",
-    "hl-net",
-    "rtfm",
-    "avvd",
-    "efficient-prompt",
-    "ur-dmu",
-    "clip-tsa",
-    "fvai",
-    "macil-sd",
-    "cu-net",
-    "avcl",
-]
-NetworkKind = Literal[OwnKind, SystemName]
 DistillationKind = Literal["none", "uncertainty", "mse"]
 Precision = Literal["fp32", "bf16"]
 OptimizerKind = Literal["adamw", "adam", "adagrad"]
 Schedule = Literal["milestones", "cosine"]
 Pairing = Literal["mixed", "paired"]
 Selection = Literal["last", "validation", "test"]  # `test`: as published, only to compare with printed tables
-
-
-def is_system(kind: NetworkKind) -> TypeIs[SystemName]:
-    """Whether this is a comparison system, not a network of AVadCLIP."""
-    return kind in get_args(SystemName)
 
 
 class FrozenConfig(BaseModel):
@@ -146,8 +125,8 @@ class BagConfig(FrozenConfig):
 class TrainingConfig(FrozenConfig):
     """One training recipe."""
 
-    network_kind: NetworkKind = "teacher"
-    """A network of AVadCLIP, or a comparison system; `avadclip distill` trains students."""
+    network_kind: str = "teacher"
+    """`teacher`, `visual student`, `audio student`, or the name of a compared system (inference.networks)."""
     seed: int = Field(0, ge=0, lt=2**32)
     data: DataConfig | None = None
     """None where the caller brings the bags."""
@@ -158,22 +137,6 @@ class TrainingConfig(FrozenConfig):
     loss: LossConfig = LossConfig()
     distillation: DistillationConfig = DistillationConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
-
-    @model_validator(mode="after")
-    def _asks_a_system_for_nothing_it_does_not_read(self) -> Self:
-        if not is_system(self.network_kind):
-            return self
-        tables = ("network", "loss", "distillation")
-        found = [f"[{name}]" for name in tables if getattr(self, name) != type(self).model_fields[name].default]
-        if self.optimizer.precision != "fp32":
-            found.append("`optimizer.precision`")
-        if found:
-            raise PydanticCustomError(
-                "not_read",
-                "{found} is for networks of AVadCLIP only, which {kind} is not; leave it out",
-                {"found": found[0], "kind": self.network_kind},
-            )
-        return self
 
 
 SECRET_ERROR = "secret"

@@ -35,7 +35,7 @@ def recipe() -> TrainingConfig:
 def untrained(bags: tuple[Bag, ...]) -> Objective:
     config = recipe()
     torch.manual_seed(0)
-    widths = {"visual_dim": bags[0].features.visual.shape[2], "audio_dim": 0}
+    widths = {"visual_dim": bags[0].load().visual.shape[2], "audio_dim": 0}
     network = shake(build_network(config.network_kind, config.network, **widths))
     class_text = build_class_text(("normal", "fighting", "shooting", "riot"), WIDTH, None)
     return Objective(network, class_text, num_classes=4, loss=config.loss, distillation=config.distillation)
@@ -97,7 +97,7 @@ def test_neither_padding_nor_neighbours_change_scores() -> None:
         return torch.cat([encoded.anomaly_logits[..., None], map_logits], dim=-1)
 
     together = said(bags)
-    lengths = [len(bag.features) for bag in bags]
+    lengths = [len(bag.load()) for bag in bags]
     assert len(set(lengths)) > 1
     for row, (bag, length) in enumerate(zip(bags, lengths, strict=True)):
         torch.testing.assert_close(together[row, :length], said((bag,))[0], rtol=1e-4, atol=1e-4)

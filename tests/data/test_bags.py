@@ -60,8 +60,8 @@ def test_short_videos_are_not_binned(length: int) -> None:
 def test_a_recipe_may_ask_for_bags_of_one_length(length: int) -> None:
     bag = make_bag(length)
     binned = bin_bag(bag, 32, stretch=True)
-    assert len(binned.held) == len(binned.features) == 32
-    rows = bag.features.audio
+    assert len(binned.stored) == len(binned.features) == 32
+    rows = bag.load().audio
     if length == 3:  # edges at 0, 0.09, .. cut to integers: 11, 11 and 10 times
         np.testing.assert_array_equal(binned.features.audio, rows[[*[0] * 11, *[1] * 11, *[2] * 10]])
     if length == 32:
@@ -81,10 +81,10 @@ def test_a_long_bag_is_binned_in_every_crop_and_in_sound() -> None:
     binned = bin_bag(bag)
     assert binned.features.visual.shape == (2, 256, 5)
     for crop in range(2):
-        np.testing.assert_allclose(binned.features.visual[crop], plain_bins(bag.features.visual[crop]), atol=1e-6)
-    np.testing.assert_allclose(binned.features.audio, plain_bins(bag.features.audio), atol=1e-6)
+        np.testing.assert_allclose(binned.features.visual[crop], plain_bins(bag.load().visual[crop]), atol=1e-6)
+    np.testing.assert_allclose(binned.features.audio, plain_bins(bag.load().audio), atol=1e-6)
     assert (binned.name, binned.group) == (bag.name, bag.group)
-    assert len(bag.features) == 600
+    assert len(bag.load()) == 600
     assert bin_bag(make_bag(600, sound=False)).features.audio is None
 
 
@@ -95,10 +95,10 @@ def test_collate_pads_to_the_longest_and_keeps_every_row() -> None:
     assert batch.bags.audio.shape == (3, 7, 3)
     assert batch.bags.valid.sum(dim=1).tolist() == [3, 7, 1]
     for index, bag in enumerate(bags):
-        length = len(bag.features)
+        length = len(bag.load())
         assert batch.bags.valid[index, :length].all()
-        np.testing.assert_array_equal(batch.bags.visual[index, :length].numpy(), bag.features.visual[0])
-        np.testing.assert_array_equal(batch.bags.audio[index, :length].numpy(), bag.features.audio)
+        np.testing.assert_array_equal(batch.bags.visual[index, :length].numpy(), bag.load().visual[0])
+        np.testing.assert_array_equal(batch.bags.audio[index, :length].numpy(), bag.load().audio)
         assert (batch.bags.visual[index, length:] == 0).all()
     assert batch.targets.tolist() == [[0.0, 1.0]] * 3
 

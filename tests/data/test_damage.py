@@ -28,7 +28,7 @@ def shift_of(late: NDArray[np.float32], clean: NDArray[np.float32]) -> int:
 
 def test_each_damage_does_what_it_says() -> None:
     bags = [make_bag(0), make_bag(1, length=300)]
-    damage, clean = FeatureDamage(bags, GRID), bags[0].features
+    damage, clean = FeatureDamage(bags, GRID), bags[0].load()
     assert clean.audio is not None
     assert not damage(0, "black").visual.any()
     np.testing.assert_allclose(damage(0, "dark").visual, clean.visual / 5, rtol=1e-6)
@@ -41,17 +41,17 @@ def test_each_damage_does_what_it_says() -> None:
     assert muted.sound_is_silent
     foreign = damage(0, "foreign").audio
     assert foreign is not None
-    np.testing.assert_array_equal(foreign[:300], bags[1].features.audio)
-    np.testing.assert_array_equal(foreign[300:], bags[1].features.audio[:200])
+    np.testing.assert_array_equal(foreign[:300], bags[1].load().audio)
+    np.testing.assert_array_equal(foreign[300:], bags[1].load().audio[:200])
 
 
 def test_noise_is_as_strong_as_the_rows_and_late_rows_are_three_snippets_late() -> None:
     bags = [make_bag(0), make_bag(1)]
-    damage, clean = FeatureDamage(bags, GRID), bags[0].features.audio
+    damage, clean = FeatureDamage(bags, GRID), bags[0].load().audio
     noise = damage(0, "noisy").audio - clean
     assert 10 * np.log10(np.square(clean).mean() / np.square(noise).mean()) == pytest.approx(0, abs=0.3)
     np.testing.assert_array_equal(damage(0, "noisy").audio - clean, noise)  # the same each time
-    assert not np.allclose(damage(1, "noisy").audio - bags[1].features.audio, noise)  # other noise for another video
+    assert not np.allclose(damage(1, "noisy").audio - bags[1].load().audio, noise)  # other noise for another video
     late = damage(0, "late").audio
     assert shift_of(late, clean) * GRID.snippet_seconds == pytest.approx(2.0)
     assert late.shape == clean.shape
@@ -61,11 +61,11 @@ def test_noise_is_as_strong_as_the_rows_and_late_rows_are_three_snippets_late() 
 @pytest.mark.parametrize("damage", ["black", "dark", "half covered", "muted", "foreign", "late", "noisy"])
 def test_the_provenance_names_the_damage_and_the_bag_stays_as_it_is(damage: str) -> None:
     bags = [make_bag(0), make_bag(1)]
-    before = (bags[0].features.visual.copy(), bags[0].features.audio.copy())
+    before = (bags[0].load().visual.copy(), bags[0].load().audio.copy())
     damaged = FeatureDamage(bags, GRID)(0, damage)
     assert damaged.provenance.difference(PROVENANCE) == f"damage is {damage}, needed none"
-    np.testing.assert_array_equal(bags[0].features.visual, before[0])
-    np.testing.assert_array_equal(bags[0].features.audio, before[1])
+    np.testing.assert_array_equal(bags[0].load().visual, before[0])
+    np.testing.assert_array_equal(bags[0].load().audio, before[1])
     is_picture = damage in ("black", "dark", "half covered")
     assert np.array_equal(damaged.visual, before[0]) == (not is_picture)
     assert np.array_equal(damaged.audio, before[1]) == is_picture
@@ -80,7 +80,7 @@ def test_late_sound_of_a_short_video_is_all_silence() -> None:
 
 def test_a_donor_is_never_of_the_same_group_and_always_has_sound() -> None:
     bags = [make_bag(i, group=f"film-{i % 4}", length=3, sound=i % 3 > 0) for i in range(40)]
-    silent = replace(bags[1], held=replace(bags[1].features, sound_is_silent=True))
+    silent = replace(bags[1], stored=replace(bags[1].load(), sound_is_silent=True))
     donors = draw_donors([bags[0], silent, *bags[2:]])
     assert set(donors) == {i for i in range(40) if i % 3}  # what has no track gets none
     for own, donor in donors.items():

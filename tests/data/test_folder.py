@@ -59,7 +59,7 @@ def test_a_csv_gives_bags_with_their_own_features_and_targets(tmp_path, store):
         "c.mp4": [0, 1, 1],
         "d.mp4": [1, 0, 0],
     }
-    assert [bags[name].features.visual[0, 0, 0] for name in sorted(bags)] == [0, 1, 2, 3]
+    assert [bags[name].load().visual[0, 0, 0] for name in sorted(bags)] == [0, 1, 2, 3]
     assert [bag.name for bag in dataset.test] == ["c.mp4", "d.mp4"]
     assert dataset.test[0].intervals == (Interval("abuse", 1.0, 2.0), Interval("riot", 1.0, 2.0))
 
@@ -85,7 +85,7 @@ def test_a_validation_split_of_the_owners_is_kept(tmp_path, store):
 def test_the_same_name_in_two_folders_is_two_videos(tmp_path):
     store = write_all(tmp_path / "features", "normal/001", "riot/001")
     dataset = load_csv(write_csv(tmp_path, "video,label\nriot/001.avi,riot\nnormal/001.avi,normal\n"), features=store)
-    assert {bag.name: bag.features.visual[0, 0, 0] for bag in dataset.train} == {"normal/001.avi": 0, "riot/001.avi": 1}
+    assert {bag.name: bag.load().visual[0, 0, 0] for bag in dataset.train} == {"normal/001.avi": 0, "riot/001.avi": 1}
 
 
 def test_names_with_dots_and_no_suffix_find_their_file(tmp_path):
@@ -108,7 +108,7 @@ def test_sub_folders_name_the_classes(tmp_path):
 
 def test_sub_folders_may_hold_the_feature_files_themselves(tmp_path):
     dataset = load_folder(write_all(tmp_path / "features", "normal/001", "riot/001"))
-    assert [bag.features.visual[0, 0, 0] for bag in dataset.train] == [0, 1]
+    assert [bag.load().visual[0, 0, 0] for bag in dataset.train] == [0, 1]
 
 
 def test_a_test_set_alone_may_lack_classes_that_the_model_knows(tmp_path, store):
@@ -180,7 +180,7 @@ def test_features_of_another_width_are_refused(tmp_path, store, change, found):
 def test_a_video_without_sound_is_no_other_encoder(tmp_path, store):
     write_features(store / "b.safetensors", dataclasses.replace(features(), audio=None))
     dataset = load_csv(write_csv(tmp_path, FOUR), features=store)
-    assert sum(bag.features.audio is None for bag in dataset.train) == 1
+    assert sum(bag.load().audio is None for bag in dataset.train) == 1
 
 
 def test_a_folder_without_sub_folders_says_what_it_needs(tmp_path):

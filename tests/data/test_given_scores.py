@@ -142,7 +142,7 @@ def test_missing_and_unknown_videos_are_named(tmp_path: Path) -> None:
 
 
 def test_two_videos_of_one_name_do_not_share_scores(tmp_path: Path) -> None:
-    twins = [BAGS[0], Bag("hall/brawl.mp4", "", BAGS[0].held, BAGS[0].targets)]
+    twins = [BAGS[0], Bag("hall/brawl.mp4", "", BAGS[0].stored, BAGS[0].targets)]
     (tmp_path / "scores.json").write_text(json.dumps({"brawl.mp4": [0, 0, 0]}))
     with pytest.raises(DataError, match=r"yard/brawl.mp4 and hall/brawl.mp4 would share `brawl.mp4`"):
         read_scores(tmp_path / "scores.json", twins, num_classes=3, snippet_frames=4)

@@ -33,16 +33,16 @@ def all_bags(dataset: Dataset) -> list[Bag]:
 
 
 def snippet_classes(bag: Bag, classes: tuple[str, ...]) -> np.ndarray:
-    truth = np.zeros(len(bag.features), dtype=int)
-    seconds = bag.features.provenance.grid.snippet_seconds
+    truth = np.zeros(len(bag.load()), dtype=int)
+    seconds = bag.stored.provenance.grid.snippet_seconds
     for interval in bag.intervals:
         truth[round(interval.start / seconds) : round(interval.end / seconds)] = classes.index(interval.label)
     return truth
 
 
 def rows_of(bags: tuple[Bag, ...], classes: tuple[str, ...]) -> dict[str, np.ndarray]:
-    visual = np.concatenate([bag.features.visual[0] for bag in bags])
-    audio = np.concatenate([bag.features.audio for bag in bags])
+    visual = np.concatenate([bag.load().visual[0] for bag in bags])
+    audio = np.concatenate([bag.load().audio for bag in bags])
     truth = np.concatenate([snippet_classes(bag, classes) for bag in bags])
     return {"visual": visual, "audio": audio, "both": np.hstack([visual, audio]), "truth": truth}
 
@@ -60,7 +60,7 @@ def test_the_generator_gives_the_numbers_it_was_frozen_with(tiny, small):
     # A change here is a change of the benchmark: raise GENERATOR_VERSION and measure everything again.
     for dataset, expected in ((tiny, FROZEN["tiny"]), (small, FROZEN["small"])):
         bag = dataset.test[7]
-        found = [len(bag.features), *bag.features.visual[0, 5, :3], *bag.features.audio[5, :3]]
+        found = [len(bag.load()), *bag.load().visual[0, 5, :3], *bag.load().audio[5, :3]]
         assert found == pytest.approx(expected, abs=1e-4)
 
 
@@ -68,8 +68,8 @@ def test_a_seed_gives_the_same_numbers_whatever_numpy_was_doing(tiny):
     np.random.seed(1)
     again = load_synthetic("tiny")
     for bag, same in zip(all_bags(tiny), all_bags(again), strict=True):
-        np.testing.assert_array_equal(bag.features.visual, same.features.visual)
-        np.testing.assert_array_equal(bag.features.audio, same.features.audio)
+        np.testing.assert_array_equal(bag.load().visual, same.features.visual)
+        np.testing.assert_array_equal(bag.load().audio, same.features.audio)
         assert (bag.name, bag.intervals) == (same.name, same.intervals)
 
 
@@ -89,11 +89,11 @@ def test_sizes_are_as_they_say(size):
     assert dataset.classes == chosen.classes
     shortest, longest = chosen.snippets
     for bag in all_bags(dataset):
-        bag.features.validate(bag.name)
-        assert shortest <= len(bag.features) <= longest
-        assert bag.features.visual.shape == (1, len(bag.features), chosen.dim)
-        assert bag.features.audio.shape == (len(bag.features), chosen.dim)
-        assert bag.features.visual.dtype == bag.features.audio.dtype == np.float32
+        bag.load().validate(bag.name)
+        assert shortest <= len(bag.load()) <= longest
+        assert bag.load().visual.shape == (1, len(bag.load()), chosen.dim)
+        assert bag.load().audio.shape == (len(bag.load()), chosen.dim)
+        assert bag.load().visual.dtype == bag.load().audio.dtype == np.float32
 
 
 @settings(deadline=None, max_examples=15)
@@ -105,7 +105,7 @@ def test_targets_and_intervals_agree_within_the_video(seed):
         assert {classes[c] for c in np.flatnonzero(bag.targets)} == (named or {"normal"})
         ends = [0.0, *(time for interval in bag.intervals for time in interval[1:])]
         assert ends == sorted(ends)
-        assert ends[-1] <= bag.features.duration_seconds + 1e-9
+        assert ends[-1] <= bag.load().duration_seconds + 1e-9
         assert all(interval.end > interval.start for interval in bag.intervals)
 
 
@@ -120,7 +120,7 @@ def test_every_class_is_in_every_split(small):
 
 
 def test_features_have_the_norm_of_clips(small):
-    norms = np.concatenate([np.linalg.norm(bag.features.visual[0], axis=1) for bag in small.train])
+    norms = np.concatenate([np.linalg.norm(bag.load().visual[0], axis=1) for bag in small.train])
     assert norms.mean() == pytest.approx(10.0, abs=1.0)
 
 
@@ -138,7 +138,7 @@ def test_sound_alone_raises_false_alarms_in_normal_videos():
     directions = (world.prototypes[1:] @ world.basis).T
     peaks = {False: [], True: []}
     for bag in synthetic_bags("small", "train"):
-        sound = (bag.features.audio - np.median(bag.features.audio, axis=0)) @ directions
+        sound = (bag.load().audio - np.median(bag.load().audio, axis=0)) @ directions
         peaks[bag.is_anomalous].append(sound.max())
     usual, loud = np.median(peaks[False]), np.median(peaks[True])
     share = np.mean(np.array(peaks[False]) > (usual + loud) / 2)
@@ -152,5 +152,5 @@ def test_an_unknown_size_names_the_known_ones():
 
 def test_xd_bags_come_one_at_a_time_at_full_width():
     bags = list(itertools.islice(synthetic_bags("xd", "test"), 20))
-    assert {bag.features.visual.shape[2] for bag in bags} == {512}
-    assert max(len(bag.features) for bag in bags) > 256
+    assert {bag.load().visual.shape[2] for bag in bags} == {512}
+    assert max(len(bag.load()) for bag in bags) > 256

@@ -64,7 +64,7 @@ def oracle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scores that equal the truth: 1 for its class in every snippet it touches, a little less normal elsewhere."""
 
     def score(trained: TrainedNetwork, features: SnippetFeatures) -> SnippetScores:
-        bag = next(bag for bag in BAGS if bag.features is features)
+        bag = next(bag for bag in BAGS if bag.load() is features)
         probabilities = np.zeros((len(features), len(CLASSES)), dtype=np.float32)
         for label, start, end in bag.intervals or ():
             probabilities[round(start / SNIPPET) : round(end / SNIPPET), CLASSES.index(label)] = 1
@@ -143,7 +143,7 @@ def test_f1_is_of_the_threshold_that_validation_chose(monkeypatch: pytest.Monkey
     }
 
     def score(trained: TrainedNetwork, features: SnippetFeatures) -> SnippetScores:
-        name = next(bag.name for bag in (*BAGS, held_out) if bag.features is features)
+        name = next(bag.name for bag in (*BAGS, held_out) if bag.load() is features)
         scores = np.array(curves[name], dtype=np.float32)
         return SnippetScores(scores, np.stack([1 - scores, scores, 0 * scores], axis=1))
 
@@ -189,7 +189,7 @@ def given(rows: Sequence[np.ndarray], frames_per_row: int = 16) -> Report:
 def test_somebodys_probabilities_measure_as_the_same_from_a_network() -> None:
     trained = make_network()
     report = measured(trained)
-    foreign = given([score_features(trained, bag.features).class_probabilities for bag in BAGS])
+    foreign = given([score_features(trained, bag.load()).class_probabilities for bag in BAGS])
     own = [each for each in report.measures if each.head == "alignment"]
     assert [each.percent for each in foreign.measures] == [each.percent for each in own]
     assert {each.head for each in foreign.measures} == {"given"}
@@ -200,7 +200,7 @@ def test_somebodys_probabilities_measure_as_the_same_from_a_network() -> None:
 
 def test_frame_scores_measure_as_the_snippets_they_repeat() -> None:
     random = np.random.default_rng(0)
-    rows = [random.dirichlet(np.ones(3), size=len(bag.features)).astype(np.float32) for bag in BAGS]
+    rows = [random.dirichlet(np.ones(3), size=len(bag.load())).astype(np.float32) for bag in BAGS]
     of_snippets, of_frames = given(rows), given([np.repeat(each, 16, axis=0) for each in rows], frames_per_row=1)
     for one, other in zip(of_snippets.measures, of_frames.measures, strict=True):
         assert one.percent == pytest.approx(other.percent)
@@ -209,7 +209,7 @@ def test_frame_scores_measure_as_the_snippets_they_repeat() -> None:
 
 
 def test_anomaly_scores_alone_have_no_map_and_any_scale() -> None:
-    report = given([np.linspace(-3, 5, len(bag.features)) for bag in BAGS])
+    report = given([np.linspace(-3, 5, len(bag.load())) for bag in BAGS])
     assert {each.protocol for each in report.measures} == {"frame"}
     assert report.percent("frame_ap", head="given") is not None
     assert report.percent("calibration_error", head="given") is None
@@ -257,7 +257,7 @@ def test_a_video_that_cannot_be_measured_is_named(bag: Bag, message: str) -> Non
 
 
 def test_a_visual_student_needs_no_sound() -> None:
-    deaf = [dataclasses.replace(bag, held=dataclasses.replace(bag.features, audio=None)) for bag in BAGS]
+    deaf = [dataclasses.replace(bag, stored=dataclasses.replace(bag.load(), audio=None)) for bag in BAGS]
     assert measured(make_network("visual student"), deaf, network="visual student").num_videos == 3
     with pytest.raises(DataError, match="audio student needs"):
         measured(make_network("audio student"), deaf, network="audio student")
@@ -335,7 +335,7 @@ def test_a_checkpoint_made_for_other_data_is_refused(
 
 def test_synthetic_data_of_another_seed_are_refused() -> None:
     made = [Provenance(grid=GRID, visual={"name": "synthetic", "seed": seed}, audio=None) for seed in (0, 1)]
-    bag = dataclasses.replace(BAGS[0], held=dataclasses.replace(BAGS[0].features, provenance=made[1]))
+    bag = dataclasses.replace(BAGS[0], stored=dataclasses.replace(BAGS[0].features, provenance=made[1]))
     dataset = dataclasses.replace(DATASET, test=(bag,), is_synthetic=True)
     with pytest.raises(DataError, match=r"seed is 1, needed 0\); name the recipe's data and seed$"):
         check_fit(make_checkpoint(features=made[0]), dataset)

@@ -106,7 +106,7 @@ def test_every_number_is_that_of_a_separate_evaluation(report: RobustnessReport,
     seen = set()
     for condition in CONDITIONS:
         under = [
-            bag if condition == "clean" else dataclasses.replace(bag, held=damage(i, condition))
+            bag if condition == "clean" else dataclasses.replace(bag, stored=damage(i, condition))
             for i, bag in enumerate(bags)
         ]
         expected, found = evaluated(kind, under), report.find(condition, kind)
@@ -171,7 +171,7 @@ def test_no_network_that_can_score_is_one_line() -> None:
 def test_damaged_features_are_refused_by_every_other_measurement() -> None:
     bags = make_bags()
     damage = FeatureDamage(bags, GRID)
-    under: tuple[Bag, ...] = tuple(dataclasses.replace(bag, held=damage(i, "dark")) for i, bag in enumerate(bags))
+    under: tuple[Bag, ...] = tuple(dataclasses.replace(bag, stored=damage(i, "dark")) for i, bag in enumerate(bags))
     with pytest.raises(DataError, match="damage is dark, needed none"):
         check_fit(make_checkpoint(), make_dataset(under))
 
@@ -203,7 +203,7 @@ def test_variance_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_median_of_variance_is_over_all_snippets(report: RobustnessReport) -> None:
     bags, checkpoint = make_bags(), make_checkpoint()
     for kind in ("visual student", "audio student"):
-        every = np.concatenate([student_variances(checkpoint, bag.features)[kind] for bag in bags])
+        every = np.concatenate([student_variances(checkpoint, bag.load())[kind] for bag in bags])
         assert report.conditions[0].median_variance[kind] == pytest.approx(float(np.median(every)))
     medians = {each.name: each.median_variance for each in report.conditions}
     assert medians["black"]["visual student"] != medians["clean"]["visual student"]
@@ -221,7 +221,7 @@ class Recorder:
 
     def __call__(self, index: int, damage: str) -> SnippetFeatures:
         self.asked.append((index, damage))
-        return self._bags[index].features
+        return self._bags[index].load()
 
 
 def test_every_video_is_damaged_once_and_progress_counts_all() -> None:

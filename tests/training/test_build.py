@@ -16,7 +16,7 @@ def test_a_system_standardises_by_its_training_bags() -> None:
     learner = build_learner(
         TrainingConfig(network_kind="rtfm"), "rtfm", dataset.train, classes=dataset.classes, text_encoder=None
     )
-    rows = torch.cat([torch.from_numpy(bag.features.visual[0]) for bag in dataset.train])
+    rows = torch.cat([torch.from_numpy(bag.load().visual[0]) for bag in dataset.train])
     torch.testing.assert_close(learner.system.visual_projection.mean, rows.mean(dim=0))
     torch.testing.assert_close(learner.system.visual_projection.deviation, rows.std(dim=0))
 

@@ -23,7 +23,7 @@ from avadclip.events import Thresholds
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from avadclip.timeline import SnippetGrid
-from avadclip.training.experiment import _encoder_options, run_training
+from avadclip.training.experiment import _encoder_options, train
 
 torch.set_num_threads(1)
 
@@ -44,7 +44,7 @@ def recipe(kind: NetworkKind = "teacher", *, epochs: int = 1, **changes: object)
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A teacher chosen on a test split in some run before, with thresholds of its own."""
     folder = tmp_path_factory.mktemp("teacher")
-    run_training(recipe(), folder / "run")
+    train(recipe(), out=folder / "run")
     made = load_checkpoint(folder / "run" / "best.safetensors")
     header = made.header.model_copy(
         update={"thresholds": {"teacher": Thresholds(0.123, 0.456)}, "selection": {"teacher": "test"}}
@@ -54,7 +54,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_student_brings_along_what_its_teachers_file_says(teacher: Path, tmp_path: Path) -> None:
-    run_training(recipe("visual student"), tmp_path / "run", teacher=teacher)
+    train(recipe("visual student"), out=tmp_path / "run", teacher=teacher)
     for file, selection in (("last", "last"), ("best", "validation")):
         header = load_checkpoint(tmp_path / "run" / f"{file}.safetensors").header
         assert header.selection == {"teacher": "test", "visual student": selection}
@@ -72,7 +72,7 @@ def test_thresholds_are_measured_once_an_epoch_and_never_for_the_teacher(
         return video_scores(trained, bags)
 
     monkeypatch.setattr(avadclip.training.experiment, "video_scores", watched)
-    run_training(recipe("visual student", epochs=3), tmp_path / "run", teacher=teacher)
+    train(recipe("visual student", epochs=3), out=tmp_path / "run", teacher=teacher)
     assert measured == ["StudentEncoder"] * 3
 
 
@@ -83,7 +83,7 @@ def test_last_and_best_hold_the_weights_and_thresholds_of_their_own_epoch(
     monkeypatch.setattr("avadclip.training.loop.average_precision_score", lambda *_: next(wanted))
     chosen = iter([Thresholds(0.1, None), Thresholds(0.2, None)])
     monkeypatch.setattr(avadclip.training.experiment, "choose_thresholds", lambda *_: next(chosen))
-    progress = run_training(recipe(epochs=2), tmp_path / "run")
+    progress = train(recipe(epochs=2), out=tmp_path / "run")
     for file, trained, detection in (("best", progress.best, 0.1), ("last", progress.last, 0.2)):
         written = load_checkpoint(tmp_path / "run" / f"{file}.safetensors")
         assert written.header.thresholds["teacher"].detection == detection
@@ -100,7 +100,7 @@ def test_where_validation_cannot_choose_the_best_is_called_the_last(
     one_sided = dataclasses.replace(dataset, validation=held_out)
     assert anomalous is None or held_out
     monkeypatch.setattr(avadclip.training.experiment, "load_dataset", lambda *_, **__: one_sided)
-    progress = run_training(recipe(epochs=2), tmp_path / "run")
+    progress = train(recipe(epochs=2), out=tmp_path / "run")
     assert [line["validation_ap"] for line in progress.metrics] == [None, None]
     header = load_checkpoint(tmp_path / "run" / "best.safetensors").header
     assert header.selection == {"teacher": "last"}
@@ -110,7 +110,7 @@ def test_where_validation_cannot_choose_the_best_is_called_the_last(
 def refusal(config: TrainingConfig, folder: Path, **options: Path) -> str:
     """What is said about a run that cannot be: one line, and nothing is left behind."""
     with pytest.raises(AvadclipError) as refused:
-        run_training(config, folder, **options)
+        train(config, out=folder, **options)
     assert not folder.exists()
     assert "\n" not in str(refused.value)
     return str(refused.value)
@@ -134,8 +134,8 @@ def provenance(name: str) -> Provenance:
 
 
 def changed(bag: Bag, **changes: object) -> Bag:
-    assert isinstance(bag.held, SnippetFeatures)
-    return dataclasses.replace(bag, held=dataclasses.replace(bag.held, **changes))
+    assert isinstance(bag.stored, SnippetFeatures)
+    return dataclasses.replace(bag, stored=dataclasses.replace(bag.stored, **changes))
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ def test_a_video_without_sound_leaves_no_folder_behind(made_with: Callable[..., 
 def test_a_loss_that_leaves_the_numbers_stops_the_run(tmp_path: Path) -> None:
     config = recipe(loss=LossConfig(text_separation=1e39))
     with pytest.raises(AvadclipError, match=r"the loss is inf in epoch 1, step 1; .*lower") as refused:
-        run_training(config, tmp_path / "run")
+        train(config, out=tmp_path / "run")
     assert "\n" not in str(refused.value)
     assert not list((tmp_path / "run").glob("*.safetensors"))
 

@@ -96,7 +96,7 @@ def test_classes_are_told_apart_by_the_alignment_branch() -> None:
     hits = []
     for bag in make_bags(30, seed=5, strength=8.0):
         if bag.is_anomalous:
-            scores = score_features(trained, bag.features)
+            scores = score_features(trained, bag.load())
             peak = int(scores.anomaly_scores.argmax())
             hits.append(1 + scores.class_probabilities[peak, 1:].argmax() == bag.targets.argmax())
     assert np.mean(hits) > 0.9
@@ -139,15 +139,15 @@ def test_the_release_trains_on_windows_of_256(monkeypatch, variant: str, width: 
 def test_long_videos_are_binned_for_training() -> None:
     bags = make_bags(3, length=600)
     binned = [avadclip.training.loop.bin_bag(bag) for bag in bags]
-    assert {len(bag.features) for bag in binned} == {256}
+    assert {len(bag.load()) for bag in binned} == {256}
     assert_same(train("teacher", bags, recipe(epochs=1)).last, train("teacher", binned, recipe(epochs=1)).last)
 
 
 def test_inputs_are_standardised_by_the_training_bags() -> None:
     bags = make_bags(5)
     network = train("teacher", bags, recipe(epochs=1)).last.network
-    rows = np.concatenate([bag.features.visual[0] for bag in bags])
-    sound = np.concatenate([bag.features.audio for bag in bags])
+    rows = np.concatenate([bag.load().visual[0] for bag in bags])
+    sound = np.concatenate([bag.load().audio for bag in bags])
     np.testing.assert_allclose(network.encoder.visual_projection.mean.numpy(), rows.mean(axis=0), atol=1e-5)
     np.testing.assert_allclose(network.encoder.audio_projection.mean.numpy(), sound.mean(axis=0), atol=1e-5)
     np.testing.assert_allclose(network.encoder.visual_projection.deviation.numpy(), rows.std(axis=0, ddof=1), rtol=1e-4)
@@ -211,7 +211,7 @@ def test_what_training_gives_is_frozen_and_ready_to_score() -> None:
 @pytest.mark.parametrize("changes", [{"audio": None}, {"sound_is_silent": True}])
 def test_a_bag_without_sound_is_named_where_sound_is_needed(kind: str, changes: dict) -> None:
     bags = make_bags(4)
-    bags[2] = dataclasses.replace(bags[2], held=dataclasses.replace(bags[2].features, **changes))
+    bags[2] = dataclasses.replace(bags[2], stored=dataclasses.replace(bags[2].load(), **changes))
     with pytest.raises(DataError, match=r"1 of 4 .*bag 2") as refused:
         train(kind, bags, recipe(epochs=1))
     assert "\n" not in str(refused.value)
@@ -242,7 +242,7 @@ def test_distillation_brings_the_students_features_to_the_teachers(kind: str, sh
 def test_bags_without_sound_can_be_in_a_distilled_students_training() -> None:
     bags = make_bags(6)
     teacher = train("teacher", bags, recipe(epochs=1)).last
-    deaf = [dataclasses.replace(bag, held=dataclasses.replace(bag.features, audio=None)) for bag in bags[:4]]
+    deaf = [dataclasses.replace(bag, stored=dataclasses.replace(bag.load(), audio=None)) for bag in bags[:4]]
     config = recipe(step={"batch_size": 2}, distillation=DistillationConfig(kind="uncertainty"))
     metrics = train("visual student", [*deaf, *bags[4:]], config, teacher=teacher).metrics
     assert all(np.isfinite(line["total"]) for line in metrics)
@@ -294,7 +294,7 @@ def test_bfloat16_trains_too() -> None:
 def test_a_videos_score_is_the_mean_of_its_highest_snippets() -> None:
     trained = train("visual student", make_bags(4), recipe(epochs=1)).last
     (bag,) = make_bags(1, length=40)
-    highest = np.sort(score_features(trained, bag.features).anomaly_scores)[-3:]  # 40 // 16 + 1
+    highest = np.sort(score_features(trained, bag.load()).anomaly_scores)[-3:]  # 40 // 16 + 1
     assert video_scores(trained, [bag]) == pytest.approx([highest.mean()])
 
 

@@ -26,7 +26,7 @@ def test_the_mean_of_all_shares_is_that_of_the_whole_batch(lengths: list, num_pr
     assert np.mean(over_bags) == pytest.approx(np.mean(list(of_bag.values())))
 
     def per_snippet(bags: list[Bag]) -> float:
-        values = [of_bag[bag.name] for bag in bags if bag.held.has_usable_sound for _ in range(len(bag.held))]
+        values = [of_bag[bag.name] for bag in bags if bag.stored.has_usable_sound for _ in range(len(bag.stored))]
         return float(np.mean(values)) if values else 0.0
 
     over_snippets = [share.weights.taught * per_snippet(share.bags) for share in shares]

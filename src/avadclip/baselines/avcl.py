@@ -20,11 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from avadclip.baselines.system import Losses, Outputs, System
 from avadclip.model.attention import CrossAttentionLayer
+from avadclip.model.base import Batch, Losses, Outputs, System
 from avadclip.model.fusion import ConcatFusion
 from avadclip.model.losses import mean_logit_mil_loss, mimicry_loss, topk_mask
-from avadclip.model.models import Bags
 
 HIDDEN_DIM = 128
 NUM_HEADS = 4
@@ -41,9 +40,9 @@ class Branch(nn.Module):
         self.layer = CrossAttentionLayer(HIDDEN_DIM, num_heads=NUM_HEADS, hidden_dim=HIDDEN_DIM, dropout=DROPOUT)
         self.classify = nn.Linear(HIDDEN_DIM, 1)
 
-    def forward(self, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """x: [B, T, 128]; valid: [B, T] bool. Returns features [B, T, 128] and anomaly logits [B, T]."""
-        features = self.layer(x, x, valid)
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """x: [B, T, 128]; mask: [B, T] bool. Returns features [B, T, 128] and anomaly logits [B, T]."""
+        features = self.layer(x, x, mask)
         return features, self.classify(features).squeeze(-1)
 
 
@@ -59,7 +58,7 @@ class Cases(NamedTuple):
 class Avcl(System):
     """AVCL. Recipe, decided here: Adam 4e-4, 50 epochs, batch 128, 200 snippets."""
 
-    hears = True
+    uses_audio = True
 
     def __init__(self, *, visual_dim: int, audio_dim: int) -> None:
         super().__init__()
@@ -70,23 +69,24 @@ class Avcl(System):
         self.joint_branch = Branch()
         self.separation_weight = 0.0
 
-    def forward(self, bags: Bags) -> Outputs:
+    def forward(self, visual: Tensor | None, audio: Tensor | None, mask: Tensor) -> Outputs:
         """Score bags or windows; the visual branch takes no part."""
-        _, logits = self._join(self.visual_in(bags.visual), bags)
+        _, logits = self._join(self.visual_in(visual), audio, mask)
         return Outputs(logits)
 
-    def losses(self, bags: Bags, targets: Tensor) -> Losses:
+    def losses(self, batch: Batch) -> Losses:
         """Each branch's MIL loss, what each has still to learn from the other, and the separation of hard cases."""
+        bags, targets = batch.bags, batch.targets
         visual = self.visual_in(bags.visual)
-        features, logits = self._join(visual, bags)
-        _, visual_logits = self.visual_branch(visual, bags.valid)
-        assert bags.audio is not None, "a system that hears is given sound"
-        cases = sort_cases(visual_logits, bags.audio, bags.valid, targets)
+        features, logits = self._join(visual, bags.audio, bags.mask)
+        _, visual_logits = self.visual_branch(visual, bags.mask)
+        assert bags.audio is not None, "it reads audio"
+        cases = sort_cases(visual_logits, bags.audio, bags.mask, targets)
         return {
-            "anomaly": mean_logit_mil_loss(logits, bags.valid, targets),
-            "visual_anomaly": mean_logit_mil_loss(visual_logits, bags.valid, targets),
-            "mimicry": mimicry_loss(logits, visual_logits, bags.valid),
-            "visual_mimicry": mimicry_loss(visual_logits, logits, bags.valid),
+            "anomaly": mean_logit_mil_loss(logits, bags.mask, targets),
+            "visual_anomaly": mean_logit_mil_loss(visual_logits, bags.mask, targets),
+            "mimicry": mimicry_loss(logits, visual_logits, bags.mask),
+            "visual_mimicry": mimicry_loss(visual_logits, logits, bags.mask),
             "separation": self.separation_weight * separation_loss(features, cases),
         }
 
@@ -95,14 +95,12 @@ class Avcl(System):
         del num_epochs
         self.separation_weight = min(1.0, (epoch - 1) / RAMP_EPOCHS)
 
-    def _join(self, visual: Tensor, bags: Bags) -> tuple[Tensor, Tensor]:
-        joined: tuple[Tensor, Tensor] = self.joint_branch(
-            self.fusion(visual, self.audio_in(bags.audio), bags.valid), bags.valid
-        )
+    def _join(self, visual: Tensor, audio: Tensor | None, mask: Tensor) -> tuple[Tensor, Tensor]:
+        joined: tuple[Tensor, Tensor] = self.joint_branch(self.fusion(visual, self.audio_in(audio), mask), mask)
         return joined
 
 
-def sort_cases(visual_logits: Tensor, audio: Tensor, valid: Tensor, targets: Tensor) -> Cases:
+def sort_cases(visual_logits: Tensor, audio: Tensor, mask: Tensor, targets: Tensor) -> Cases:
     """Easy cases by the picture's scores; of those between, hard ones by how much the sound changes before them.
 
     A normal bag's highest snippets count as easy normal: their label is known. Bags of one or two snippets have no hard
@@ -111,13 +109,13 @@ def sort_cases(visual_logits: Tensor, audio: Tensor, valid: Tensor, targets: Ten
     Args:
         visual_logits: [B, T]
         audio: features as they came, [B, T, Da].
-        valid: [B, T] bool
+        mask: [B, T] bool
         targets: [B, C]
     """
     anomalous = (targets[:, 1:].sum(dim=1) > 0)[:, None]
-    highest = topk_mask(visual_logits, valid)
-    lowest = topk_mask(-visual_logits, valid) & ~highest
-    between = valid & ~highest & ~lowest & anomalous
+    highest = topk_mask(visual_logits, mask)
+    lowest = topk_mask(-visual_logits, mask) & ~highest
+    between = mask & ~highest & ~lowest & anomalous
     change = functional.pad((audio[:, 1:] - audio[:, :-1]).norm(dim=-1), (1, 0))  # the first snippet has none before it
     hard_anomalous = topk_mask(change, between)
     return Cases(

@@ -8,40 +8,42 @@ mean top-k logits. Decided here:
   only upwards).
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from avadclip.baselines.hl_net import DISTILLATION_WEIGHT, STREAM_DIM, HlNetEncoded, HlNetTrunk
-from avadclip.baselines.system import Losses, Outputs, System
+from avadclip.model.base import Bags, Batch, Losses, Outputs, System
 from avadclip.model.losses import alignment_mil_loss, mean_logit_mil_loss, mimicry_loss
-from avadclip.model.models import Bags
 
 
 class Avvd(System):
     """AVVD. Recipe, that of HL-Net: Adam 1e-4, the causal branch at half of it, 50 epochs, batch 128, 200 snippets."""
 
-    hears = True
+    uses_audio = True
     learning_rate_shares = {"trunk.online.": 0.5}  # noqa: RUF012  (System says ClassVar)
 
-    def __init__(self, *, visual_dim: int, audio_dim: int, num_classes: int) -> None:
+    def __init__(self, *, visual_dim: int, audio_dim: int, classes: Sequence[str]) -> None:
         super().__init__()
         self.trunk = HlNetTrunk(visual_dim, audio_dim)
-        self.classify = nn.Linear(3 * STREAM_DIM, num_classes)
+        self.classify = nn.Linear(3 * STREAM_DIM, len(classes))
 
-    def forward(self, bags: Bags) -> Outputs:
+    def forward(self, visual: Tensor | None, audio: Tensor | None, mask: Tensor) -> Outputs:
         """Score and name bags or windows, each snippet in the light of all others."""
-        encoded: HlNetEncoded = self.trunk(bags)
+        encoded: HlNetEncoded = self.trunk(Bags(visual, audio, mask))
         return self._outputs(encoded)
 
-    def losses(self, bags: Bags, targets: Tensor) -> Losses:
+    def losses(self, batch: Batch) -> Losses:
         """MIL cross-entropy of the classes, and the causal branch's own MIL loss and distillation."""
+        bags, targets = batch.bags, batch.targets
         encoded: HlNetEncoded = self.trunk(bags)
-        logits, class_logits = self._outputs(encoded)
+        logits, class_logits, *_ = self._outputs(encoded)
         assert class_logits is not None
         return {
-            "classes": alignment_mil_loss(class_logits, bags.valid, targets, alpha=None),
-            "online_anomaly": mean_logit_mil_loss(encoded.online_logits, bags.valid, targets),
-            "distillation": DISTILLATION_WEIGHT * mimicry_loss(encoded.online_logits, logits, bags.valid),
+            "classes": alignment_mil_loss(class_logits, bags.mask, targets, alpha=None),
+            "online_anomaly": mean_logit_mil_loss(encoded.online_logits, bags.mask, targets),
+            "distillation": DISTILLATION_WEIGHT * mimicry_loss(encoded.online_logits, logits, bags.mask),
         }
 
     def _outputs(self, encoded: HlNetEncoded) -> Outputs:

@@ -1,8 +1,7 @@
-"""The comparison systems by name."""
+"""The compared systems by name."""
 
 import inspect
-
-from torch import nn
+from collections.abc import Sequence
 
 from avadclip.baselines.avcl import Avcl
 from avadclip.baselines.avvd import Avvd
@@ -14,11 +13,11 @@ from avadclip.baselines.fvai import Fvai
 from avadclip.baselines.hl_net import HlNet
 from avadclip.baselines.macil_sd import MacilSd
 from avadclip.baselines.rtfm import Rtfm
-from avadclip.baselines.system import System
 from avadclip.baselines.ur_dmu import UrDmu
-from avadclip.config import SystemName
+from avadclip.model.base import System
+from avadclip.model.class_text import TextTower
 
-SYSTEMS: dict[SystemName, type[System]] = {
+SYSTEMS: dict[str, type[System]] = {
     "deep-mil": DeepMil,
     "hl-net": HlNet,
     "rtfm": Rtfm,
@@ -31,31 +30,22 @@ SYSTEMS: dict[SystemName, type[System]] = {
     "cu-net": CuNet,
     "avcl": Avcl,
 }
-"""Each is made from those of build_system's arguments that its constructor names."""
+"""Each is built from those of build_system's arguments that its constructor names."""
 
 
 def build_system(
-    name: SystemName, *, visual_dim: int, audio_dim: int, num_classes: int, class_text: nn.Module | None = None
+    name: str, *, visual_dim: int, audio_dim: int, classes: Sequence[str], text: TextTower | None = None
 ) -> System:
     """Build an untrained system.
 
     Args:
-        name: see SYSTEMS.
+        name: a key of SYSTEMS.
         visual_dim, audio_dim: widths of the features.
-        num_classes: C, `normal` included.
-        class_text: gives the class features, [C, D], in training on encoders that can read class words; None where
-            they cannot, and for scoring.
+        classes: C names, `normal` first.
+        text: CLIP's text encoder, for training a system that reads class words.
     """
-    offered = {
-        "visual_dim": visual_dim,
-        "audio_dim": audio_dim,
-        "num_classes": num_classes,
-        "class_text": class_text,
-    }
+    offered = {"visual_dim": visual_dim, "audio_dim": audio_dim, "classes": classes, "text": text}
     system = SYSTEMS[name]
-    return system(**{argument: offered[argument] for argument in inspect.signature(system).parameters})
-
-
-def reads_class_words(name: SystemName) -> bool:
-    """Whether a system learns from the words of its classes where the encoders can read them."""
-    return "class_text" in inspect.signature(SYSTEMS[name]).parameters
+    built = system(**{argument: offered[argument] for argument in inspect.signature(system).parameters})
+    built.name, built.classes = name, tuple(classes)
+    return built

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from avadclip.baselines.rtfm import MagnitudeNetwork, ScoredFeatures, magnitude_losses
-from avadclip.baselines.system import Losses, Outputs, System
+from avadclip.model.base import Batch, Losses, Outputs, System
 from avadclip.model.losses import largest_mask
-from avadclip.model.models import Bags
 from avadclip.model.projection import build_projection, fit_projection
 
 WIDTH = 512  # D, that of CLIP's features
@@ -26,7 +25,7 @@ SIGMA = 0.05  # deviation of the noise on the selection's scores, which lie with
 class ClipTsa(System):
     """CLIP-TSA. Recipe: Adam 1e-3, weight decay 5e-3, 4000 steps of 16 normal and 16 anomalous bags of 32 snippets."""
 
-    hears = False
+    uses_audio = False
     pairing = "paired"
 
     def __init__(self, *, visual_dim: int) -> None:
@@ -35,22 +34,24 @@ class ClipTsa(System):
         self.select = TokenSelection(WIDTH)
         self.network = MagnitudeNetwork(WIDTH, hidden_dims=HIDDEN_DIMS)
 
-    def forward(self, bags: Bags) -> Outputs:
+    def forward(self, visual: Tensor | None, audio: Tensor | None, mask: Tensor) -> Outputs:
         """Score bags or windows."""
-        return Outputs(self._score(bags).anomaly_logits)
+        del audio
+        return Outputs(self._score(visual, mask).anomaly_logits)
 
-    def losses(self, bags: Bags, targets: Tensor) -> Losses:
+    def losses(self, batch: Batch) -> Losses:
         """See magnitude_losses."""
-        return magnitude_losses(self._score(bags), bags.valid, targets, training=self.training)
+        visual, _, mask = batch.bags
+        return magnitude_losses(self._score(visual, mask), mask, batch.targets, training=self.training)
 
     def fit_projections(self, visual: Tensor, audio: Tensor | None) -> None:
         """See System."""
         del audio
         fit_projection(self.visual_projection, visual)
 
-    def _score(self, bags: Bags) -> ScoredFeatures:
-        selected = self.select(self.visual_projection(bags.visual), bags.valid)
-        scored: ScoredFeatures = self.network(selected, bags.valid)
+    def _score(self, visual: Tensor | None, mask: Tensor) -> ScoredFeatures:
+        selected = self.select(self.visual_projection(visual), mask)
+        scored: ScoredFeatures = self.network(selected, mask)
         return scored
 
 
@@ -61,25 +62,25 @@ class TokenSelection(nn.Module):
         super().__init__()
         self.score = nn.Sequential(nn.Linear(dim, SELECTION_DIM), nn.ReLU(), nn.Linear(SELECTION_DIM, 1), nn.Sigmoid())
 
-    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
-        """x: [B, T, D]; valid: [B, T] bool. Returns [B, T, D], zero in padding."""
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: [B, T, D]; mask: [B, T] bool. Returns [B, T, D], zero in padding."""
         scores = self.score(x).squeeze(-1)
-        k = (9 * valid.sum(dim=1, keepdim=True) // 10).clamp(min=1)
+        k = (9 * mask.sum(dim=1, keepdim=True) // 10).clamp(min=1)
         if self.training:
-            weights = perturbed_topk(scores, valid, k, num_draws=NUM_DRAWS, sigma=SIGMA)
+            weights = perturbed_topk(scores, mask, k, num_draws=NUM_DRAWS, sigma=SIGMA)
         else:
-            weights = largest_mask(scores, valid, k).to(x.dtype)
+            weights = largest_mask(scores, mask, k).to(x.dtype)
         return x * weights[..., None]
 
 
-def perturbed_topk(scores: Tensor, valid: Tensor, k: Tensor, *, num_draws: int, sigma: float) -> Tensor:
+def perturbed_topk(scores: Tensor, mask: Tensor, k: Tensor, *, num_draws: int, sigma: float) -> Tensor:
     """Share of draws of Gaussian noise on the scores in which a snippet is one of the k best of its bag.
 
     Gradients are those of the expected share, as estimated by the same draws (Berthet et al., 2020).
 
     Args:
         scores: [B, T]
-        valid: [B, T] bool; padding is never selected.
+        mask: [B, T] bool; padding is never selected.
         k: [B, 1], at least 1.
         num_draws: more make values and gradients less random.
         sigma: standard deviation of the noise.
@@ -88,8 +89,8 @@ def perturbed_topk(scores: Tensor, valid: Tensor, k: Tensor, *, num_draws: int, 
         [B, T], rows sum to k.
     """
     noise = torch.randn(len(scores), num_draws, scores.shape[1], device=scores.device, dtype=scores.dtype)
-    noise = noise * valid[:, None, :]
-    selected = largest_mask(scores.detach()[:, None, :] + sigma * noise, valid[:, None, :], k[:, None, :])
+    noise = noise * mask[:, None, :]
+    selected = largest_mask(scores.detach()[:, None, :] + sigma * noise, mask[:, None, :], k[:, None, :])
     # Each is 1; its gradient, noise / sigma, is that of the logarithm of the draw's likelihood as the scores move.
     weights = 1.0 + torch.einsum("bnt,bt->bn", noise, scores - scores.detach()) / sigma
     return torch.einsum("bnt,bn->bt", selected.to(scores.dtype), weights) / num_draws

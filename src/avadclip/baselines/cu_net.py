@@ -21,9 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from avadclip.baselines.system import Losses, Outputs, System
+from avadclip.model.base import Bags, Batch, Losses, Outputs, System
 from avadclip.model.losses import mean_logit_mil_loss
-from avadclip.model.models import Bags
 
 INNER_DIM, HIDDEN_DIM = 512, 32
 NUM_HEADS = 3
@@ -82,7 +81,7 @@ class Classifier(nn.Module):
 class CuNet(System):
     """CU-Net. Recipe, decided here: Adam 1e-3, 60 epochs, batch 60, 200 snippets."""
 
-    hears = True
+    uses_audio = True
     rounds_begun: Tensor
     """Of self-training; 0 in the first stage. Kept, so that a checkpoint knows which stage scores."""
 
@@ -94,32 +93,38 @@ class CuNet(System):
         """The single head as the last round left it; unused in the first round."""
         self.register_buffer("rounds_begun", torch.zeros((), dtype=torch.long))
 
-    def forward(self, bags: Bags) -> Outputs:
+    def forward(self, visual: Tensor | None, audio: Tensor | None, mask: Tensor) -> Outputs:
         """Score bags or windows by the classifier of the stage that training is in."""
         classifier = self.single if self.rounds_begun else self.many
-        return Outputs(classifier(bags).mean(dim=-1))
+        return Outputs(classifier(Bags(visual, audio, mask)).mean(dim=-1))
 
-    def losses(self, bags: Bags, targets: Tensor) -> Losses:
+    def losses(self, batch: Batch) -> Losses:
         """The first stage's MIL loss, diversity and balance of the heads, the second's cross-entropy; 0 if not on."""
         of_stage = self._self_training_loss if self.rounds_begun else self._head_losses
-        none = targets.new_zeros(())
-        return {"anomaly": none, "diversity": none, "balance": none, "self_training": none, **of_stage(bags, targets)}
+        none = batch.targets.new_zeros(())
+        return {
+            "anomaly": none,
+            "diversity": none,
+            "balance": none,
+            "self_training": none,
+            **of_stage(batch.bags, batch.targets),
+        }
 
     def _head_losses(self, bags: Bags, targets: Tensor) -> Losses:
         anomalous = targets[:, 1:].sum(dim=1) > 0
         logits = self.many(bags)
-        scores, valid = logits.sigmoid()[anomalous], bags.valid[anomalous]
-        heads = [mean_logit_mil_loss(head, bags.valid, targets) for head in logits.unbind(dim=-1)]
+        scores, mask = logits.sigmoid()[anomalous], bags.mask[anomalous]
+        heads = [mean_logit_mil_loss(head, bags.mask, targets) for head in logits.unbind(dim=-1)]
         return {
             "anomaly": torch.stack(heads).mean(),
-            "diversity": DIVERSITY_WEIGHT * head_similarity(scores, valid),
-            "balance": BALANCE_WEIGHT * head_imbalance(scores, valid),
+            "diversity": DIVERSITY_WEIGHT * head_similarity(scores, mask),
+            "balance": BALANCE_WEIGHT * head_imbalance(scores, mask),
         }
 
     def _self_training_loss(self, bags: Bags, targets: Tensor) -> Losses:
         anomalous = targets[:, 1:].sum(dim=1) > 0
         labeller = self.many if self.rounds_begun == 1 else self.labeller
-        labels, reliable = pseudo_labels(labeller.passes(bags), bags.valid, anomalous)
+        labels, reliable = pseudo_labels(labeller.passes(bags), bags.mask, anomalous)
         logits = self.single(bags).squeeze(-1)
         return {"self_training": functional.binary_cross_entropy_with_logits(logits[reliable], labels[reliable])}
 
@@ -139,49 +144,49 @@ def round_of(epoch: int, num_epochs: int) -> int:
     return 1 + (epoch - first_stage - 1) * NUM_ROUNDS // (num_epochs - first_stage)
 
 
-def head_similarity(scores: Tensor, valid: Tensor) -> Tensor:
-    """Mean cosine between the scores of every two heads, each seen as a vector over the bag; 0 without bags.
+def head_similarity(scores: Tensor, mask: Tensor) -> Tensor:
+    """Mean cosine between the scores of every two heads, each active as a vector over the bag; 0 without bags.
 
     Args:
         scores: [A, T, H], of anomalous bags.
-        valid: [A, T] bool
+        mask: [A, T] bool
     """
     if not len(scores):
         return scores.new_zeros(())
-    unit = functional.normalize(scores * valid[..., None], dim=1)
+    unit = functional.normalize(scores * mask[..., None], dim=1)
     cosines = unit.transpose(1, 2) @ unit  # [A, H, H]
     first, second = torch.triu_indices(scores.shape[2], scores.shape[2], offset=1)
     return cosines[:, first, second].mean()
 
 
-def head_imbalance(scores: Tensor, valid: Tensor) -> Tensor:
+def head_imbalance(scores: Tensor, mask: Tensor) -> Tensor:
     """Mean distance of a head's mean score from the mean over heads, shapes as in head_similarity; 0 without bags."""
     if not len(scores):
         return scores.new_zeros(())
-    means = (scores * valid[..., None]).sum(dim=1) / valid.sum(dim=1, keepdim=True)  # [A, H]
+    means = (scores * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)  # [A, H]
     return (means - means.mean(dim=1, keepdim=True)).abs().mean()
 
 
-def pseudo_labels(passes: Tensor, valid: Tensor, anomalous: Tensor) -> tuple[Tensor, Tensor]:
+def pseudo_labels(passes: Tensor, mask: Tensor, anomalous: Tensor) -> tuple[Tensor, Tensor]:
     """What to learn of every snippet, and of which it is reliable.
 
     Args:
         passes: scores of several passes under dropout, [P, B, T].
-        valid: [B, T] bool
+        mask: [B, T] bool
         anomalous: [B] bool
 
     Returns:
         Labels within [0, 1], [B, T], and [B, T] bool, False in padding.
     """
     means, variances = passes.mean(dim=0), passes.var(dim=0)
-    low = means.masked_fill(~valid, torch.inf).amin(dim=1, keepdim=True)
-    high = means.masked_fill(~valid, -torch.inf).amax(dim=1, keepdim=True)
+    low = means.masked_fill(~mask, torch.inf).amin(dim=1, keepdim=True)
+    high = means.masked_fill(~mask, -torch.inf).amax(dim=1, keepdim=True)
     tiny = torch.finfo(means.dtype).tiny  # a bag of one level is anomalous all through
     stretched = (means - low + tiny) / (high - low + tiny)
     held_anomalous = stretched >= 0.5
-    surer = _surer_share(variances, valid & held_anomalous) | _surer_share(variances, valid & ~held_anomalous)
+    surer = _surer_share(variances, mask & held_anomalous) | _surer_share(variances, mask & ~held_anomalous)
     anomalous = anomalous[:, None]
-    return torch.where(anomalous, stretched, 0.0), torch.where(anomalous, surer, valid)
+    return torch.where(anomalous, stretched, 0.0), torch.where(anomalous, surer, mask)
 
 
 def _surer_share(variances: Tensor, among: Tensor) -> Tensor:

@@ -6,9 +6,8 @@ Sultani, Chen and Shah, "Real-world Anomaly Detection in Surveillance Videos", C
 import torch
 from torch import Tensor, nn
 
-from avadclip.baselines.system import Losses, Outputs, System
+from avadclip.model.base import Batch, Losses, Outputs, System
 from avadclip.model.losses import smoothness_loss
-from avadclip.model.models import Bags
 
 # All from the paper.
 HIDDEN_DIMS = (512, 32)
@@ -20,7 +19,7 @@ SMOOTHNESS_WEIGHT, SPARSITY_WEIGHT = 8e-5, 8e-5
 class DeepMil(System):
     """DeepMIL. Recipe: Adagrad 0.01, l2 0.001, pairs of bags of 32 snippets."""
 
-    hears = False
+    uses_audio = False
     pairing = "paired"
 
     def __init__(self, *, visual_dim: int) -> None:
@@ -35,29 +34,30 @@ class DeepMil(System):
             nn.Linear(narrow, 1),
         )
 
-    def forward(self, bags: Bags) -> Outputs:
+    def forward(self, visual: Tensor | None, audio: Tensor | None, mask: Tensor) -> Outputs:
         """Score bags or windows, each snippet on its own."""
-        logits: Tensor = self.layers(bags.visual)
+        del audio, mask
+        logits: Tensor = self.layers(visual)
         return Outputs(logits.squeeze(-1))
 
-    def losses(self, bags: Bags, targets: Tensor) -> Losses:
-        """Ranking of each pair, and what is asked of the anomalous bags' scores: to change slowly, and to be few."""
-        del targets  # said by the order: normal bags first
-        scores = self(bags).anomaly_logits.sigmoid()
-        anomalous, valid = (rows.chunk(2)[1] for rows in (scores, bags.valid))
+    def losses(self, batch: Batch) -> Losses:
+        """Ranking of each pair, and smoothness and sparsity of the anomalous bags' scores."""
+        # Normal bags stand first, so the targets are not needed.
+        scores = self(*batch.bags).scores
+        anomalous, mask = (rows.chunk(2)[1] for rows in (scores, batch.bags.mask))
         return {
-            "ranking": ranking_loss(scores, bags.valid),
-            "smoothness": SMOOTHNESS_WEIGHT * smoothness_loss(anomalous, valid),
-            "sparsity": SPARSITY_WEIGHT * (anomalous * valid).sum(dim=1).mean(),
+            "ranking": ranking_loss(scores, batch.bags.mask),
+            "smoothness": SMOOTHNESS_WEIGHT * smoothness_loss(anomalous, mask),
+            "sparsity": SPARSITY_WEIGHT * (anomalous * mask).sum(dim=1).mean(),
         }
 
 
-def ranking_loss(scores: Tensor, valid: Tensor) -> Tensor:
+def ranking_loss(scores: Tensor, mask: Tensor) -> Tensor:
     """Mean over pairs of max(0, 1 - highest score of the anomalous bag + highest score of the normal one).
 
     Args:
         scores: [2P, T] within [0, 1]; the normal bags of the P pairs, then the anomalous ones.
-        valid: [2P, T] bool
+        mask: [2P, T] bool
     """
-    normal, anomalous = scores.masked_fill(~valid, -torch.inf).amax(dim=1).chunk(2)
+    normal, anomalous = scores.masked_fill(~mask, -torch.inf).amax(dim=1).chunk(2)
     return torch.relu(MARGIN - anomalous + normal).mean()

@@ -13,11 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from avadclip.baselines.system import Losses, Outputs, System
 from avadclip.model.attention import MultiHeadAttention
+from avadclip.model.base import Bags, Batch, Losses, Outputs, System
 from avadclip.model.graph import SnippetConv
 from avadclip.model.losses import mean_logit_mil_loss, mimicry_loss
-from avadclip.model.models import Bags
 
 HIDDEN_DIM = 128
 RANK = 256  # of the bilinear form
@@ -33,11 +32,11 @@ class MutualAttention(nn.Module):
         self.over_visual = MultiHeadAttention(dim, num_heads=1, dropout=0.0)
         self.over_audio = MultiHeadAttention(dim, num_heads=1, dropout=0.0)
 
-    def forward(self, visual: Tensor, audio: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """visual, audio: [B, T, D]; valid: [B, T] bool. Returns both, [B, T, D]."""
+    def forward(self, visual: Tensor, audio: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """visual, audio: [B, T, D]; mask: [B, T] bool. Returns both, [B, T, D]."""
         return (
-            visual + self.over_visual(audio, visual, valid),
-            audio + self.over_audio(visual, audio, valid),
+            visual + self.over_visual(audio, visual, mask),
+            audio + self.over_audio(visual, audio, mask),
         )
 
 
@@ -71,7 +70,7 @@ class FvaiNetwork(nn.Module):
 
     def forward(self, bags: Bags) -> Tensor:
         """Anomaly logits, [B, T]."""
-        visual, audio = self.attention(self.visual_in(bags.visual), self.audio_in(bags.audio), bags.valid)
+        visual, audio = self.attention(self.visual_in(bags.visual), self.audio_in(bags.audio), bags.mask)
         logits: Tensor = self.classify(self.dropout(functional.relu(self.fusion(visual, audio))))
         return logits.squeeze(-1)
 
@@ -88,7 +87,7 @@ class FvaiVisualNetwork(nn.Module):
 
     def forward(self, bags: Bags) -> Tensor:
         """Anomaly logits, [B, T]."""
-        x = functional.relu(self.visual_in(bags.visual)) * bags.valid[..., None]
+        x = functional.relu(self.visual_in(bags.visual)) * bags.mask[..., None]
         logits: Tensor = self.classify(self.dropout(functional.relu(self.conv(x))))
         return logits.squeeze(-1)
 
@@ -96,23 +95,24 @@ class FvaiVisualNetwork(nn.Module):
 class Fvai(System):
     """FVAI. Recipe, decided here: Adam 5e-4, 50 epochs, batch 128, 200 snippets."""
 
-    hears = True
+    uses_audio = True
 
     def __init__(self, *, visual_dim: int, audio_dim: int) -> None:
         super().__init__()
         self.network = FvaiNetwork(visual_dim, audio_dim)
         self.visual_network = FvaiVisualNetwork(visual_dim)
 
-    def forward(self, bags: Bags) -> Outputs:
+    def forward(self, visual: Tensor | None, audio: Tensor | None, mask: Tensor) -> Outputs:
         """Score bags or windows; the visual network takes no part."""
-        return Outputs(self.network(bags))
+        return Outputs(self.network(Bags(visual, audio, mask)))
 
-    def losses(self, bags: Bags, targets: Tensor) -> Losses:
+    def losses(self, batch: Batch) -> Losses:
         """Each network's MIL loss, and what each has still to learn from the other."""
+        bags, targets = batch.bags, batch.targets
         logits, visual_logits = self.network(bags), self.visual_network(bags)
         return {
-            "anomaly": mean_logit_mil_loss(logits, bags.valid, targets),
-            "visual_anomaly": mean_logit_mil_loss(visual_logits, bags.valid, targets),
-            "mimicry": mimicry_loss(logits, visual_logits, bags.valid),
-            "visual_mimicry": mimicry_loss(visual_logits, logits, bags.valid),
+            "anomaly": mean_logit_mil_loss(logits, bags.mask, targets),
+            "visual_anomaly": mean_logit_mil_loss(visual_logits, bags.mask, targets),
+            "mimicry": mimicry_loss(logits, visual_logits, bags.mask),
+            "visual_mimicry": mimicry_loss(visual_logits, logits, bags.mask),
         }

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from avadclip.baselines.system import Losses, Outputs, System
+from avadclip.model.base import Bags, Batch, Losses, Outputs, System
 from avadclip.model.graph import GraphStream, SnippetConv, distance_adjacency, similarity_adjacency, softmax_rows
 from avadclip.model.losses import mean_logit_mil_loss
-from avadclip.model.models import Bags
 
 # All from the paper and the authors' code.
 INPUT_DIMS = (512, 128)
@@ -73,19 +72,19 @@ class HlNetTrunk(nn.Module):
         x = self.activation(self.second(self.activation(self.first(both))))
         online_logits = self.online(x)
         adjacencies = (
-            similarity_adjacency(both, bags.valid),
+            similarity_adjacency(both, bags.mask),
             distance_adjacency(x.shape[1], device=x.device, dtype=x.dtype),
-            score_adjacency(online_logits.detach().sigmoid(), bags.valid),
+            score_adjacency(online_logits.detach().sigmoid(), bags.mask),
         )
         streams = (self.similarity_stream, self.distance_stream, self.score_stream)
-        joined = [stream(x, graph, bags.valid) for stream, graph in zip(streams, adjacencies, strict=True)]
+        joined = [stream(x, graph, bags.mask) for stream, graph in zip(streams, adjacencies, strict=True)]
         return HlNetEncoded(torch.cat(joined, dim=-1), online_logits)
 
 
 class HlNet(System):
     """HL-Net. Recipe: Adam 1e-4, the causal branch at half of it, 50 epochs, batch 128, 200 snippets."""
 
-    hears = True
+    uses_audio = True
     learning_rate_shares = {"trunk.online.": 0.5}  # noqa: RUF012  (System says ClassVar)
 
     def __init__(self, *, visual_dim: int, audio_dim: int) -> None:
@@ -93,27 +92,28 @@ class HlNet(System):
         self.trunk = HlNetTrunk(visual_dim, audio_dim)
         self.classify = nn.Linear(3 * STREAM_DIM, 1)
 
-    def forward(self, bags: Bags) -> Outputs:
+    def forward(self, visual: Tensor | None, audio: Tensor | None, mask: Tensor) -> Outputs:
         """Score bags or windows, each snippet in the light of all others."""
-        return Outputs(self.classify(self.trunk(bags).streams).squeeze(-1))
+        return Outputs(self.classify(self.trunk(Bags(visual, audio, mask)).streams).squeeze(-1))
 
     def online_logits(self, bags: Bags) -> Tensor:
         """Logits of the causal branch, [B, T], for live use: later snippets change nothing."""
         encoded: HlNetEncoded = self.trunk(bags)
         return encoded.online_logits
 
-    def losses(self, bags: Bags, targets: Tensor) -> Losses:
+    def losses(self, batch: Batch) -> Losses:
         """Each branch's MIL loss, and what the causal branch learns from the other."""
+        bags, targets = batch.bags, batch.targets
         encoded: HlNetEncoded = self.trunk(bags)
         logits: Tensor = self.classify(encoded.streams).squeeze(-1)
         return {
-            "anomaly": mean_logit_mil_loss(logits, bags.valid, targets),
-            "online_anomaly": mean_logit_mil_loss(encoded.online_logits, bags.valid, targets),
-            "distillation": DISTILLATION_WEIGHT * online_loss(encoded.online_logits, logits, bags.valid),
+            "anomaly": mean_logit_mil_loss(logits, bags.mask, targets),
+            "online_anomaly": mean_logit_mil_loss(encoded.online_logits, bags.mask, targets),
+            "distillation": DISTILLATION_WEIGHT * online_loss(encoded.online_logits, logits, bags.mask),
         }
 
 
-def online_loss(online_logits: Tensor, offline_logits: Tensor, valid: Tensor) -> Tensor:
+def online_loss(online_logits: Tensor, offline_logits: Tensor, mask: Tensor) -> Tensor:
     """Mean over bags of the mean of -s ln(s'), s the score of the whole network, s' that of the causal branch.
 
     One-sided, as in the authors' code: nothing pulls s' down where s is low but the branch's own MIL loss.
@@ -121,21 +121,21 @@ def online_loss(online_logits: Tensor, offline_logits: Tensor, valid: Tensor) ->
     Args:
         online_logits: [B, T]
         offline_logits: [B, T]; a constant, no gradient reaches it.
-        valid: [B, T] bool
+        mask: [B, T] bool
     """
     entropy = -offline_logits.detach().sigmoid() * functional.logsigmoid(online_logits)
-    return ((entropy * valid).sum(dim=1) / valid.sum(dim=1)).mean()
+    return ((entropy * mask).sum(dim=1) / mask.sum(dim=1)).mean()
 
 
-def score_adjacency(scores: Tensor, valid: Tensor) -> Tensor:
-    """Row softmax, over the valid snippets, of sigmoid((1 - |s_i - s_j| - 0.5) / 0.1).
+def score_adjacency(scores: Tensor, mask: Tensor) -> Tensor:
+    """Row softmax, over the real snippets, of sigmoid((1 - |s_i - s_j| - 0.5) / 0.1).
 
     Args:
         scores: [B, T] within [0, 1]
-        valid: [B, T] bool
+        mask: [B, T] bool
 
     Returns:
         [B, T, T]; rows and columns of padding are 0.
     """
     closeness = 1.0 - (scores[:, :, None] - scores[:, None, :]).abs()
-    return softmax_rows(torch.sigmoid((closeness - CLOSENESS_MIDDLE) / CLOSENESS_SCALE), valid)
+    return softmax_rows(torch.sigmoid((closeness - CLOSENESS_MIDDLE) / CLOSENESS_SCALE), mask)

@@ -10,12 +10,12 @@ from torch.nn import functional
 from avadclip.model.graph import SnippetConv
 
 
-def distance_weights(valid: Tensor) -> Tensor:
-    """exp(-|i - j| / e) over the valid snippets j, every row with sum 1; valid [B, T] bool to [B, T, T]."""
-    positions = torch.arange(valid.shape[1], device=valid.device)
+def distance_weights(mask: Tensor) -> Tensor:
+    """exp(-|i - j| / e) over the real snippets j, every row with sum 1; mask [B, T] bool to [B, T, T]."""
+    positions = torch.arange(mask.shape[1], device=mask.device)
     closeness = -(positions[:, None] - positions[None, :]).abs() / math.e
-    # As a softmax it does not vanish in padding far behind the last valid snippet.
-    return closeness.expand(len(valid), -1, -1).masked_fill(~valid[:, None, :], -torch.inf).softmax(dim=-1)
+    # As a softmax it does not vanish in padding far behind the last mask snippet.
+    return closeness.expand(len(mask), -1, -1).masked_fill(~mask[:, None, :], -torch.inf).softmax(dim=-1)
 
 
 class GlobalLocalAttention(nn.Module):
@@ -28,13 +28,13 @@ class GlobalLocalAttention(nn.Module):
         self.out = nn.Linear(2 * num_heads * head_dim, dim)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
-        """x: [B, T, D]; valid: [B, T] bool, padding is never mixed in. Returns [B, T, D]."""
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: [B, T, D]; mask: [B, T] bool, padding is never mixed in. Returns [B, T, D]."""
         batch, length, _ = x.shape
         projected = self.projections(x).view(batch, length, 4, self.num_heads, -1)
         query, key, value, near = projected.permute(2, 0, 3, 1, 4)  # [B, heads, T, head_dim] each
-        by_content = functional.scaled_dot_product_attention(query, key, value, attn_mask=valid[:, None, None, :])
-        by_distance = distance_weights(valid)[:, None].to(near.dtype) @ near
+        by_content = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
+        by_distance = distance_weights(mask)[:, None].to(near.dtype) @ near
         heads = torch.cat([by_content, by_distance], dim=-1)
         out: Tensor = self.dropout(self.out(heads.transpose(1, 2).flatten(2)))
         return out
@@ -52,9 +52,9 @@ class GlobalLocalBlock(nn.Module):
             nn.Linear(dim, dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(dim, dim), nn.Dropout(dropout)
         )
 
-    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
-        """x: [B, T, D]; valid: [B, T] bool. Returns [B, T, D]."""
-        x = x + self.attention(self.norm_attention(x), valid)
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: [B, T, D]; mask: [B, T] bool. Returns [B, T, D]."""
+        x = x + self.attention(self.norm_attention(x), mask)
         out: Tensor = x + self.feed_forward(self.norm_feed_forward(x))
         return out
 
@@ -103,9 +103,9 @@ class ConvBlock(nn.Module):
         self.conv = SnippetConv(in_dim, out_dim, kernel=KERNEL, dilation=dilation)
         self.norm = SnippetBatchNorm(out_dim)
 
-    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
-        """x: [B, T, in], zero in padding; valid: [B, T] bool. Returns [B, T, out], zero in padding."""
-        normed: Tensor = self.norm(functional.relu(self.conv(x)), valid)
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: [B, T, in], zero in padding; mask: [B, T] bool. Returns [B, T, out], zero in padding."""
+        normed: Tensor = self.norm(functional.relu(self.conv(x)), mask)
         return normed
 
 
@@ -124,11 +124,11 @@ class NonLocalBlock(nn.Module):
         self.norm = SnippetBatchNorm(dim)
         nn.init.zeros_(self.norm.weight)
 
-    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
-        """x: [B, T, D]; valid: [B, T] bool, padding has no part in the mean. Returns [B, T, D]."""
-        affinity = self.query(x) @ self.key(x).transpose(1, 2) * valid[:, None, :]
-        mean = affinity @ self.value(x) / valid.sum(dim=1)[:, None, None]
-        out: Tensor = x + self.norm(self.out(mean), valid)
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: [B, T, D]; mask: [B, T] bool, padding has no part in the mean. Returns [B, T, D]."""
+        affinity = self.query(x) @ self.key(x).transpose(1, 2) * mask[:, None, :]
+        mean = affinity @ self.value(x) / mask.sum(dim=1)[:, None, None]
+        out: Tensor = x + self.norm(self.out(mean), mask)
         return out
 
 
@@ -143,22 +143,22 @@ class MultiScaleTemporal(nn.Module):
         self.non_local = NonLocalBlock(quarter)
         self.join = ConvBlock(4 * quarter, dim)
 
-    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
-        """x: [B, T, D]; valid: [B, T] bool. Returns [B, T, D], zero in padding."""
-        mask = valid[..., None]
-        x = x * mask
-        near = [scale(x, valid) for scale in self.scales]
-        everywhere = self.non_local(functional.relu(self.reduce(x)), valid) * mask
-        joined: Tensor = x + self.join(torch.cat([*near, everywhere], dim=-1), valid)
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: [B, T, D]; mask: [B, T] bool. Returns [B, T, D], zero in padding."""
+        keep = mask[..., None]
+        x = x * keep
+        near = [scale(x, mask) for scale in self.scales]
+        everywhere = self.non_local(functional.relu(self.reduce(x)), mask) * keep
+        joined: Tensor = x + self.join(torch.cat([*near, everywhere], dim=-1), mask)
         return joined
 
 
 class SnippetBatchNorm(nn.BatchNorm1d):
     """Every channel to mean 0 and deviation 1 over the real snippets of a batch; padding has no part in either."""
 
-    def forward(self, x: Tensor, valid: Tensor) -> Tensor:  # type: ignore[override]
-        """x: [B, T, D]; valid: [B, T] bool. Returns [B, T, D], zero in padding."""
-        normed = super().forward(x[valid])
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
+        """x: [B, T, D]; mask: [B, T] bool. Returns [B, T, D], zero in padding."""
+        normed = super().forward(x[mask])
         padded = normed.new_zeros(x.shape)
-        padded[valid] = normed
+        padded[mask] = normed
         return padded

@@ -15,10 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from avadclip.baselines.system import Losses, Outputs, System
 from avadclip.model.attention import CrossAttentionLayer
+from avadclip.model.base import Bags, Batch, Losses, Outputs, System
 from avadclip.model.losses import mean_logit_mil_loss, topk_mask, topk_mean
-from avadclip.model.models import Bags
 
 # All from the paper and the authors' code.
 HIDDEN_DIM = 128
@@ -30,7 +29,7 @@ FIRST_MOMENTUM = 0.91  # share of itself that the audio-visual network keeps at 
 
 
 class MacilSdVisualNetwork(nn.Module):
-    """Self-attention over the picture; the network that teaches."""
+    """Self-attention over the picture; the network that is mixed into the other one."""
 
     def __init__(self, visual_dim: int) -> None:
         super().__init__()
@@ -38,10 +37,10 @@ class MacilSdVisualNetwork(nn.Module):
         self.layer = CrossAttentionLayer(HIDDEN_DIM, num_heads=NUM_HEADS, hidden_dim=HIDDEN_DIM, dropout=DROPOUT)
         self.classify = nn.Linear(HIDDEN_DIM, 1)
 
-    def forward(self, visual: Tensor, valid: Tensor) -> Tensor:
-        """visual: [B, T, Dv]; valid: [B, T] bool. Returns anomaly logits, [B, T]."""
+    def forward(self, visual: Tensor, mask: Tensor) -> Tensor:
+        """visual: [B, T, Dv]; mask: [B, T] bool. Returns anomaly logits, [B, T]."""
         x = self.visual_in(visual)
-        logits: Tensor = self.classify(self.layer(x, x, valid))
+        logits: Tensor = self.classify(self.layer(x, x, mask))
         return logits.squeeze(-1)
 
 
@@ -67,15 +66,15 @@ class MacilSdNetwork(nn.Module):
     def forward(self, bags: Bags) -> tuple[Stream, Stream]:
         """Picture and sound; the sum of their logits is the logit of the score."""
         visual_in, audio_in = self.visual_in(bags.visual), self.audio_in(bags.audio)
-        visual = self.layer(visual_in, audio_in, bags.valid)
-        audio = self.layer(audio_in, visual_in, bags.valid)
+        visual = self.layer(visual_in, audio_in, bags.mask)
+        audio = self.layer(audio_in, visual_in, bags.mask)
         return Stream(visual, self.classify(visual).squeeze(-1)), Stream(audio, self.classify(audio).squeeze(-1))
 
 
 class MacilSd(System):
     """MACIL-SD. Recipe: Adam 4e-4 (`visual_network` a fifth of it), cosine, 50 epochs, batch 128, 200 snippets."""
 
-    hears = True
+    uses_audio = True
     learning_rate_shares = {"visual_network.": 0.2}  # noqa: RUF012  (System says ClassVar)
     epochs_mixed: Tensor
     """How often the visual network was mixed in so far; kept, so that resuming does not do it twice."""
@@ -87,26 +86,27 @@ class MacilSd(System):
         self.contrast_weight = 0.0
         self.register_buffer("epochs_mixed", torch.zeros((), dtype=torch.long))
 
-    def forward(self, bags: Bags) -> Outputs:
+    def forward(self, visual: Tensor | None, audio: Tensor | None, mask: Tensor) -> Outputs:
         """Score bags or windows; the visual network takes no part."""
-        visual, audio = self.network(bags)
-        return Outputs(visual.logits + audio.logits)
+        visual_stream, audio_stream = self.network(Bags(visual, audio, mask))
+        return Outputs(visual_stream.logits + audio_stream.logits)
 
-    def losses(self, bags: Bags, targets: Tensor) -> Losses:
+    def losses(self, batch: Batch) -> Losses:
         """Each network's MIL loss, and the contrasts with background and with normal snippets."""
+        bags, targets = batch.bags, batch.targets
         visual, audio = self.network(bags)
         logits = visual.logits + audio.logits
-        found = topk_mean(logits[..., None], bags.valid).squeeze(-1) > 0  # a score over .5
-        background, normal = contrasts(visual, audio, bags.valid, found)
+        found = topk_mean(logits[..., None], bags.mask).squeeze(-1) > 0  # a score over .5
+        background, normal = contrasts(visual, audio, bags.mask, found)
         return {
-            "anomaly": mean_logit_mil_loss(logits, bags.valid, targets),
+            "anomaly": mean_logit_mil_loss(logits, bags.mask, targets),
             "background_contrast": self.contrast_weight * background,
             "normal_contrast": self.contrast_weight * normal,
-            "visual_anomaly": mean_logit_mil_loss(self.visual_network(bags.visual, bags.valid), bags.valid, targets),
+            "visual_anomaly": mean_logit_mil_loss(self.visual_network(bags.visual, bags.mask), bags.mask, targets),
         }
 
     def frozen(self) -> Self:
-        """Without the visual network, which only teaches."""
+        """Without the visual network, which only training needs."""
         scoring = super().frozen()
         del scoring.visual_network, scoring.epochs_mixed
         return scoring
@@ -121,8 +121,8 @@ class MacilSd(System):
 
     @torch.no_grad()
     def _mix(self, kept: float) -> None:
-        for name, taught in self.visual_network.named_parameters():
-            self.network.get_parameter(name).lerp_(taught, 1.0 - kept)
+        for name, visual in self.visual_network.named_parameters():
+            self.network.get_parameter(name).lerp_(visual, 1.0 - kept)
 
 
 def momentum(epochs_done: int, num_epochs: int) -> float:
@@ -130,7 +130,7 @@ def momentum(epochs_done: int, num_epochs: int) -> float:
     return 1.0 + 0.5 * (FIRST_MOMENTUM - 1.0) * (1.0 + math.cos(math.pi * (epochs_done - 1) / num_epochs))
 
 
-def contrasts(visual: Stream, audio: Stream, valid: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
+def contrasts(visual: Stream, audio: Stream, mask: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
     """InfoNCE between what looks and what sounds anomalous, against background and against normal snippets.
 
     A pair is the mean visual and the mean audio feature of the top-k snippets of each, in a bag found anomalous.
@@ -138,22 +138,23 @@ def contrasts(visual: Stream, audio: Stream, valid: Tensor, found: Tensor) -> tu
 
     Args:
         visual, audio: of the same bags.
-        valid: [B, T] bool
+        mask: [B, T] bool
         found: [B] bool, which bags the network finds anomalous.
 
     Returns:
         Against background, and against normal: sums over both directions; 0 where all bags or none are found anomalous.
     """
     if found.all() or not found.any():
-        return valid.new_zeros((), dtype=torch.float32), valid.new_zeros((), dtype=torch.float32)
-    look, sound = (_mean_of(stream.features, topk_mask(stream.logits, valid))[found] for stream in (visual, audio))
-    num_picks = topk_mask(visual.logits, valid).sum(dim=1)[found]  # a bag counts k times, as in the authors' code
+        return mask.new_zeros((), dtype=torch.float32), mask.new_zeros((), dtype=torch.float32)
+    look, sound = (_mean_of(stream.features, topk_mask(stream.logits, mask))[found] for stream in (visual, audio))
+    num_picks = topk_mask(visual.logits, mask).sum(dim=1)[found]  # a bag counts k times, as in the authors' code
 
-    def against(seen: Tensor, heard: Tensor) -> Tensor:
-        return info_nce(sound, look, seen, num_picks) + info_nce(look, sound, heard, num_picks)
+    def against(visual_negatives: Tensor, audio_negatives: Tensor) -> Tensor:
+        of_visual = info_nce(sound, look, visual_negatives, num_picks)
+        return of_visual + info_nce(look, sound, audio_negatives, num_picks)
 
-    lowest = [stream.features[topk_mask(-stream.logits, valid)] for stream in (visual, audio)]
-    normal = [stream.features[topk_mask(stream.logits, valid) & ~found[:, None]] for stream in (visual, audio)]
+    lowest = [stream.features[topk_mask(-stream.logits, mask)] for stream in (visual, audio)]
+    normal = [stream.features[topk_mask(stream.logits, mask) & ~found[:, None]] for stream in (visual, audio)]
     return against(*lowest), against(*normal)
 
 

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avadclip.baselines.layers import MultiScaleTemporal
-from avadclip.baselines.system import Losses, Outputs, System
+from avadclip.model.base import Batch, Losses, Outputs, System
 from avadclip.model.losses import largest_mask, mean_score_loss, picked_mean, smoothness_loss
-from avadclip.model.models import Bags
 from avadclip.model.projection import build_projection, fit_projection
 
 WIDTH = 512  # D, that of CLIP's features
@@ -53,16 +52,16 @@ class MagnitudeNetwork(nn.Module):
             nn.Linear(second, 1),
         )
 
-    def forward(self, x: Tensor, valid: Tensor) -> ScoredFeatures:
-        """x: [B, T, D]; valid: [B, T] bool."""
-        features = self.dropout(self.temporal(x, valid))
+    def forward(self, x: Tensor, mask: Tensor) -> ScoredFeatures:
+        """x: [B, T, D]; mask: [B, T] bool."""
+        features = self.dropout(self.temporal(x, mask))
         return ScoredFeatures(features, self.classify(features).squeeze(-1))
 
 
 class Rtfm(System):
     """RTFM. Recipe: Adam 1e-3, weight decay 5e-3, 32 normal and 32 anomalous bags of 32 snippets a step."""
 
-    hears = False
+    uses_audio = False
     pairing = "paired"
 
     def __init__(self, *, visual_dim: int) -> None:
@@ -70,37 +69,39 @@ class Rtfm(System):
         self.visual_projection = build_projection(visual_dim, WIDTH)
         self.network = MagnitudeNetwork(WIDTH, hidden_dims=HIDDEN_DIMS)
 
-    def forward(self, bags: Bags) -> Outputs:
+    def forward(self, visual: Tensor | None, audio: Tensor | None, mask: Tensor) -> Outputs:
         """Score bags or windows."""
-        return Outputs(self._score(bags).anomaly_logits)
+        del audio
+        return Outputs(self._score(visual, mask).anomaly_logits)
 
-    def losses(self, bags: Bags, targets: Tensor) -> Losses:
+    def losses(self, batch: Batch) -> Losses:
         """See magnitude_losses."""
-        return magnitude_losses(self._score(bags), bags.valid, targets, training=self.training)
+        visual, _, mask = batch.bags
+        return magnitude_losses(self._score(visual, mask), mask, batch.targets, training=self.training)
 
     def fit_projections(self, visual: Tensor, audio: Tensor | None) -> None:
         """See System."""
         del audio
         fit_projection(self.visual_projection, visual)
 
-    def _score(self, bags: Bags) -> ScoredFeatures:
-        scored: ScoredFeatures = self.network(self.visual_projection(bags.visual), bags.valid)
+    def _score(self, visual: Tensor | None, mask: Tensor) -> ScoredFeatures:
+        scored: ScoredFeatures = self.network(self.visual_projection(visual), mask)
         return scored
 
 
-def magnitude_losses(scored: ScoredFeatures, valid: Tensor, targets: Tensor, *, training: bool) -> Losses:
+def magnitude_losses(scored: ScoredFeatures, mask: Tensor, targets: Tensor, *, training: bool) -> Losses:
     """RTFM's objective.
 
     Args:
         scored: of B bags, first the normal ones, then as many anomalous ones.
-        valid: [B, T] bool
+        mask: [B, T] bool
         targets: [B, C] in {0, 1}
         training: whether dropout hides snippets from being picked.
     """
     magnitudes = functional.dropout(scored.features.norm(dim=-1), DROPOUT, training)
-    picked = largest_mask(magnitudes, valid, NUM_PICKED)
+    picked = largest_mask(magnitudes, mask, NUM_PICKED)
     normal, anomalous = picked_mean(scored.features, picked).norm(dim=-1).chunk(2)
-    scores, is_scored = scored.anomaly_logits.sigmoid().chunk(2)[1], valid.chunk(2)[1]
+    scores, is_scored = scored.anomaly_logits.sigmoid().chunk(2)[1], mask.chunk(2)[1]
     return {
         "anomaly": mean_score_loss(scored.anomaly_logits, picked, targets),
         "magnitude": MAGNITUDE_WEIGHT * ((MARGIN - anomalous).abs() + normal).square().mean(),

@@ -14,10 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avadclip.baselines.layers import GlobalLocalBlock, Recall, SlotMemory
-from avadclip.baselines.system import Losses, Outputs, System
+from avadclip.model.base import Batch, Losses, Outputs, System
 from avadclip.model.graph import SnippetConv
 from avadclip.model.losses import anomaly_mil_loss, log_mean, picked_mean, topk_mask
-from avadclip.model.models import Bags
 from avadclip.model.projection import build_projection, fit_projection
 
 WIDTH = 512  # D, that of CLIP's features
@@ -34,20 +33,20 @@ class Half(NamedTuple):
 
     features: Tensor
     """[B, T, D]"""
-    valid: Tensor
+    mask: Tensor
     """[B, T] bool"""
     in_normal: Recall
     in_anomalous: Recall
 
     def picked(self, recall: Recall) -> Tensor:
         """Which snippets one of the memories knows best, [B, T] bool."""
-        return topk_mask(recall.log_known, self.valid)
+        return topk_mask(recall.log_known, self.mask)
 
 
 class UrDmu(System):
     """UR-DMU. Recipe: Adam 1e-4, weight decay 5e-5, 3000 steps of 64 normal and 64 anomalous bags of 200 snippets."""
 
-    hears = False
+    uses_audio = False
     pairing = "paired"
 
     def __init__(self, *, visual_dim: int) -> None:
@@ -63,18 +62,20 @@ class UrDmu(System):
         self.to_log_variance = nn.Linear(WIDTH, WIDTH)
         self.classify = nn.Sequential(nn.Linear(2 * WIDTH, CLASSIFIER_DIM), nn.ReLU(), nn.Linear(CLASSIFIER_DIM, 1))
 
-    def forward(self, bags: Bags) -> Outputs:
+    def forward(self, visual: Tensor | None, audio: Tensor | None, mask: Tensor) -> Outputs:
         """Score bags or windows; nothing is sampled."""
-        x = self._encode(bags)
+        del audio
+        x = self._encode(visual, mask)
         normal, anomalous = self.to_mean(self.normal_memory(x).read), self.to_mean(self.anomalous_memory(x).read)
         return Outputs(self._score(x, normal + anomalous))
 
-    def losses(self, bags: Bags, targets: Tensor) -> Losses:
+    def losses(self, batch: Batch) -> Losses:
         """Cross-entropy of the bags, and what shapes the memories and what is read from them."""
-        x = self._encode(bags)
+        visual, _, mask = batch.bags
+        x = self._encode(visual, mask)
         normal, anomalous = (
-            Half(rows, valid, self.normal_memory(rows), self.anomalous_memory(rows))
-            for rows, valid in zip(x.chunk(2), bags.valid.chunk(2), strict=True)
+            Half(rows, half_mask, self.normal_memory(rows), self.anomalous_memory(rows))
+            for rows, half_mask in zip(x.chunk(2), mask.chunk(2), strict=True)
         )
         mean, log_variance = self.to_mean(normal.in_normal.read), self.to_log_variance(normal.in_normal.read)
         normal_code = mean + self._noise(log_variance)
@@ -88,10 +89,10 @@ class UrDmu(System):
             picked_mean(anomalous_code, anomalous.picked(anomalous.in_anomalous)),
         )
         return {
-            "anomaly": anomaly_mil_loss(self._score(x, torch.cat(codes)), bags.valid, targets),
+            "anomaly": anomaly_mil_loss(self._score(x, torch.cat(codes)), mask, batch.targets),
             "memory": MEMORY_WEIGHT * memory_loss(normal, anomalous),
             "triplet": TRIPLET_WEIGHT * triplet_loss(normal, anomalous),
-            "kl": KL_WEIGHT * kl_loss(mean, log_variance, normal.valid),
+            "kl": KL_WEIGHT * kl_loss(mean, log_variance, normal.mask),
             "magnitude": MAGNITUDE_WEIGHT * magnitude,
         }
 
@@ -100,11 +101,11 @@ class UrDmu(System):
         del audio
         fit_projection(self.visual_projection, visual)
 
-    def _encode(self, bags: Bags) -> Tensor:
+    def _encode(self, visual: Tensor | None, mask: Tensor) -> Tensor:
         """[B, T, D]"""
-        x: Tensor = functional.relu(self.embed(self.visual_projection(bags.visual) * bags.valid[..., None]))
+        x: Tensor = functional.relu(self.embed(self.visual_projection(visual) * mask[..., None]))
         for block in self.blocks:
-            x = block(x, bags.valid)
+            x = block(x, mask)
         return x
 
     def _score(self, x: Tensor, code: Tensor) -> Tensor:
@@ -126,9 +127,9 @@ def memory_loss(normal: Half, anomalous: Half) -> Tensor:
     """
     knows_some = log_mean(anomalous.in_anomalous.log_known, anomalous.picked(anomalous.in_anomalous))
     strange = anomalous.in_normal.log_unknown
-    misses_some = log_mean(strange, topk_mask(strange, anomalous.valid))
-    knows_all = normal.in_normal.log_known[normal.valid]
-    knows_none = normal.in_anomalous.log_unknown[normal.valid]
+    misses_some = log_mean(strange, topk_mask(strange, anomalous.mask))
+    knows_all = normal.in_normal.log_known[normal.mask]
+    knows_none = normal.in_anomalous.log_unknown[normal.mask]
     return -(knows_some.mean() + misses_some.mean() + knows_all.mean() + knows_none.mean())
 
 
@@ -144,10 +145,10 @@ def triplet_loss(normal: Half, anomalous: Half) -> Tensor:
     return functional.triplet_margin_loss(anchor, positive, negative, margin=TRIPLET_MARGIN)
 
 
-def kl_loss(mean: Tensor, log_variance: Tensor, valid: Tensor) -> Tensor:
+def kl_loss(mean: Tensor, log_variance: Tensor, mask: Tensor) -> Tensor:
     """KL divergence from the standard normal distribution; [B, T, D] twice and [B, T] bool."""
     divergence = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance)
-    return divergence.masked_fill(~valid[..., None], 0.0).sum(dim=1).mean()
+    return divergence.masked_fill(~mask[..., None], 0.0).sum(dim=1).mean()
 
 
 def magnitude_loss(normal: Tensor, anomalous: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avadclip.errors import DataError
-from avadclip.features.snippets import SnippetFeatures
-from avadclip.model.models import Bags
+from avadclip.features.snippets import Provenance, SnippetFeatures
+from avadclip.model.base import Bags, Batch
 from avadclip.timeline import WINDOW_SNIPPETS, SnippetGrid
 
 
@@ -31,7 +31,7 @@ class Span(NamedTuple):
 
 
 class StoredFeatures(Protocol):
-    """Features that stay in their files: a benchmark's do not fit into memory."""
+    """Features in memory or in their files: those of a benchmark do not fit into memory."""
 
     @property
     def audio_width(self) -> int:
@@ -39,13 +39,21 @@ class StoredFeatures(Protocol):
 
     @property
     def has_usable_sound(self) -> bool:
-        """As SnippetFeatures says it."""
+        """Whether there is a sound track, and it is not silent."""
+
+    @property
+    def visual_width(self) -> int:
+        """Dv."""
+
+    @property
+    def provenance(self) -> Provenance | None:
+        """How the features were made, where that is known."""
 
     def __len__(self) -> int:
         """T."""
 
-    def read(self) -> SnippetFeatures:
-        """Read the files, anew each time; raises FeatureError."""
+    def load(self) -> SnippetFeatures:
+        """Read the files, each time it is called; raises FeatureError."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +63,8 @@ class Bag:
     name: str
     group: str
     """Recording or film it was cut from; folds and hold-out splits never part a group."""
-    held: SnippetFeatures | StoredFeatures
-    """The features, or where to read them; length and sound are known from it without reading a file."""
+    stored: StoredFeatures
+    """The features, or where to read them; their length, widths and provenance are known without reading a file."""
     targets: NDArray[np.float32]
     """[C] in {0, 1}; class 0 is set where no other is."""
     intervals: tuple[Interval, ...] | None = None
@@ -64,10 +72,9 @@ class Bag:
     anomalous_spans: tuple[Span, ...] | None = None
     """When anything anomalous happens, where a benchmark annotates that apart; None: it is what `intervals` cover."""
 
-    @property
-    def features(self) -> SnippetFeatures:
-        """The features. Stored ones are read each time: a loop over 39,540 bags needs the memory of one."""
-        return self.held if isinstance(self.held, SnippetFeatures) else self.held.read()
+    def load(self) -> SnippetFeatures:
+        """The features. Stored ones are read at every call: a loop over 39,540 bags needs the memory of one."""
+        return self.stored.load()
 
     @property
     def is_anomalous(self) -> bool:
@@ -87,11 +94,11 @@ class Dataset:
     validation: tuple[Bag, ...]
     """Held out of the training videos by group; checkpoints and thresholds are chosen on it."""
     test: tuple[Bag, ...]
-    """Never looked at before the end."""
+    """Used once, at the end."""
     is_synthetic: bool = False
     """Whether every figure measured on it has to be called synthetic."""
     notes: tuple[str, ...] = ()
-    """What was found out or decided in reading it, and decides numbers."""
+    """Findings and decisions of reading it that decide numbers."""
     why_empty: Mapping[str, str] = field(default_factory=dict)
     """By split, why it has no videos."""
 
@@ -106,7 +113,7 @@ class Dataset:
 
 def feature_widths(bags: Sequence[Bag]) -> tuple[int, int]:
     """Dv and Da of bags made by the same encoders; Da is 0 where none has sound."""
-    return bags[0].features.visual.shape[2], max(bag.held.audio_width for bag in bags)
+    return bags[0].stored.visual_width, max(bag.stored.audio_width for bag in bags)
 
 
 def bin_snippets(rows: NDArray[np.float32], num_bins: int = WINDOW_SNIPPETS) -> NDArray[np.float32]:
@@ -142,8 +149,16 @@ class _BinnedFeatures:
     num_bins: int
 
     @property
+    def visual_width(self) -> int:
+        return self.stored.visual_width
+
+    @property
     def audio_width(self) -> int:
         return self.stored.audio_width
+
+    @property
+    def provenance(self) -> Provenance | None:
+        return self.stored.provenance
 
     @property
     def has_usable_sound(self) -> bool:
@@ -152,8 +167,8 @@ class _BinnedFeatures:
     def __len__(self) -> int:
         return self.num_bins
 
-    def read(self) -> SnippetFeatures:
-        return bin_features(self.stored.read(), self.num_bins)
+    def load(self) -> SnippetFeatures:
+        return bin_features(self.stored.load(), self.num_bins)
 
 
 def bin_bag(bag: Bag, max_snippets: int = WINDOW_SNIPPETS, *, stretch: bool = False) -> Bag:
@@ -164,43 +179,28 @@ def bin_bag(bag: Bag, max_snippets: int = WINDOW_SNIPPETS, *, stretch: bool = Fa
         max_snippets: longer bags are binned.
         stretch: bin shorter bags too, so that all are of one length.
     """
-    if len(bag.held) == max_snippets or (len(bag.held) < max_snippets and not stretch):
+    if len(bag.stored) == max_snippets or (len(bag.stored) < max_snippets and not stretch):
         return bag
-    if isinstance(bag.held, SnippetFeatures):
-        return replace(bag, held=bin_features(bag.held, max_snippets))
-    return replace(bag, held=_BinnedFeatures(bag.held, max_snippets))
+    if isinstance(bag.stored, SnippetFeatures):
+        return replace(bag, stored=bin_features(bag.stored, max_snippets))
+    return replace(bag, stored=_BinnedFeatures(bag.stored, max_snippets))
 
 
-class Batch(NamedTuple):
-    """Bags of one training step, padded to one length."""
-
-    bags: Bags
-    """Sound is zeros where a bag has none, and None where no bag has any."""
-    targets: Tensor
-    """[B, C] in {0, 1}."""
-    heard: Tensor
-    """[B] bool, True for bags with sound."""
-
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch on a device."""
-        return Batch(self.bags.to(device), self.targets.to(device), self.heard.to(device))
-
-
-def collate(bags: Sequence[Bag], *, whole_windows: bool = False) -> Batch:
-    """Pad bags of at most 256 snippets to their longest, or to 256 where the variant `released` needs it."""
-    every = [bag.features for bag in bags]
+def collate(bags: Sequence[Bag], *, pad_to_window: bool = False) -> Batch:
+    """Pad bags of at most 256 snippets to their longest, or to 256 for a network that `pads_to_window`."""
+    every = [bag.load() for bag in bags]
     lengths = torch.tensor([len(features) for features in every])
-    longest = WINDOW_SNIPPETS if whole_windows else int(lengths.max())
-    heard = torch.tensor([features.has_usable_sound for features in every])
-    sounds = [features.audio if features.has_usable_sound else None for features in every]
+    longest = WINDOW_SNIPPETS if pad_to_window else int(lengths.max())
+    has_audio = torch.tensor([features.has_usable_sound for features in every])
+    audio = [features.audio if features.has_usable_sound else None for features in every]
     return Batch(
         bags=Bags(
             visual=_pad([features.visual[0] for features in every], longest),
-            audio=_pad(sounds, longest) if heard.any() else None,
-            valid=torch.arange(longest) < lengths[:, None],
+            audio=_pad(audio, longest) if has_audio.any() else None,
+            mask=torch.arange(longest) < lengths[:, None],
         ),
         targets=torch.from_numpy(np.stack([bag.targets for bag in bags])),
-        heard=heard,
+        has_audio=has_audio,
     )
 
 

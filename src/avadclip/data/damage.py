@@ -46,7 +46,7 @@ class FeatureDamage:
 
     def __call__(self, index: int, damage: DamageName) -> SnippetFeatures:
         """Features of bag number `index` under an analogue of a damage; their provenance, if any, names it."""
-        features = self._bags[index].features
+        features = self._bags[index].load()
         if features.provenance is not None:
             named = features.provenance.model_copy(update={"damage": {"name": damage, "of": "features"}})
             features = replace(features, provenance=named)
@@ -64,7 +64,7 @@ class FeatureDamage:
             case "muted":
                 return np.zeros_like(rows)
             case "foreign":
-                foreign = self._bags[self._donors[index]].features.audio
+                foreign = self._bags[self._donors[index]].load().audio
                 assert foreign is not None, "draw_donors takes only bags with sound"
                 return np.resize(foreign, rows.shape)
             case "late":
@@ -88,10 +88,10 @@ def draw_donors(bags: Sequence[Bag]) -> dict[int, int]:
         DataError: a bag has none.
     """
     draw = np.random.default_rng(0)
-    usable = [number for number, bag in enumerate(bags) if bag.held.has_usable_sound]
+    usable = [number for number, bag in enumerate(bags) if bag.stored.has_usable_sound]
     donors = {}
     for number, bag in enumerate(bags):
-        if bag.held.audio_width:
+        if bag.stored.audio_width:
             others = [other for other in usable if bags[other].group != bag.group]
             if not others:
                 raise DataError(

@@ -58,9 +58,9 @@ class VideoDamage:
         donor = None
         if damage == "foreign" and index in self._donors:
             other = self._donors[index]
-            donor = Donor(self._videos[other], self._bags[other].features)
+            donor = Donor(self._videos[other], self._bags[other].load())
         target = self._folder / damage.replace(" ", "-") / f"{self._bags[index].name.replace('/', '_')}.safetensors"
-        clean = self._bags[index].features
+        clean = self._bags[index].load()
         return keep_damaged(target, self._videos[index], self._encoders, damage, clean=clean, donor=donor)
 
 

@@ -10,7 +10,8 @@ from avadclip.data.bags import Bag, Dataset
 from avadclip.data.label_csv import SPLITS, LabelledVideo, read_label_csv
 from avadclip.data.splits import group_of, hold_out
 from avadclip.errors import DataError, FeatureError
-from avadclip.features.store import read_features, read_header
+from avadclip.features.snippets import Provenance, SnippetFeatures
+from avadclip.features.store import read_features
 from avadclip.labels import NORMAL
 from avadclip.media.suffixes import VIDEO_SUFFIXES
 from avadclip.timeline import SnippetGrid
@@ -89,12 +90,13 @@ def _build(
     class_names = _class_names(videos, classes, source)
     _check_splits(videos, source)
     files = _feature_files(videos, source, features)
-    grid = _common_grid(files)
+    loaded = [read_features(file) for file in files]
+    grid = _common_grid(files, loaded)
     bags: dict[str, list[Bag]] = {split: [] for split in SPLITS}
-    for video, file in zip(videos, files, strict=True):
+    for video, own in zip(videos, loaded, strict=True):
         targets = np.zeros(len(class_names), dtype=np.float32)
         targets[[class_names.index(label) for label in video.labels]] = 1.0
-        bags[video.split].append(Bag(video.video, video.group, read_features(file), targets, video.intervals))
+        bags[video.split].append(Bag(video.video, video.group, own, targets, video.intervals))
     _check_widths([bag for split in SPLITS for bag in bags[split]])
     train, validation = tuple(bags["train"]), tuple(bags["validation"])
     if train and not validation:
@@ -179,11 +181,12 @@ def feature_file(features: Path, video: str) -> Path | None:
     return None
 
 
-def _common_grid(files: list[Path]) -> SnippetGrid:
-    """How all of them were cut; FeatureError where one was made unlike the first."""
-    first = read_header(files[0]).provenance
-    for file in files[1:]:
-        difference = read_header(file).provenance.difference(first)
+def _common_grid(files: list[Path], loaded: list[SnippetFeatures]) -> SnippetGrid:
+    """The snippet grid of all files; FeatureError where one was made unlike the first."""
+    provenances = [_provenance(file, features) for file, features in zip(files, loaded, strict=True)]
+    first = provenances[0]
+    for file, provenance in zip(files, provenances, strict=True):
+        difference = provenance.difference(first)
         if difference is not None:
             raise FeatureError(
                 f"{file} does not fit {files[0]}: {difference}; extract all videos with the same encoders and options"
@@ -191,16 +194,21 @@ def _common_grid(files: list[Path]) -> SnippetGrid:
     return first.grid
 
 
+def _provenance(file: Path, features: SnippetFeatures) -> Provenance:
+    assert features.provenance is not None, f"{file}: feature files have one"
+    return features.provenance
+
+
 def _check_widths(bags: list[Bag]) -> None:
     """Raise FeatureError where channels differ; silence and missing sound tracks are no difference."""
     first: dict[str, tuple[int, str]] = {}
     for bag in bags:
-        for modality, rows in (("visual", bag.features.visual), ("audio", bag.features.audio)):
-            if rows is None:
+        for modality, own in (("visual", bag.stored.visual_width), ("audio", bag.stored.audio_width)):
+            if own == 0:
                 continue
-            width, name = first.setdefault(modality, (rows.shape[-1], bag.name))
-            if rows.shape[-1] != width:
+            width, name = first.setdefault(modality, (own, bag.name))
+            if own != width:
                 raise FeatureError(
-                    f"{bag.name} has {rows.shape[-1]} {modality} channels, {name} has {width}; "
+                    f"{bag.name} has {own} {modality} channels, {name} has {width}; "
                     "extract all videos with the same encoders and options"
                 )

@@ -85,7 +85,7 @@ def read_scores(path: Path, bags: Sequence[Bag], *, num_classes: int, snippet_fr
 
 def _cut(path: Path, rows: Rows, bags: Sequence[Bag], snippet_frames: int) -> tuple[tuple[Rows, ...], int]:
     """The videos' own rows out of one array for all."""
-    lengths = np.array([len(bag.held) for bag in bags])
+    lengths = np.array([len(bag.stored) for bag in bags])
     for frames_per_row, factor in ((snippet_frames, 1), (1, snippet_frames)):
         if len(rows) == factor * lengths.sum():
             return tuple(np.split(rows, np.cumsum(factor * lengths)[:-1])), frames_per_row
@@ -119,9 +119,9 @@ def _match(
             f"{path} has scores of {len(extra)} videos that the data does not have, the first is {extra[0]}; "
             "take them out, or name the data they belong to"
         )
-    frames_per_row = snippet_frames if len(rows[0]) == len(bags[0].held) else 1
+    frames_per_row = snippet_frames if len(rows[0]) == len(bags[0].stored) else 1
     for bag, each in zip(bags, rows, strict=True):
-        num_snippets = len(bag.held)
+        num_snippets = len(bag.stored)
         if len(each) * frames_per_row != num_snippets * snippet_frames:
             raise DataError(
                 f"{path}: {bag.name} has {len(each)} rows; needed {num_snippets}, one for each snippet, or "

@@ -192,7 +192,7 @@ def _generate_bag(name: str, label: int, size: SyntheticSize, world: World, rand
     return Bag(
         name=name,
         group=name,
-        held=SnippetFeatures(visual[None], audio, num_snippets * seconds, world.provenance),
+        stored=SnippetFeatures(visual[None], audio, num_snippets * seconds, world.provenance),
         targets=targets,
         intervals=tuple(Interval(size.classes[e.label], e.start * seconds, e.end * seconds) for e in events),
     )

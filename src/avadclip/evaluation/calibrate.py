@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from avadclip.config import NetworkKind
 from avadclip.data.bags import Interval
 from avadclip.data.footage import FootageFile
 from avadclip.data.published.annotations import build_frame_truth
@@ -43,7 +42,7 @@ class Wanted(NamedTuple):
 class Calibration(NamedTuple):
     """How the thresholds of one network came about."""
 
-    network: NetworkKind
+    network: str
     before: Thresholds
     thresholds: Thresholds
     wanted: Wanted | None
@@ -69,7 +68,7 @@ def calibrate(
 ) -> tuple[Checkpoint, list[Calibration]]:
     """Choose both thresholds of every network on footage it was not trained on.
 
-    A network that does not hear is calibrated on all of it, the others on what has sound. Scores are those of the
+    A visual network is calibrated on all of it, the others on what has sound. Scores are those of the
     classifier, alarms those of detection's default rules. Features are read one file at a time.
 
     Args:
@@ -91,7 +90,7 @@ def calibrate(
             f"needed rates above 0, and below {MOST_PER_HOUR:g}, as an alarm counts once for every minute"
         )
     header = checkpoint.header
-    watched: dict[NetworkKind, list[Watched]] = {kind: [] for kind in checkpoint.networks}
+    watched: dict[str, list[Watched]] = {kind: [] for kind in checkpoint.networks}
     for file in footage:
         features = read(file)
         misfit = header.misfit(features)
@@ -100,7 +99,7 @@ def calibrate(
                 f"{file.path} does not fit {header.name} ({misfit}); extract it with --encoders {header.encoders}"
             )
         for kind, trained in checkpoint.networks.items():
-            if features.has_usable_sound or not trained.hears:
+            if features.has_usable_sound or not trained.uses_audio:
                 scores = score_features(trained, features).anomaly_scores
                 is_positive = _frames(file.intervals, len(features), header.features.grid)
                 watched[kind].append(watch(scores, is_positive, frame_rate_hz=header.features.grid.frame_rate_hz))
@@ -139,9 +138,7 @@ def describe(result: Calibration) -> list[str]:
     return lines
 
 
-def _calibrate_network(
-    kind: NetworkKind, before: Thresholds, videos: list[Watched], wanted: Wanted | None
-) -> Calibration:
+def _calibrate_network(kind: str, before: Thresholds, videos: list[Watched], wanted: Wanted | None) -> Calibration:
     hours = normal_hours(videos)
     num_events = sum(len(video.stretches) for video in videos)
     if not videos:

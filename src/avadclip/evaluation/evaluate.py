@@ -5,10 +5,10 @@ whole snippet are left out, as in the published protocol.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 
-from avadclip.baselines.system import Trained
 from avadclip.data.bags import Bag, Dataset
 from avadclip.data.given_scores import GivenScores
 from avadclip.data.published.annotations import build_frame_truth
@@ -18,101 +18,80 @@ from avadclip.evaluation.metrics.measure import Curves, F1Thresholds, VideoTruth
 from avadclip.evaluation.metrics.records import Head, Report, Subject
 from avadclip.inference.checkpoint import Checkpoint
 from avadclip.inference.scoring import SnippetScores, score_features
+from avadclip.model.base import System
 from avadclip.timeline import SnippetGrid
+
+Split = Literal["test", "validation"]
 
 
 def evaluate(
-    trained: Trained,
-    bags: Sequence[Bag],
-    classes: Sequence[str],
-    grid: SnippetGrid,
-    *,
-    network: str,
-    split: str,
-    selection: str,
-    dataset: str,
-    is_synthetic: bool,
-    validation: Sequence[Bag] = (),
-    notes: Sequence[str] = (),
-    on_video: Callable[[str, int], None] | None = None,
+    model: System, dataset: Dataset, split: Split = "test", *, on_video: Callable[[str, int], None] | None = None
 ) -> Report:
-    """Score every bag by the path that detection uses, and measure both heads; the classifier's alone without classes.
+    """Score every video of a split by the path that detection uses, and measure both heads of the model.
+
+    A binary detector has one head. On the test split the threshold of F1 is chosen on the validation videos.
 
     Args:
-        trained: in eval mode.
-        bags: annotated, with intervals.
-        classes: C names in the order of the network's classes, `normal` first; the data may lack some.
-        grid: how the bags' snippets were cut; turns the intervals' seconds into frames.
-        network: its name, for the report; as are `split`, `selection` (how its weights were chosen) and `dataset`.
-        is_synthetic: the data was generated, and the report says so.
-        validation: videos to choose the threshold of F1 on, none of them among `bags`; without them no F1.
-        notes: on the data, for the report.
+        model: in eval mode; its `name`, `classes` and `selection` go into the report.
+        dataset: annotated, with intervals; it may lack some of the model's classes.
+        split: `test` or `validation`.
         on_video: called with a video's name and number, from 0, before it is scored; validation comes last.
 
     Raises:
-        DataError: a bag has no intervals, or unusable ones, or lacks the sound that the network needs.
-        CheckpointError: the network gives something else than numbers.
+        DataError: the split has no videos, or one without usable intervals or without the sound that the model needs.
+        CheckpointError: a score is not a finite number.
     """
-    _check_filled(bags, split, dataset)
+    bags, grid, classes = dataset.bags_of(split), dataset.grid, model.classes
+    validation = dataset.validation if split == "test" else ()
     truths = [video_truth(bag, classes, grid) for bag in bags]
-    unheard = _unheard(trained, bags)
-    if unheard is not None:
-        raise DataError(f"{unheard} has no sound, which the {network} needs; leave out videos without sound")
+    silent = _first_without_sound(model, bags)
+    if silent is not None:
+        raise DataError(f"{silent} has no sound, which the {model.name} needs; leave out videos without sound")
 
     def score(bag: Bag, index: int) -> SnippetScores:
         if on_video is not None:
             on_video(bag.name, index)
-        return score_bag(trained, bag, network)
+        return score_bag(model, bag)
 
     scores = [score(bag, index) for index, bag in enumerate(bags)]
     f1_thresholds: F1Thresholds = {}
-    reason = _why_no_f1(trained, validation, network)
+    reason = _why_no_f1(model, validation)
     if reason is None:
         of_validation = [score(bag, index) for index, bag in enumerate(validation, start=len(bags))]
         f1_thresholds, reason = _choose_f1_thresholds(of_validation, validation, classes, grid)
     class_maps = _class_maps(scores)
-    unnamed = [f"no mAP and no head alignment: the {network} does not name classes"] if class_maps is None else []
+    binary = [f"no mAP and no head alignment: the {model.name} does not name classes"] if class_maps is None else []
     return measure(
-        Subject(dataset, is_synthetic, network, split, selection),
+        Subject(dataset.name, dataset.is_synthetic, model.name, split, model.selection),
         truths,
         anomaly_curves(scores),
         None if class_maps is None else ("alignment", class_maps),
         classes=classes,
         grid=grid,
         f1_thresholds=f1_thresholds,
-        notes=[*notes, *unnamed, *([] if reason is None else [reason])],
+        notes=[*dataset.notes, *binary, *([] if reason is None else [reason])],
     )
 
 
 def evaluate_given(
-    given: GivenScores,
-    bags: Sequence[Bag],
-    classes: Sequence[str],
-    grid: SnippetGrid,
-    *,
-    split: str,
-    selection: str,
-    dataset: str,
-    is_synthetic: bool,
-    notes: Sequence[str] = (),
+    given: GivenScores, dataset: Dataset, split: Split = "test", *, selection: str = "unknown"
 ) -> Report:
-    """Measure somebody's predictions, read by data.given_scores.read_scores for these bags; see evaluate.
+    """Measure somebody's predictions, read by data.given_scores.read_scores for the videos of this split.
 
     Class probabilities give the anomaly score 1 - p(normal), and mAP. Without them there is no mAP, and there is never
     an F1: a threshold needs scores of validation videos.
     """
-    _check_filled(bags, split, dataset)
-    probabilities = given.probabilities
+    probabilities, classes = given.probabilities, dataset.classes
     columns = [] if probabilities is None else [f"its columns are read as {', '.join(classes)}"]
     return measure(
-        Subject(dataset, is_synthetic, given.name, split, selection),
-        [video_truth(bag, classes, grid) for bag in bags],
+        Subject(dataset.name, dataset.is_synthetic, given.name, split, selection),
+        [video_truth(bag, classes, dataset.grid) for bag in dataset.bags_of(split)],
         {"given": given.anomaly_scores},
         None if probabilities is None else ("given", probabilities),
         classes=classes,
-        grid=grid,
+        grid=dataset.grid,
         frames_per_row=given.frames_per_row,
-        notes=[*notes, *given.notes, *columns, "no F1: its threshold needs scores of validation videos too"],
+        notes=[*dataset.notes, *given.notes, *columns, "no F1: its threshold needs scores of validation videos too"],
     )
 
 
@@ -142,7 +121,7 @@ def video_truth(bag: Bag, classes: Sequence[str], grid: SnippetGrid) -> VideoTru
         spans = [(to_frame(start), to_frame(end)) for _, start, end in bag.intervals]
     else:
         spans = [(to_frame(start), to_frame(end)) for start, end in bag.anomalous_spans]
-    is_positive = build_frame_truth(spans, len(bag.held), snippet_frames=grid.snippet_frames)
+    is_positive = build_frame_truth(spans, len(bag.stored), snippet_frames=grid.snippet_frames)
     return VideoTruth(tuple(intervals) or (TruthInterval(0, 0, len(is_positive)),), is_positive)
 
 
@@ -162,7 +141,7 @@ def check_fit(checkpoint: Checkpoint, dataset: Dataset) -> None:
             f"{dataset.name} has snippets of {found}, {header.name} needs {needed}; extract the features again"
         )
     for bag in (*dataset.validation, *dataset.test):
-        misfit = header.misfit(bag.features)
+        misfit = header.misfit(bag.stored)
         if misfit is not None:
             remedy = (
                 "name the recipe's data and seed"
@@ -172,34 +151,29 @@ def check_fit(checkpoint: Checkpoint, dataset: Dataset) -> None:
             raise DataError(f"the features of {bag.name} do not fit {header.name} ({misfit}); {remedy}")
 
 
-def _check_filled(bags: Sequence[Bag], split: str, dataset: str) -> None:
-    if not bags:
-        raise DataError(f"the {split} split of {dataset} holds no videos; give a split that does")
-
-
-def _unheard(trained: Trained, bags: Sequence[Bag]) -> str | None:
-    """The first video without the sound that the network needs."""
-    if not trained.hears:
+def _first_without_sound(model: System, bags: Sequence[Bag]) -> str | None:
+    """The first video without the sound that the model needs."""
+    if not model.uses_audio:
         return None
-    return next((bag.name for bag in bags if bag.held.audio_width == 0), None)
+    return next((bag.name for bag in bags if bag.stored.audio_width == 0), None)
 
 
-def score_bag(trained: Trained, bag: Bag, network: str) -> SnippetScores:
-    """Score one bag; CheckpointError, naming the network, where a score is no number."""
-    scores = score_features(trained, bag.features)
+def score_bag(model: System, bag: Bag) -> SnippetScores:
+    """Score one bag; CheckpointError, naming the network, where a score is not a finite number."""
+    scores = score_features(model, bag.load())
     if not all(np.isfinite(part).all() for part in scores if part is not None):
-        raise CheckpointError(f"the {network} gives {bag.name} scores that are no numbers; train it again")
+        raise CheckpointError(f"the {model.name} gives {bag.name} scores that are not finite; train it again")
     return scores
 
 
 def _class_maps(scores: Sequence[SnippetScores]) -> Curves | None:
-    """None from a system that does not name classes."""
+    """None from a binary detector."""
     named = [each.class_probabilities for each in scores if each.class_probabilities is not None]
     return named if len(named) == len(scores) else None
 
 
 def anomaly_curves(scores: Sequence[SnippetScores]) -> dict[Head, Curves]:
-    """What each head says of anomaly, one array [T] per bag."""
+    """Anomaly scores by head, one array [T] per bag."""
     curves: dict[Head, Curves] = {"classifier": [each.anomaly_scores for each in scores]}
     class_maps = _class_maps(scores)
     if class_maps is not None:
@@ -207,13 +181,13 @@ def anomaly_curves(scores: Sequence[SnippetScores]) -> dict[Head, Curves]:
     return curves
 
 
-def _why_no_f1(trained: Trained, validation: Sequence[Bag], network: str) -> str | None:
+def _why_no_f1(model: System, validation: Sequence[Bag]) -> str | None:
     if not validation:
         return "no F1: its threshold needs validation videos apart from those measured"
     if not any(bag.is_anomalous for bag in validation):
         return "no F1: no validation video to choose its threshold on is anomalous"
-    unheard = _unheard(trained, validation)
-    return None if unheard is None else f"no F1: {unheard}, of validation, has no sound, which the {network} needs"
+    silent = _first_without_sound(model, validation)
+    return None if silent is None else f"no F1: {silent}, of validation, has no sound, which the {model.name} needs"
 
 
 def _choose_f1_thresholds(

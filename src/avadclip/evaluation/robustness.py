@@ -12,10 +12,9 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from avadclip.config import NetworkKind
 from avadclip.data.bags import Bag, Dataset
 from avadclip.errors import DataError
-from avadclip.evaluation.evaluate import anomaly_curves, check_fit, score_bag, video_truth
+from avadclip.evaluation.evaluate import Split, anomaly_curves, check_fit, score_bag, video_truth
 from avadclip.evaluation.metrics.measure import VideoTruth, measure
 from avadclip.evaluation.metrics.records import Report, Subject
 from avadclip.features.snippets import SnippetFeatures
@@ -23,13 +22,10 @@ from avadclip.inference.checkpoint import Checkpoint
 from avadclip.inference.scorers import TrainedScorer
 from avadclip.inference.scoring import SnippetScores, student_variance
 from avadclip.media.damage import DAMAGES, DamageName
-from avadclip.model.models import TrainedNetwork
 
-Split = Literal["test", "validation"]
 ConditionName = DamageName | Literal["clean"]
 CONDITIONS: tuple[ConditionName, ...] = ("clean", *DAMAGES)
 AUTOMATIC = "automatic choice"
-STUDENTS: tuple[NetworkKind, ...] = ("visual student", "audio student")
 
 
 class Damage(Protocol):
@@ -84,14 +80,14 @@ class RobustnessReport(BaseModel):
         return next((report for report in reports if report.network == network), None)
 
 
-class _Said(NamedTuple):
-    """What the networks say of one video."""
+class _VideoScores(NamedTuple):
+    """Scores of one video by every network."""
 
-    scores: Mapping[NetworkKind, SnippetScores]
+    scores: Mapping[str, SnippetScores]
     """Of those that can score it."""
-    chosen: NetworkKind
+    chosen: str
     why: str
-    variance: Mapping[NetworkKind, NDArray[np.float32]]
+    variance: Mapping[str, NDArray[np.float32]]
 
 
 def measure_robustness(
@@ -121,16 +117,16 @@ def measure_robustness(
     scorer = TrainedScorer(checkpoint, device=torch.device("cpu"))
     conditions, notes = [], list(dataset.notes)
     for number, name in enumerate(CONDITIONS):
-        said = []
+        videos = []
         for index, bag in enumerate(bags):
             if on_video is not None:
                 on_video(f"{name}: {bag.name}", number * len(bags) + index)
-            said.append(_ask(checkpoint, scorer, damaged_bag(bag, index, name, damage)))
-        reports, own_notes = _report(checkpoint, dataset, split, truths, said)
+            videos.append(_score_video(checkpoint, scorer, damaged_bag(bag, index, name, damage)))
+        reports, own_notes = _report(checkpoint, dataset, split, truths, videos)
         if not reports:
             raise DataError(f"no network of {checkpoint.header.name} can score the {split} split: {own_notes[0]}")
         notes += [f"{name}: {note}" for note in own_notes]
-        conditions.append(_condition(name, reports, said))
+        conditions.append(_condition(name, reports, videos))
     return RobustnessReport(
         checkpoint=checkpoint.header.name, damage_of=damage.of, conditions=tuple(conditions), notes=tuple(notes)
     )
@@ -143,54 +139,52 @@ def damaged_bag(bag: Bag, index: int, condition: ConditionName, damage: Damage) 
     return Bag(bag.name, bag.group, damage(index, condition), bag.targets, bag.intervals, bag.anomalous_spans)
 
 
-def student_variances(checkpoint: Checkpoint, features: SnippetFeatures) -> dict[NetworkKind, NDArray[np.float32]]:
+def student_variances(checkpoint: Checkpoint, features: SnippetFeatures) -> dict[str, NDArray[np.float32]]:
     """sigma^2, [T], of every student of the checkpoint that can score these features."""
     return {
-        kind: student_variance(trained, features)
-        for kind, trained in checkpoint.networks.items()
-        if kind in STUDENTS
-        and isinstance(trained, TrainedNetwork)
-        and (features.audio is not None or not trained.hears)
+        kind: student_variance(network, features)
+        for kind, network in checkpoint.networks.items()
+        if network.has_uncertainty and (features.audio is not None or not network.uses_audio)
     }
 
 
-def _ask(checkpoint: Checkpoint, scorer: TrainedScorer, bag: Bag) -> _Said:
-    networks, features = checkpoint.networks, bag.features
-    is_heard = features.audio is not None
-    scores = {kind: score_bag(net, bag, kind) for kind, net in networks.items() if is_heard or not net.hears}
+def _score_video(checkpoint: Checkpoint, scorer: TrainedScorer, bag: Bag) -> _VideoScores:
+    networks, features = checkpoint.networks, bag.load()
+    has_audio = features.audio is not None
+    scores = {kind: score_bag(net, bag) for kind, net in networks.items() if has_audio or not net.uses_audio}
     chosen = (next(iter(networks)), "there is no other") if len(networks) == 1 else scorer.choose(features)
-    return _Said(scores, *chosen, student_variances(checkpoint, features))
+    return _VideoScores(scores, *chosen, student_variances(checkpoint, features))
 
 
 def _report(
-    checkpoint: Checkpoint, dataset: Dataset, split: Split, truths: Sequence[VideoTruth], said: Sequence[_Said]
+    checkpoint: Checkpoint, dataset: Dataset, split: Split, truths: Sequence[VideoTruth], videos: Sequence[_VideoScores]
 ) -> tuple[list[Report], list[str]]:
     """Frame-level reports of the networks and of the automatic choice, and why one is missing."""
-    asked: dict[str, list[NetworkKind]] = {kind: [kind] * len(said) for kind in checkpoint.networks}
+    chosen_by: dict[str, list[str]] = {kind: [kind] * len(videos) for kind in checkpoint.networks}
     if len(checkpoint.networks) > 1:
-        asked[AUTOMATIC] = [each.chosen for each in said]
+        chosen_by[AUTOMATIC] = [each.chosen for each in videos]
     reports, notes = [], []
-    for network, kinds in asked.items():
-        lacking = next((i for i, kind in enumerate(kinds) if kind not in said[i].scores), None)
+    for network, kinds in chosen_by.items():
+        lacking = next((i for i, kind in enumerate(kinds) if kind not in videos[i].scores), None)
         if lacking is not None:
             name = dataset.bags_of(split)[lacking].name
             if network == AUTOMATIC:
-                notes.append(f"no {network}: {name} needs a {kinds[lacking]} ({said[lacking].why})")
+                notes.append(f"no {network}: {name} needs a {kinds[lacking]} ({videos[lacking].why})")
             else:
                 notes.append(f"no {network}: {name} has no sound")
             continue
         selections = sorted({checkpoint.header.selection[kind] for kind in kinds})
-        scores = [each.scores[kind] for each, kind in zip(said, kinds, strict=True)]
+        scores = [each.scores[kind] for each, kind in zip(videos, kinds, strict=True)]
         subject = Subject(dataset.name, dataset.is_synthetic, network, split, " and ".join(selections))
         curves = anomaly_curves(scores)
         reports.append(measure(subject, truths, curves, None, classes=checkpoint.header.classes, grid=dataset.grid))
     return reports, notes
 
 
-def _condition(name: ConditionName, reports: Sequence[Report], said: Sequence[_Said]) -> Condition:
+def _condition(name: ConditionName, reports: Sequence[Report], videos: Sequence[_VideoScores]) -> Condition:
     chosen: dict[str, int] = {}
     variances: dict[str, list[NDArray[np.float32]]] = {}
-    for each in said:
+    for each in videos:
         chosen[each.chosen] = chosen.get(each.chosen, 0) + 1
         for kind, curve in each.variance.items():
             variances.setdefault(kind, []).append(curve)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avadclip.errors import FeatureError
-from avadclip.features.snippets import SnippetFeatures
+from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.timeline import SnippetGrid
 
 MAX_ROW_DIFFERENCE = 1  # snippet; a rounding of the track's length, more is another recording
@@ -28,6 +28,7 @@ class PublishedFeatures:
     visual_path: Path
     audio_path: Path | None
     num_snippets: int
+    visual_width: int
     audio_width: int
     """0 without sound."""
     grid: SnippetGrid
@@ -40,7 +41,12 @@ class PublishedFeatures:
     def __len__(self) -> int:
         return self.num_snippets
 
-    def read(self) -> SnippetFeatures:
+    @property
+    def provenance(self) -> Provenance | None:
+        """Unknown: the files do not state it."""
+        return None
+
+    def load(self) -> SnippetFeatures:
         """As read_published."""
         return read_published([self.visual_path], self.audio_path, grid=self.grid)
 

@@ -63,6 +63,15 @@ class SnippetFeatures:
     def __len__(self) -> int:
         return int(self.visual.shape[1])
 
+    def load(self) -> "SnippetFeatures":
+        """Itself: these features are in memory (data.bags.StoredFeatures)."""
+        return self
+
+    @property
+    def visual_width(self) -> int:
+        """Dv."""
+        return int(self.visual.shape[2])
+
     @property
     def audio_width(self) -> int:
         """Da; 0 without a sound track."""
@@ -70,7 +79,7 @@ class SnippetFeatures:
 
     @property
     def has_usable_sound(self) -> bool:
-        """Whether there is anything to hear."""
+        """Whether there is a sound track, and it is not silent."""
         return self.audio is not None and not self.sound_is_silent
 
     def validate(self, name: str) -> None:

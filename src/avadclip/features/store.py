@@ -116,13 +116,23 @@ class FileFeatures:
 
     @property
     def has_usable_sound(self) -> bool:
-        """Whether there is anything to hear."""
+        """Whether there is a sound track, and it is not silent."""
         return self.shape.audio_width > 0 and not self.shape.header.sound_is_silent
 
     def __len__(self) -> int:
         return self.shape.num_snippets
 
-    def read(self) -> SnippetFeatures:
+    @property
+    def visual_width(self) -> int:
+        """Dv."""
+        return self.shape.visual_width
+
+    @property
+    def provenance(self) -> Provenance | None:
+        """From the file's header."""
+        return self.shape.header.provenance
+
+    def load(self) -> SnippetFeatures:
         """As read_features."""
         return read_features(self.path, crop=self.crop)
 

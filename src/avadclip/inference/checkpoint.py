@@ -1,7 +1,7 @@
 """Checkpoints: safetensors with a JSON header. Trained weights only, frozen encoders are named, not stored.
 
 <network>/<parameter>       e.g. `teacher/classifier.classify.weight`
-<network>/class_features    X_c, [C, D]: text features are a constant of the checkpoint; of AVadCLIP's own networks
+<network>/class_features    X_c, [C, D], a constant after training; of the paper's networks
 header                      `avadclip`: JSON of CheckpointHeader
 """
 
@@ -9,30 +9,40 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from safetensors.torch import save
 from torch import Tensor
 
-from avadclip.baselines.build import build_system
-from avadclip.baselines.system import Trained
-from avadclip.config import NetworkConfig, NetworkKind, Selection, is_system
+from avadclip.config import NetworkConfig, Selection
+from avadclip.data.bags import StoredFeatures
 from avadclip.encoders.load import EncoderOptions
-from avadclip.errors import CheckpointError
+from avadclip.errors import CheckpointError, ConfigError
 from avadclip.events import Thresholds
-from avadclip.features.snippets import Provenance, SnippetFeatures
+from avadclip.features.snippets import Provenance
 from avadclip.files import write_atomically
-from avadclip.model.models import TrainedNetwork, build_network
+from avadclip.inference.networks import build_network, check_name
+from avadclip.model.base import System, class_names
 from avadclip.tensor_file import HEADER_KEY, TensorFile
 
 MAX_WIDTH = 65_536  # of features; a damaged header must not ask for all memory
 SHIPPED = ("starter",)  # checkpoints inside the package, known by name
 
 
+def _known(name: str) -> str:
+    try:
+        return check_name(name)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+
+
+NetworkName = Annotated[str, AfterValidator(_known)]
+
+
 class CheckpointHeader(BaseModel):
-    """What a checkpoint says of itself."""
+    """The header of a checkpoint."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,38 +53,39 @@ class CheckpointHeader(BaseModel):
     encoders: str
     """As `--encoders` takes it."""
     encoder_options: EncoderOptions = EncoderOptions()
-    """How they looked and listened."""
+    """Options of the encoders, such as framing and crops."""
     features: Provenance
     """What the networks were trained on; features made otherwise are refused."""
     visual_dim: int = Field(ge=0, le=MAX_WIDTH)
     audio_dim: int = Field(ge=0, le=MAX_WIDTH)
     network: NetworkConfig
     """Shape of AVadCLIP's own networks; that of a comparison system follows from the widths and the classes."""
-    thresholds: dict[NetworkKind, Thresholds]
+    thresholds: dict[NetworkName, Thresholds]
     """Per network: their scores are not on one scale. The keys say which networks are inside."""
-    selection: dict[NetworkKind, Selection]
+    selection: dict[NetworkName, Selection]
     """How each network's weights were chosen; a student's file carries a teacher that was chosen in another run."""
     card: str
     """Model card, Markdown."""
 
     @model_validator(mode="after")
-    def _says_all_of_every_network(self) -> Self:
+    def _check_networks(self) -> Self:
         if self.selection.keys() != self.thresholds.keys():
             raise ValueError("`selection` and `thresholds` name different networks")
+        class_names(self.classes)
         if not self.thresholds:
             raise ValueError("It names no network")
         return self
 
-    def misfit(self, features: SnippetFeatures) -> str | None:
+    def misfit(self, features: StoredFeatures) -> str | None:
         """Why the networks cannot score these features, `<what is found>, needed <what>`; None where they can."""
         if features.provenance is not None:
             difference = features.provenance.difference(self.features)
             if difference is not None:
                 return difference
-        widths = [("visual", features.visual, self.visual_dim), ("audio", features.audio, self.audio_dim)]
-        for modality, rows, needed in widths:
-            if rows is not None and rows.shape[-1] != needed > 0:
-                return f"{modality} features are {rows.shape[-1]} wide, needed {needed}"
+        widths = [("visual", features.visual_width, self.visual_dim), ("audio", features.audio_width, self.audio_dim)]
+        for modality, found, needed in widths:
+            if found not in {0, needed} and needed > 0:
+                return f"{modality} features are {found} wide, needed {needed}"
         return None
 
 
@@ -96,7 +107,8 @@ class Checkpoint:
     """Networks that share encoders and classes."""
 
     header: CheckpointHeader
-    networks: Mapping[NetworkKind, Trained]
+    networks: Mapping[str, System]
+    """By name, in eval mode."""
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -125,7 +137,7 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
 
 
 def read_checkpoint_header(name_or_path: str | Path) -> CheckpointHeader:
-    """Read only what a checkpoint says of itself; raises CheckpointError."""
+    """Read the header alone; raises CheckpointError."""
     with CHECKPOINT_FILE.open(locate_checkpoint(name_or_path)) as (header, _):
         return header
 
@@ -148,7 +160,7 @@ def locate_checkpoint(name_or_path: str | Path) -> Path:
     return path
 
 
-def _load(path: Path, kind: NetworkKind, header: CheckpointHeader, tensors: dict[str, Tensor]) -> Trained:
+def _load(path: Path, kind: str, header: CheckpointHeader, tensors: dict[str, Tensor]) -> System:
     prefix = f"{kind}/"
     own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     with torch.device("meta"):  # no memory yet: a header may ask for any width
@@ -165,14 +177,17 @@ def _load(path: Path, kind: NetworkKind, header: CheckpointHeader, tensors: dict
             raise CheckpointError(
                 f"{path}: {prefix}{name} holds a number that is not finite; train again, or get the file again"
             )
-    return _build(kind, header).with_tensors(own)
+    network = _build(kind, header).with_tensors(own)
+    network.selection = header.selection[kind]
+    return network
 
 
-def _build(kind: NetworkKind, header: CheckpointHeader) -> Trained:
-    """The network that the header describes, frozen, with weights that mean nothing yet."""
-    visual_dim, audio_dim, num_classes = header.visual_dim, header.audio_dim, len(header.classes)
-    if is_system(kind):
-        return build_system(kind, visual_dim=visual_dim, audio_dim=audio_dim, num_classes=num_classes).frozen()
-    network = build_network(kind, header.network, visual_dim=visual_dim, audio_dim=audio_dim)
-    class_features = torch.zeros(num_classes, header.network.embed_dim)
-    return TrainedNetwork(network.eval().requires_grad_(False), class_features)
+def _build(kind: str, header: CheckpointHeader) -> System:
+    """The network that the header describes, frozen, with weights that are still to be replaced."""
+    return build_network(
+        kind,
+        visual_dim=header.visual_dim,
+        audio_dim=header.audio_dim,
+        classes=header.classes,
+        network=header.network,
+    ).frozen()

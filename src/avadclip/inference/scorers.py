@@ -1,30 +1,27 @@
-"""Models behind a detector: from a video's features to a verdict, and which network gave it."""
+"""Models behind a detector: from the features of a video to scores, and the choice of the network."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import torch
 
-from avadclip.config import NetworkKind, OwnKind, SystemName, is_system
 from avadclip.encoders.base import Encoders
 from avadclip.errors import CheckpointError, ConfigError, FeatureError
 from avadclip.events import Modality, Thresholds
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint
+from avadclip.inference.networks import OWN
 from avadclip.inference.scoring import SnippetScores, score_features
 from avadclip.inference.zero_shot import encode_classes, zero_shot_scores
 
 ZERO_SHOT = "zero-shot"
 ZERO_SHOT_THRESHOLDS = Thresholds(detection=0.5, alert=None)  # more anomalous than normal; nothing was validated
-MODALITY: dict[OwnKind, Modality] = {
-    "teacher": "audio-visual",
-    "visual student": "visual",
-    "audio student": "audio",
-}
+NETWORK_FOR: dict[Modality, str] = {modality: name for name, modality in OWN.items()}
+"""The network of the paper that reads this and nothing else."""
 
 
 class Verdict(NamedTuple):
-    """What a model says of one video's features."""
+    """Scores of one video, and the network that gave them."""
 
     network: str
     modality: Modality
@@ -36,13 +33,13 @@ class Verdict(NamedTuple):
 
 
 class Scorer(Protocol):
-    """A model that turns features into a verdict; holds no state between videos."""
+    """A model that turns features into scores; keeps no state between videos."""
 
     name: str
     classes: tuple[str, ...]
 
     def judge(self, features: SnippetFeatures) -> Verdict:
-        """Choose the network by what the features hold, and score."""
+        """Choose the network for these features, and score them."""
         ...
 
 
@@ -56,9 +53,7 @@ class TrainedScorer:
         self._networks = {kind: trained.to(device) for kind, trained in checkpoint.networks.items()}
 
     def judge(self, features: SnippetFeatures) -> Verdict:
-        """Teacher where there is something to see and hear, else the visual student, else what only hears.
-
-        A comparison system is alone in its checkpoint, and scores whatever it can.
+        """Score with the audio-visual network where there is sound, else with the visual one; see choose.
 
         Raises:
             FeatureError: the features were made otherwise than those the networks were trained on.
@@ -72,55 +67,53 @@ class TrainedScorer:
         kind, reason = self.choose(features)
         if kind not in self._networks:
             raise CheckpointError(f"{self.name} holds no {kind}, needed because {reason}; use another checkpoint")
-        heard = kind == "teacher"
+        network = self._networks[kind]
+        reads_both = network.modality == "audio-visual"
         return Verdict(
             network=kind,
-            modality=self._modality(kind),
+            modality=network.modality,
             reason=reason,
-            scores=score_features(self._networks[kind], features),
-            visual_scores=self._companion("visual student", features) if heard else None,
-            audio_scores=self._companion("audio student", features) if heard else None,
+            scores=score_features(network, features),
+            visual_scores=self._companion("visual", features) if reads_both else None,
+            audio_scores=self._companion("audio", features) if reads_both else None,
             thresholds=self._header.thresholds[kind],
         )
 
-    def _companion(self, kind: NetworkKind, features: SnippetFeatures) -> SnippetScores | None:
+    def _companion(self, modality: Modality, features: SnippetFeatures) -> SnippetScores | None:
+        kind = NETWORK_FOR[modality]
         return score_features(self._networks[kind], features) if kind in self._networks else None
 
-    def _modality(self, kind: NetworkKind) -> Modality:
-        if is_system(kind):
-            return "audio-visual" if self._networks[kind].hears else "visual"
-        return MODALITY[kind]
-
-    def choose(self, features: SnippetFeatures) -> tuple[NetworkKind, str]:
+    def choose(self, features: SnippetFeatures) -> tuple[str, str]:
         """The network for these features, in the checkpoint or not, and why.
 
-        It goes by the file and the level of its sound alone: a black picture or somebody else's sound goes unnoticed.
+        The choice depends on the file and the level of its sound: a black picture or foreign sound goes unnoticed.
+
+        Raises:
+            CheckpointError: the only network needs sound, and there is none.
         """
-        soundless = _why_soundless(features)
-        system = next(filter(is_system, self._networks), None)
-        if system is not None:
-            return self._use(system, soundless), f"{self.name} holds nothing else"
-        if soundless is not None:
-            return "visual student", soundless
-        if not self._networks.keys() & {"teacher", "visual student"}:
-            return "audio student", f"{self.name} holds no network that sees"
-        if "teacher" not in self._networks:
-            return "visual student", f"{self.name} holds no teacher"
-        return "teacher", "the file has picture and sound"
-
-    def _use(self, system: SystemName, soundless: str | None) -> SystemName:
-        if soundless is not None and self._networks[system].hears:
-            raise CheckpointError(f"{system} of {self.name} needs sound, but {soundless}; use another checkpoint")
-        return system
+        no_sound = _why_no_sound(features)
+        kinds = {network.modality: kind for kind, network in self._networks.items()}
+        if len(self._networks) == 1 and not self._networks.keys() & OWN.keys():
+            (modality, kind), *_ = kinds.items()
+            if no_sound is not None and modality != "visual":
+                raise CheckpointError(f"{kind} of {self.name} needs sound, but {no_sound}; use another checkpoint")
+            return kind, "the checkpoint has no other network"
+        if no_sound is not None:
+            return NETWORK_FOR["visual"], no_sound
+        if "audio-visual" in kinds:
+            return kinds["audio-visual"], "the file has picture and sound"
+        if "visual" in kinds:
+            return kinds["visual"], "the checkpoint has no network for picture and sound"
+        return NETWORK_FOR["audio"], "the checkpoint has no visual network"
 
 
-def _why_soundless(features: SnippetFeatures) -> str | None:
-    """Why there is nothing to hear; None where there is."""
+def _why_no_sound(features: SnippetFeatures) -> str | None:
+    """Why there is no sound to use; None where there is."""
     if features.provenance is not None and features.provenance.audio is None:
         return "the encoders were loaded without sound"
     if features.audio is None:
         return "the file has no sound track"
-    return "nothing is heard on the sound track" if features.sound_is_silent else None
+    return "the sound track is silent" if features.sound_is_silent else None
 
 
 class ZeroShotScorer:
@@ -139,11 +132,11 @@ class ZeroShotScorer:
 
     def judge(self, features: SnippetFeatures) -> Verdict:
         """Picture, and sound where there is any."""
-        heard = features.has_usable_sound
+        has_sound = features.has_usable_sound
         return Verdict(
             network=ZERO_SHOT,
-            modality="audio-visual" if heard else "visual",
-            reason="the file has picture and sound" if heard else "the file has no sound to use",
+            modality="audio-visual" if has_sound else "visual",
+            reason="the file has picture and sound" if has_sound else "the file has no usable sound",
             scores=zero_shot_scores(features, self._class_vectors),
             visual_scores=None,
             audio_scores=None,

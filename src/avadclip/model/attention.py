@@ -48,23 +48,23 @@ class LocalAttentionBlock(nn.Module):
         self.norm_feed_forward = nn.LayerNorm(embed_dim)
         self.feed_forward = FeedForward(embed_dim)
 
-    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
-        """x: [B, T, D]; valid: [B, T] bool, padding is never attended to. Returns [B, T, D]."""
-        x = x + self._attend(self.norm_attention(x), valid)
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: [B, T, D]; mask: [B, T] bool, padding is never attended to. Returns [B, T, D]."""
+        x = x + self._attend(self.norm_attention(x), mask)
         residual: Tensor = self.feed_forward(self.norm_feed_forward(x))
         return x + residual
 
-    def _attend(self, x: Tensor, valid: Tensor) -> Tensor:
+    def _attend(self, x: Tensor, mask: Tensor) -> Tensor:
         batch, length, dim = x.shape
         window = min(self.attention_window, length)
         num_stretches = -(-length // window)
         missing = num_stretches * window - length
         stretches = functional.pad(x, (0, 0, 0, missing)).reshape(batch * num_stretches, window, dim)
-        keys_valid = functional.pad(valid, (0, missing)).reshape(batch * num_stretches, 1, window)
+        keys_mask = functional.pad(mask, (0, missing)).reshape(batch * num_stretches, 1, window)
         # A stretch of padding alone would give a softmax over nothing; what it attends to is never read.
-        mask = keys_valid | ~keys_valid.any(dim=-1, keepdim=True)
+        attended_keys = keys_mask | ~keys_mask.any(dim=-1, keepdim=True)
         query, key, value = self.query_key_value(stretches).chunk(3, dim=-1)
-        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=attended_keys)
         attended = attended.reshape(batch, num_stretches * window, dim)[:, :length]
         out: Tensor = self.attention_out(attended)
         return out
@@ -82,18 +82,18 @@ class MultiHeadAttention(nn.Module):
         self.value = nn.Linear(dim, dim)
         self.out = nn.Linear(dim, dim)
 
-    def forward(self, asking: Tensor, asked: Tensor, valid: Tensor) -> Tensor:
-        """asking, asked: [B, T, D]; valid: [B, T] bool, padding of `asked` is never attended to. Returns [B, T, D]."""
-        batch, length, dim = asking.shape
+    def forward(self, query: Tensor, context: Tensor, mask: Tensor) -> Tensor:
+        """query, context: [B, T, D]; mask: [B, T] bool, of `context`. Returns [B, T, D]."""
+        batch, length, dim = query.shape
 
         def heads(x: Tensor) -> Tensor:
             return x.view(batch, length, self.num_heads, dim // self.num_heads).transpose(1, 2)
 
         attended = functional.scaled_dot_product_attention(
-            heads(self.query(asking)),
-            heads(self.key(asked)),
-            heads(self.value(asked)),
-            attn_mask=valid[:, None, None, :],
+            heads(self.query(query)),
+            heads(self.key(context)),
+            heads(self.value(context)),
+            attn_mask=mask[:, None, None, :],
             dropout_p=self.dropout if self.training else 0.0,
         )
         out: Tensor = self.out(attended.transpose(1, 2).reshape(batch, length, dim))
@@ -110,16 +110,16 @@ class AttentionBlock(nn.Module):
         self.norm_feed_forward = nn.LayerNorm(dim)
         self.feed_forward = FeedForward(dim)
 
-    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
-        """x: [B, T, D]; valid: [B, T] bool, padding is never attended to. Returns [B, T, D]."""
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: [B, T, D]; mask: [B, T] bool, padding is never attended to. Returns [B, T, D]."""
         normed = self.norm_attention(x)
-        x = x + self.attention(normed, normed, valid)
+        x = x + self.attention(normed, normed, mask)
         out: Tensor = x + self.feed_forward(self.norm_feed_forward(x))
         return out
 
 
 class CrossAttentionLayer(nn.Module):
-    """Transformer layer in which one sequence asks another, or itself; of the two only the asking one is normalised.
+    """Transformer layer in which one sequence attends to another, or to itself; only the query is normalised.
 
     q' = q + attention(norm(q), k), q'' = q' + Linear(ReLU(Linear(norm(q')))), with dropout on both sums, on the
     attention and behind the ReLU.
@@ -134,9 +134,9 @@ class CrossAttentionLayer(nn.Module):
         self.contract = nn.Linear(hidden_dim, dim)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, asking: Tensor, asked: Tensor, valid: Tensor) -> Tensor:
-        """asking, asked: [B, T, D]; valid: [B, T] bool. Returns [B, T, D]."""
-        x = asking + self.dropout(self.attention(self.norm_attention(asking), asked, valid))
+    def forward(self, query: Tensor, context: Tensor, mask: Tensor) -> Tensor:
+        """query, context: [B, T, D]; mask: [B, T] bool. Returns [B, T, D]."""
+        x = query + self.dropout(self.attention(self.norm_attention(query), context, mask))
         hidden = self.dropout(functional.relu(self.expand(self.norm_feed_forward(x))))
         out: Tensor = x + self.dropout(self.contract(hidden))
         return out

@@ -1,13 +1,48 @@
-"""Where X_c comes from in training: prompts learned around class words, or vectors learned freely."""
+"""Class features X_c: prompts learned around the class words, vectors learned freely, or a constant after training."""
 
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from avadclip.encoders.clip_text import ClipTextEncoder
 from avadclip.errors import ConfigError
-from avadclip.model.prompts import CONTEXT_TOKENS, PROMPT_TOKENS, LearnedClassVectors, LearnedPrompts
+from avadclip.model.prompts import CONTEXT_TOKENS, PROMPT_TOKENS, LearnedPrompts
+
+
+class TextTower(Protocol):
+    """CLIP's frozen text encoder (encoders.clip_text.ClipTextEncoder)."""
+
+    clip: Any
+    """Gives `token_embedding` and `encode_text_embeddings`."""
+    tokenizer: Any
+    """Gives `word_ids`, `sos` and `eot`."""
+
+
+class LearnedClassVectors(nn.Module):
+    """X_c learned freely, one vector per class: for encoders that have no text tower."""
+
+    def __init__(self, num_classes: int, embed_dim: int) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(torch.randn(num_classes, embed_dim))
+
+    def forward(self) -> Tensor:
+        """[C, D]."""
+        return self.vectors
+
+
+class FixedClassVectors(nn.Module):
+    """X_c as training left it, whatever it came from; its state dict is that of LearnedClassVectors."""
+
+    vectors: Tensor
+
+    def __init__(self, vectors: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("vectors", vectors)
+
+    def forward(self) -> Tensor:
+        """[C, D]."""
+        return self.vectors
 
 
 class PromptedClassText(nn.Module):
@@ -16,16 +51,16 @@ class PromptedClassText(nn.Module):
     start_of_text: Tensor
     end_of_text: Tensor
 
-    def __init__(self, classes: Sequence[str], encoder: ClipTextEncoder, *, prompt_tokens: int = PROMPT_TOKENS) -> None:
+    def __init__(self, classes: Sequence[str], text: TextTower, *, prompt_tokens: int = PROMPT_TOKENS) -> None:
         super().__init__()
         # In a tuple, so that the frozen tower is no part of the trained state.
-        self._tower = (encoder.clip,)
-        tokenizer = encoder.tokenizer
+        self._tower = (text.clip,)
+        tokenizer = text.tokenizer
         longest = CONTEXT_TOKENS - 2 * prompt_tokens - 2  # beside learned vectors, SOS and EOT
-        words = [torch.tensor(_word_ids(word, encoder, longest)) for word in classes]
+        words = [torch.tensor(_word_ids(word, text, longest)) for word in classes]
         with torch.no_grad():
-            self._words = [encoder.clip.token_embedding(word) for word in words]
-            ends = encoder.clip.token_embedding(torch.tensor([tokenizer.sos, tokenizer.eot]))
+            self._words = [text.clip.token_embedding(word) for word in words]
+            ends = text.clip.token_embedding(torch.tensor([tokenizer.sos, tokenizer.eot]))
         self.register_buffer("start_of_text", ends[0], persistent=False)
         self.register_buffer("end_of_text", ends[1], persistent=False)
         self.prompts = LearnedPrompts(ends.shape[-1], prompt_tokens=prompt_tokens)
@@ -35,20 +70,21 @@ class PromptedClassText(nn.Module):
         tower = self._tower[0].to(self.start_of_text.device)
         words = [word.to(self.start_of_text.device) for word in self._words]
         embeddings, end_positions = self.prompts(words, self.start_of_text, self.end_of_text)
-        return tower.encode_text_embeddings(embeddings, end_positions)
+        class_features: Tensor = tower.encode_text_embeddings(embeddings, end_positions)
+        return class_features
 
 
-def _word_ids(word: str, encoder: ClipTextEncoder, longest: int) -> list[int]:
-    ids = encoder.tokenizer.word_ids(word)
+def _word_ids(word: str, text: TextTower, longest: int) -> list[int]:
+    ids: list[int] = text.tokenizer.word_ids(word)
     if len(ids) > longest:
         raise ConfigError(f"class {word!r} has {len(ids)} tokens, its prompt has room for {longest}; shorten it")
     return ids
 
 
 def build_class_text(
-    classes: Sequence[str], embed_dim: int, encoder: ClipTextEncoder | None, *, prompt_tokens: int = PROMPT_TOKENS
+    classes: Sequence[str], embed_dim: int, text: TextTower | None, *, prompt_tokens: int = PROMPT_TOKENS
 ) -> nn.Module:
-    """Prompts where the encoders have a text tower, free vectors where they have none."""
-    if encoder is None:
+    """Learned prompts around the class words with a text encoder, learned vectors without one."""
+    if text is None:
         return LearnedClassVectors(len(classes), embed_dim)
-    return PromptedClassText(classes, encoder, prompt_tokens=prompt_tokens)
+    return PromptedClassText(classes, text, prompt_tokens=prompt_tokens)

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from avadclip.config import FusionKind
+
 
 class AdaptiveFusion(nn.Module):
     """Add an audio-informed residual to the visual features, gated per channel (eq. 1-3).
@@ -17,9 +19,9 @@ class AdaptiveFusion(nn.Module):
         self.residual_in = nn.Linear(2 * embed_dim, embed_dim)
         self.residual_out = nn.Linear(embed_dim, embed_dim)
 
-    def forward(self, visual: Tensor, audio: Tensor, valid: Tensor) -> Tensor:
-        """visual, audio: [B, T, D]; valid is unused here. Returns [B, T, D]."""
-        del valid
+    def forward(self, visual: Tensor, audio: Tensor, mask: Tensor) -> Tensor:
+        """visual, audio: [B, T, D]; mask is unused here. Returns [B, T, D]."""
+        del mask
         both = torch.cat([visual, audio], dim=-1)
         residual = self.residual_out(functional.gelu(self.residual_in(both)))
         fused: Tensor = visual + torch.sigmoid(self.gate(both)) * residual
@@ -33,9 +35,9 @@ class ConcatFusion(nn.Module):
         super().__init__()
         self.project = nn.Linear(2 * embed_dim, embed_dim)
 
-    def forward(self, visual: Tensor, audio: Tensor, valid: Tensor) -> Tensor:
-        """visual, audio: [B, T, D]; valid is unused here. Returns [B, T, D]."""
-        del valid
+    def forward(self, visual: Tensor, audio: Tensor, mask: Tensor) -> Tensor:
+        """visual, audio: [B, T, D]; mask is unused here. Returns [B, T, D]."""
+        del mask
         fused: Tensor = self.project(torch.cat([visual, audio], dim=-1))
         return fused
 
@@ -47,22 +49,22 @@ class AdditiveFusion(nn.Module):
         del embed_dim
         super().__init__()
 
-    def forward(self, visual: Tensor, audio: Tensor, valid: Tensor) -> Tensor:
-        """visual, audio: [B, T, D]; valid is unused here. Returns [B, T, D]."""
-        del valid
+    def forward(self, visual: Tensor, audio: Tensor, mask: Tensor) -> Tensor:
+        """visual, audio: [B, T, D]; mask is unused here. Returns [B, T, D]."""
+        del mask
         return visual + audio
 
 
 class CrossAttentionFusion(nn.Module):
-    """Every snippet's picture asks the sound of the whole window; the answer is the fused feature."""
+    """The picture of every snippet attends to the sound of the whole window; the result is the fused feature."""
 
     def __init__(self, embed_dim: int) -> None:
         super().__init__()
         self.attention = nn.MultiheadAttention(embed_dim, num_heads=1, batch_first=True)
 
-    def forward(self, visual: Tensor, audio: Tensor, valid: Tensor) -> Tensor:
-        """visual, audio: [B, T, D]; valid: [B, T] bool, padding is never attended to. Returns [B, T, D]."""
-        attended, _ = self.attention(visual, audio, audio, key_padding_mask=~valid, need_weights=False)
+    def forward(self, visual: Tensor, audio: Tensor, mask: Tensor) -> Tensor:
+        """visual, audio: [B, T, D]; mask: [B, T] bool, padding is never attended to. Returns [B, T, D]."""
+        attended, _ = self.attention(visual, audio, audio, key_padding_mask=~mask, need_weights=False)
         fused: Tensor = attended
         return fused
 
@@ -74,7 +76,16 @@ class NoFusion(nn.Module):
         del embed_dim
         super().__init__()
 
-    def forward(self, visual: Tensor, audio: Tensor, valid: Tensor) -> Tensor:
+    def forward(self, visual: Tensor, audio: Tensor, mask: Tensor) -> Tensor:
         """Return visual, [B, T, D]."""
-        del audio, valid
+        del audio, mask
         return visual
+
+
+FUSIONS: dict[FusionKind, type[nn.Module]] = {
+    "adaptive": AdaptiveFusion,
+    "concat": ConcatFusion,
+    "add": AdditiveFusion,
+    "cross-attention": CrossAttentionFusion,
+    "none": NoFusion,
+}

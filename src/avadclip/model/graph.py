@@ -7,37 +7,37 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 SIMILARITY_THRESHOLD = 0.7  # cosine below which two snippets count as unrelated
-RESIDUAL_KERNEL = 5  # snippets seen by the first layer's residual convolution
+RESIDUAL_KERNEL = 5  # width in snippets of the first layer's residual convolution
 
 
-def similarity_adjacency(x: Tensor, valid: Tensor) -> Tensor:
-    """Row softmax, over the valid snippets, of the cosines with those below the threshold set to 0.
+def similarity_adjacency(x: Tensor, mask: Tensor) -> Tensor:
+    """Row softmax, over the real snippets, of the cosines with those below the threshold set to 0.
 
     Args:
         x: [B, T, D]
-        valid: [B, T] bool
+        mask: [B, T] bool
 
     Returns:
         [B, T, T]; rows and columns of padding are 0.
     """
     unit = functional.normalize(x, dim=-1, eps=1e-10)
     cosine = functional.threshold(unit @ unit.transpose(1, 2), SIMILARITY_THRESHOLD, 0.0)
-    return softmax_rows(cosine, valid)
+    return softmax_rows(cosine, mask)
 
 
-def softmax_rows(relations: Tensor, valid: Tensor) -> Tensor:
-    """Softmax of each row over the valid snippets.
+def softmax_rows(relations: Tensor, mask: Tensor) -> Tensor:
+    """Softmax of each row over the real snippets.
 
     Args:
         relations: [B, T, T]
-        valid: [B, T] bool
+        mask: [B, T] bool
 
     Returns:
         [B, T, T]; rows and columns of padding are 0.
     """
     lowest = torch.finfo(relations.dtype).min
-    weights = relations.masked_fill(~valid[:, None, :], lowest).softmax(dim=-1)
-    return weights * (valid[:, :, None] & valid[:, None, :])
+    weights = relations.masked_fill(~mask[:, None, :], lowest).softmax(dim=-1)
+    return weights * (mask[:, :, None] & mask[:, None, :])
 
 
 def distance_adjacency(length: int, *, device: torch.device, dtype: torch.dtype) -> Tensor:
@@ -80,9 +80,9 @@ class GraphStream(nn.Module):
         self.second = GraphConvolution(out_dim, out_dim, residual=nn.Identity())
         self.activation = activation
 
-    def forward(self, x: Tensor, adjacency: Tensor, valid: Tensor) -> Tensor:
-        """x: [B, T, in]; valid: [B, T] bool. Returns [B, T, out], zero in padding."""
-        mask = valid[..., None]
-        hidden = self.activation(self.first(x * mask, adjacency)) * mask
-        out: Tensor = self.activation(self.second(hidden, adjacency)) * mask
+    def forward(self, x: Tensor, adjacency: Tensor, mask: Tensor) -> Tensor:
+        """x: [B, T, in]; mask: [B, T] bool. Returns [B, T, out], zero in padding."""
+        keep = mask[..., None]
+        hidden = self.activation(self.first(x * keep, adjacency)) * keep
+        out: Tensor = self.activation(self.second(hidden, adjacency)) * keep
         return out

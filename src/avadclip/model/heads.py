@@ -1,4 +1,4 @@
-"""The two branches that read the fused features, and the student's extra layers."""
+"""The classification and the alignment branch, and the students' extra layers."""
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -44,15 +44,15 @@ def alignment_map(features: Tensor, class_vectors: Tensor) -> Tensor:
 
 
 class EnhancementBlock(nn.Module):
-    """x + ReLU(Conv1d(x)), kernel 3: what the student adds where the teacher has its second modality."""
+    """x + ReLU(Conv1d(x)), kernel 3: a student has them where the teacher has its second modality."""
 
     def __init__(self, embed_dim: int) -> None:
         super().__init__()
         self.conv = SnippetConv(embed_dim, embed_dim, kernel=3)
 
-    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
-        """x: [B, T, D]; valid: [B, T] bool, padding is zeroed before the convolution. Returns [B, T, D]."""
-        return x + functional.relu(self.conv(x * valid[..., None]))
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: [B, T, D]; mask: [B, T] bool, padding is zeroed before the convolution. Returns [B, T, D]."""
+        return x + functional.relu(self.conv(x * mask[..., None]))
 
 
 class UncertaintyHead(nn.Module):
@@ -67,8 +67,8 @@ class UncertaintyHead(nn.Module):
         self.second = SnippetConv(embed_dim, embed_dim, kernel=3)
         self.third = SnippetConv(embed_dim, embed_dim, kernel=1)
 
-    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
-        """x: [B, T, D]; valid: [B, T] bool, padding is kept out of every convolution. Returns [B, T, D]."""
-        mask = valid[..., None]
-        hidden = functional.relu(self.first(x * mask)) * mask
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: [B, T, D]; mask: [B, T] bool, padding is kept out of every convolution. Returns [B, T, D]."""
+        keep = mask[..., None]
+        hidden = functional.relu(self.first(x * keep)) * keep
         return -(x + functional.relu(self.third(self.second(hidden))))

@@ -10,47 +10,47 @@ SNIPPETS_PER_PICK = 16
 LOG_VARIANCE_LIMIT = 7.0  # theta is clamped to +- this in the variant `paper`
 
 
-def topk_mean(logits: Tensor, valid: Tensor, snippets_per_pick: int = SNIPPETS_PER_PICK) -> Tensor:
+def topk_mean(logits: Tensor, mask: Tensor, snippets_per_pick: int = SNIPPETS_PER_PICK) -> Tensor:
     """Pool each bag to the mean of its k largest snippets, k = T_i // snippets_per_pick + 1.
 
     Args:
         logits: [B, T, C]; each class is ranked on its own.
-        valid: [B, T] bool; padding is never picked. Every bag needs one real snippet.
+        mask: [B, T] bool; padding is never picked. Every bag needs one real snippet.
         snippets_per_pick: not the frames in a snippet, though both happen to be 16.
 
     Returns:
         [B, C]
     """
-    ranked, picked = _rank(logits, valid, snippets_per_pick)
+    ranked, picked = _rank(logits, mask, snippets_per_pick)
     return ranked.masked_fill(~picked, 0.0).sum(dim=1) / picked.sum(dim=1)
 
 
-def _rank(logits: Tensor, valid: Tensor, snippets_per_pick: int) -> tuple[Tensor, Tensor]:
+def _rank(logits: Tensor, mask: Tensor, snippets_per_pick: int) -> tuple[Tensor, Tensor]:
     """Logits of every class from the largest down, [B, T, C], and which of them are the bag's k largest, [B, T, 1]."""
-    k = valid.sum(dim=1) // snippets_per_pick + 1  # [B]
-    ranked = logits.masked_fill(~valid[..., None], -torch.inf).sort(dim=1, descending=True).values
+    k = mask.sum(dim=1) // snippets_per_pick + 1  # [B]
+    ranked = logits.masked_fill(~mask[..., None], -torch.inf).sort(dim=1, descending=True).values
     picked = torch.arange(logits.shape[1], device=logits.device) < k[:, None]  # [B, T]
     return ranked, picked[..., None]
 
 
-def topk_mask(logits: Tensor, valid: Tensor, snippets_per_pick: int = SNIPPETS_PER_PICK) -> Tensor:
+def topk_mask(logits: Tensor, mask: Tensor, snippets_per_pick: int = SNIPPETS_PER_PICK) -> Tensor:
     """Which snippets topk_mean would average, [B, T] bool, for logits [B, T]; those of -logits are the lowest."""
-    return largest_mask(logits, valid, valid.sum(dim=1, keepdim=True) // snippets_per_pick + 1)
+    return largest_mask(logits, mask, mask.sum(dim=1, keepdim=True) // snippets_per_pick + 1)
 
 
-def largest_mask(values: Tensor, valid: Tensor, k: Tensor | int) -> Tensor:
-    """Which are the k largest valid values of their row, or all where there are fewer; of equals, the first.
+def largest_mask(values: Tensor, mask: Tensor, k: Tensor | int) -> Tensor:
+    """Which are the k largest unmasked values of their row, or all where there are fewer; of equals, the first.
 
     Args:
         values: [.., T]
-        valid: [.., T] bool, or what broadcasts to it.
+        mask: [.., T] bool, or what broadcasts to it.
         k: one for all, or [.., 1].
 
     Returns:
         [.., T] bool
     """
-    order = values.masked_fill(~valid, -torch.inf).argsort(dim=-1, descending=True, stable=True)
-    return (order.argsort(dim=-1) < k) & valid
+    order = values.masked_fill(~mask, -torch.inf).argsort(dim=-1, descending=True, stable=True)
+    return (order.argsort(dim=-1) < k) & mask
 
 
 def picked_mean(features: Tensor, picked: Tensor) -> Tensor:
@@ -58,24 +58,24 @@ def picked_mean(features: Tensor, picked: Tensor) -> Tensor:
     return (features * picked[..., None]).sum(dim=1) / picked.sum(dim=1, keepdim=True)
 
 
-def mean_logit_mil_loss(anomaly_logits: Tensor, valid: Tensor, targets: Tensor) -> Tensor:
+def mean_logit_mil_loss(anomaly_logits: Tensor, mask: Tensor, targets: Tensor) -> Tensor:
     """Binary cross-entropy of the sigmoid of the mean of the top-k logits, as several comparison systems have it.
 
     Shapes as in anomaly_mil_loss, which takes the mean of the sigmoids.
     """
-    pooled = topk_mean(anomaly_logits[..., None], valid).squeeze(-1)
+    pooled = topk_mean(anomaly_logits[..., None], mask).squeeze(-1)
     return functional.binary_cross_entropy_with_logits(pooled, (targets[:, 1:].sum(dim=1) > 0).to(pooled.dtype))
 
 
-def anomaly_mil_loss(anomaly_logits: Tensor, valid: Tensor, targets: Tensor) -> Tensor:
+def anomaly_mil_loss(anomaly_logits: Tensor, mask: Tensor, targets: Tensor) -> Tensor:
     """L_BCE: binary cross-entropy of the mean of the top-k anomaly scores.
 
     Args:
         anomaly_logits: [B, T]
-        valid: [B, T] bool
+        mask: [B, T] bool
         targets: [B, C] in {0, 1}; a bag is anomalous if any class but 0 is set.
     """
-    ranked, picked = _rank(anomaly_logits[..., None], valid, SNIPPETS_PER_PICK)
+    ranked, picked = _rank(anomaly_logits[..., None], mask, SNIPPETS_PER_PICK)
     return mean_score_loss(ranked.squeeze(-1), picked.squeeze(-1), targets)
 
 
@@ -100,27 +100,27 @@ def log_mean(log_scores: Tensor, picked: Tensor) -> Tensor:
     return log_scores.masked_fill(~picked, -torch.inf).logsumexp(dim=-1) - picked.sum(dim=-1).log()
 
 
-def smoothness_loss(scores: Tensor, valid: Tensor) -> Tensor:
+def smoothness_loss(scores: Tensor, mask: Tensor) -> Tensor:
     """Mean over bags of the sum of squared differences between neighbouring snippets.
 
     Args:
         scores: [B, T]
-        valid: [B, T] bool, True up to each bag's end.
+        mask: [B, T] bool, True up to each bag's end.
     """
     squared = (scores[:, 1:] - scores[:, :-1]) ** 2
-    return (squared * valid[:, 1:]).sum(dim=1).mean()
+    return (squared * mask[:, 1:]).sum(dim=1).mean()
 
 
-def alignment_mil_loss(alignment_logits: Tensor, valid: Tensor, targets: Tensor, *, alpha: Tensor | None) -> Tensor:
+def alignment_mil_loss(alignment_logits: Tensor, mask: Tensor, targets: Tensor, *, alpha: Tensor | None) -> Tensor:
     """L_ALIGN = (L_NCE + L_FOCAL) / 2 on the top-k mean alignment logits.
 
     Args:
         alignment_logits: [B, T, C]
-        valid: [B, T] bool
+        mask: [B, T] bool
         targets: [B, C] in {0, 1}; several classes share the target equally.
         alpha: [C], weight per class of the focal part; None leaves it out: L_ALIGN = L_NCE.
     """
-    log_probabilities = topk_mean(alignment_logits, valid).log_softmax(dim=-1)
+    log_probabilities = topk_mean(alignment_logits, mask).log_softmax(dim=-1)
     shares = targets / targets.sum(dim=1, keepdim=True)
     nce = -(shares * log_probabilities).sum(dim=1).mean()
     if alpha is None:
@@ -147,35 +147,35 @@ def text_separation_loss(class_features: Tensor) -> Tensor:
     return functional.cosine_similarity(normal, anomalies, dim=-1).abs().mean()
 
 
-def plain_distillation_loss(teacher_features: Tensor, student_features: Tensor, valid: Tensor) -> Tensor:
-    """Mean squared distance to the teacher's features over valid snippets: what L_UKD is compared with.
+def plain_distillation_loss(teacher_features: Tensor, student_features: Tensor, mask: Tensor) -> Tensor:
+    """Mean squared distance to the teacher's features over real snippets: what L_UKD is compared with.
 
     Args:
         teacher_features: [B, T, D]; a constant, no gradient reaches it.
         student_features: [B, T, D]
-        valid: [B, T] bool, at least one True.
+        mask: [B, T] bool, at least one True.
     """
-    return ((teacher_features.detach() - student_features) ** 2)[valid].mean()
+    return ((teacher_features.detach() - student_features) ** 2)[mask].mean()
 
 
-def mimicry_loss(logits: Tensor, others_logits: Tensor, valid: Tensor) -> Tensor:
-    """Mean over valid snippets of KL(other || own) of two anomaly scores (Zhang et al., Deep Mutual Learning, 2018).
+def mimicry_loss(logits: Tensor, others_logits: Tensor, mask: Tensor) -> Tensor:
+    """Mean over real snippets of KL(other || own) of two anomaly scores (Zhang et al., Deep Mutual Learning, 2018).
 
     Args:
         logits: [B, T]
         others_logits: [B, T], of the network learned from; a constant, no gradient reaches it.
-        valid: [B, T] bool, at least one True.
+        mask: [B, T] bool, at least one True.
     """
-    others = others_logits.detach()[valid]
+    others = others_logits.detach()[mask]
     scores = others.sigmoid()
     entropy = functional.binary_cross_entropy_with_logits(others, scores)
-    return functional.binary_cross_entropy_with_logits(logits[valid], scores) - entropy
+    return functional.binary_cross_entropy_with_logits(logits[mask], scores) - entropy
 
 
 def uncertainty_distillation_loss(
-    teacher_features: Tensor, student_features: Tensor, log_variance: Tensor, valid: Tensor, *, released: bool
+    teacher_features: Tensor, student_features: Tensor, log_variance: Tensor, mask: Tensor
 ) -> Tensor:
-    """L_UKD, eq. 11: squared distance to the teacher's features, each channel weighted by its learned certainty.
+    """L_UKD, eq. 11: mean of d^2 exp(-theta) + theta, d the distance to the teacher's features, theta clamped.
 
     The teacher's features are a constant: no gradient reaches them.
 
@@ -183,11 +183,17 @@ def uncertainty_distillation_loss(
         teacher_features: X_av, [B, T, D]
         student_features: X_vs or X_as, [B, T, D]
         log_variance: theta = ln sigma^2, [B, T, D]
-        valid: [B, T] bool; unused in the released form, which averages over padding too.
-        released: the authors' d^2 / (1e-6 + 2 exp(theta)) + theta; otherwise d^2 exp(-theta) + theta, theta clamped.
+        mask: [B, T] bool, at least one True.
     """
     squared = (teacher_features.detach() - student_features) ** 2
-    if released:
-        return (squared / (1e-6 + 2.0 * log_variance.exp()) + log_variance).mean()
     theta = log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT)
-    return (squared * (-theta).exp() + theta)[valid].mean()
+    return (squared * (-theta).exp() + theta)[mask].mean()
+
+
+def released_distillation_loss(teacher_features: Tensor, student_features: Tensor, log_variance: Tensor) -> Tensor:
+    """L_UKD as released: mean of d^2 / (1e-6 + 2 exp(theta)) + theta over all positions, padding included.
+
+    Shapes as in uncertainty_distillation_loss.
+    """
+    squared = (teacher_features.detach() - student_features) ** 2
+    return (squared / (1e-6 + 2.0 * log_variance.exp()) + log_variance).mean()

@@ -1,13 +1,10 @@
 """From outputs and weak labels to named losses."""
 
-import copy
-
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
-from avadclip.config import DistillationConfig, LossConfig, Precision
-from avadclip.data.bags import Batch
+from avadclip.config import DistillationKind, Precision
+from avadclip.model.base import Batch, Losses, Outputs, ShareWeights
 from avadclip.model.losses import (
     FOCAL_ALPHA,
     alignment_mil_loss,
@@ -16,89 +13,91 @@ from avadclip.model.losses import (
     text_separation_loss,
     uncertainty_distillation_loss,
 )
-from avadclip.model.models import Encoded, Network, TrainedNetwork
-from avadclip.training.batches import Weights
-from avadclip.training.learner import TOTAL, WHOLE_BATCH, Learner, Losses
 
 
-class Objective(Learner):
-    """A network, its class text, and L_BCE + L_ALIGN + weights * (L_TEXT, L_UKD)."""
+class Objective(nn.Module):
+    """L_BCE + L_ALIGN + weights * (L_TEXT, L_UKD).
 
-    shares_batches = True
+    Args:
+        num_classes: C
+        focal: False: L_ALIGN = L_NCE.
+        text_separation: weight of L_TEXT.
+        distillation: what a student learns from its teacher's features; `none` without a teacher.
+        distillation_weight: of that term.
+        precision: what the networks compute in; losses are always taken in float32.
+    """
+
     alpha: Tensor
 
     def __init__(
         self,
-        network: Network,
-        class_text: nn.Module,
         *,
         num_classes: int,
-        loss: LossConfig,
-        distillation: DistillationConfig,
+        focal: bool = True,
+        text_separation: float = 1e-4,
+        distillation: DistillationKind = "none",
+        distillation_weight: float = 1e-3,
         precision: Precision = "fp32",
     ) -> None:
         super().__init__()
-        self.network = network
-        self.class_text = class_text
-        self.loss = loss
+        self.focal = focal
+        self.text_separation = text_separation
         self.distillation = distillation
+        self.distillation_weight = distillation_weight
         self.precision = precision
-        self.whole_windows = network.variant == "released"
-        alpha = torch.full((num_classes,), FOCAL_ALPHA)
-        if network.variant == "released":  # learned per class, unbounded
-            self.alpha = nn.Parameter(alpha)
-        else:
-            self.register_buffer("alpha", alpha)
+        self._make_alpha(torch.full((num_classes,), FOCAL_ALPHA))
 
-    def forward(self, batch: Batch, teacher_features: Tensor | None = None, weights: Weights = WHOLE_BATCH) -> Losses:
-        """Losses of one batch.
+    def autocast(self, device: torch.device) -> torch.autocast:
+        """The context in which the network computes."""
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    def forward(self, outputs: Outputs, class_features: Tensor, batch: Batch) -> Losses:
+        """Losses of one batch; see System.losses.
 
         Args:
+            outputs: of the batch.
+            class_features: X_c, [C, D].
             batch: B bags.
-            teacher_features: X_av of the same bags, [B, T, D].
-            weights: of each part, where the bags are one process's share of a batch.
         """
-        bags = batch.bags
-        autocast = torch.autocast(bags.valid.device.type, torch.bfloat16, enabled=self.precision == "bf16")
-        # Weights under weight norm are the same for every group of bags.
-        with autocast, parametrize.cached():
-            class_features = self.class_text()
-            encoded = self.network.encode(bags)
-            alignment_logits = self.network.align(encoded.features, class_features, encoded.pooled)
-        # Losses are taken in float32 whatever precision the networks run in.
-        anomaly = anomaly_mil_loss(encoded.anomaly_logits.float(), bags.valid, batch.targets)
-        alpha = self.alpha if self.loss.focal else None
-        alignment = alignment_mil_loss(alignment_logits.float(), bags.valid, batch.targets, alpha=alpha)
-        text = text_separation_loss(class_features.float())
-        distilled = self._distil(encoded, batch, teacher_features)
-        anomaly, alignment, text = (weights.bags * part for part in (anomaly, alignment, text))
-        # The released form averages over padding too, so that bags count alike.
-        per_bag = self.distillation.kind == "uncertainty" and self.network.variant == "released"
-        distilled = (weights.bags if per_bag else weights.taught) * distilled
-        total = anomaly + alignment + self.loss.text_separation * text + self.distillation.weight * distilled
+        assert outputs.class_logits is not None, "AVadCLIP predicts classes"
+        mask, weights = batch.bags.mask, batch.weights
+        anomaly = anomaly_mil_loss(outputs.anomaly_logits.float(), mask, batch.targets)
+        alpha = self.alpha if self.focal else None
+        alignment = alignment_mil_loss(outputs.class_logits.float(), mask, batch.targets, alpha=alpha)
         return {
-            TOTAL: total,
-            "anomaly": anomaly,
-            "alignment": alignment,
-            "text_separation": text,
-            "distillation": distilled,
+            "anomaly": weights.bags * anomaly,
+            "alignment": weights.bags * alignment,
+            "text_separation": self.text_separation * (weights.bags * text_separation_loss(class_features.float())),
+            "distillation": self.distillation_weight * self._distillation(outputs, batch),
         }
 
-    def snapshot(self) -> TrainedNetwork:
-        """The network and its class features so far, as a copy that training no longer touches."""
-        network = copy.deepcopy(self.network)
-        with torch.no_grad():
-            class_features = self.class_text().clone()
-        return TrainedNetwork(network.eval().requires_grad_(False), class_features)
+    def _distillation(self, outputs: Outputs, batch: Batch) -> Tensor:
+        # Without sound the teacher has no features.
+        mask = batch.bags.mask & batch.has_audio[:, None]
+        if batch.teacher_features is None or self.distillation == "none" or not mask.any():
+            return outputs.anomaly_logits.new_zeros((), dtype=torch.float32)
+        if self.distillation == "mse":
+            return batch.weights.snippets_with_audio * plain_distillation_loss(
+                *distilled_features(outputs, batch), mask
+            )
+        assert outputs.log_variance is not None, "students have an uncertainty head"
+        loss = self._uncertainty_distillation(outputs, batch, outputs.log_variance.float(), mask)
+        return self._uncertainty_weight(batch.weights) * loss
 
-    def _distil(self, encoded: Encoded, batch: Batch, teacher_features: Tensor | None) -> Tensor:
-        # Only bags with sound have something to teach.
-        taught = batch.bags.valid & batch.heard[:, None]
-        if teacher_features is None or self.distillation.kind == "none" or not taught.any():
-            return encoded.features.new_zeros((), dtype=torch.float32)
-        teacher, student = teacher_features.float(), encoded.features.float()
-        if self.distillation.kind == "mse":
-            return plain_distillation_loss(teacher, student, taught)
-        assert encoded.log_variance is not None, "students have an uncertainty head"
-        released = self.network.variant == "released"
-        return uncertainty_distillation_loss(teacher, student, encoded.log_variance.float(), taught, released=released)
+    # What the variant `released` does differently.
+
+    def _make_alpha(self, alpha: Tensor) -> None:
+        self.register_buffer("alpha", alpha)
+
+    def _uncertainty_distillation(self, outputs: Outputs, batch: Batch, log_variance: Tensor, mask: Tensor) -> Tensor:
+        return uncertainty_distillation_loss(*distilled_features(outputs, batch), log_variance, mask)
+
+    def _uncertainty_weight(self, weights: ShareWeights) -> float:
+        return weights.snippets_with_audio
+
+
+def distilled_features(outputs: Outputs, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Features of the teacher and of the student, [B, T, D] each, in float32."""
+    assert batch.teacher_features is not None
+    assert outputs.features is not None
+    return batch.teacher_features.float(), outputs.features.float()

@@ -1,10 +1,9 @@
-"""What the class words become: learned prompts around them, and the video's own prompt added to them."""
+"""Prompts: learned vectors around the class words, and the audio-visual prompt added to the class features."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from avadclip.config import Variant
 from avadclip.model.attention import FeedForward
 
 CONTEXT_TOKENS = 77  # positions of CLIP's text tower
@@ -53,32 +52,29 @@ class LearnedPrompts(nn.Module):
 
 
 class AudioVisualPrompt(nn.Module):
-    """Give every class word what this video looks and sounds like where it is most anomalous (eq. 4-7)."""
+    """Add to every class feature what the video looks and sounds like where it is most anomalous (eq. 4-7)."""
 
-    def __init__(self, embed_dim: int, *, variant: Variant) -> None:
+    def __init__(self, embed_dim: int) -> None:
         super().__init__()
-        self.variant = variant
         self.feed_forward = FeedForward(embed_dim)
 
-    def pool(self, features: Tensor, anomaly_logits: Tensor, valid: Tensor) -> Tensor:
-        """Sum of the features weighted by their anomaly, A^T X_av, before normalisation (eq. 4).
+    def pool(self, features: Tensor, anomaly_logits: Tensor, mask: Tensor) -> Tensor:
+        """Sum of the features weighted by their anomaly scores, A^T X_av, before normalisation (eq. 4).
 
-        `paper`: A is the sigmoid score, padding out. `released`: A is the raw logit, padding in. Sums of a long video's
-        windows add up to the video's.
+        Sums over the windows of a long video add up to the sum over the video.
 
         Args:
             features: [B, T, D]
             anomaly_logits: [B, T]
-            valid: [B, T] bool
+            mask: [B, T] bool
 
         Returns:
             [B, D]
         """
-        weights = anomaly_logits.sigmoid() * valid if self.variant == "paper" else anomaly_logits
-        return torch.einsum("bt,btd->bd", weights, features)
+        return torch.einsum("bt,btd->bd", anomaly_logits.sigmoid() * mask, features)
 
     def forward(self, class_features: Tensor, pooled: Tensor) -> Tensor:
-        """X_cp from the class features and the pooled video (eq. 5-7).
+        """X_cp = X_c + FFN(X_c + X_mp), X_mp = S_p X_p, S_p = softmax over classes of X_c X_p^T (eq. 5-7).
 
         Args:
             class_features: X_c, [C, D].
@@ -88,52 +84,20 @@ class AudioVisualPrompt(nn.Module):
             [B, C, D]
         """
         video_prompt = functional.normalize(pooled, dim=-1)  # X_p
-        if self.variant == "paper":
-            similarity = (video_prompt @ class_features.T).softmax(dim=-1)  # S_p, [B, C]
-            mixed = similarity[..., None] * video_prompt[:, None, :]  # X_mp = S_p X_p
-            kept = class_features
-        else:
-            # The release takes its softmax over C identical columns: X_mp is X_p for every class.
-            mixed = video_prompt[:, None, :]
-            kept = class_features + mixed
-        conditioned: Tensor = kept + self.feed_forward(class_features + mixed)
+        similarity = (video_prompt @ class_features.T).softmax(dim=-1)  # S_p, [B, C]
+        mixed = similarity[..., None] * video_prompt[:, None, :]  # X_mp
+        conditioned: Tensor = class_features + self.feed_forward(class_features + mixed)
         return conditioned
 
 
 class PlainPrompt(nn.Module):
     """X_cp = X_c: the row "prompt off" of the ablations."""
 
-    def pool(self, features: Tensor, anomaly_logits: Tensor, valid: Tensor) -> Tensor:
+    def pool(self, features: Tensor, anomaly_logits: Tensor, mask: Tensor) -> Tensor:
         """Zeros, [B, D]: nothing of the video is needed."""
-        del anomaly_logits, valid
+        del anomaly_logits, mask
         return features.new_zeros(features.shape[0], features.shape[2])
 
     def forward(self, class_features: Tensor, pooled: Tensor) -> Tensor:
         """class_features [C, D] for every bag, [B, C, D]."""
         return class_features.expand(pooled.shape[0], -1, -1)
-
-
-class LearnedClassVectors(nn.Module):
-    """X_c learned freely, one vector per class: for encoders that have no text tower."""
-
-    def __init__(self, num_classes: int, embed_dim: int) -> None:
-        super().__init__()
-        self.vectors = nn.Parameter(torch.randn(num_classes, embed_dim))
-
-    def forward(self) -> Tensor:
-        """[C, D]."""
-        return self.vectors
-
-
-class FixedClassVectors(nn.Module):
-    """X_c as training left it, whatever it came from; its state dict is that of LearnedClassVectors."""
-
-    vectors: Tensor
-
-    def __init__(self, vectors: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("vectors", vectors)
-
-    def forward(self) -> Tensor:
-        """[C, D]."""
-        return self.vectors

@@ -1,4 +1,4 @@
-"""Temporal models: what a snippet learns from the snippets around it."""
+"""Temporal models: every snippet in the context of the snippets around it."""
 
 import torch
 from torch import Tensor, nn
@@ -31,25 +31,25 @@ class LocalGlobalAdapter(nn.Module):
         self.distance_stream = GraphStream(embed_dim, half, activation=QuickGelu())
         self.join = nn.Linear(2 * half, embed_dim)
 
-    def forward(self, x: Tensor, valid: Tensor, seen: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, active: Tensor) -> Tensor:
         """Mix snippets of one window.
 
         Args:
             x: [B, T, D], T at most 256.
-            valid: [B, T] bool, True for real snippets: those in the similarity graph.
-            seen: [B, T] bool, what takes part in the rest; `valid`, or everything as in the authors' release.
+            mask: [B, T] bool, True for real snippets: those in the similarity graph.
+            active: [B, T] bool, positions that take part in the rest: `mask`, or all of them in the variant `released`.
 
         Returns:
-            [B, T, D], zero where not seen.
+            [B, T, D], zero where not active.
         """
         x = x + self.position_embedding[: x.shape[1]]
         for block in self.blocks:
-            x = block(x, seen)
-        by_similarity = self.similarity_stream(x, similarity_adjacency(x, valid), seen)
+            x = block(x, active)
+        by_similarity = self.similarity_stream(x, similarity_adjacency(x, mask), active)
         distance = distance_adjacency(x.shape[1], device=x.device, dtype=x.dtype)
-        by_distance = self.distance_stream(x, distance, seen)
+        by_distance = self.distance_stream(x, distance, active)
         joined: Tensor = self.join(torch.cat([by_similarity, by_distance], dim=-1))
-        return joined * seen[..., None]
+        return joined * active[..., None]
 
 
 class CausalConvBlock(nn.Module):
@@ -65,7 +65,7 @@ class CausalConvBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, D, T] to [B, D, T]; position t sees t and before, so padding at the end changes nothing."""
+        """[B, D, T] to [B, D, T]; position t depends on t and before, so padding at the end changes nothing."""
         hidden = x
         for conv in self.convs:
             hidden = self.dropout(functional.relu(conv(functional.pad(hidden, (self.past, 0)))))
@@ -81,8 +81,8 @@ class AudioTcn(nn.Module):
             *(CausalConvBlock(embed_dim, dilation=2**level, dropout=dropout) for level in range(TCN_LEVELS))
         )
 
-    def forward(self, x: Tensor, valid: Tensor, seen: Tensor) -> Tensor:
-        """[B, T, D] to [B, T, D]; causal, so that neither `valid` nor `seen` is needed."""
-        del valid, seen
+    def forward(self, x: Tensor, mask: Tensor, active: Tensor) -> Tensor:
+        """[B, T, D] to [B, T, D]; causal, so that neither `mask` nor `active` is needed."""
+        del mask, active
         mixed: Tensor = self.levels(x.transpose(1, 2)).transpose(1, 2)
         return mixed

@@ -7,6 +7,7 @@ import torch
 
 from avadclip.config import Pairing
 from avadclip.data.bags import Bag
+from avadclip.model.base import ShareWeights
 
 
 def draw_batches(
@@ -40,36 +41,27 @@ def _cut(bags: Sequence[Bag], size: int, num_steps: int | None, shuffle: torch.G
     return [[bags[index] for index in order[start : min(start + size, wanted)]] for start in range(0, wanted, size)]
 
 
-class Weights(NamedTuple):
-    """Factors on one process's losses, so that their mean over all processes is the loss of the whole batch."""
-
-    bags: float = 1.0
-    """Of means over bags."""
-    taught: float = 1.0
-    """Of means over the snippets of bags with sound: the distillation."""
-
-
 class Share(NamedTuple):
-    """What one process does of a batch."""
+    """The part of a batch that one process computes."""
 
     bags: list[Bag]
     """At least one."""
-    weights: Weights
+    weights: ShareWeights
 
 
 def take_share(batch: Sequence[Bag], *, process: int, num_processes: int) -> Share:
     """The bags of this process, of 0 .. num_processes - 1: every num_processes-th.
 
-    Where there are fewer bags than processes, those left over do the first bag, and it counts nothing there: all have
-    to take part in every step.
+    Where there are fewer bags than processes, those left over do the first bag, with weight 0: all have to take
+    part in every step.
     """
     own = list(batch[process::num_processes])
-    weights = Weights(
+    weights = ShareWeights(
         bags=num_processes * len(own) / len(batch),
-        taught=num_processes * _num_taught(own) / max(1, _num_taught(batch)),
+        snippets_with_audio=num_processes * _num_with_audio(own) / max(1, _num_with_audio(batch)),
     )
     return Share(own or [batch[0]], weights)
 
 
-def _num_taught(bags: Sequence[Bag]) -> int:
-    return sum(len(bag.held) for bag in bags if bag.held.has_usable_sound)
+def _num_with_audio(bags: Sequence[Bag]) -> int:
+    return sum(len(bag.stored) for bag in bags if bag.stored.has_usable_sound)

@@ -1,82 +1,49 @@
-"""From a recipe and bags to what the loop trains."""
+"""From a recipe and bags to the network that the loop trains."""
 
 from collections.abc import Sequence
 
 import torch
 
-from avadclip.baselines.build import SYSTEMS, build_system
-from avadclip.baselines.system import System
-from avadclip.config import NetworkKind, SystemName, TrainingConfig, is_system
+from avadclip.config import TrainingConfig
 from avadclip.data.bags import Bag, feature_widths
-from avadclip.encoders.clip_text import ClipTextEncoder
 from avadclip.errors import DataError
-from avadclip.model.class_text import PromptedClassText, build_class_text
-from avadclip.model.models import StudentEncoder, TeacherEncoder, build_network
-from avadclip.model.objective import Objective
+from avadclip.inference.networks import build_from_recipe, modality_of
+from avadclip.model.base import System
+from avadclip.model.class_text import TextTower
 from avadclip.model.projection import FeatureProjection
-from avadclip.training.learner import Learner, SystemLearner
 
 
-def build_learner(
-    config: TrainingConfig,
-    kind: NetworkKind,
-    bags: Sequence[Bag],
-    *,
-    classes: Sequence[str],
-    text_encoder: ClipTextEncoder | None,
-) -> Learner:
-    """An untrained model with its objective.
+def build_for_training(
+    config: TrainingConfig, bags: Sequence[Bag], *, classes: Sequence[str], text: TextTower | None
+) -> System:
+    """Build the untrained network of a recipe; projected features are standardised by these bags.
 
     Args:
-        config: recipe; a comparison system reads nothing of it here.
-        kind: what to build.
+        config: recipe.
         bags: those it will be trained on.
         classes: C names, `normal` first.
-        text_encoder: reads the class words, where the encoders can.
+        text: CLIP's text encoder, for prompts around the class words.
 
     Raises:
-        DataError: the bags lack the sound, or the kind of video, that is needed.
+        ConfigError: the recipe names no known network, or has a table that this network does not read.
+        DataError: the bags lack the sound, or the kind of video, that the network needs.
     """
-    if is_system(kind):
-        return _build_system(kind, bags, classes, text_encoder)
-    if kind != "visual student":
+    kind = config.network_kind
+    if modality_of(kind) != "visual":
         _check_sound(kind, bags)
     visual_dim, audio_dim = feature_widths(bags)
-    network = build_network(kind, config.network, visual_dim=visual_dim, audio_dim=audio_dim)
-    _fit_projections(network.encoder, bags)
-    return Objective(
-        network,
-        build_class_text(classes, config.network.embed_dim, text_encoder),
-        num_classes=len(classes),
-        loss=config.loss,
-        distillation=config.distillation,
-        precision=config.optimizer.precision,
-    )
-
-
-def _build_system(
-    name: SystemName, bags: Sequence[Bag], classes: Sequence[str], text_encoder: ClipTextEncoder | None
-) -> SystemLearner:
-    if SYSTEMS[name].hears:
-        _check_sound(name, bags)
-    if SYSTEMS[name].pairing == "paired" and len({bag.is_anomalous for bag in bags}) < 2:
+    system = build_from_recipe(config, visual_dim=visual_dim, audio_dim=audio_dim, classes=classes, text=text)
+    if system.pairing == "paired" and len({bag.is_anomalous for bag in bags}) < 2:
         raise DataError(
-            f"the {len(bags)} training videos are all normal or all anomalous, {name} learns from pairs of one and "
+            f"the {len(bags)} training videos are all normal or all anomalous, {kind} learns from pairs of one and "
             "the other; add those that are missing"
         )
-    visual_dim, audio_dim = feature_widths(bags)
-    class_text = None
-    if text_encoder is not None:
-        class_text = PromptedClassText(classes, text_encoder, prompt_tokens=SYSTEMS[name].prompt_tokens)
-    system = build_system(
-        name, visual_dim=visual_dim, audio_dim=audio_dim, num_classes=len(classes), class_text=class_text
-    )
     _fit_projections(system, bags)
-    return SystemLearner(system)
+    return system
 
 
-def _check_sound(kind: NetworkKind, bags: Sequence[Bag]) -> None:
-    silent = [bag.name for bag in bags if not bag.held.has_usable_sound]
+def _check_sound(kind: str, bags: Sequence[Bag]) -> None:
+    silent = [bag.name for bag in bags if not bag.stored.has_usable_sound]
     if silent:
         raise DataError(
             f"{len(silent)} of {len(bags)} training videos have no sound (the first is {silent[0]}), "
@@ -84,10 +51,11 @@ def _check_sound(kind: NetworkKind, bags: Sequence[Bag]) -> None:
         )
 
 
-def _fit_projections(model: TeacherEncoder | StudentEncoder | System, bags: Sequence[Bag]) -> None:
-    """Standardise projected features by the training bags' own statistics; CLIP's enter as they are, unread here."""
-    if not any(isinstance(part, FeatureProjection) for part in model.modules()):
+def _fit_projections(system: System, bags: Sequence[Bag]) -> None:
+    """Standardise projected features by the statistics of the training bags; CLIP's enter as they are, unread here."""
+    if not any(isinstance(part, FeatureProjection) for part in system.modules()):
         return
-    visual = torch.cat([torch.from_numpy(bag.features.visual[0]) for bag in bags])
-    audio = [torch.from_numpy(bag.features.audio) for bag in bags if bag.features.audio is not None]
-    model.fit_projections(visual, torch.cat(audio) if audio else None)
+    every = [bag.load() for bag in bags]
+    audio = [torch.from_numpy(features.audio) for features in every if features.audio is not None]
+    visual = torch.cat([torch.from_numpy(features.visual[0]) for features in every])
+    system.fit_projections(visual, torch.cat(audio) if audio else None)

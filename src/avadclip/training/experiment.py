@@ -1,13 +1,12 @@
 """One run from its recipe to its checkpoints: data in, run folder out."""
 
+import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from avadclip.baselines.build import reads_class_words
-from avadclip.baselines.system import Trained
-from avadclip.config import Selection, TrainingConfig, is_system
+from avadclip.config import Selection, TrainingConfig, read_config
 from avadclip.data.bags import Bag, Dataset, feature_widths
 from avadclip.data.datasets import load_dataset
 from avadclip.encoders.clip_text import ClipTextEncoder
@@ -17,59 +16,67 @@ from avadclip.evaluation.metrics.thresholds import choose_thresholds
 from avadclip.events import UNVALIDATED, Thresholds
 from avadclip.features.snippets import Provenance
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
-from avadclip.model.models import TrainedNetwork
-from avadclip.training.loop import Step, Supervision, TrainingProgress, make_accelerator, train_network, video_scores
+from avadclip.inference.networks import STUDENTS, TEACHER, reads_class_words
+from avadclip.model.base import System
+from avadclip.training.loop import Step, Supervision, TrainingProgress, make_accelerator, train_network
 from avadclip.training.run_folder import BEST, LAST, RunFolder
 
 
-def run_training(
-    config: TrainingConfig,
-    folder: Path,
+def train(
+    recipe: TrainingConfig | str | Path,
+    data: Dataset | None = None,
     *,
-    teacher: Path | None = None,
+    out: str | Path,
+    teacher: str | Path | None = None,
     on_step: Callable[[Step], None] | None = None,
 ) -> TrainingProgress:
     """Train by a recipe and keep everything in a run folder; an interrupted run goes on where it stopped.
 
     Args:
-        config: recipe; needs `data`.
-        folder: new, or of the same recipe.
+        recipe: a TOML file, or what was read from one.
+        data: the dataset; by default the one that the recipe names.
+        out: the run folder: new, or of the same recipe.
         teacher: checkpoint that holds a teacher; a student's checkpoint then holds both.
         on_step: called after every step.
+
+    Returns:
+        Networks of the last and of the best epoch, each ready to score, and the metrics of every epoch.
 
     Raises:
         ConfigError: the recipe or the folder does not fit.
         CheckpointError: the teacher does not fit the student's recipe.
         DataError, FeatureError: the data cannot be used.
     """
-    if config.data is None:
-        raise ConfigError("the recipe names no data; add [data] with `source`")
+    config = recipe if isinstance(recipe, TrainingConfig) else read_config(Path(recipe), TrainingConfig)
+    folder = Path(out)
     _check_distillation(config, teacher)
     accelerator = make_accelerator()
-    dataset = load_dataset(config.data.source, features=config.data.features, seed=config.seed)
-    bags = dataset.bags_of("train")
-    _check_encoders(config, dataset)
+    if data is None:
+        data = _load_data(config)
+    else:
+        config = config.model_copy(update={"data": None})
+    bags = data.bags_of("train")
+    _check_encoders(config, data)
     teacher_checkpoint = None if teacher is None else load_checkpoint(teacher)
     if teacher_checkpoint is not None:
-        _check_teacher(teacher_checkpoint, config, dataset, str(teacher))
+        _check_teacher(teacher_checkpoint, config, data, str(teacher))
     run = RunFolder(folder, config, device=str(accelerator.device))
     supervision = Supervision(
-        classes=dataset.classes,
-        text_encoder=_text_encoder(config, dataset),
-        teacher=None if teacher_checkpoint is None else _teacher_of(teacher_checkpoint),
-        validation=dataset.validation,
+        classes=data.classes,
+        text=_text_encoder(config, data),
+        teacher=None if teacher_checkpoint is None else teacher_checkpoint.networks[TEACHER],
+        validation=data.validation,
     )
 
     def after_epoch(progress: TrainingProgress) -> None:
-        thresholds = _thresholds(progress.last, dataset.validation)
+        thresholds = _thresholds(progress, data.validation)
         files: list[tuple[str, Selection]] = [(LAST, "last")]
         if progress.best is progress.last:  # else its file is there already
-            is_chosen = progress.metrics[-1]["validation_ap"] is not None
-            files.append((BEST, "validation" if is_chosen else "last"))
+            files.append((BEST, _selection(progress)))
         for file, selection in files:
             checkpoint = _checkpoint(
                 config,
-                dataset,
+                data,
                 progress.last,
                 thresholds=thresholds,
                 selection=selection,
@@ -77,8 +84,7 @@ def run_training(
             )
             save_checkpoint(folder / file, checkpoint)
 
-    return train_network(
-        config.network_kind,
+    progress = train_network(
         bags,
         config,
         supervision,
@@ -87,20 +93,34 @@ def run_training(
         on_step=on_step,
         on_epoch=after_epoch if accelerator.is_main_process else None,
     )
+    best = copy.copy(progress.best)  # the same weights, under a label of their own
+    best.selection = _selection(progress)
+    return progress._replace(best=best)
+
+
+def _load_data(config: TrainingConfig) -> Dataset:
+    if config.data is None:
+        raise ConfigError("the recipe names no data; add [data] with `source`")
+    return load_dataset(config.data.source, features=config.data.features, seed=config.seed)
+
+
+def _selection(progress: TrainingProgress) -> Selection:
+    """How the best network was chosen."""
+    return "last" if progress.metrics[-1]["validation_ap"] is None else "validation"
 
 
 def _text_encoder(config: TrainingConfig, dataset: Dataset) -> ClipTextEncoder | None:
     """CLIP's text tower where the features are CLIP's; synthetic features have no words behind them."""
     if dataset.is_synthetic or config.encoders.partition(":")[0] != "clip":
         return None
-    if is_system(config.network_kind) and not reads_class_words(config.network_kind):
+    if not reads_class_words(config.network_kind):
         return None
     text = load_encoders(config.encoders, EncoderOptions(sound=False)).text
     assert isinstance(text, ClipTextEncoder)
     return text
 
 
-def _check_distillation(config: TrainingConfig, teacher: Path | None) -> None:
+def _check_distillation(config: TrainingConfig, teacher: str | Path | None) -> None:
     """A teacher, a student and a kind of distillation go together."""
     kind = config.distillation.kind
     if teacher is None:
@@ -110,7 +130,7 @@ def _check_distillation(config: TrainingConfig, teacher: Path | None) -> None:
                 'or set it to "none"'
             )
         return
-    if config.network_kind not in {"visual student", "audio student"}:
+    if config.network_kind not in STUDENTS:
         raise ConfigError(
             f'`network_kind` is "{config.network_kind}", needed "visual student" or "audio student"; correct the recipe'
         )
@@ -121,15 +141,9 @@ def _check_distillation(config: TrainingConfig, teacher: Path | None) -> None:
         )
 
 
-def _teacher_of(checkpoint: Checkpoint) -> TrainedNetwork:
-    teacher = checkpoint.networks["teacher"]
-    assert isinstance(teacher, TrainedNetwork)
-    return teacher
-
-
 def _check_encoders(config: TrainingConfig, dataset: Dataset) -> None:
     """The recipe's `encoders` are what detection will load; published features do not say theirs."""
-    provenance = dataset.train[0].features.provenance
+    provenance = dataset.train[0].stored.provenance
     if provenance is not None and provenance.damage is not None:
         raise DataError(
             f"the features of {dataset.name} were damaged on purpose ({provenance.damage['name']}), "
@@ -145,7 +159,7 @@ def _check_encoders(config: TrainingConfig, dataset: Dataset) -> None:
 
 
 def _check_teacher(checkpoint: Checkpoint, config: TrainingConfig, dataset: Dataset, name: str) -> None:
-    if "teacher" not in checkpoint.networks:
+    if TEACHER not in checkpoint.networks:
         raise CheckpointError(f"{name} holds no teacher ({', '.join(checkpoint.networks)}); give one made by train")
     header = checkpoint.header
     if header.classes != dataset.classes:
@@ -158,7 +172,7 @@ def _check_teacher(checkpoint: Checkpoint, config: TrainingConfig, dataset: Data
             f"{name} has embed_dim {header.network.embed_dim} and variant {header.network.variant}, the recipe "
             f"{config.network.embed_dim} and {config.network.variant}; they need to be the same"
         )
-    provenance = dataset.train[0].features.provenance
+    provenance = dataset.train[0].stored.provenance
     difference = None if provenance is None else provenance.difference(header.features)
     if difference is not None:
         raise CheckpointError(
@@ -188,7 +202,7 @@ def _encoder_options(provenance: Provenance | None) -> EncoderOptions:
 def _checkpoint(
     config: TrainingConfig,
     dataset: Dataset,
-    trained: Trained,
+    trained: System,
     *,
     thresholds: Thresholds,
     selection: Selection,
@@ -197,7 +211,7 @@ def _checkpoint(
     """The trained network, and beside a student its teacher with all that its own file says of it."""
     kind = config.network_kind
     visual_dim, audio_dim = feature_widths(dataset.train)
-    provenance = dataset.train[0].features.provenance
+    provenance = dataset.train[0].stored.provenance
     origin = "synthetic features" if dataset.is_synthetic else dataset.name
     header = CheckpointHeader(
         name=f"{dataset.name} {kind}",
@@ -215,14 +229,14 @@ def _checkpoint(
     if teacher is None:
         return Checkpoint(header, {kind: trained})
     carried = {
-        "thresholds": {"teacher": teacher.header.thresholds["teacher"], kind: thresholds},
-        "selection": {"teacher": teacher.header.selection["teacher"], kind: selection},
+        "thresholds": {TEACHER: teacher.header.thresholds[TEACHER], kind: thresholds},
+        "selection": {TEACHER: teacher.header.selection[TEACHER], kind: selection},
     }
-    return Checkpoint(header.model_copy(update=carried), {"teacher": teacher.networks["teacher"], kind: trained})
+    return Checkpoint(header.model_copy(update=carried), {TEACHER: teacher.networks[TEACHER], kind: trained})
 
 
-def _thresholds(trained: Trained, validation: Sequence[Bag]) -> Thresholds:
-    anomalous = np.array([bag.is_anomalous for bag in validation], dtype=np.int64)
-    if not 0 < anomalous.sum() < len(anomalous):
+def _thresholds(progress: TrainingProgress, validation: Sequence[Bag]) -> Thresholds:
+    if progress.validation_scores is None:
         return UNVALIDATED
-    return choose_thresholds(anomalous, video_scores(trained, validation))
+    anomalous = np.array([bag.is_anomalous for bag in validation], dtype=np.int64)
+    return choose_thresholds(anomalous, progress.validation_scores)

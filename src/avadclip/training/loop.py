@@ -9,28 +9,29 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
-from torch import Tensor
+from torch import Tensor, nn
 
-from avadclip.baselines.system import Trained
-from avadclip.config import NetworkKind, TrainingConfig
-from avadclip.data.bags import Bag, Batch, bin_bag, collate
-from avadclip.encoders.clip_text import ClipTextEncoder
+from avadclip.config import TrainingConfig
+from avadclip.data.bags import Bag, bin_bag, collate
 from avadclip.errors import ConfigError
 from avadclip.inference.scoring import score_features
+from avadclip.model.base import Batch, Losses, System
+from avadclip.model.class_text import TextTower
 from avadclip.model.losses import topk_mean
-from avadclip.model.models import TrainedNetwork
 from avadclip.training.batches import Share, draw_batches, take_share
-from avadclip.training.build import build_learner
-from avadclip.training.learner import TOTAL, Learner, Losses
+from avadclip.training.build import build_for_training
 from avadclip.training.optimizer import build_optimizer, learning_rate, set_learning_rate
 from avadclip.training.run_folder import RunFolder, SavedState
+from avadclip.training.teacher import TeacherFeatures
+
+TOTAL = "total"  # the sum of the losses, in metrics
 
 Metrics = dict[str, Any]
 """One epoch: its number, mean losses, learning rate, and validation AP (None where nothing was held out)."""
 
 
 class Step(NamedTuple):
-    """Where training stands, for whoever shows it."""
+    """Position in the training, for a progress bar."""
 
     epoch: int
     """From 1."""
@@ -42,25 +43,27 @@ class Step(NamedTuple):
 
 
 class TrainingProgress(NamedTuple):
-    """What training has come to, after some epoch or at the end."""
+    """The networks so far, after some epoch or at the end."""
 
-    last: Trained
-    best: Trained
+    last: System
+    best: System
     """Of the epoch that validation chose; `last` itself where that is the last one, or nothing was held out."""
     metrics: list[Metrics]
     """A line for every epoch so far."""
+    validation_scores: NDArray[np.float64] | None = None
+    """Of `last`, one per validation video; None where they are all of one kind, or none."""
 
 
 @dataclass(frozen=True)
 class Supervision:
-    """What a network learns from besides bags: the class names, and for students a teacher."""
+    """Inputs of training besides the bags: class names, text encoder, and for students a teacher."""
 
     classes: Sequence[str]
     """C names; the first is `normal`."""
-    text_encoder: ClipTextEncoder | None = None
+    text: TextTower | None = None
     """For prompts around the class words; without it class vectors are learned freely."""
-    teacher: TrainedNetwork | None = None
-    """Its features are what a student learns to give."""
+    teacher: System | None = None
+    """A student learns to reproduce its features."""
     validation: Sequence[Bag] = field(default=())
     """Held-out bags, normal and anomalous; the best epoch has the highest video-level AP on them."""
 
@@ -76,7 +79,6 @@ def make_accelerator() -> Accelerator:
 
 
 def train_network(
-    kind: NetworkKind,
     bags: Sequence[Bag],
     config: TrainingConfig,
     supervision: Supervision,
@@ -89,9 +91,8 @@ def train_network(
     """Train a network; same seed and machine, same weights, also when the run was interrupted in between.
 
     Args:
-        kind: the teacher and the audio student need sound in every bag.
-        bags: with targets of one width.
-        config: recipe.
+        bags: with targets of one width; a network that uses audio needs sound in every bag.
+        config: recipe; names the network.
         supervision: see Supervision.
         run: where to keep the state, and to go on from.
         accelerator: by default what make_accelerator gives.
@@ -102,14 +103,14 @@ def train_network(
         DataError: a bag without sound where sound is needed, or bags of one kind where both are.
         ConfigError: a recipe that cannot be followed, or drives the loss out of the numbers.
     """
-    trainer = _Trainer(kind, bags, config, supervision, accelerator or make_accelerator())
+    trainer = _Trainer(bags, config, supervision, accelerator or make_accelerator())
     if run is not None:
         if trainer.accelerator.is_main_process:
             run.begin()
         trainer.resume(run)
     while trainer.num_epochs_done < config.optimizer.epochs:
         trainer.train_epoch(on_step)
-        # Before the state is saved: a run killed in between does the epoch again, and none goes untold.
+        # Before the state is saved: a run killed in between does the epoch again, and every epoch is reported.
         if on_epoch is not None:
             on_epoch(trainer.progress())
         if run is not None and trainer.accelerator.is_main_process:
@@ -122,7 +123,6 @@ class _Trainer:
 
     def __init__(
         self,
-        kind: NetworkKind,
         bags: Sequence[Bag],
         config: TrainingConfig,
         supervision: Supervision,
@@ -133,15 +133,16 @@ class _Trainer:
         self.accelerator = accelerator
         self.bags = [bin_bag(bag, config.bags.max_snippets, stretch=config.bags.stretch) for bag in bags]
         self.metrics: list[Metrics] = []
+        self.validation_scores: NDArray[np.float64] | None = None
         torch.manual_seed(config.seed)
-        self.learner = build_learner(
-            config, kind, self.bags, classes=supervision.classes, text_encoder=supervision.text_encoder
-        )
-        _check_steps(kind, self.learner, config, accelerator)
-        optimizer = build_optimizer(self.learner, config.optimizer)
-        self.wrapped, self.optimizer = accelerator.prepare(self.learner, optimizer)
-        self.teacher = None if supervision.teacher is None else supervision.teacher.to(accelerator.device)
-        self.last = self.best = self.learner.snapshot()
+        self.system = build_for_training(config, self.bags, classes=supervision.classes, text=supervision.text)
+        _check_steps(self.system, config, accelerator)
+        optimizer = build_optimizer(self.system, config.optimizer)
+        self.step_losses, self.optimizer = accelerator.prepare(_StepLosses(self.system), optimizer)
+        self.teacher = None
+        if supervision.teacher is not None:
+            self.teacher = TeacherFeatures(supervision.teacher.to(accelerator.device))
+        self.last = self.best = self.system.frozen()
 
     @property
     def num_epochs_done(self) -> int:
@@ -153,8 +154,8 @@ class _Trainer:
         if saved is None:
             return
         try:
-            self.learner.load_state_dict(saved.current)
-            self.last = self.learner.snapshot()
+            self.system.load_state_dict(saved.current)
+            self.last = self.system.frozen()
             self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": saved.optimizer})
             self.best = self.last.with_tensors(saved.best)
         except (KeyError, RuntimeError) as error:
@@ -167,7 +168,7 @@ class _Trainer:
         """Write everything the next epoch needs."""
         run.save_state(
             SavedState(
-                current=self.learner.state_dict(),
+                current=self.system.state_dict(),
                 best=self.best.tensors(),
                 optimizer=self.optimizer.state_dict()["state"],
                 metrics=self.metrics,
@@ -182,8 +183,8 @@ class _Trainer:
         # Drawn anew from seed and epoch, so that a resumed run needs no state of any random generator.
         shuffle = torch.Generator().manual_seed(_mix(self.config.seed, epoch))
         torch.manual_seed(_mix(self.config.seed, epoch, 1 + self.accelerator.process_index))
-        self.wrapped.train()
-        self.learner.begin_epoch(epoch, self.config.optimizer.epochs)
+        self.step_losses.train()
+        self.system.begin_epoch(epoch, self.config.optimizer.epochs)
         shares = self._shares(shuffle)
         sums: dict[str, Tensor] = {}
         for number, share in enumerate(shares, start=1):
@@ -197,7 +198,7 @@ class _Trainer:
             if on_step is not None:
                 on_step(Step(epoch, number, len(shares), losses))
         means = {name: (total / len(shares)).item() for name, total in sums.items()}
-        self.last = self.learner.snapshot()
+        self.last = self.system.frozen()
         if not all(tensor.isfinite().all() for tensor in self.last.tensors().values()):
             raise ConfigError(
                 f"the last step of epoch {epoch} left weights that are no numbers; needed numbers: "
@@ -211,16 +212,16 @@ class _Trainer:
 
     def progress(self) -> TrainingProgress:
         """The last and the best network."""
-        return TrainingProgress(self.last, self.best, list(self.metrics))
+        return TrainingProgress(self.last, self.best, list(self.metrics), self.validation_scores)
 
     def _shares(self, shuffle: torch.Generator) -> list[Share]:
-        """What this process does of every step of an epoch."""
+        """The part of every step of an epoch that this process computes."""
         optimizer, accelerator = self.config.optimizer, self.accelerator
         batches = draw_batches(
             self.bags,
             batch_size=optimizer.batch_size,
             num_steps=optimizer.steps_per_epoch,
-            pairing=self.learner.pairing,
+            pairing=self.system.pairing,
             shuffle=shuffle,
         )
         return [
@@ -230,48 +231,56 @@ class _Trainer:
 
     def _step(self, share: Share) -> Losses:
         """Descend by the whole batch, of which this process does its share; the losses of the whole batch."""
-        batch = collate(share.bags, whole_windows=self.learner.whole_windows).to(self.accelerator.device)
-        taught = None if self.teacher is None else _teach(self.teacher, batch)
-        losses: Losses = self.wrapped(batch, taught, share.weights)
+        batch = collate(share.bags, pad_to_window=self.system.pads_to_window)._replace(weights=share.weights)
+        if self.teacher is not None:
+            features = self.teacher.of(share.bags, batch.bags.mask.shape[1])
+            batch = batch._replace(teacher_features=features)
+        losses: Losses = self.step_losses(batch.to(self.accelerator.device))
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(losses[TOTAL])
         self.optimizer.step()
-        self.learner.after_step()
+        self.system.after_step()
         values = self.accelerator.reduce(torch.stack(list(losses.values())).detach(), reduction="mean")
         return dict(zip(losses, values, strict=True))
 
-    def _validate(self, trained: Trained) -> float | None:
+    def _validate(self, network: System) -> float | None:
         """Video-level AP on the held-out bags; None where they are all of one kind, or none."""
         validation = self.supervision.validation
         anomalous = [bag.is_anomalous for bag in validation]
         if len(set(anomalous)) < 2:
             return None
-        return float(average_precision_score(anomalous, video_scores(trained, validation)))
+        self.validation_scores = video_scores(network, validation)
+        return float(average_precision_score(anomalous, self.validation_scores))
 
 
-def video_scores(trained: Trained, bags: Sequence[Bag]) -> NDArray[np.float64]:
+def video_scores(network: System, bags: Sequence[Bag]) -> NDArray[np.float64]:
     """One score per video, the mean of its top-k snippets as in training, [N]."""
     scores = []
     for bag in bags:
-        rows = torch.from_numpy(score_features(trained, bag.features).anomaly_scores)[None, :, None]
+        rows = torch.from_numpy(score_features(network, bag.load()).anomaly_scores)[None, :, None]
         scores.append(topk_mean(rows, torch.ones(rows.shape[:2], dtype=torch.bool)).item())
     return np.array(scores)
 
 
-def _teach(teacher: TrainedNetwork, batch: Batch) -> Tensor | None:
-    """X_av of the batch, [B, T, D]; None where no bag has sound."""
-    if batch.bags.audio is None:
-        return None
-    with torch.no_grad():
-        return teacher.network.encode(batch.bags).features
+class _StepLosses(nn.Module):
+    """`losses` of a system and their sum as a forward pass, which is what wrappers for several devices call."""
+
+    def __init__(self, system: System) -> None:
+        super().__init__()
+        self.system = system
+
+    def forward(self, batch: Batch) -> Losses:
+        losses = self.system.losses(batch)
+        return {TOTAL: sum(losses.values(), start=batch.targets.new_zeros(())), **losses}
 
 
-def _check_steps(kind: NetworkKind, learner: Learner, config: TrainingConfig, accelerator: Accelerator) -> None:
-    if accelerator.num_processes > 1 and not learner.shares_batches:
+def _check_steps(system: System, config: TrainingConfig, accelerator: Accelerator) -> None:
+    kind = config.network_kind
+    if accelerator.num_processes > 1 and not system.shares_batches:
         raise ConfigError(
             f"{kind} trains in one process, found {accelerator.num_processes}; leave out --devices and --nodes"
         )
-    if learner.pairing == "paired" and config.optimizer.batch_size % 2:
+    if system.pairing == "paired" and config.optimizer.batch_size % 2:
         raise ConfigError(
             f"`optimizer.batch_size` is {config.optimizer.batch_size}, {kind} learns from pairs; needed an even number"
         )

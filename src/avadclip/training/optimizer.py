@@ -7,7 +7,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from avadclip.config import OptimizerConfig, OptimizerKind
-from avadclip.training.learner import Learner
+from avadclip.model.base import System
 
 OPTIMIZERS: dict[OptimizerKind, type[Optimizer]] = {
     "adamw": torch.optim.AdamW,
@@ -18,11 +18,11 @@ DECAY = 0.1  # of the learning rate at every milestone
 SHARE = "learning_rate_share"  # of a parameter group
 
 
-def build_optimizer(learner: Learner, config: OptimizerConfig) -> Optimizer:
+def build_optimizer(system: System, config: OptimizerConfig) -> Optimizer:
     """One parameter group for every share of the learning rate."""
     groups: dict[float, list[nn.Parameter]] = {}
-    for name, parameter in learner.named_parameters():
-        shares = [share for prefix, share in learner.learning_rate_shares.items() if name.startswith(prefix)]
+    for name, parameter in system.named_parameters():
+        shares = [share for prefix, share in system.learning_rate_shares.items() if name.startswith(prefix)]
         groups.setdefault(shares[0] if shares else 1.0, []).append(parameter)
     parameters = [{"params": group, SHARE: share} for share, group in groups.items()]
     # Not fused, AdamW takes a third of a step's time on a CPU.

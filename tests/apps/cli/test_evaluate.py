@@ -33,7 +33,7 @@ def make_bags() -> Iterator[Bag]:
         yield Bag(
             name=f"yard-{index}",
             group=f"yard-{index}",
-            held=SnippetFeatures(visual[None], audio, 10 * 2 / 3, provenance=None),
+            stored=SnippetFeatures(visual[None], audio, 10 * 2 / 3, provenance=None),
             targets=np.eye(3, dtype=np.float32)[label],
             intervals=(Interval(CLASSES[label], 2.0, 4.0),) if label else (),
         )
@@ -112,7 +112,7 @@ def test_a_network_that_cannot_score_is_one_line_and_the_others_go_on(
     dataset: dict[str, object], checkpoint: Path, avadclip_command: Command
 ) -> None:
     bags = list(dataset["test"])
-    bags[4] = dataclasses.replace(bags[4], held=dataclasses.replace(bags[4].features, audio=None))
+    bags[4] = dataclasses.replace(bags[4], stored=dataclasses.replace(bags[4].load(), audio=None))
     dataset["test"] = tuple(bags)
     code, out, err = avadclip_command("evaluate", str(checkpoint), "--data", "yard.csv", "--format", "json")
     assert code == 3

@@ -36,8 +36,8 @@ def test_every_crop_is_a_training_bag_and_held_out_videos_have_one(xd):
     assert {bag.group for bag in dataset.train} & {bag.group for bag in dataset.validation} == set()
     for bag in (*dataset.train, *dataset.validation):
         name, _, crop = bag.name.rpartition("__") if bag.name not in TRAIN else (bag.name, "", 0)
-        np.testing.assert_array_equal(bag.features.visual[0], rows(name, TRAIN[name], int(crop)))
-        np.testing.assert_array_equal(bag.features.audio, rows(name, TRAIN[name], 99))
+        np.testing.assert_array_equal(bag.load().visual[0], rows(name, TRAIN[name], int(crop)))
+        np.testing.assert_array_equal(bag.load().audio, rows(name, TRAIN[name], 99))
         assert bag.intervals is None
 
 
@@ -74,23 +74,23 @@ def test_whole_frames_survive_the_way_through_seconds(frame, frame_rate_hz):
 def test_features_are_read_when_asked_for_and_not_kept(xd):
     dataset = load(xd)
     bag = dataset.train[0]
-    before = len(bag.held), bag.held.has_usable_sound, bag.held.audio_width
-    assert bag.features is not bag.features
-    path = bag.held.visual_path
+    before = len(bag.stored), bag.stored.has_usable_sound, bag.stored.audio_width
+    assert bag.load() is not bag.load()
+    path = bag.stored.visual_path
     np.save(path, 2 * np.load(path))
-    assert (bag.features.visual[0] == np.load(path)).all()
+    assert (bag.load().visual[0] == np.load(path)).all()
     path.unlink()
-    assert (len(bag.held), bag.held.has_usable_sound, bag.held.audio_width) == before
+    assert (len(bag.stored), bag.stored.has_usable_sound, bag.stored.audio_width) == before
     with pytest.raises(FeatureError, match=path.name.replace("#", "\\#")):
-        bag.features  # noqa: B018
+        bag.load()  # noqa: B018
 
 
 def test_long_stored_bags_are_binned_as_they_are_read(xd):
-    (long, *_) = [bag for bag in (*load(xd).train, *load(xd).validation) if len(bag.held) == 300]
+    (long, *_) = [bag for bag in (*load(xd).train, *load(xd).validation) if len(bag.stored) == 300]
     binned = bin_bag(long)
-    assert len(binned.held) == 256
-    assert not isinstance(binned.held, SnippetFeatures)
-    in_memory = bin_bag(dataclasses.replace(long, held=long.features)).features
+    assert len(binned.stored) == 256
+    assert not isinstance(binned.stored, SnippetFeatures)
+    in_memory = bin_bag(dataclasses.replace(long, stored=long.features)).features
     np.testing.assert_array_equal(binned.features.visual, in_memory.visual)
     np.testing.assert_array_equal(binned.features.audio, in_memory.audio)
     batch = collate([binned, bin_bag(load(xd).train[0])])
@@ -104,7 +104,7 @@ def test_lengths(xd, length):
     (xd / "test_frame_counts.txt").write_text(f"{name}@{16 * length + 3}\n")
     dataset = load(xd)
     (bag,) = [bag for bag in dataset.test if bag.name == name]
-    assert (len(bag.held), len(bag.features)) == (length, length)
+    assert (len(bag.stored), len(bag.load())) == (length, length)
     assert len(video_truth(bag, dataset.classes, dataset.grid).is_positive) == 16 * length
     assert any("in 1 of 1 test videos" in note for note in dataset.notes)
 
@@ -113,8 +113,8 @@ def test_one_audio_row_more_or_less_is_mended_and_noted(xd):
     path = xd / "XDTestClapFeatures" / f"{BOTH}.npy"
     np.save(path, rows(BOTH, TEST[BOTH] // 16 + 1))
     (bag,) = [bag for bag in load(xd).test if bag.name == BOTH]
-    assert len(bag.features.audio) == len(bag.features)
-    assert bag.features.notes == ("last sound row dropped: one more than visual rows",)
+    assert len(bag.load().audio) == len(bag.load())
+    assert bag.load().notes == ("last sound row dropped: one more than visual rows",)
 
 
 def test_a_list_decides_the_test_crop(xd):
@@ -158,7 +158,7 @@ def test_features_without_any_sound_are_for_the_eye(xd):
     for path in xd.glob("XD*ClapFeatures/*"):
         path.unlink()
     dataset = load(xd)
-    assert {bag.held.has_usable_sound for bag in (*dataset.train, *dataset.test)} == {False}
+    assert {bag.stored.has_usable_sound for bag in (*dataset.train, *dataset.test)} == {False}
     assert dataset.test[0].features.audio is None
 
 
@@ -189,8 +189,8 @@ def test_extracted_features_are_read_by_time_not_by_frame(tmp_path):
         "N1_x264__0",
         "N1_x264__1",
     ]
-    assert sorted({float(bag.features.visual[0, 0, 0]) for bag in dataset.train}) == [0.0, 1.0]
-    assert all(bag.features.visual.shape == (1, 40, 4) for bag in (*dataset.train, *dataset.test))
+    assert sorted({float(bag.load().visual[0, 0, 0]) for bag in dataset.train}) == [0.0, 1.0]
+    assert all(bag.load().visual.shape == (1, 40, 4) for bag in (*dataset.train, *dataset.test))
     truth = video_truth(dataset.test[0], dataset.classes, dataset.grid)
     assert np.flatnonzero(truth.is_positive).tolist() == list(range(240, 360))
 

@@ -26,7 +26,7 @@ def test_pictures_are_drawn_of_the_runs_of_the_tables(
 ) -> None:
     sources = make_sources("synthetic:tiny", recipes=recipes)
     run_jobs([TableJob(run) for run in FIGURE_4], sources, tmp_path / "out", num_seeds=1)
-    monkeypatch.delattr("avadclip.research.reproduce.runner.run_training")  # nothing is trained again
+    monkeypatch.delattr("avadclip.research.reproduce.runner.train")  # nothing is trained again
     drawn = {}
 
     def keep(track, intervals, *, video, name, baseline):

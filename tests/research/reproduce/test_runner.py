@@ -31,13 +31,13 @@ STUDENTS = [TableJob(VISUAL_STUDENT), TableJob(AUDIO_STUDENT)]
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Every training that really takes place: network and seed."""
     calls: list[tuple[str, int]] = []
-    run_training = avadclip.research.reproduce.runner.run_training
+    real_train = avadclip.research.reproduce.runner.train
 
-    def watched(config, folder, **options):
+    def watched(config, **options):
         calls.append((config.network_kind, config.seed))
-        return run_training(config, folder, **options)
+        return real_train(config, **options)
 
-    monkeypatch.setattr(avadclip.research.reproduce.runner, "run_training", watched)
+    monkeypatch.setattr(avadclip.research.reproduce.runner, "train", watched)
     return calls
 
 
@@ -127,8 +127,8 @@ def test_a_users_own_videos_are_trained_on_with_their_own_encoders(tmp_path: Pat
     rows = ["video,label,start,end,split"]
     for bag in load_synthetic("tiny").train + load_synthetic("tiny").test:
         names = {"visual": {"name": "lite"}, "audio": {"name": "log-mel"}}
-        origin = bag.features.provenance.model_copy(update=names)
-        features = dataclasses.replace(bag.features, source_sha256="0" * 64, provenance=origin)
+        origin = bag.stored.provenance.model_copy(update=names)
+        features = dataclasses.replace(bag.load(), source_sha256="0" * 64, provenance=origin)
         write_features(tmp_path / "features" / f"{bag.name}.safetensors", features)
         split = "test" if "test" in bag.name else "train"
         rows += [f"{bag.name}.mp4,{each.label},{each.start},{each.end},{split}" for each in bag.intervals or ()]

@@ -132,17 +132,7 @@ def _evaluate_scores(scores: Path, dataset: "Dataset", split: Split, selection: 
 
     bags = _bags_of(dataset, split)
     given = read_scores(scores, bags, num_classes=len(dataset.classes), snippet_frames=dataset.grid.snippet_frames)
-    return evaluate_given(
-        given,
-        bags,
-        dataset.classes,
-        dataset.grid,
-        split=split.value,
-        selection=selection.value,
-        dataset=dataset.name,
-        is_synthetic=dataset.is_synthetic,
-        notes=dataset.notes,
-    )
+    return evaluate_given(given, dataset, split.value, selection=selection.value)
 
 
 def _evaluate_each(checkpoint: "Checkpoint", dataset: "Dataset", split: Split) -> list["Report"]:
@@ -154,23 +144,10 @@ def _evaluate_each(checkpoint: "Checkpoint", dataset: "Dataset", split: Split) -
     bags = _bags_of(dataset, split)
     validation = dataset.validation if split is Split.TEST else ()
     reports = []
-    for network, trained in checkpoint.networks.items():
+    for network in checkpoint.networks.values():
         with show_work(len(bags) + len(validation)) as work:
             try:
-                report = measure(
-                    trained,
-                    bags,
-                    checkpoint.header.classes,
-                    dataset.grid,
-                    network=network,
-                    split=split.value,
-                    selection=checkpoint.header.selection[network],
-                    dataset=dataset.name,
-                    is_synthetic=dataset.is_synthetic,
-                    validation=validation,
-                    notes=dataset.notes,
-                    on_video=work.begin,
-                )
+                report = measure(network, dataset, split.value, on_video=work.begin)
             except AvadclipError as problem:
                 error(str(problem))
             else:

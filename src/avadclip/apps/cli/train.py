@@ -71,7 +71,7 @@ def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from avadclip.training.experiment import run_training
+    from avadclip.training.experiment import train as train_by
     from avadclip.training.loop import Step
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -91,7 +91,7 @@ def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None) -> None:
                 total=config.optimizer.epochs * step.num_steps,
             )
 
-        progress = run_training(config, out, teacher=teacher, on_step=show)
+        progress = train_by(config, out=out, teacher=teacher, on_step=show)
     if not is_main_process:
         return
     last = progress.metrics[-1]

@@ -145,7 +145,9 @@ def _inspect_published(
     return ReadyVideo(
         listed=video,
         crops={
-            crop: PublishedFeatures(files.crops[crop], files.audio, first.num_rows, audio.width, benchmark.grid)
+            crop: PublishedFeatures(
+                files.crops[crop], files.audio, first.num_rows, first.width, audio.width, benchmark.grid
+            )
             for crop in crops
         },
         grid=benchmark.grid,

@@ -8,10 +8,7 @@ from typing import NamedTuple
 from avadclip import __version__
 from avadclip.config import NetworkConfig
 from avadclip.events import UNVALIDATED
-from avadclip.inference.published_weights.networks import CONFIG, PUBLISHED_BY, VADCLIP_BY, VADCLIP_CONFIG
-from avadclip.labels import XD_VIOLENCE_CODES
-
-CLASSES = tuple(XD_VIOLENCE_CODES.values())
+from avadclip.inference.published_weights.networks import CLASSES, CONFIG, PUBLISHED_BY, VADCLIP_BY, VADCLIP_CONFIG
 
 
 class Release(NamedTuple):
@@ -26,7 +23,7 @@ class Release(NamedTuple):
     licence: str
     printed: str
     """Frame-level average precision in the paper."""
-    hears: bool
+    uses_audio: bool
     config: NetworkConfig
 
 
@@ -38,7 +35,7 @@ AVADCLIP = Release(
     method='Wu et al., "AVadCLIP", arXiv 2504.04495',
     licence="Apache-2.0, the authors'",
     printed="86.04 % (picture and sound)\nand 85.53 % (picture alone)",
-    hears=True,
+    uses_audio=True,
     config=CONFIG,
 )
 VADCLIP = Release(
@@ -49,7 +46,7 @@ VADCLIP = Release(
     method='Wu et al., "VadCLIP", AAAI 2024',
     licence="the authors'",
     printed="84.51 %",
-    hears=False,
+    uses_audio=False,
     config=VADCLIP_CONFIG,
 )
 
@@ -109,8 +106,8 @@ def write_card(release: Release, files: Sequence[Path], clip: str) -> str:
         files=", ".join(hashes),
         classes=", ".join(CLASSES),
         version=__version__,
-        sound="; Wav2CLIP for the sound" if release.hears else "",
-        unsettled_sound=UNSETTLED_SOUND if release.hears else "",
+        sound="; Wav2CLIP for the sound" if release.uses_audio else "",
+        unsettled_sound=UNSETTLED_SOUND if release.uses_audio else "",
         clip=clip,
         threshold=UNVALIDATED.detection,
     )

@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from avadclip.config import NetworkKind
 from avadclip.encoders.base import Identity
 from avadclip.encoders.clip import Clip
 from avadclip.encoders.clip_text import ClipTextEncoder, ClipTokenizer
@@ -19,16 +18,18 @@ from avadclip.errors import CheckpointError, WeightsError
 from avadclip.events import UNVALIDATED
 from avadclip.features.snippets import Provenance
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
-from avadclip.inference.published_weights.card import AVADCLIP, CLASSES, VADCLIP, Release, write_card
+from avadclip.inference.networks import VISUAL_STUDENT
+from avadclip.inference.published_weights.card import AVADCLIP, VADCLIP, Release, write_card
 from avadclip.inference.published_weights.networks import (
+    CLASSES,
     FEATURE_DIM,
     PUBLISHED_BY,
     ReleasedFile,
     ReleasedKind,
     read_released,
 )
-from avadclip.model.class_text import PromptedClassText
-from avadclip.model.models import TrainedNetwork
+from avadclip.model.base import System
+from avadclip.model.class_text import FixedClassVectors, PromptedClassText
 from avadclip.timeline import SnippetGrid
 
 _UNSETTLED_SOUND: Identity = {
@@ -82,19 +83,21 @@ def _convert(
     origin, clip = _find_clip(files, clip_folder)
     tokenizer = find_tokenizer(*(folder for folder in (clip_folder, keep_encoder) if folder is not None))
     text = ClipTextEncoder(clip, ClipTokenizer(tokenizer))
-    networks: dict[NetworkKind, TrainedNetwork] = {}
+    networks: dict[str, System] = {}
     for kind, file in zip(sources, files.values(), strict=True):
-        own_kind = "visual student" if kind == "VadCLIP" else kind
-        networks[own_kind] = TrainedNetwork(file.trained.network, _class_features(file.trained.prompt_table, text))
+        network = file.trained.network
+        network.class_text = FixedClassVectors(_class_features(file.trained.prompt_table, text))
+        network.name = VISUAL_STUDENT if kind == "VadCLIP" else kind
+        networks[network.name] = network.frozen()
     folder = keep_encoder or (clip_folder if origin == clip_folder else None)
     header = CheckpointHeader(
         name=release.name,
         classes=CLASSES,
         encoders="clip" if folder is None else f"clip:{folder.absolute()}",
-        encoder_options=EncoderOptions(framing="published", sound=release.hears),
-        features=_provenance(clip, hears=release.hears),
+        encoder_options=EncoderOptions(framing="published", sound=release.uses_audio),
+        features=_provenance(clip, uses_audio=release.uses_audio),
         visual_dim=FEATURE_DIM,
-        audio_dim=FEATURE_DIM if release.hears else 0,
+        audio_dim=FEATURE_DIM if release.uses_audio else 0,
         network=release.config,
         thresholds=dict.fromkeys(networks, UNVALIDATED),
         selection=dict.fromkeys(networks, "test"),
@@ -148,11 +151,11 @@ def _class_features(prompt_table: Tensor, text: ClipTextEncoder) -> Tensor:
     return features
 
 
-def _provenance(clip: Clip, *, hears: bool) -> Provenance:
+def _provenance(clip: Clip, *, uses_audio: bool) -> Provenance:
     """How the published features were made; None for what the authors do not say."""
     visual = ClipVisualEncoder(clip, framing="published").identity()
     return Provenance(
         grid=SnippetGrid(),
         visual={**visual, "frame_offsets": None, "num_crops": None},
-        audio=_UNSETTLED_SOUND if hears else None,
+        audio=_UNSETTLED_SOUND if uses_audio else None,
     )

@@ -12,13 +12,16 @@ from avadclip.config import NetworkConfig
 from avadclip.encoders.clip import Clip
 from avadclip.encoders.weight_formats import clip_from_openai_tensors, read_pickled
 from avadclip.errors import CheckpointError
+from avadclip.inference.networks import VISUAL_STUDENT, build_network
 from avadclip.inference.published_weights.tensors import check_finite, check_tensors, theirs_to_ours
 from avadclip.labels import XD_VIOLENCE_CODES
-from avadclip.model.models import Network, build_network
+from avadclip.model.avadclip import OBJECTIVE
+from avadclip.model.base import System
 from avadclip.model.prompts import CONTEXT_TOKENS
 from avadclip.model.temporal import TCN_LEVELS
 
 ReleasedKind = Literal["teacher", "visual student", "VadCLIP"]
+CLASSES = tuple(XD_VIOLENCE_CODES.values())
 
 CONFIG = NetworkConfig(variant="released")
 VADCLIP_CONFIG = CONFIG.model_copy(update={"enhancement_blocks": 0})
@@ -85,7 +88,7 @@ _UNCERTAINTY = {
 class ReleasedNetwork(NamedTuple):
     """What one published file holds, the frozen CLIP left out."""
 
-    network: Network
+    network: System
     """Variant `released`, in evaluation mode."""
     prompt_table: Tensor
     """Learned text prompts, [77, 512], for LearnedPrompts."""
@@ -139,18 +142,22 @@ def network_from_released(
     is_vadclip = kind == "VadCLIP"
     with torch.random.fork_rng(devices=[]):
         network = build_network(
-            "visual student" if kind == "VadCLIP" else kind,
-            VADCLIP_CONFIG if is_vadclip else CONFIG,
+            VISUAL_STUDENT if is_vadclip else kind,
             visual_dim=FEATURE_DIM,
             audio_dim=FEATURE_DIM,
+            classes=CLASSES,
+            network=VADCLIP_CONFIG if is_vadclip else CONFIG,
         ).eval()
-    ours = network.state_dict()
-    untold = {name: torch.zeros_like(ours[name]) for name in ours if is_vadclip and name.startswith("uncertainty.")}
-    names = theirs_to_ours(_modules(kind), {name: tensor for name, tensor in ours.items() if name not in untold})
+    # The class features come from the prompts, alpha is needed for training only.
+    ours = {
+        name: tensor for name, tensor in network.state_dict().items() if not name.startswith(("class_text.", OBJECTIVE))
+    }
+    absent = {name: torch.zeros_like(ours[name]) for name in ours if is_vadclip and name.startswith("uncertainty.")}
+    names = theirs_to_ours(_modules(kind), {name: tensor for name, tensor in ours.items() if name not in absent})
     needed = {name: tuple(ours[own].shape) for name, own in names.items()}
     needed[PROMPT_TABLE] = (CONTEXT_TOKENS, FEATURE_DIM)
     _check(theirs, needed, kind=kind, origin=origin)
-    network.load_state_dict({own: theirs[name] for name, own in names.items()} | untold)
+    network.load_state_dict(network.state_dict() | {own: theirs[name] for name, own in names.items()} | absent)
     alpha = None if is_vadclip else theirs[FOCAL_ALPHA].float()
     return ReleasedNetwork(network, theirs[PROMPT_TABLE].float(), alpha)
 
@@ -186,7 +193,7 @@ def _check(
     of_twins = {name: needed[twin] for name, twin in twins.items() if twin in needed}
     of_alpha = {}
     if kind != "VadCLIP":
-        alpha = theirs.get(FOCAL_ALPHA, torch.zeros(len(XD_VIOLENCE_CODES)))
+        alpha = theirs.get(FOCAL_ALPHA, torch.zeros(len(CLASSES)))
         if alpha.dim() != 1:
             raise CheckpointError(f"{origin}: {FOCAL_ALPHA} has {alpha.dim()} axes, needed [C]; {advice}")
         of_alpha = {FOCAL_ALPHA: tuple(alpha.shape)}

@@ -1,21 +1,20 @@
 """Published weights of comparison systems on I3D and VGGish features: every tensor name of theirs, and ours."""
 
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from avadclip.baselines.build import build_system
-from avadclip.baselines.system import System
-from avadclip.config import NetworkConfig, SystemName
+from avadclip.config import NetworkConfig
 from avadclip.encoders.convert import refuse_to_overwrite
 from avadclip.encoders.weight_formats import is_torchscript, read_pickled
 from avadclip.events import UNVALIDATED
 from avadclip.features.snippets import Provenance
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
-from avadclip.inference.published_weights.card import CLASSES
-from avadclip.inference.published_weights.networks import PROMPT_TABLE
+from avadclip.inference.published_weights.networks import CLASSES, PROMPT_TABLE
 from avadclip.inference.published_weights.tensors import check_tensors, theirs_to_ours
+from avadclip.model.base import System
 from avadclip.timeline import SnippetGrid
 
 VISUAL_DIM, AUDIO_DIM = 1024, 128  # of I3D's RGB stream and of VGGish
@@ -26,7 +25,7 @@ CARD = """\
 
 | | |
 |---|---|
-| network | {title}, picture and sound; it finds events, but does not name them |
+| network | {title}, picture and sound; a binary detector: no class predictions |
 | source | {file}, of {published_by} |
 | features | I3D (RGB, 1024) and VGGish (128) as published for XD-Violence; nothing here extracts these |
 
@@ -48,7 +47,7 @@ class Published(NamedTuple):
     """Names that start so are in the file, but never read by the authors' network."""
 
 
-PUBLISHED: dict[SystemName, Published] = {
+PUBLISHED: dict[str, Published] = {
     "hl-net": Published(
         title="HL-Net",
         published_by="github.com/Roc-Ng/XDVioDet",
@@ -91,7 +90,7 @@ PUBLISHED: dict[SystemName, Published] = {
 }
 
 
-def recognise(path: Path) -> SystemName | Literal["VadCLIP"] | None:
+def recognise(path: Path) -> str | None:
     """Whose published file this is; None for an encoder's, or one that is not known. Raises WeightsError."""
     if is_torchscript(path):  # as OpenAI's CLIP is
         return None
@@ -101,7 +100,7 @@ def recognise(path: Path) -> SystemName | Literal["VadCLIP"] | None:
     return next((name for name, published in PUBLISHED.items() if published.mark in names), None)
 
 
-def read_system(path: Path, name: SystemName) -> System:
+def read_system(path: Path, name: str) -> System:
     """Read a published file without running anything in it.
 
     Raises:
@@ -112,7 +111,7 @@ def read_system(path: Path, name: SystemName) -> System:
     theirs = {key: tensor for key, tensor in read_pickled(path).items() if not key.startswith(published.unread)}
     # Modules start at random, but these weights are replaced: the caller's random numbers stay as they are.
     with torch.random.fork_rng(devices=[]):
-        system = build_system(name, visual_dim=VISUAL_DIM, audio_dim=AUDIO_DIM, num_classes=len(CLASSES)).frozen()
+        system = build_system(name, visual_dim=VISUAL_DIM, audio_dim=AUDIO_DIM, classes=CLASSES).frozen()
     ours = system.tensors()
     names = theirs_to_ours(published.modules, ours)
     needed = {key: tuple(ours[own].shape) for key, own in names.items()}
@@ -121,7 +120,7 @@ def read_system(path: Path, name: SystemName) -> System:
     return system.with_tensors({own: theirs[key] for key, own in names.items()})
 
 
-def convert_system(path: Path, name: SystemName, out: Path) -> Checkpoint:
+def convert_system(path: Path, name: str, out: Path) -> Checkpoint:
     """Write a published file as a checkpoint; raises as read_system, and WeightsError where `out` exists already."""
     refuse_to_overwrite(out)
     published = PUBLISHED[name]

@@ -97,7 +97,7 @@ def write_truth_figures(
     for index, bag in enumerate(bags):
         if on_video is not None:
             on_video(bag.name, index)
-        features = bag.features
+        features = bag.load()
         verdict = scorer.judge(features)
         track = to_track(verdict.scores, scorer.classes, grid, end_seconds=features.duration_seconds)
         figure = draw_against_truth(

@@ -9,17 +9,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from avadclip.config import NetworkKind
 from avadclip.data.bags import Dataset, Interval
-from avadclip.evaluation.robustness import (
-    CONDITIONS,
-    STUDENTS,
-    ConditionName,
-    Damage,
-    Split,
-    damaged_bag,
-    student_variances,
-)
+from avadclip.evaluation.evaluate import Split
+from avadclip.evaluation.robustness import CONDITIONS, ConditionName, Damage, damaged_bag, student_variances
 from avadclip.inference.checkpoint import Checkpoint
 from avadclip.media.damage import PictureDamage, SoundDamage
 from avadclip.report.figures.panels import (
@@ -35,9 +27,9 @@ from avadclip.report.figures.panels import (
 )
 from avadclip.report.words import printable
 
-Curves = Mapping[NetworkKind, NDArray[np.float32]]
+Curves = Mapping[str, NDArray[np.float32]]
 """Per student, [T]."""
-SEEN: Mapping[NetworkKind, Sequence[ConditionName]] = {
+SEEN: Mapping[str, Sequence[ConditionName]] = {
     "visual student": ("clean", *get_args(PictureDamage)),
     "audio student": ("clean", *get_args(SoundDamage)),
 }
@@ -48,15 +40,15 @@ STYLES = ((INK, "-"), (SCORE_COLOUR, "-"), (SECOND_COLOUR, "--"), (THIRD_COLOUR,
 def draw_first_event(checkpoint: Checkpoint, dataset: Dataset, split: Split, damage: Damage) -> Figure | None:
     """The curves over the first anomalous video with sound, else the first; None where no network is a student."""
     bags = dataset.bags_of(split)
-    index = next((i for i, bag in enumerate(bags) if bag.is_anomalous and bag.held.has_usable_sound), 0)
-    if not checkpoint.networks.keys() & set(STUDENTS):
+    index = next((i for i, bag in enumerate(bags) if bag.is_anomalous and bag.stored.has_usable_sound), 0)
+    if not any(network.has_uncertainty for network in checkpoint.networks.values()):
         return None
     bag = bags[index]
     curves = {
-        condition: student_variances(checkpoint, damaged_bag(bag, index, condition, damage).features)
+        condition: student_variances(checkpoint, damaged_bag(bag, index, condition, damage).load())
         for condition in CONDITIONS
     }
-    boundaries = dataset.grid.starts(len(bag.held) + 1)
+    boundaries = dataset.grid.starts(len(bag.stored) + 1)
     return draw_variances(curves, boundaries, bag.intervals or (), title=f"{checkpoint.header.name}: {bag.name}")
 
 
@@ -98,7 +90,7 @@ def draw_variances(
 
 
 def _draw_student(
-    axes: Axes, student: NetworkKind, curves: Mapping[ConditionName, Curves], boundaries: NDArray[np.float64]
+    axes: Axes, student: str, curves: Mapping[ConditionName, Curves], boundaries: NDArray[np.float64]
 ) -> None:
     for condition, (colour, style) in zip(SEEN[student], STYLES, strict=False):
         values = curves.get(condition, {}).get(student)

@@ -33,7 +33,7 @@ def write_figure_4(sources: Sources, out: Path) -> list[Path]:
     origin = " (synthetic data)" if dataset.is_synthetic else ""
     paths = []
     for label, bag in one_of_each_class(dataset.bags_of("test"), dataset.classes).items():
-        features = bag.features
+        features = bag.load()
         scores = teacher.score(features)
         assert scores.class_probabilities is not None, "the teacher names classes"
         track = ScoreTrack(
@@ -59,7 +59,7 @@ def one_of_each_class(bags: Sequence[Bag], classes: Sequence[str]) -> dict[str, 
     """The first video of every class that has sound, in the order of the list: not chosen by how it looks."""
     chosen: dict[str, Bag] = {}
     for index, label in enumerate(classes):
-        found = next((bag for bag in bags if bag.targets[index] and bag.held.audio_width), None)
+        found = next((bag for bag in bags if bag.targets[index] and bag.stored.audio_width), None)
         if found is not None:
             chosen[label] = found
     if not chosen:

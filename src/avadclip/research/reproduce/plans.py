@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from avadclip.config import SystemName
 from avadclip.evaluation.metrics.records import Head, MeasureName, Protocol
 
 Side = Literal["first", "second"]
@@ -105,7 +104,7 @@ RELEASED_STUDENT = Run("released-visual-student", "released_visual_student", tea
 VADCLIP = Run("vadclip", "visual_student", (*ALONE, ("network.enhancement_blocks", 0), ("loss.focal", False)))
 
 
-def _system(name: SystemName) -> Run:
+def _system(name: str) -> Run:
     return Run(name, f"baselines/{name}")
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from avadclip import __version__
-from avadclip.config import DataConfig, NetworkKind, TrainingConfig
+from avadclip.config import DataConfig, TrainingConfig
 from avadclip.data.bags import Dataset
 from avadclip.errors import AvadclipError
 from avadclip.evaluation.metrics.records import Report
@@ -28,7 +28,7 @@ from avadclip.research.reproduce.measuring import measure_checkpoint, measure_ra
 from avadclip.research.reproduce.plans import Run, Side, TableJob
 from avadclip.research.reproduce.recipes import read_recipe
 from avadclip.research.reproduce.sources import Sources
-from avadclip.training.experiment import run_training
+from avadclip.training.experiment import train
 from avadclip.training.run_folder import BEST
 
 FINISHED = "finished.json"
@@ -122,7 +122,7 @@ class SeedRuns:
         }
         folder = self.out / RUNS / run.name / f"seed-{self.seed}-{_hash(what)}"
         if not (folder / FINISHED).is_file():
-            run_training(config, folder, teacher=None if teacher is None else teacher / BEST)
+            train(config, out=folder, teacher=None if teacher is None else teacher / BEST)
             write_atomically(folder / FINISHED, json.dumps(what, indent=2) + "\n")
         return TrainedRun(folder, config.network_kind)
 
@@ -133,7 +133,7 @@ class SeedRuns:
             "seed": self.seed + source.seed_offset,
             "data": DataConfig(source=source.spec, features=source.features),
         }
-        provenance = self.load(run.trained_on).dataset.bags_of("train")[0].features.provenance
+        provenance = self.load(run.trained_on).dataset.bags_of("train")[0].stored.provenance
         if provenance is not None:  # published features do not say what made them: it is CLIP, the default
             given["encoders"] = provenance.visual["name"]
         return read_recipe(run, source.recipes, **given)
@@ -159,7 +159,7 @@ class TrainedRun(NamedTuple):
     """A run that has been trained."""
 
     folder: Path
-    kind: NetworkKind
+    kind: str
     """Which of the networks in its checkpoint: a student has its teacher beside it."""
 
 
@@ -176,8 +176,8 @@ class LoadedSource:
             (
                 split,
                 bag.name,
-                len(bag.held),
-                bag.held.audio_width,
+                len(bag.stored),
+                bag.stored.audio_width,
                 bag.targets.tolist(),
                 bag.intervals,
                 bag.anomalous_spans,

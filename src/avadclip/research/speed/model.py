@@ -5,18 +5,17 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from avadclip.config import DistillationConfig, LossConfig, NetworkConfig, OptimizerConfig
-from avadclip.data.bags import Batch
+from avadclip.config import OptimizerConfig
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.scoring import score_features
-from avadclip.model.models import Bags, TrainedNetwork, build_network
-from avadclip.model.objective import Objective
-from avadclip.model.prompts import LearnedClassVectors
+from avadclip.model.avadclip import AVadCLIP
+from avadclip.model.base import Bags, Batch
 from avadclip.timeline import WINDOW_SNIPPETS, SnippetGrid
 from avadclip.training.optimizer import build_optimizer
 
 NUM_BAGS = 16
 NUM_CLASSES = 7
+CLASSES = ("normal", *(f"class {number}" for number in range(1, NUM_CLASSES)))
 WIDTH = 512  # of CLIP's and Wav2CLIP's features
 
 
@@ -26,15 +25,8 @@ def training_step() -> Callable[[], object]:
     Class vectors are learned freely; with prompts, CLIP's text tower would run once a step as well.
     """
     torch.manual_seed(0)
-    network = build_network("teacher", NetworkConfig(), visual_dim=WIDTH, audio_dim=WIDTH)
-    objective = Objective(
-        network,
-        LearnedClassVectors(NUM_CLASSES, WIDTH),
-        num_classes=NUM_CLASSES,
-        loss=LossConfig(),
-        distillation=DistillationConfig(),
-    ).train()
-    optimizer = build_optimizer(objective, OptimizerConfig())
+    network = AVadCLIP(visual_dim=WIDTH, audio_dim=WIDTH, classes=CLASSES).train()
+    optimizer = build_optimizer(network, OptimizerConfig())
     shape = (NUM_BAGS, WINDOW_SNIPPETS, WIDTH)
     bags = Bags(torch.randn(shape), torch.randn(shape), torch.ones(shape[:2], dtype=torch.bool))
     targets = torch.nn.functional.one_hot(torch.arange(NUM_BAGS) % NUM_CLASSES, NUM_CLASSES).float()
@@ -42,7 +34,8 @@ def training_step() -> Callable[[], object]:
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        objective(batch)["total"].backward()
+        loss = torch.stack(list(network.losses(batch).values())).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
     return step
@@ -51,8 +44,7 @@ def training_step() -> Callable[[], object]:
 def scored_window() -> Callable[[], object]:
     """The teacher's scores of one window of WINDOW_SNIPPETS snippets with stored class features."""
     torch.manual_seed(0)
-    network = build_network("teacher", NetworkConfig(), visual_dim=WIDTH, audio_dim=WIDTH).eval()
-    trained = TrainedNetwork(network.requires_grad_(False), torch.randn(NUM_CLASSES, WIDTH))
+    network = AVadCLIP(visual_dim=WIDTH, audio_dim=WIDTH, classes=CLASSES).frozen()
     random = np.random.default_rng(0)
     features = SnippetFeatures(
         visual=random.normal(size=(1, WINDOW_SNIPPETS, WIDTH)).astype(np.float32),
@@ -60,4 +52,4 @@ def scored_window() -> Callable[[], object]:
         duration_seconds=WINDOW_SNIPPETS * SnippetGrid().snippet_seconds,
         provenance=None,
     )
-    return lambda: score_features(trained, features)
+    return lambda: score_features(network, features)

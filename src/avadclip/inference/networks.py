@@ -1,0 +1,138 @@
+"""All networks by name: the paper's teacher and students, and the compared systems.
+
+A name is a string that recipes, checkpoints and reports share. Nothing below or above this file asks which network it
+has; what differs is an attribute of `System`.
+"""
+
+import difflib
+from collections.abc import Sequence
+
+from avadclip.baselines.build import SYSTEMS, build_system
+from avadclip.config import LossConfig, NetworkConfig, TrainingConfig, Variant
+from avadclip.errors import ConfigError
+from avadclip.events import Modality
+from avadclip.model.avadclip import AVadCLIP
+from avadclip.model.base import System, TextSystem
+from avadclip.model.class_text import TextTower
+from avadclip.model.objective import Objective
+from avadclip.model.released import ReleasedAVadCLIP
+
+TEACHER, VISUAL_STUDENT, AUDIO_STUDENT = "teacher", "visual student", "audio student"
+OWN: dict[str, Modality] = {TEACHER: "audio-visual", VISUAL_STUDENT: "visual", AUDIO_STUDENT: "audio"}
+"""The paper's networks, and what each reads."""
+STUDENTS = (VISUAL_STUDENT, AUDIO_STUDENT)
+VARIANTS: dict[Variant, type[AVadCLIP]] = {"paper": AVadCLIP, "released": ReleasedAVadCLIP}
+
+
+def check_name(name: str) -> str:
+    """The name of a network; raises ConfigError, with the nearest known one, for any other."""
+    known = [*OWN, *SYSTEMS]
+    if name in known:
+        return name
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean `{close[0]}`?" if close else f"needed one of {', '.join(known)}"
+    raise ConfigError(f"there is no network {name!r}; {hint}")
+
+
+def modality_of(name: str) -> Modality:
+    """What the network of this name reads; raises ConfigError for an unknown name."""
+    if check_name(name) in OWN:
+        return OWN[name]
+    return "audio-visual" if SYSTEMS[name].uses_audio else "visual"
+
+
+def reads_class_words(name: str) -> bool:
+    """Whether a network learns prompts around the words of its classes where there is a text encoder."""
+    return check_name(name) in OWN or issubclass(SYSTEMS[name], TextSystem)
+
+
+def build_network(
+    name: str,
+    *,
+    visual_dim: int,
+    audio_dim: int,
+    classes: Sequence[str],
+    network: NetworkConfig | None = None,
+    objective: Objective | None = None,
+    text: TextTower | None = None,
+) -> System:
+    """Build an untrained network.
+
+    Args:
+        name: see check_name.
+        visual_dim, audio_dim: widths of the features; the one that the network does not read is ignored.
+        classes: C names, `normal` first.
+        network: shape of the paper's networks; compared systems have a fixed one.
+        objective: of the paper's networks; by default without distillation.
+        text: CLIP's text encoder, for training with prompts around the class words.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    if check_name(name) not in OWN:
+        return build_system(name, visual_dim=visual_dim, audio_dim=audio_dim, classes=classes, text=text)
+    config = network or NetworkConfig()
+    temporal = config.student_temporal if name in STUDENTS else config.teacher_temporal
+    built = VARIANTS[config.variant](
+        visual_dim=None if name == AUDIO_STUDENT else visual_dim,
+        audio_dim=None if name == VISUAL_STUDENT else audio_dim,
+        classes=classes,
+        text=text,
+        embed_dim=config.embed_dim,
+        num_blocks=temporal.num_blocks,
+        attention_window=temporal.attention_window,
+        fusion=config.fusion,
+        audio_visual_prompt=config.audio_visual_prompt,
+        enhancement_blocks=config.enhancement_blocks,
+        input_dropout=config.input_dropout,
+        objective=objective,
+    )
+    built.name = name
+    return built
+
+
+def build_from_recipe(
+    config: TrainingConfig, *, visual_dim: int, audio_dim: int, classes: Sequence[str], text: TextTower | None = None
+) -> System:
+    """Build the untrained network of a recipe, with its objective; see build_network.
+
+    Raises:
+        ConfigError: an unknown name, or a table of the recipe that this network does not read.
+    """
+    check_name(config.network_kind)
+    _check_unused_tables(config)
+    return build_network(
+        config.network_kind,
+        visual_dim=visual_dim,
+        audio_dim=audio_dim,
+        classes=classes,
+        network=config.network,
+        objective=_objective(config, len(classes)),
+        text=text,
+    )
+
+
+def _objective(config: TrainingConfig, num_classes: int) -> Objective:
+    loss: LossConfig = config.loss
+    return VARIANTS[config.network.variant].objective_class(
+        num_classes=num_classes,
+        focal=loss.focal,
+        text_separation=loss.text_separation,
+        distillation=config.distillation.kind,
+        distillation_weight=config.distillation.weight,
+        precision=config.optimizer.precision,
+    )
+
+
+def _check_unused_tables(config: TrainingConfig) -> None:
+    """Refuse settings of the paper's networks in the recipe of another system, where they would do nothing."""
+    if config.network_kind in OWN:
+        return
+    tables = ("network", "loss", "distillation")
+    found = [f"[{name}]" for name in tables if getattr(config, name) != type(config).model_fields[name].default]
+    if config.optimizer.precision != "fp32":
+        found.append("`optimizer.precision`")
+    if found:
+        raise ConfigError(
+            f"{found[0]} is for networks of AVadCLIP only, {config.network_kind} ignores it; leave it out"
+        )
