@@ -1,0 +1,186 @@
+"""Files that version 0.1.0 wrote are read, and give what they gave; make_files.py made them and expected.json."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from avadclip.archive.job import made_by
+from avadclip.archive.manifest import Manifest
+from avadclip.archive.storage import Storage
+from avadclip.baselines.build import SYSTEMS
+from avadclip.checkpoint import load_checkpoint
+from avadclip.config import TrainingConfig, read_config
+from avadclip.encoders.load import load_encoders
+from avadclip.features.extract import provenance_of
+from avadclip.features.snippets import SnippetFeatures
+from avadclip.features.store import read_features
+from avadclip.live.ledger import Ledger
+from avadclip.report.documents import read_detections
+from avadclip.report.exports import EVENT_FIELDS, to_csv, to_document
+from avadclip.scoring import score_features, student_variance
+from avadclip.service.schemas import EventQuery, LiveEventQuery
+from avadclip.service.store import Store
+from avadclip.timeline import SnippetGrid
+from avadclip.training.experiment import run_training
+
+FILES = Path(__file__).parent
+EXPECTED = json.loads((FILES / "expected.json").read_text(encoding="utf-8"))
+SYSTEM_TENSORS = json.loads((FILES / "system_tensors.json").read_text(encoding="utf-8"))
+CHECKPOINTS = EXPECTED["checkpoints"]
+
+
+def random_features(said: dict[str, Any]) -> SnippetFeatures:
+    random = np.random.default_rng(said["seed"])
+    visual = random.standard_normal((1, said["num_snippets"], said["visual_dim"]), dtype=np.float32)
+    audio = random.standard_normal((said["num_snippets"], said["audio_dim"]), dtype=np.float32)
+    digest = hashlib.sha256(visual.tobytes() + audio.tobytes()).hexdigest()
+    assert digest == said["sha256"], "NumPy draws other numbers than it did"
+    return SnippetFeatures(visual, audio, said["num_snippets"] * SnippetGrid().snippet_seconds, provenance=None)
+
+
+def check_scores(trained: Any, features: SnippetFeatures, expected: dict[str, Any], *, crop: int = 0) -> None:
+    found = score_features(trained, features, crop=crop)
+    np.testing.assert_allclose(found.anomaly_scores, expected["anomaly"], rtol=0, atol=1e-6)
+    assert (found.class_probabilities is None) == (expected["classes"] is None)
+    if found.class_probabilities is not None:
+        np.testing.assert_allclose(found.class_probabilities, expected["classes"], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_checkpoints_score_as_they_did(name: str) -> None:
+    checkpoint = load_checkpoint(FILES / "checkpoints" / f"{name}.safetensors")
+    assert checkpoint.header.model_dump(mode="json") == CHECKPOINTS[name]["header"]
+    assert list(checkpoint.networks) == list(CHECKPOINTS[name]["networks"])
+    with_sound = read_features(FILES / "features" / "with_sound.safetensors")
+    five_crops = read_features(FILES / "features" / "five_crops.safetensors")
+    for kind, expected in CHECKPOINTS[name]["networks"].items():
+        trained = checkpoint.networks[kind]
+        assert {key: list(tensor.shape) for key, tensor in trained.tensors().items()} == expected["tensors"]
+        check_scores(trained, with_sound, expected["with_sound"])
+        check_scores(trained, five_crops, expected["five_crops, crop 3"], crop=3)
+        check_scores(trained, random_features(EXPECTED["random_features"]), expected["random_features"])
+        if "student" in kind:
+            variance = student_variance(trained, with_sound)
+            np.testing.assert_allclose(variance, expected["variance of with_sound"], rtol=1e-3)
+
+
+@pytest.mark.parametrize("num_snippets", EXPECTED["starter"]["random_features"])
+def test_the_starter_scores_as_it_did(num_snippets: str) -> None:
+    starter = load_checkpoint("starter")
+    assert starter.header.model_dump(mode="json", exclude={"card"}) == EXPECTED["starter"]["header"]
+    expected = EXPECTED["starter"]["random_features"][num_snippets]
+    for kind, scores in expected["networks"].items():
+        check_scores(starter.networks[kind], random_features(expected), scores)
+
+
+def test_an_archive_made_with_the_lite_encoders_is_still_current() -> None:
+    provenance = provenance_of(load_encoders("lite"), SnippetGrid()).model_dump(mode="json")
+    assert provenance == EXPECTED["starter"]["lite"]["provenance"]
+    assert made_by(provenance) == EXPECTED["starter"]["lite"]["made_by"]
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_comparison_systems_score_as_they_did(system: str, tmp_path: Path) -> None:
+    """A file as 0.1.0 wrote them: names and shapes are recorded, and the weights follow a rule (FILLING there)."""
+    expected = SYSTEM_TENSORS["systems"][system]
+    random = np.random.default_rng(SYSTEM_TENSORS["weights"]["seed"])
+    tensors = {}
+    for name, (shape, dtype) in expected["tensors"].items():
+        if dtype == "int64":
+            tensors[f"{system}/{name}"] = torch.zeros(shape, dtype=torch.int64)
+            continue
+        values = random.standard_normal(shape, dtype=np.float32)
+        if name.endswith("running_var"):
+            values = np.ones_like(values)
+        elif len(shape) >= 2:
+            values = values / np.float32(np.sqrt(np.prod(shape[1:])))
+        else:
+            values = np.float32(0.1) * values + np.float32(name.endswith("weight"))
+        tensors[f"{system}/{name}"] = torch.from_numpy(values)
+    with safe_open(FILES / "checkpoints" / "deep-mil.safetensors", framework="pt") as file:
+        metadata = {"avadclip": file.metadata()["avadclip"].replace('"deep-mil":', f'"{system}":')}
+    save_file(tensors, tmp_path / "system.safetensors", metadata=metadata)
+    trained = load_checkpoint(tmp_path / "system.safetensors").networks[system]
+    assert trained.hears == expected["hears"]
+    check_scores(trained, random_features(SYSTEM_TENSORS["features"]), expected["random_features"])
+
+
+@pytest.mark.parametrize("name", EXPECTED["features"])
+def test_feature_files_are_read(name: str) -> None:
+    features, expected = read_features(FILES / "features" / f"{name}.safetensors"), EXPECTED["features"][name]
+    for rows, said in ((features.visual, expected["visual"]), (features.audio, expected["audio"])):
+        assert (rows is None) == (said is None)
+        if rows is not None:
+            assert list(rows.shape) == said["shape"]
+            assert rows.sum(dtype=np.float64) == pytest.approx(said["sum"], abs=1e-9)
+            np.testing.assert_array_equal([rows.flat[0], rows.flat[-1]], np.float32(said["corners"]))
+    for field in ("duration_seconds", "sound_is_silent", "source_sha256"):
+        assert getattr(features, field) == expected[field]
+    assert list(features.notes) == expected["notes"]
+    assert features.provenance.model_dump(mode="json") == expected["provenance"]
+
+
+@pytest.mark.parametrize("name", EXPECTED["results"])
+def test_results_are_read_and_say_the_same_again(name: str) -> None:
+    expected, path = EXPECTED["results"][name], FILES / "results" / f"{name}.json"
+    [detection] = read_detections(path)
+    document = to_document(detection, include_scores=True)
+    written = json.loads(path.read_text(encoding="utf-8"))
+    assert {**document, "tool": ""} == {**written, "tool": ""}
+    assert document["events"] == expected["events"]
+    assert [document[key] for key in ("network", "modality", "peak_score")] == [
+        expected[key] for key in ("network", "modality", "peak_score")
+    ]
+    table = (FILES / "results" / f"{name}_events.csv").read_bytes().decode()
+    assert to_csv(detection.events) == table
+    assert table.splitlines()[0].split(",") == list(EVENT_FIELDS)
+
+
+def test_the_manifest_of_an_archive_is_read() -> None:
+    manifest = Manifest(Storage(str(FILES / "archive")))
+    for expected in EXPECTED["manifest"]:
+        row = vars(manifest.get(expected["source"]))
+        assert {**row, "finished_at": row["finished_at"] and row["finished_at"].isoformat()} == expected
+
+
+def test_the_database_of_a_service_is_read(tmp_path: Path) -> None:
+    shutil.copy(FILES / "service" / "avadclip.sqlite", tmp_path)  # opened, it is migrated
+    store = Store(f"sqlite:///{tmp_path / 'avadclip.sqlite'}")
+    expected = EXPECTED["service"]
+    jobs = [{**job.model_dump(mode="json"), "path": job.path} for job in store.jobs(limit=100)[0]]
+    assert jobs == expected["jobs"]
+    assert [event.model_dump(mode="json") for event in store.events(EventQuery())[0]] == expected["events"]
+    live = store.live_events(LiveEventQuery())[0]
+    assert [{**event.model_dump(mode="json"), "number": event.number} for event in live] == expected["live_events"]
+    assert [entry.model_dump(mode="json") for entry in store.audit(limit=100)[0]] == expected["audit"]
+    store.close()
+
+
+def test_the_state_of_a_watch_is_read(tmp_path: Path) -> None:
+    shutil.copy(FILES / "live" / "watch.sqlite", tmp_path)
+    ledger, expected = Ledger(tmp_path), EXPECTED["live"]
+    assert ledger.count_waiting(expected["sink"]) == 1
+    assert ledger.next_waiting(expected["sink"])._asdict() == expected["waiting"]
+    assert [message.model_dump(mode="json") for message in ledger.open_events()] == expected["open_events"]
+    ledger.close()
+
+
+def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
+    expected, folder = EXPECTED["run"], tmp_path / "run"
+    shutil.copytree(FILES / "run", folder)
+    config = read_config(folder / "config.toml", TrainingConfig)
+    assert config.model_dump(mode="json") == expected["config"]
+    epochs: set[int] = set()
+    metrics = run_training(config, folder, on_step=lambda step: epochs.add(step.epoch)).metrics
+    assert epochs == {2, 3}
+    assert len(metrics) == len(expected["metrics"])
+    for found, line in zip(metrics, expected["metrics"], strict=True):
+        assert found == pytest.approx(line, rel=1e-5)
