@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avadclip.config import NetworkConfig
 from avadclip.encoders.clip import Clip
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.scoring import SnippetScores, score_features
-from avadclip.model.models import TrainedNetwork, build_network
+from avadclip.model.avadclip import AVadCLIP
+from avadclip.model.class_text import FixedClassVectors
 from avadclip.model.prompts import CONTEXT_TOKENS, LearnedPrompts
 from avadclip.timeline import WINDOW_SNIPPETS, SnippetGrid
 
@@ -79,7 +79,7 @@ def main(threads: int) -> None:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     random = np.random.default_rng(0)
-    network = build_network("teacher", NetworkConfig(), visual_dim=512, audio_dim=512).eval()
+    network = AVadCLIP(visual_dim=512, audio_dim=512, classes=tuple(CLASS_TOKENS)).eval()
     text = TextTowerEveryCall(Clip())
     features = SnippetFeatures(
         visual=random.normal(size=(1, WINDOW_SNIPPETS, 512)).astype(np.float32),
@@ -88,14 +88,15 @@ def main(threads: int) -> None:
         provenance=None,
     )
     stored = text.over_needed_positions()
+
+    def score(class_features: Tensor) -> SnippetScores:
+        network.class_text = FixedClassVectors(class_features)
+        return score_features(network, features)
+
     ways: dict[str, Callable[[], SnippetScores]] = {
-        "stored class features": lambda: score_features(TrainedNetwork(network, stored), features),
-        "text tower, all 77 positions": lambda: score_features(
-            TrainedNetwork(network, text.over_all_positions()), features
-        ),
-        "text tower, needed positions": lambda: score_features(
-            TrainedNetwork(network, text.over_needed_positions()), features
-        ),
+        "stored class features": lambda: score(stored),
+        "text tower, all 77 positions": lambda: score(text.over_all_positions()),
+        "text tower, needed positions": lambda: score(text.over_needed_positions()),
     }
     first, *others = (way() for way in ways.values())
     for other in others:

@@ -1,9 +1,9 @@
 """A training step against the padded form of published code: `python benchmarks/training_step.py [threads] [rounds]`.
 
 Forward, losses, backward and AdamW of the full-size teacher (D = 512) on 96 bags of 40 to 256 snippets, prompts through
-a full-size text tower. Weights and features are random, speed is not. The padded form is the reference that the tests
-hold ours against, tests/model/test_training_step_reference.py, with AdamW as torch builds it unasked, as published code
-does; ours takes the fused one, as training/loop.py does. All forms take turns in one process.
+a full-size text tower. Weights and features are random, speed is not. The padded form is the reference of
+tests/model/test_training_step_reference.py, with torch's default AdamW, as in published code; ours takes the fused one,
+as training/optimizer.py does. All forms take turns in one process.
 """
 
 import sys
@@ -16,18 +16,18 @@ import torch
 from torch import Tensor
 
 from avadclip.encoders.clip import ClipConfig
-from avadclip.model.objective import Objective
+from avadclip.model.avadclip import AVadCLIP
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "model"))
-from test_training_step_reference import build_objective, cut_to_longest, random_batch, reference_losses
+from test_training_step_reference import build_teacher, cut_to_longest, random_batch, reference_losses, step_losses
 
 BAGS = 96  # the paper's batch
 SHORTEST, LONGEST = 40, 256  # snippets, drawn evenly
 
 
-def make_step(objective: Objective, losses: Callable[[], Tensor], *, fused: bool) -> Callable[[], float]:
+def make_step(network: AVadCLIP, losses: Callable[[], Tensor], *, fused: bool) -> Callable[[], float]:
     """One step of AdamW on `losses`; gives the loss before it."""
-    optimizer = torch.optim.AdamW(objective.parameters(), lr=1e-5, weight_decay=0.01, fused=fused)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-5, weight_decay=0.01, fused=fused)
 
     def step() -> float:
         total = losses()
@@ -49,14 +49,14 @@ def main(threads: int, rounds: int) -> None:
     steps: dict[str, Callable[[], float]] = {}
     for name in ("padded loop form, fp32", "ours, fp32", "ours, bf16"):
         torch.manual_seed(0)
-        objective = build_objective(ClipConfig()).train()
+        network = build_teacher(ClipConfig()).train()
         if name.startswith("ours"):
-            objective.precision = "bf16" if name.endswith("bf16") else "fp32"
-            steps[name] = make_step(objective, lambda own=objective: own(trimmed)["total"], fused=True)
+            network.objective.precision = "bf16" if name.endswith("bf16") else "fp32"
+            steps[name] = make_step(network, lambda own=network: step_losses(own, trimmed)["total"], fused=True)
         else:
-            clip = objective.class_text._tower[0]
+            clip = network.class_text._tower[0]
             steps[name] = make_step(
-                objective, lambda own=objective, clip=clip: reference_losses(own, clip, padded).total, fused=False
+                network, lambda own=network, clip=clip: reference_losses(own, clip, padded).total, fused=False
             )
 
     clocks = {"wall": time.perf_counter, "processor": time.process_time}

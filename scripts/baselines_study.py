@@ -24,8 +24,8 @@ import torch
 from baselines_page import CONTROL, FIGHTS, RANDOM, STUDENT, SYNTHETIC, TEACHER, VADCLIP, Rows, write_table
 from fights_data import Clips, read_clips
 from fights_folds import (
+    Candidate,
     OutOfFold,
-    System,
     cross_validate,
     file_property_scores,
     frame_metrics,
@@ -128,7 +128,7 @@ def run_synthetic(job: Job) -> Rows:
     rows, teacher = {}, None
     for row, recipe in recipes(job).items():
         supervision = Supervision(dataset.classes, teacher=teacher if row == STUDENT else None)
-        trained = train_network(recipe.network_kind, dataset.train, recipe, supervision).last
+        trained = train_network(dataset.train, recipe, supervision).last
         rows[row] = {"synthetic AP": frame_ap(trained, dataset.test, dataset)}
         teacher = trained
     return rows
@@ -143,13 +143,13 @@ def run_fights(job: Job) -> Rows:
             RANDOM: np.random.default_rng(job.seed).random(len(clips.bags)),
         }
         return {row: _measures(pool_clip_scores(clips.bags, scores, job.seed)) for row, scores in given.items()}
-    systems = {
-        row: System(
+    candidates = {
+        row: Candidate(
             recipe, teacher=TEACHER if row == STUDENT else None, num_sequences=NUM_SEQUENCES, is_standardised=True
         )
         for row, recipe in recipes(job).items()
     }
-    return {row: _measures(result) for row, result in cross_validate(systems, clips.bags, job.seed).items()}
+    return {row: _measures(result) for row, result in cross_validate(candidates, clips.bags, job.seed).items()}
 
 
 def _measures(result: OutOfFold) -> dict[str, float]:
@@ -168,8 +168,8 @@ def read_audible_clips() -> Clips:
         raise DataError("AVADCLIP_DATA is not set; name the folder that holds surveillance_fights/")
     folder = Path(os.environ["AVADCLIP_DATA"]) / "surveillance_fights"
     clips = read_clips(folder, REPOSITORY / "runs" / "starter-features")
-    heard = is_audible(clips.bags)
-    return Clips([bag for bag, is_in in zip(clips.bags, heard, strict=True) if is_in], clips.properties[heard])
+    audible = is_audible(clips.bags)
+    return Clips([bag for bag, is_in in zip(clips.bags, audible, strict=True) if is_in], clips.properties[audible])
 
 
 def run_job(job: Job) -> tuple[Job, Rows]:

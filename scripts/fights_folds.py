@@ -14,7 +14,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from avadclip.config import TrainingConfig
 from avadclip.data.bags import Bag
 from avadclip.features.snippets import SnippetFeatures
-from avadclip.inference.scoring import Trained, score_features
+from avadclip.inference.scoring import score_features
+from avadclip.model.base import System
 from avadclip.model.projection import STANDARD_LIMIT
 from avadclip.training.loop import Supervision, train_network
 
@@ -29,12 +30,12 @@ TruthAndScores = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
-class System:
+class Candidate:
     """One row of the tables: a recipe, and what it learns from."""
 
     recipe: TrainingConfig
     teacher: str | None = None
-    """Name of the system it is distilled from, trained on the same fold."""
+    """Name of the candidate it is distilled from, trained on the same fold."""
     audible_only: bool = False
     """Learns from and is measured on clips with a sound track one can hear."""
     is_blind: bool = False
@@ -47,10 +48,10 @@ class System:
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What networks said of clips whose recording they never saw."""
+    """Scores of clips whose recordings the networks were not trained on."""
 
     clip_scores: NDArray[np.float64]
-    """[N], highest snippet score of each clip, scored alone; NaN for clips that this system is not measured on."""
+    """[N], highest snippet score of each clip, scored alone; NaN for clips that this candidate is not measured on."""
     pooled: dict[str, list[TruthAndScores]] = field(default_factory=lambda: {"alone": [], "isolated": [], "blocks": []})
     """By arrangement: clips scored alone; sequences with every fight between normal clips; sequences with all ten
     fights in a row."""
@@ -72,34 +73,34 @@ def folds(bags: Sequence[Bag], seed: int) -> Iterator[tuple[NDArray[np.int64], N
     yield from splitter.split(bags, truth_of(bags), [bag.group for bag in bags])
 
 
-def cross_validate(systems: Mapping[str, System], bags: Sequence[Bag], seed: int) -> dict[str, OutOfFold]:
-    """Train every system on four folds and score the fifth, five times; all systems have the same folds and sequences.
+def cross_validate(candidates: Mapping[str, Candidate], bags: Sequence[Bag], seed: int) -> dict[str, OutOfFold]:
+    """Train every candidate on four folds and score the fifth, five times; all have the same folds and sequences.
 
     Args:
-        systems: by name; a teacher before its students.
+        candidates: by name; a teacher before its students.
         bags: all clips.
         seed: draws folds, weights and sequences.
     """
-    results = {name: OutOfFold(np.full(len(bags), np.nan)) for name in systems}
+    results = {name: OutOfFold(np.full(len(bags), np.nan)) for name in candidates}
     audible = is_audible(bags)
     for number, (train, test) in enumerate(folds(bags, seed)):
-        trained: dict[str, Trained] = {}
-        for name, system in systems.items():
-            clips = [_blinded(bag) for bag in bags] if system.is_blind else bags
-            if system.is_standardised:
+        trained: dict[str, System] = {}
+        for name, candidate in candidates.items():
+            clips = [_blinded(bag) for bag in bags] if candidate.is_blind else bags
+            if candidate.is_standardised:
                 clips = _standardised(clips, train)
-            allowed = audible if system.audible_only else np.ones(len(bags), dtype=bool)
+            allowed = audible if candidate.audible_only else np.ones(len(bags), dtype=bool)
             own_train = [clips[i] for i in train if allowed[i]]
-            if system.num_sequences:
-                own_train = _training_sequences(own_train, system.num_sequences, [seed, number])
-            trained[name] = train_system(system, own_train, seed, trained)
+            if candidate.num_sequences:
+                own_train = _training_sequences(own_train, candidate.num_sequences, [seed, number])
+            trained[name] = train_candidate(candidate, own_train, seed, trained)
             score = functools.partial(_score_sequence, trained[name])
             _score_fold(results[name], clips, [int(i) for i in test if allowed[i]], [seed, number], score)
     return results
 
 
 def pool_clip_scores(bags: Sequence[Bag], scores: NDArray[np.float64], seed: int) -> OutOfFold:
-    """What cross_validate would give of a system that says these scores, [N], one for all snippets of a clip."""
+    """What cross_validate would give of a candidate with these scores, [N], one for all snippets of a clip."""
     result, score_of = OutOfFold(np.full(len(bags), np.nan)), {bag.name: s for bag, s in zip(bags, scores, strict=True)}
 
     def score(sequence: Sequence[Bag]) -> TruthAndScores:
@@ -118,7 +119,7 @@ def _score_fold(
     draw_from: Sequence[int],
     score: Callable[[Sequence[Bag]], TruthAndScores],
 ) -> None:
-    """Add what is said of one fold's test clips, alone and in sequences."""
+    """Add the scores of one fold's test clips, alone and in sequences."""
     for i in test:
         truth, scores = score([clips[i]])
         result.clip_scores[i] = scores.max()
@@ -129,11 +130,11 @@ def _score_fold(
             result.pooled[arrangement].append(score(compose([clips[i] for i in test], arrangement, draw)))
 
 
-def train_system(system: System, bags: Sequence[Bag], seed: int, trained: Mapping[str, Trained]) -> Trained:
-    """Train on these bags; `trained` holds the system's teacher."""
-    recipe = system.recipe.model_copy(update={"seed": seed})
-    teacher = None if system.teacher is None else trained[system.teacher]
-    return train_network(recipe.network_kind, bags, recipe, Supervision(CLASSES, teacher=teacher)).last
+def train_candidate(candidate: Candidate, bags: Sequence[Bag], seed: int, trained: Mapping[str, System]) -> System:
+    """Train on these bags; `trained` holds the candidate's teacher."""
+    recipe = candidate.recipe.model_copy(update={"seed": seed})
+    teacher = None if candidate.teacher is None else trained[candidate.teacher]
+    return train_network(bags, recipe, Supervision(CLASSES, teacher=teacher)).last
 
 
 def _training_sequences(clips: Sequence[Bag], number: int, draw_from: Sequence[int]) -> list[Bag]:
@@ -170,8 +171,8 @@ def _standardised(clips: Sequence[Bag], train: Iterable[int]) -> list[Bag]:
     return changed
 
 
-def _score_sequence(trained: Trained, sequence: Sequence[Bag]) -> TruthAndScores:
-    return _truth(sequence), score_features(trained, _joined(sequence)).anomaly_scores.astype(np.float64)
+def _score_sequence(system: System, sequence: Sequence[Bag]) -> TruthAndScores:
+    return _truth(sequence), score_features(system, _joined(sequence)).anomaly_scores.astype(np.float64)
 
 
 def _truth(sequence: Sequence[Bag]) -> NDArray[np.float64]:

@@ -15,16 +15,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from fights_data import read_clips
-from fights_folds import SEQUENCES_PER_FOLD, compose, folds, frame_metrics, is_audible, join_features, train_system
+from fights_folds import SEQUENCES_PER_FOLD, compose, folds, frame_metrics, is_audible, join_features, train_candidate
 from numpy.typing import NDArray
-from train_starter import REPOSITORY, STUDENT, TEACHER, build_systems
+from train_starter import REPOSITORY, STUDENT, TEACHER, build_candidates
 
 from avadclip.config import TrainingConfig, read_config
 from avadclip.data.bags import Bag
 from avadclip.errors import AvadclipError, DataError
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.scoring import score_features
-from avadclip.model.models import Bags, TrainedNetwork
+from avadclip.model.base import Bags, System
 
 SEEDS = (0, 1, 2)
 WHOLE = "whole video"
@@ -48,7 +48,7 @@ def ways() -> dict[str, tuple[int, int]]:
 
 @torch.inference_mode()
 def causal_scores(
-    trained: TrainedNetwork, sequences: list[SnippetFeatures], window: int, latency: int
+    system: System, sequences: list[SnippetFeatures], window: int, latency: int
 ) -> list[NDArray[np.float64]]:
     """Scores as live.causal.CausalScorer gives them: each from the window that ends `latency` snippets later.
 
@@ -67,30 +67,28 @@ def causal_scores(
             rows = first[group][:, None] + np.arange(length)  # [B, length]
             audio = None if joined.audio is None else torch.from_numpy(joined.audio[rows])
             bags = Bags(torch.from_numpy(joined.visual[0][rows]), audio, torch.ones(rows.shape, dtype=torch.bool))
-            logits = trained.network.encode(bags).anomaly_logits
-            scores[group] = logits[torch.arange(len(group)), torch.from_numpy(group - first[group])].sigmoid().numpy()
+            of_windows = system(*bags).scores
+            scores[group] = of_windows[torch.arange(len(group)), torch.from_numpy(group - first[group])].numpy()
     return np.split(scores, offsets[1:])
 
 
-def score_in_every_way(
-    trained: TrainedNetwork, sequences: list[SnippetFeatures]
-) -> dict[str, list[NDArray[np.float64]]]:
+def score_in_every_way(system: System, sequences: list[SnippetFeatures]) -> dict[str, list[NDArray[np.float64]]]:
     """Scores per snippet of every sequence, by the way they were made."""
-    whole = [score_features(trained, features).anomaly_scores.astype(np.float64) for features in sequences]
-    causal = {name: causal_scores(trained, sequences, *settings) for name, settings in ways().items()}
+    whole = [score_features(system, features).anomaly_scores.astype(np.float64) for features in sequences]
+    causal = {name: causal_scores(system, sequences, *settings) for name, settings in ways().items()}
     return {WHOLE: whole} | causal
 
 
 def measure(bags: list[Bag], seed: int) -> dict[Key, tuple[float, float]]:
     """ROC AUC and average precision over all snippets of one seed's sequences."""
-    systems = build_systems(read_config(REPOSITORY / "configs/starter.toml", TrainingConfig))
+    candidates = build_candidates(read_config(REPOSITORY / "configs/starter.toml", TrainingConfig))
     pooled = defaultdict(list)
     audible = is_audible(bags)
     for number, (train, test) in enumerate(folds(bags, seed)):
-        trained: dict[str, TrainedNetwork] = {}
+        trained: dict[str, System] = {}
         for name in (TEACHER, STUDENT):
-            allowed = audible if systems[name].audible_only else np.ones(len(bags), dtype=bool)
-            trained[name] = train_system(systems[name], [bags[i] for i in train if allowed[i]], seed, trained)
+            allowed = audible if candidates[name].audible_only else np.ones(len(bags), dtype=bool)
+            trained[name] = train_candidate(candidates[name], [bags[i] for i in train if allowed[i]], seed, trained)
             own_test = [bags[i] for i in test if allowed[i]]
             draw = np.random.default_rng([seed, number])
             for arrangement in ARRANGEMENTS:
@@ -98,9 +96,7 @@ def measure(bags: list[Bag], seed: int) -> dict[Key, tuple[float, float]]:
                 features = [join_features([bag.load() for bag in sequence]) for sequence in composed]
                 if name == STUDENT:
                     features = [replace(each, audio=None) for each in features]
-                truths = [
-                    np.concatenate([np.full(len(b.load()), float(b.is_anomalous)) for b in s]) for s in composed
-                ]
+                truths = [np.concatenate([np.full(len(b.load()), float(b.is_anomalous)) for b in s]) for s in composed]
                 for way, scores in score_in_every_way(trained[name], features).items():
                     pooled[name, arrangement, way] += zip(truths, scores, strict=True)
     return {key: frame_metrics(parts) for key, parts in pooled.items()}

@@ -21,9 +21,8 @@ from avadclip.evaluation.evaluate import video_truth
 from avadclip.evaluation.metrics.frame import frame_measures
 from avadclip.files import write_atomically
 from avadclip.inference.scoring import score_features
-from avadclip.model.class_text import build_class_text
-from avadclip.model.models import TrainedNetwork, build_network
-from avadclip.model.objective import Objective
+from avadclip.model.base import System
+from avadclip.training.build import build_for_training
 from avadclip.training.loop import Supervision, TrainingProgress, train_network
 
 REPOSITORY = Path(__file__).parents[1]
@@ -41,8 +40,8 @@ def run_seed(seed: int, epochs: int | None) -> dict[str, float]:
     num_positive = np.concatenate([truth.num_positive(dataset.grid.snippet_frames) for truth in truths])
     of_epoch: list[float] = []
 
-    def test_ap(trained: TrainedNetwork) -> float:
-        scores = np.concatenate([score_features(trained, bag.load()).anomaly_scores for bag in dataset.test])
+    def test_ap(system: System) -> float:
+        scores = np.concatenate([score_features(system, bag.load()).anomaly_scores for bag in dataset.test])
         value = frame_measures(scores, num_positive, dataset.grid.snippet_frames).average_precision
         assert value is not None
         return 100 * value
@@ -51,7 +50,7 @@ def run_seed(seed: int, epochs: int | None) -> dict[str, float]:
         of_epoch.append(test_ap(progress.last))
 
     supervision = Supervision(dataset.classes, validation=dataset.validation)
-    progress = train_network("teacher", dataset.train, teacher_recipe, supervision, on_epoch=after_epoch)
+    progress = train_network(dataset.train, teacher_recipe, supervision, on_epoch=after_epoch)
     return {
         "validation": test_ap(progress.best),
         "last": of_epoch[-1],
@@ -61,30 +60,22 @@ def run_seed(seed: int, epochs: int | None) -> dict[str, float]:
     }
 
 
-def gradient_ratio(teacher: TrainedNetwork, seed: int) -> float:
+def gradient_ratio(teacher: System, seed: int) -> float:
     """Norm of the gradient of 1e-8 L_UKD over that of L_BCE, of what both move in an untrained student."""
-    recipe = _recipe("visual_student", seed, None)
+    distillation = DistillationConfig(kind="uncertainty", weight=AUTHORS_WEIGHT)
+    recipe = _recipe("visual_student", seed, None).model_copy(update={"distillation": distillation})
     dataset = load_dataset("synthetic:small", seed=seed)
-    torch.manual_seed(seed)
     bags = dataset.train[:GRADIENT_BAGS]
-    visual_dim, audio_dim = (bags[0].load().visual.shape[2], bags[0].stored.audio_width)
-    network = build_network("visual student", recipe.network, visual_dim=visual_dim, audio_dim=audio_dim)
-    network.encoder.fit_projections(torch.cat([torch.from_numpy(bag.load().visual[0]) for bag in bags]), None)
-    objective = Objective(
-        network,
-        build_class_text(dataset.classes, recipe.network.embed_dim, None),
-        num_classes=len(dataset.classes),
-        loss=recipe.loss,
-        distillation=DistillationConfig(kind="uncertainty", weight=AUTHORS_WEIGHT),
-    ).eval()
+    torch.manual_seed(seed)
+    student = build_for_training(recipe, bags, classes=dataset.classes, text=None).eval()
     batch = collate(bags)
     with torch.no_grad():
-        taught = teacher.network.encode(batch.bags).features
-    losses = objective(batch, taught)
-    parameters = list(objective.parameters())
+        batch = batch._replace(teacher_features=teacher(*batch.bags).features)
+    losses = student.losses(batch)
+    parameters = list(student.parameters())
     anomaly, distilled = (
         torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-        for loss in (losses["anomaly"], AUTHORS_WEIGHT * losses["distillation"])
+        for loss in (losses["anomaly"], losses["distillation"])
     )
     shared = [
         (one, other) for one, other in zip(anomaly, distilled, strict=True) if one is not None and other is not None

@@ -17,11 +17,11 @@ from typing import Literal
 import numpy as np
 import torch
 from fights_data import CLASSES, Clips, read_clips
-from fights_folds import SEQUENCES_PER_FOLD, compose, folds, is_audible, join_features, train_system
+from fights_folds import SEQUENCES_PER_FOLD, compose, folds, is_audible, join_features, train_candidate
 from robustness_page import Setting, write_page
-from train_starter import STUDENT, TEACHER, build_systems
+from train_starter import STUDENT, TEACHER, build_candidates
 
-from avadclip.config import NetworkKind, TrainingConfig, read_config
+from avadclip.config import TrainingConfig, read_config
 from avadclip.data.bags import Bag, Dataset, Interval, feature_widths
 from avadclip.data.damage import FeatureDamage, delay_rows
 from avadclip.data.damaged_videos import VideoDamage
@@ -33,8 +33,8 @@ from avadclip.events import UNVALIDATED
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.files import write_atomically
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint
-from avadclip.inference.scoring import Trained
 from avadclip.media.damage import DamageName
+from avadclip.model.base import System
 from avadclip.report.figures.panels import write_figure
 from avadclip.report.figures.variance import draw_first_event
 from avadclip.timeline import SnippetGrid
@@ -44,7 +44,7 @@ REPOSITORY = Path(__file__).parents[1]
 RUNS = REPOSITORY / "runs" / "robustness"
 IMAGES = REPOSITORY / "docs" / "images"
 FIGHTS_SEED = 0
-SYSTEMS: dict[NetworkKind, str] = {"teacher": TEACHER, "visual student": STUDENT, "audio student": "audio student"}
+NETWORKS = {"teacher": TEACHER, "visual student": STUDENT, "audio student": "audio student"}
 GRID = SnippetGrid()
 
 
@@ -101,25 +101,26 @@ class ComposedDamage:
 
 
 def measure_fights(clips: Clips) -> dict[str, list[RobustnessReport]]:
-    """By setting, one report per fold: networks hear and see only clips of recordings that they never learned from."""
+    """By setting, one report per fold: networks score only clips of recordings that they never learned from."""
     bags, audible = clips.bags, is_audible(clips.bags)
-    systems = build_systems(read_config(REPOSITORY / "configs/starter.toml", TrainingConfig))
+    candidates = build_candidates(read_config(REPOSITORY / "configs/starter.toml", TrainingConfig))
     encoders = load_encoders("lite")
     reports: dict[str, list[RobustnessReport]] = {"alone": [], "isolated": [], "blocks": []}
-    for fold, (train, test) in enumerate(folds(bags, FIGHTS_SEED)):
-        trained: dict[str, Trained] = {}
-        for name in SYSTEMS.values():
-            own = [bags[i] for i in train if audible[i] or not systems[name].audible_only]
-            trained[name] = train_system(systems[name], own, FIGHTS_SEED, trained)
+    for fold, (training, test) in enumerate(folds(bags, FIGHTS_SEED)):
+        trained: dict[str, System] = {}
+        for name in NETWORKS.values():
+            own = [bags[i] for i in training if audible[i] or not candidates[name].audible_only]
+            trained[name] = train_candidate(candidates[name], own, FIGHTS_SEED, trained)
         checkpoint = as_checkpoint(trained, bags)
-        heard = [bags[i] for i in test if audible[i]]
-        of_clips = VideoDamage(heard, [data_folder() / bag.name for bag in heard], encoders, RUNS / "features")
-        alone = as_dataset("clips alone", [timed(bag.name, [bag]) for bag in heard])
+        test_clips = [bags[i] for i in test if audible[i]]
+        videos = [data_folder() / bag.name for bag in test_clips]
+        of_clips = VideoDamage(test_clips, videos, encoders, RUNS / "features")
+        alone = as_dataset("clips alone", [timed(bag.name, [bag]) for bag in test_clips])
         reports["alone"].append(measure_robustness(checkpoint, alone, "test", of_clips))
-        place = {bag.name: number for number, bag in enumerate(heard)}
+        place = {bag.name: number for number, bag in enumerate(test_clips)}
         draw = np.random.default_rng([FIGHTS_SEED, fold])
         for arrangement in ("isolated", "blocks"):
-            sequences = [compose(heard, arrangement, draw) for _ in range(SEQUENCES_PER_FOLD)]
+            sequences = [compose(test_clips, arrangement, draw) for _ in range(SEQUENCES_PER_FOLD)]
             composed = [timed(f"{arrangement} {fold}-{number}", each) for number, each in enumerate(sequences)]
             damage = ComposedDamage(of_clips, [[place[bag.name] for bag in each] for each in sequences], composed)
             dataset = as_dataset(arrangement, composed)
@@ -140,8 +141,8 @@ def timed(name: str, sequence: Sequence[Bag]) -> Bag:
         if bag.is_anomalous
     ]
     targets = np.array([not intervals, bool(intervals)], dtype=np.float32)
-    held = replace(features, duration_seconds=float(ends[-1]))
-    return Bag(name, name, held, targets, tuple(intervals))
+    stored = replace(features, duration_seconds=float(ends[-1]))
+    return Bag(name, name, stored, targets, tuple(intervals))
 
 
 def as_dataset(name: str, bags: Sequence[Bag]) -> Dataset:
@@ -149,7 +150,7 @@ def as_dataset(name: str, bags: Sequence[Bag]) -> Dataset:
     return Dataset(f"shared fights, {name}", CLASSES, GRID, (), (), tuple(bags))
 
 
-def as_checkpoint(trained: Mapping[str, Trained], bags: Sequence[Bag]) -> Checkpoint:
+def as_checkpoint(trained: Mapping[str, System], bags: Sequence[Bag]) -> Checkpoint:
     """The networks of one fold."""
     provenance = bags[0].stored.provenance
     assert provenance is not None
@@ -162,11 +163,11 @@ def as_checkpoint(trained: Mapping[str, Trained], bags: Sequence[Bag]) -> Checkp
         visual_dim=visual_dim,
         audio_dim=audio_dim,
         network=read_config(REPOSITORY / "configs/starter.toml", TrainingConfig).network,
-        thresholds=dict.fromkeys(SYSTEMS, UNVALIDATED),
-        selection=dict.fromkeys(SYSTEMS, "last"),
+        thresholds=dict.fromkeys(NETWORKS, UNVALIDATED),
+        selection=dict.fromkeys(NETWORKS, "last"),
         card="",
     )
-    return Checkpoint(header, {kind: trained[name] for kind, name in SYSTEMS.items()})
+    return Checkpoint(header, {kind: trained[name] for kind, name in NETWORKS.items()})
 
 
 def draw_variance(checkpoint: Checkpoint, dataset: Dataset, damage: Damage, name: str) -> None:

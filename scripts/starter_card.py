@@ -6,15 +6,15 @@ import numpy as np
 from fights_folds import NUM_FOLDS, is_audible, truth_of
 from fights_page import ARRANGEMENTS, CONTROL, Measured
 
-from avadclip.config import NetworkKind, TrainingConfig
+from avadclip.config import TrainingConfig
 from avadclip.events import Thresholds
 
 
 def write_card(
     recipe: TrainingConfig,
     measured: Measured,
-    shipped: Mapping[NetworkKind, str],
-    thresholds: Mapping[NetworkKind, Thresholds],
+    shipped: Mapping[str, str],
+    thresholds: Mapping[str, Thresholds],
 ) -> str:
     """Markdown.
 
@@ -95,7 +95,7 @@ def _frames(measured: Measured, name: str) -> str:
     return " | ".join(measured.frames(name, arrangement) for arrangement in ARRANGEMENTS)
 
 
-def _threshold_rows(thresholds: Mapping[NetworkKind, Thresholds]) -> str:
+def _threshold_rows(thresholds: Mapping[str, Thresholds]) -> str:
     return "\n".join(
         f"| {kind} | {chosen.detection:.3f} | {'none' if chosen.alert is None else f'{chosen.alert:.3f}'} |"
         for kind, chosen in thresholds.items()

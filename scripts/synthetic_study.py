@@ -19,23 +19,23 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 from synthetic_page import ALL_PARTS, AUTHORS, MSE, NONE, ROUNDED, UNCERTAINTY, write_page
 
-from avadclip.config import DistillationConfig, NetworkKind, TrainingConfig, read_config
+from avadclip.config import DistillationConfig, TrainingConfig, read_config
 from avadclip.data.bags import Bag, Dataset
 from avadclip.data.datasets import load_dataset
 from avadclip.files import write_atomically
+from avadclip.inference.networks import STUDENTS
 from avadclip.inference.scoring import score_features
-from avadclip.model.models import TrainedNetwork
+from avadclip.model.base import System
 from avadclip.training.loop import Supervision, train_network
 
 REPOSITORY = Path(__file__).parents[1]
 RECIPES = REPOSITORY / "configs" / "synthetic"
 AUTHORS_WEIGHT = 1e-8  # of L_UKD in the authors' release, for XD-Violence
-STUDENTS: tuple[NetworkKind, ...] = ("visual student", "audio student")
 WEIGHTS = (1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0)
 WEIGHTS_SEEDS = (100, 101, 102)  # the recipe and both distillations' weights were chosen on their validation splits
 ROUNDING = 1e-7  # relative; about the precision of float32
 NO_DISTILLATION = DistillationConfig(kind="none")
-MSE_WEIGHTS: dict[NetworkKind, float] = {"visual student": 1.0, "audio student": 0.01}
+MSE_WEIGHTS = {"visual student": 1.0, "audio student": 0.01}
 
 PARTS = {
     "none": (False, False, False),
@@ -58,7 +58,7 @@ def frame_truth(bags: Sequence[Bag], dataset: Dataset) -> NDArray[np.bool_]:
     return np.concatenate(truth)
 
 
-def frame_ap(trained: TrainedNetwork, bags: Sequence[Bag], dataset: Dataset) -> float:
+def frame_ap(trained: System, bags: Sequence[Bag], dataset: Dataset) -> float:
     """AP over all snippets; every snippet has as many frames, so this is the frame AP."""
     scores = np.concatenate([score_features(trained, bag.load()).anomaly_scores for bag in bags])
     return float(average_precision_score(frame_truth(bags, dataset), scores))
@@ -80,20 +80,18 @@ class Study:
         self.seed = seed
         self.dataset = load_dataset(f"synthetic:{size}", seed=seed)
 
-    def recipe(self, kind: NetworkKind) -> TrainingConfig:
+    def recipe(self, kind: str) -> TrainingConfig:
         """The recipe in configs/synthetic, with this seed."""
         file = RECIPES / f"{kind.replace(' ', '_')}.toml"
         return read_config(file, TrainingConfig).model_copy(update={"seed": self.seed})
 
-    def train(
-        self, config: TrainingConfig, teacher: TrainedNetwork | None = None, *, perturbation: float = 0.0
-    ) -> TrainedNetwork:
+    def train(self, config: TrainingConfig, teacher: System | None = None, *, perturbation: float = 0.0) -> System:
         """The network of the last epoch; `perturbation`: relative, of the training features."""
         bags = [_perturbed(bag, perturbation) for bag in self.dataset.train] if perturbation else self.dataset.train
         supervision = Supervision(self.dataset.classes, teacher=teacher)
-        return train_network(config.network_kind, bags, config, supervision).last
+        return train_network(bags, config, supervision).last
 
-    def test_ap(self, trained: TrainedNetwork) -> float:
+    def test_ap(self, trained: System) -> float:
         """Frame AP on the test split."""
         return frame_ap(trained, self.dataset.test, self.dataset)
 

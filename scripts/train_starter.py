@@ -17,30 +17,30 @@ from pathlib import Path
 import numpy as np
 import torch
 from fights_data import CLASSES, Clips, read_clips
-from fights_folds import OutOfFold, System, cross_validate, file_property_scores, is_audible, truth_of
+from fights_folds import Candidate, OutOfFold, cross_validate, file_property_scores, is_audible, truth_of
 from fights_page import Measured, write_page
 from starter_card import write_card
 
-from avadclip.config import DistillationConfig, NetworkKind, TrainingConfig, read_config
+from avadclip.config import DistillationConfig, TrainingConfig, read_config
 from avadclip.data.bags import Bag, feature_widths
 from avadclip.errors import AvadclipError, DataError
 from avadclip.evaluation.metrics.thresholds import choose_thresholds
 from avadclip.events import Thresholds
 from avadclip.files import write_atomically
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
-from avadclip.model.models import TrainedNetwork
+from avadclip.model.base import System
 from avadclip.training.loop import Supervision, train_network
 
 REPOSITORY = Path(__file__).parents[1]
 SEEDS = (0, 1, 2)
 TEACHER, STUDENT, PLAIN_STUDENT = "teacher", "visual student", "visual student, no teacher"
-SHIPPED: dict[NetworkKind, str] = {"teacher": TEACHER, "visual student": STUDENT}
+SHIPPED = {"teacher": TEACHER, "visual student": STUDENT}
 
 
-def build_systems(recipe: TrainingConfig) -> dict[str, System]:
+def build_candidates(recipe: TrainingConfig) -> dict[str, Candidate]:
     """What is measured, a teacher before its students."""
 
-    def variant(kind: NetworkKind, *, distilled: bool = False) -> TrainingConfig:
+    def variant(kind: str, *, distilled: bool = False) -> TrainingConfig:
         distillation = recipe.distillation if distilled else DistillationConfig(kind="none")
         return recipe.model_copy(update={"network_kind": kind, "distillation": distillation})
 
@@ -52,22 +52,22 @@ def build_systems(recipe: TrainingConfig) -> dict[str, System]:
         }
     )
     return {
-        TEACHER: System(variant("teacher"), audible_only=True),
-        STUDENT: System(variant("visual student", distilled=True), teacher=TEACHER),
-        PLAIN_STUDENT: System(visual),
-        "audio student": System(variant("audio student", distilled=True), teacher=TEACHER, audible_only=True),
-        "audio student, no teacher": System(audio, audible_only=True),
-        "VadCLIP-like: no sound, no teacher": System(vadclip),
-        "zero features": System(visual, is_blind=True),
+        TEACHER: Candidate(variant("teacher"), audible_only=True),
+        STUDENT: Candidate(variant("visual student", distilled=True), teacher=TEACHER),
+        PLAIN_STUDENT: Candidate(visual),
+        "audio student": Candidate(variant("audio student", distilled=True), teacher=TEACHER, audible_only=True),
+        "audio student, no teacher": Candidate(audio, audible_only=True),
+        "VadCLIP-like: no sound, no teacher": Candidate(vadclip),
+        "zero features": Candidate(visual, is_blind=True),
     }
 
 
-def measure(systems: dict[str, System], clips: Clips) -> Measured:
-    """All systems out of fold, seed by seed; on all cores, one thread each: the nets are small."""
+def measure(candidates: dict[str, Candidate], clips: Clips) -> Measured:
+    """All candidates out of fold, seed by seed; on all cores, one thread each: the nets are small."""
     with multiprocessing.get_context("spawn").Pool(min(len(SEEDS), os.cpu_count() or 1), _use_one_thread) as pool:
-        runs = pool.map(functools.partial(cross_validate, systems, clips.bags), SEEDS, chunksize=1)
+        runs = pool.map(functools.partial(cross_validate, candidates, clips.bags), SEEDS, chunksize=1)
     control = [file_property_scores(clips.bags, clips.properties, seed) for seed in SEEDS]
-    return Measured(clips.bags, {name: [run[name] for run in runs] for name in systems}, control)
+    return Measured(clips.bags, {name: [run[name] for run in runs] for name in candidates}, control)
 
 
 def thresholds_of(runs: Sequence[OutOfFold], bags: Sequence[Bag]) -> Thresholds:
@@ -77,12 +77,12 @@ def thresholds_of(runs: Sequence[OutOfFold], bags: Sequence[Bag]) -> Thresholds:
     return choose_thresholds(np.tile(truth_of(bags), len(runs))[which], scores[which])
 
 
-def train_shipped(systems: dict[str, System], bags: Sequence[Bag]) -> dict[NetworkKind, TrainedNetwork]:
+def train_shipped(candidates: dict[str, Candidate], bags: Sequence[Bag]) -> dict[str, System]:
     """The networks of the checkpoint, from every clip that each may learn from."""
-    heard = [bag for bag, audible in zip(bags, is_audible(bags), strict=True) if audible]
-    teacher = train_network("teacher", heard, systems[TEACHER].recipe, Supervision(CLASSES)).last
+    audible = [bag for bag, is_in in zip(bags, is_audible(bags), strict=True) if is_in]
+    teacher = train_network(audible, candidates[TEACHER].recipe, Supervision(CLASSES)).last
     supervision = Supervision(CLASSES, teacher=teacher)
-    student = train_network("visual student", bags, systems[STUDENT].recipe, supervision).last
+    student = train_network(bags, candidates[STUDENT].recipe, supervision).last
     return {"teacher": teacher, "visual student": student}
 
 
@@ -93,8 +93,8 @@ def main() -> None:
     data = Path(os.environ["AVADCLIP_DATA"])
     clips = read_clips(data / "surveillance_fights", REPOSITORY / "runs/starter-features")
     recipe = read_config(REPOSITORY / "configs/starter.toml", TrainingConfig)
-    systems = build_systems(recipe)
-    measured = measure(systems, clips)
+    candidates = build_candidates(recipe)
+    measured = measure(candidates, clips)
     thresholds = {kind: thresholds_of(measured.runs[name], clips.bags) for kind, name in SHIPPED.items()}
     card = write_card(recipe, measured, SHIPPED, thresholds)
     provenance = clips.bags[0].stored.provenance
@@ -112,7 +112,7 @@ def main() -> None:
         selection=dict.fromkeys(SHIPPED, "last"),
         card=card,
     )
-    checkpoint = Checkpoint(header, train_shipped(systems, clips.bags))
+    checkpoint = Checkpoint(header, train_shipped(candidates, clips.bags))
     save_checkpoint(REPOSITORY / "src/avadclip/checkpoints/starter.safetensors", checkpoint)
     write_atomically(REPOSITORY / "docs/starter.md", card)
     page = write_page(measured, student=STUDENT, plain_student=PLAIN_STUDENT, teacher=TEACHER)

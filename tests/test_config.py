@@ -118,27 +118,6 @@ def test_missing_files_and_folders_are_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("content", "found"),
-    [
-        ("[network]\nembed_dim = 64", "[network]"),
-        ("[loss]\nfocal = false", "[loss]"),
-        ('[distillation]\nkind = "mse"', "[distillation]"),
-        ('[optimizer]\nprecision = "bf16"', "`optimizer.precision`"),
-    ],
-)
-def test_what_a_comparison_system_would_not_read_is_refused(tmp_path: Path, content: str, found: str) -> None:
-    path = tmp_path / "recipe.toml"
-    path.write_text(f'network_kind = "hl-net"\n{content}\n')
-    with pytest.raises(ConfigError) as refused:
-        read_config(path, TrainingConfig)
-    assert str(refused.value) == (
-        f"{path}: {found} is for networks of AVadCLIP only, which hl-net is not; leave it out"
-    )
-    path.write_text('network_kind = "hl-net"\n[network]\nembed_dim = 512\n')  # the default is no wish
-    assert read_config(path, TrainingConfig).network_kind == "hl-net"
-
-
 def test_a_config_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         NetworkConfig().embed_dim = 8

@@ -26,7 +26,7 @@ ROWS = {
     11: ("apps/archive", "apps/live"),
     12: ("apps/service",),
     13: ("apps/cli",),
-    14: ("__main__",),
+    14: ("__main__", "detection"),
 }
 ROW_OF = {unit: row for row, units in ROWS.items() for unit in units}
 

@@ -1,9 +1,9 @@
-"""Bags and weights of noise for tests of comparison systems."""
+"""Bags and weights of noise for tests of compared systems."""
 
 import torch
 from torch import Tensor, nn
 
-from avadclip.model.models import Bags
+from avadclip.model.base import Bags, Batch
 
 VISUAL_DIM, AUDIO_DIM = 6, 5
 LENGTHS = (7, 1, 4)
@@ -13,12 +13,17 @@ TARGETS = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 def make_bags() -> Bags:
     """Bags of LENGTHS, always the same."""
     generator = torch.Generator().manual_seed(0)
-    valid = torch.arange(max(LENGTHS)) < torch.tensor(LENGTHS)[:, None]
+    mask = torch.arange(max(LENGTHS)) < torch.tensor(LENGTHS)[:, None]
 
     def rows(width: int) -> Tensor:
-        return torch.randn(*valid.shape, width, generator=generator).masked_fill(~valid[..., None], 0.0)
+        return torch.randn(*mask.shape, width, generator=generator).masked_fill(~mask[..., None], 0.0)
 
-    return Bags(rows(VISUAL_DIM), rows(AUDIO_DIM), valid)
+    return Bags(rows(VISUAL_DIM), rows(AUDIO_DIM), mask)
+
+
+def make_batch(bags: Bags, targets: Tensor) -> Batch:
+    """These bags under their weak labels; all have sound, or none."""
+    return Batch(bags, targets, torch.full((len(targets),), bags.audio is not None))
 
 
 @torch.no_grad()

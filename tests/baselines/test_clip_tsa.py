@@ -38,7 +38,7 @@ def expected_shares(scores: Tensor, k: int) -> Tensor:
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
-def test_shares_and_gradients_are_those_of_the_expectation(k: int) -> None:
+def test_perturbed_topk_matches_the_exact_expectation_and_its_gradient(k: int) -> None:
     torch.manual_seed(0)
     upstream = torch.tensor([0.7, -1.3, 0.4, 2.0], dtype=torch.float64)
     scores = torch.tensor([0.1, 0.6, 0.45, -0.2], dtype=torch.float64)
@@ -55,27 +55,27 @@ def test_shares_and_gradients_are_those_of_the_expectation(k: int) -> None:
     assert shares[0, 4] == drawn.grad[0, 4] == 0.0
 
 
-def test_of_two_snippets_the_better_is_selected_as_often_as_a_normal_deviate_is_below_the_gap() -> None:
+def test_perturbed_topk_of_two_snippets_follows_the_normal_distribution() -> None:
     torch.manual_seed(0)
-    scores, valid = torch.tensor([[0.3, 0.0]]), torch.ones(1, 2, dtype=torch.bool)
-    shares = perturbed_topk(scores, valid, torch.tensor([[1]]), num_draws=DRAWS, sigma=SIGMA)
+    scores, mask = torch.tensor([[0.3, 0.0]]), torch.ones(1, 2, dtype=torch.bool)
+    shares = perturbed_topk(scores, mask, torch.tensor([[1]]), num_draws=DRAWS, sigma=SIGMA)
     expected = normal_cdf(torch.tensor(0.3 / (SIGMA * math.sqrt(2)))).item()
     assert shares[0].tolist() == pytest.approx([expected, 1 - expected], abs=0.01)
 
 
-def test_every_bag_has_its_own_k() -> None:
-    valid = torch.arange(20) < torch.tensor([[20], [10], [1]])
+def test_perturbed_topk_takes_k_per_bag() -> None:
+    mask = torch.arange(20) < torch.tensor([[20], [10], [1]])
     k = torch.tensor([[18], [9], [1]])
-    shares = perturbed_topk(torch.rand(3, 20), valid, k, num_draws=50, sigma=0.05)
+    shares = perturbed_topk(torch.rand(3, 20), mask, k, num_draws=50, sigma=0.05)
     torch.testing.assert_close(shares.sum(dim=1, keepdim=True), k.float())
-    assert (shares[~valid] == 0.0).all()
+    assert (shares[~mask] == 0.0).all()
 
 
-def test_in_a_test_the_best_nine_in_ten_count_in_full() -> None:
+def test_evaluation_keeps_the_best_nine_in_ten_snippets() -> None:
     select = shake(TokenSelection(4))
     x = torch.randn(2, 20, 4, generator=torch.Generator().manual_seed(0))
-    valid = torch.arange(20) < torch.tensor([[20], [1]])
-    selected = select(x, valid)
+    mask = torch.arange(20) < torch.tensor([[20], [1]])
+    selected = select(x, mask)
     worst = select.score(x[0]).squeeze(-1).argsort()[:2].tolist()
     for snippet in range(20):
         expected = torch.zeros(4) if snippet in worst else x[0, snippet]
@@ -83,10 +83,10 @@ def test_in_a_test_the_best_nine_in_ten_count_in_full() -> None:
     torch.testing.assert_close(selected[1, 0], x[1, 0])
 
 
-def test_in_training_snippets_are_weighted_by_their_share(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_weights_snippets_by_their_selection_share(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {}
 
-    def halves(scores: Tensor, valid: Tensor, k: Tensor, *, num_draws: int, sigma: float) -> Tensor:
+    def halves(scores: Tensor, mask: Tensor, k: Tensor, *, num_draws: int, sigma: float) -> Tensor:
         seen.update(k=k.tolist(), num_draws=num_draws, sigma=sigma)
         return torch.full_like(scores, 0.5)
 
@@ -97,7 +97,7 @@ def test_in_training_snippets_are_weighted_by_their_share(monkeypatch: pytest.Mo
     assert seen == {"k": [[27], [4], [1]], "num_draws": 100, "sigma": 0.05}
 
 
-def test_layers_are_those_of_the_recipe() -> None:
+def test_layer_sizes() -> None:
     system = ClipTsa(visual_dim=512)
 
     def widths(layers: nn.Sequential) -> list[tuple[int, int]]:

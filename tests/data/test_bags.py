@@ -57,18 +57,18 @@ def test_short_videos_are_not_binned(length: int) -> None:
 
 
 @pytest.mark.parametrize("length", [1, 3, 32, 40])
-def test_a_recipe_may_ask_for_bags_of_one_length(length: int) -> None:
+def test_bags_are_stretched_to_one_length(length: int) -> None:
     bag = make_bag(length)
     binned = bin_bag(bag, 32, stretch=True)
-    assert len(binned.stored) == len(binned.features) == 32
+    assert len(binned.stored) == len(binned.load()) == 32
     rows = bag.load().audio
     if length == 3:  # edges at 0, 0.09, .. cut to integers: 11, 11 and 10 times
-        np.testing.assert_array_equal(binned.features.audio, rows[[*[0] * 11, *[1] * 11, *[2] * 10]])
+        np.testing.assert_array_equal(binned.load().audio, rows[[*[0] * 11, *[1] * 11, *[2] * 10]])
     if length == 32:
         assert binned is bag
     if length == 40:
-        np.testing.assert_array_equal(binned.features.audio[0], rows[0])
-        np.testing.assert_allclose(binned.features.audio[3], (rows[3] + rows[4]) / 2, rtol=1e-6)
+        np.testing.assert_array_equal(binned.load().audio[0], rows[0])
+        np.testing.assert_allclose(binned.load().audio[3], (rows[3] + rows[4]) / 2, rtol=1e-6)
 
 
 def test_a_constant_stays_the_same_constant_in_a_long_video() -> None:
@@ -79,13 +79,13 @@ def test_a_constant_stays_the_same_constant_in_a_long_video() -> None:
 def test_a_long_bag_is_binned_in_every_crop_and_in_sound() -> None:
     bag = make_bag(600, crops=2)
     binned = bin_bag(bag)
-    assert binned.features.visual.shape == (2, 256, 5)
+    assert binned.load().visual.shape == (2, 256, 5)
     for crop in range(2):
-        np.testing.assert_allclose(binned.features.visual[crop], plain_bins(bag.load().visual[crop]), atol=1e-6)
-    np.testing.assert_allclose(binned.features.audio, plain_bins(bag.load().audio), atol=1e-6)
+        np.testing.assert_allclose(binned.load().visual[crop], plain_bins(bag.load().visual[crop]), atol=1e-6)
+    np.testing.assert_allclose(binned.load().audio, plain_bins(bag.load().audio), atol=1e-6)
     assert (binned.name, binned.group) == (bag.name, bag.group)
     assert len(bag.load()) == 600
-    assert bin_bag(make_bag(600, sound=False)).features.audio is None
+    assert bin_bag(make_bag(600, sound=False)).load().audio is None
 
 
 def test_collate_pads_to_the_longest_and_keeps_every_row() -> None:
@@ -93,10 +93,10 @@ def test_collate_pads_to_the_longest_and_keeps_every_row() -> None:
     batch = collate(bags)
     assert batch.bags.visual.shape == (3, 7, 5)
     assert batch.bags.audio.shape == (3, 7, 3)
-    assert batch.bags.valid.sum(dim=1).tolist() == [3, 7, 1]
+    assert batch.bags.mask.sum(dim=1).tolist() == [3, 7, 1]
     for index, bag in enumerate(bags):
         length = len(bag.load())
-        assert batch.bags.valid[index, :length].all()
+        assert batch.bags.mask[index, :length].all()
         np.testing.assert_array_equal(batch.bags.visual[index, :length].numpy(), bag.load().visual[0])
         np.testing.assert_array_equal(batch.bags.audio[index, :length].numpy(), bag.load().audio)
         assert (batch.bags.visual[index, length:] == 0).all()
@@ -104,19 +104,19 @@ def test_collate_pads_to_the_longest_and_keeps_every_row() -> None:
 
 
 def test_the_release_needs_windows_of_256() -> None:
-    batch = collate([make_bag(3), make_bag(7)], whole_windows=True)
+    batch = collate([make_bag(3), make_bag(7)], pad_to_window=True)
     assert batch.bags.visual.shape == (2, 256, 5)
     assert batch.bags.audio.shape == (2, 256, 3)
-    assert batch.bags.valid.sum(dim=1).tolist() == [3, 7]
+    assert batch.bags.mask.sum(dim=1).tolist() == [3, 7]
 
 
 def test_bags_without_usable_sound_are_marked() -> None:
     batch = collate([make_bag(3), make_bag(4, sound=False), make_bag(2, silent=True)])
-    assert batch.heard.tolist() == [True, False, False]
+    assert batch.has_audio.tolist() == [True, False, False]
     assert (batch.bags.audio[1:] == 0).all()
-    deaf = collate([make_bag(3, sound=False), make_bag(2, silent=True)])
-    assert deaf.bags.audio is None
-    assert not deaf.heard.any()
+    silent = collate([make_bag(3, sound=False), make_bag(2, silent=True)])
+    assert silent.bags.audio is None
+    assert not silent.has_audio.any()
 
 
 def test_which_bags_are_anomalous() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import avadclip.evaluation.calibrate
 from avadclip.config import NetworkConfig, OptimizerConfig, TrainingConfig
@@ -20,8 +19,9 @@ from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.features.store import write_features
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
 from avadclip.inference.detector import load_detector
+from avadclip.inference.networks import build_network
 from avadclip.inference.scoring import SnippetScores
-from avadclip.model.models import TrainedNetwork, build_network
+from avadclip.model.base import System
 from avadclip.timeline import SnippetGrid
 from avadclip.training.loop import Supervision, train_network
 
@@ -33,7 +33,7 @@ BEFORE = Thresholds(0.5, 0.6)
 def make_checkpoint() -> Checkpoint:
     config = NetworkConfig(embed_dim=8)
     networks = {
-        kind: TrainedNetwork(build_network(kind, config, visual_dim=8, audio_dim=8).eval(), torch.zeros(2, 8))
+        kind: build_network(kind, visual_dim=8, audio_dim=8, classes=CLASSES, network=config).frozen()
         for kind in ("teacher", "visual student")
     }
     header = CheckpointHeader(
@@ -55,7 +55,7 @@ def make_checkpoint() -> Checkpoint:
 def read(monkeypatch: pytest.MonkeyPatch) -> Callable[[FootageFile], SnippetFeatures]:
     """Footage whose first visual channel is the score every network gives; names say whether there is sound."""
 
-    def score(trained: TrainedNetwork, features: SnippetFeatures) -> SnippetScores:
+    def score(trained: System, features: SnippetFeatures) -> SnippetScores:
         scores = features.visual[0, :, 0]
         return SnippetScores(scores, np.stack([1 - scores, scores], axis=1))
 
@@ -173,8 +173,8 @@ def test_it_runs_on_the_synthetic_benchmark(tmp_path: Path, avadclip_command: Ca
     config = TrainingConfig(
         network=NetworkConfig(embed_dim=16), optimizer=OptimizerConfig(epochs=3, learning_rate=1e-3, batch_size=16)
     )
-    trained = train_network("teacher", data.train, config, Supervision(data.classes)).last
-    first = data.train[0].features
+    trained = train_network(data.train, config, Supervision(data.classes)).last
+    first = data.train[0].load()
     assert first.provenance is not None
     header = CheckpointHeader(
         name="synthetic",

@@ -1,5 +1,5 @@
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import torch
 
 import avadclip.evaluation.evaluate
 from avadclip.baselines.build import build_system
-from avadclip.config import NetworkConfig, NetworkKind
+from avadclip.config import NetworkConfig
 from avadclip.data.bags import Bag, Dataset, Interval, Span
 from avadclip.data.given_scores import GivenScores
 from avadclip.errors import AvadclipError, CheckpointError, DataError
@@ -17,8 +17,9 @@ from avadclip.evaluation.metrics.records import Report
 from avadclip.events import Thresholds
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader
+from avadclip.inference.networks import build_network
 from avadclip.inference.scoring import SnippetScores, score_features
-from avadclip.model.models import TrainedNetwork, build_network
+from avadclip.model.base import System
 from avadclip.timeline import SnippetGrid
 
 CLASSES = ("normal", "fighting", "riot")
@@ -48,22 +49,34 @@ BAGS = (
 )
 
 
-def make_network(kind: NetworkKind = "teacher") -> TrainedNetwork:
+def make_network(kind: str = "teacher") -> System:
     torch.manual_seed(0)
-    network = build_network(kind, NetworkConfig(embed_dim=DIM), visual_dim=DIM, audio_dim=DIM)
-    return TrainedNetwork(network.eval(), torch.randn(len(CLASSES), DIM))
+    config = NetworkConfig(embed_dim=DIM)
+    return build_network(kind, visual_dim=DIM, audio_dim=DIM, classes=CLASSES, network=config).frozen()
 
 
-def measured(trained: TrainedNetwork | None = None, bags: Sequence[Bag] = BAGS, **changes: object) -> Report:
-    options = {"network": "teacher", "split": "test", "selection": "validation", "dataset": "yard"}
-    return evaluate(trained or make_network(), bags, CLASSES, GRID, **{**options, "is_synthetic": False, **changes})
+def measured(
+    network: System | None = None,
+    bags: Sequence[Bag] = BAGS,
+    *,
+    split: str = "test",
+    selection: str = "validation",
+    grid: SnippetGrid = GRID,
+    on_video: Callable[[str, int], None] | None = None,
+    **changes: object,
+) -> Report:
+    """The report on a dataset of these bags."""
+    network = network or make_network()
+    network.selection = selection
+    dataset = Dataset("yard", CLASSES, grid, train=(), **{"validation": (), "test": (), split: tuple(bags), **changes})
+    return evaluate(network, dataset, split, on_video=on_video)
 
 
 @pytest.fixture
 def oracle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scores that equal the truth: 1 for its class in every snippet it touches, a little less normal elsewhere."""
 
-    def score(trained: TrainedNetwork, features: SnippetFeatures) -> SnippetScores:
+    def score(trained: System, features: SnippetFeatures) -> SnippetScores:
         bag = next(bag for bag in BAGS if bag.load() is features)
         probabilities = np.zeros((len(features), len(CLASSES)), dtype=np.float32)
         for label, start, end in bag.intervals or ():
@@ -142,7 +155,7 @@ def test_f1_is_of_the_threshold_that_validation_chose(monkeypatch: pytest.Monkey
         "street": [0.5, 0.5, 0.5, 0.5],
     }
 
-    def score(trained: TrainedNetwork, features: SnippetFeatures) -> SnippetScores:
+    def score(trained: System, features: SnippetFeatures) -> SnippetScores:
         name = next(bag.name for bag in (*BAGS, held_out) if bag.load() is features)
         scores = np.array(curves[name], dtype=np.float32)
         return SnippetScores(scores, np.stack([1 - scores, scores, 0 * scores], axis=1))
@@ -182,8 +195,7 @@ def test_frames_that_a_benchmark_annotates_apart_are_the_truth_of_frames() -> No
 
 def given(rows: Sequence[np.ndarray], frames_per_row: int = 16) -> Report:
     scores = GivenScores("rival.npy", tuple(rows), frames_per_row, ("as recognised",))
-    options = {"split": "test", "selection": "unknown", "dataset": "yard", "is_synthetic": False}
-    return evaluate_given(scores, BAGS, CLASSES, GRID, **options)
+    return evaluate_given(scores, Dataset("yard", CLASSES, GRID, (), (), BAGS))
 
 
 def test_somebodys_probabilities_measure_as_the_same_from_a_network() -> None:
@@ -257,15 +269,15 @@ def test_a_video_that_cannot_be_measured_is_named(bag: Bag, message: str) -> Non
 
 
 def test_a_visual_student_needs_no_sound() -> None:
-    deaf = [dataclasses.replace(bag, stored=dataclasses.replace(bag.load(), audio=None)) for bag in BAGS]
-    assert measured(make_network("visual student"), deaf, network="visual student").num_videos == 3
+    silent = [dataclasses.replace(bag, stored=dataclasses.replace(bag.load(), audio=None)) for bag in BAGS]
+    assert measured(make_network("visual student"), silent).num_videos == 3
     with pytest.raises(DataError, match="audio student needs"):
-        measured(make_network("audio student"), deaf, network="audio student")
+        measured(make_network("audio student"), silent)
 
 
-def test_a_system_that_does_not_name_classes_is_measured_on_its_score_alone() -> None:
-    system = build_system("deep-mil", visual_dim=DIM, audio_dim=DIM, num_classes=len(CLASSES)).frozen()
-    report = measured(system, network="deep-mil", validation=BAGS)
+def test_a_binary_detector_is_measured_on_its_score_alone() -> None:
+    system = build_system("deep-mil", visual_dim=DIM, audio_dim=DIM, classes=CLASSES).frozen()
+    report = measured(system, validation=BAGS)
     assert {measure.head for measure in report.measures} == {"classifier"}
     assert not [measure for measure in report.measures if measure.name in {"map", "class_ap"}]
     assert {f1.head for f1 in report.f1} == {"classifier"}
@@ -277,11 +289,11 @@ def test_an_empty_split_is_an_error() -> None:
         measured(bags=[])
 
 
-def test_a_network_that_gives_no_numbers_is_an_error() -> None:
+def test_scores_that_are_not_finite_are_an_error() -> None:
     trained = make_network()
     with torch.no_grad():
-        next(iter(trained.network.classifier.parameters())).fill_(torch.nan)
-    with pytest.raises(CheckpointError, match="the teacher gives brawl scores that are no numbers"):
+        next(iter(trained.classifier.parameters())).fill_(torch.nan)
+    with pytest.raises(CheckpointError, match="the teacher gives brawl scores that are not finite"):
         measured(trained)
 
 
@@ -335,7 +347,7 @@ def test_a_checkpoint_made_for_other_data_is_refused(
 
 def test_synthetic_data_of_another_seed_are_refused() -> None:
     made = [Provenance(grid=GRID, visual={"name": "synthetic", "seed": seed}, audio=None) for seed in (0, 1)]
-    bag = dataclasses.replace(BAGS[0], stored=dataclasses.replace(BAGS[0].features, provenance=made[1]))
+    bag = dataclasses.replace(BAGS[0], stored=dataclasses.replace(BAGS[0].load(), provenance=made[1]))
     dataset = dataclasses.replace(DATASET, test=(bag,), is_synthetic=True)
     with pytest.raises(DataError, match=r"seed is 1, needed 0\); name the recipe's data and seed$"):
         check_fit(make_checkpoint(features=made[0]), dataset)

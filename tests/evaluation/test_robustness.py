@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from avadclip.config import NetworkConfig, NetworkKind
+from avadclip.config import NetworkConfig
 from avadclip.data.bags import Bag, Dataset, Interval
 from avadclip.data.damage import FeatureDamage
 from avadclip.errors import DataError
@@ -22,16 +22,16 @@ from avadclip.evaluation.robustness import (
 from avadclip.events import Thresholds
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader
+from avadclip.inference.networks import build_network
 from avadclip.inference.scoring import student_variance
 from avadclip.media.damage import DAMAGES
-from avadclip.model.models import TrainedNetwork, build_network
 from avadclip.timeline import SnippetGrid
 
 CLASSES = ("normal", "fighting")
 GRID = SnippetGrid()
 DIM = 8
 PROVENANCE = Provenance(grid=GRID, visual={"name": "made up"}, audio={"name": "made up"})
-KINDS: tuple[NetworkKind, ...] = ("teacher", "visual student", "audio student")
+KINDS: tuple[str, ...] = ("teacher", "visual student", "audio student")
 
 
 def make_bags(*, sound: Sequence[bool] = (True,) * 4) -> tuple[Bag, ...]:
@@ -51,11 +51,11 @@ def make_dataset(bags: tuple[Bag, ...]) -> Dataset:
     return Dataset("yard", CLASSES, GRID, (), (), bags, is_synthetic=True)
 
 
-def make_checkpoint(kinds: Sequence[NetworkKind] = KINDS) -> Checkpoint:
+def make_checkpoint(kinds: Sequence[str] = KINDS) -> Checkpoint:
     torch.manual_seed(0)
     config = NetworkConfig(embed_dim=DIM)
     networks = {
-        kind: TrainedNetwork(build_network(kind, config, visual_dim=DIM, audio_dim=DIM).eval(), torch.randn(2, DIM))
+        kind: build_network(kind, visual_dim=DIM, audio_dim=DIM, classes=CLASSES, network=config).frozen()
         for kind in kinds
     }
     header = CheckpointHeader(
@@ -83,23 +83,13 @@ def report() -> RobustnessReport:
     return measured(make_bags())
 
 
-def evaluated(kind: NetworkKind, bags: Sequence[Bag]) -> Report:
+def evaluated(kind: str, bags: Sequence[Bag]) -> Report:
     """By the path of `avadclip evaluate`."""
-    return evaluate(
-        make_checkpoint().networks[kind],
-        bags,
-        CLASSES,
-        GRID,
-        network=kind,
-        split="test",
-        selection="last",
-        dataset="yard",
-        is_synthetic=True,
-    )
+    return evaluate(make_checkpoint().networks[kind], make_dataset(tuple(bags)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_number_is_that_of_a_separate_evaluation(report: RobustnessReport, kind: NetworkKind) -> None:
+def test_every_number_is_that_of_a_separate_evaluation(report: RobustnessReport, kind: str) -> None:
     bags = make_bags()
     damage = FeatureDamage(bags, GRID)
     assert [each.name for each in report.conditions] == ["clean", *DAMAGES]
@@ -197,7 +187,7 @@ def test_variance_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     trained = checkpoint.networks["visual student"]
     logs = torch.log(torch.tensor([1.0, 4.0] * (DIM // 2)))  # geometric mean 2
     monkeypatch.setattr(trained.network.uncertainty, "forward", lambda x, _: logs.expand(*x.shape[:2], DIM))
-    np.testing.assert_allclose(student_variance(trained, make_bags()[0].features), 2.0, rtol=1e-6)
+    np.testing.assert_allclose(student_variance(trained, make_bags()[0].load()), 2.0, rtol=1e-6)
 
 
 def test_the_median_of_variance_is_over_all_snippets(report: RobustnessReport) -> None:

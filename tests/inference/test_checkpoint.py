@@ -25,11 +25,13 @@ from avadclip.inference.checkpoint import (
     read_card,
     save_checkpoint,
 )
+from avadclip.inference.networks import build_network
 from avadclip.inference.scoring import score_features
-from avadclip.model.models import TrainedNetwork, build_network
 from avadclip.timeline import SnippetGrid
 
 torch.set_num_threads(1)
+
+CLASSES = ("normal", "fighting", "riot")
 
 KINDS = ("teacher", "visual student", "audio student")
 PROVENANCE = Provenance(
@@ -43,7 +45,7 @@ def make_checkpoint(kinds: tuple[str, ...] = KINDS, **network: object) -> Checkp
     config = NetworkConfig(embed_dim=8, **network)
     header = CheckpointHeader(
         name="tiny",
-        classes=("normal", "fighting", "riot"),
+        classes=CLASSES,
         encoders="lite",
         encoder_options=EncoderOptions(),
         features=PROVENANCE,
@@ -56,7 +58,7 @@ def make_checkpoint(kinds: tuple[str, ...] = KINDS, **network: object) -> Checkp
     )
     torch.manual_seed(0)
     networks = {
-        kind: TrainedNetwork(build_network(kind, config, visual_dim=10, audio_dim=6).eval(), torch.randn(3, 8))
+        kind: build_network(kind, visual_dim=10, audio_dim=6, classes=CLASSES, network=config).frozen()
         for kind in kinds
     }
     return Checkpoint(header, networks)
@@ -104,7 +106,7 @@ def test_what_is_saved_loads_and_scores_the_same(tmp_path: Path, network: dict) 
     features = SnippetFeatures(rows[None, :, :10], rows[:, 10:], 13.3, provenance=None)
     for kind in KINDS:
         weights = loaded.networks[kind].network.state_dict()
-        for name, tensor in saved.networks[kind].network.state_dict().items():
+        for name, tensor in saved.networks[kind].tensors().items():
             assert torch.equal(weights[name], tensor), name
         expected, found = (
             score_features(saved.networks[kind], features),
@@ -117,17 +119,17 @@ def test_what_is_saved_loads_and_scores_the_same(tmp_path: Path, network: dict) 
 
 def test_loaded_networks_are_ready_and_frozen(written: Path) -> None:
     for trained in load_checkpoint(written).networks.values():
-        assert not any(module.training for module in trained.network.modules())
-        assert not any(parameter.requires_grad for parameter in trained.network.parameters())
-        assert not trained.class_features.requires_grad
+        assert not any(module.training for module in trained.modules())
+        assert not any(parameter.requires_grad for parameter in trained.parameters())
+        assert not trained.class_text().requires_grad
 
 
 def test_statistics_of_the_training_features_come_along(tmp_path: Path) -> None:
     checkpoint = make_checkpoint(("visual student",))
-    network = checkpoint.networks["visual student"].network
+    network = checkpoint.networks["visual student"]
     network.encoder.fit_projections(torch.arange(30.0).reshape(3, 10), None)
     save_checkpoint(tmp_path / "a.safetensors", checkpoint)
-    loaded = load_checkpoint(tmp_path / "a.safetensors").networks["visual student"].network
+    loaded = load_checkpoint(tmp_path / "a.safetensors").networks["visual student"]
     assert torch.equal(loaded.encoder.projection.mean, torch.arange(10.0, 20.0))
     assert loaded.encoder.projection.deviation.tolist() == [10.0] * 10
 

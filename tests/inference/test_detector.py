@@ -18,9 +18,9 @@ from avadclip.features.extract import extract_features, provenance_of
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
 from avadclip.inference.detector import Detection, Detector, load_detector
+from avadclip.inference.networks import build_network
 from avadclip.inference.scorers import TrainedScorer, Verdict
 from avadclip.inference.scoring import SnippetScores, score_features
-from avadclip.model.models import TrainedNetwork, build_network
 from avadclip.timeline import SnippetGrid
 
 torch.set_num_threads(1)
@@ -129,8 +129,7 @@ def save_tiny(path: Path, encoders: Encoders, *, dim: int = 8, kinds: tuple[str,
     torch.manual_seed(0)
     networks = {}
     for kind in kinds:
-        network = build_network(kind, config, **dims).eval()
-        networks[kind] = TrainedNetwork(network, torch.randn(len(CLASSES), dim))
+        networks[kind] = build_network(kind, **dims, classes=CLASSES, network=config).frozen()
     save_checkpoint(path, Checkpoint(header, networks))
     return path
 
@@ -257,7 +256,7 @@ def test_progress_goes_up_to_the_length_of_the_video(tmp_path: Path, detector: D
     ("sound", "network", "modality", "reason"),
     [
         ("tone", "teacher", "audio-visual", "the file has picture and sound"),
-        ("silence", "visual student", "visual", "nothing is heard on the sound track"),
+        ("silence", "visual student", "visual", "the sound track is silent"),
         (None, "visual student", "visual", "the file has no sound track"),
     ],
 )

@@ -6,21 +6,23 @@ import pytest
 import torch
 
 from avadclip.baselines.build import build_system
-from avadclip.config import NetworkConfig, SystemName
+from avadclip.config import NetworkConfig
 from avadclip.encoders.base import Encoders
 from avadclip.errors import CheckpointError, ConfigError, FeatureError
 from avadclip.events import Modality, Thresholds
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader
+from avadclip.inference.networks import build_network
 from avadclip.inference.scorers import TrainedScorer, ZeroShotScorer
 from avadclip.inference.scoring import score_features
 from avadclip.inference.zero_shot import zero_shot_scores
-from avadclip.model.models import TrainedNetwork, build_network
 from avadclip.timeline import SnippetGrid
 
 torch.set_num_threads(1)
 
-SYSTEMS: dict[SystemName, Modality] = {"deep-mil": "visual", "hl-net": "audio-visual"}
+CLASSES = ("normal", "fighting")
+
+SYSTEMS: dict[str, Modality] = {"deep-mil": "visual", "hl-net": "audio-visual"}
 KINDS = ("teacher", "visual student", "audio student")
 PROVENANCE = Provenance(grid=SnippetGrid(), visual={"name": "lite"}, audio={"name": "log-mel"})
 
@@ -29,12 +31,12 @@ def make_checkpoint(kinds: tuple[str, ...] = KINDS) -> Checkpoint:
     config = NetworkConfig(embed_dim=8)
     torch.manual_seed(0)
     networks = {
-        kind: TrainedNetwork(build_network(kind, config, visual_dim=10, audio_dim=6).eval(), torch.randn(2, 8))
+        kind: build_network(kind, visual_dim=10, audio_dim=6, classes=CLASSES, network=config).frozen()
         for kind in kinds
     }
     header = CheckpointHeader(
         name="tiny",
-        classes=("normal", "fighting"),
+        classes=CLASSES,
         encoders="lite",
         features=PROVENANCE,
         visual_dim=10,
@@ -47,9 +49,9 @@ def make_checkpoint(kinds: tuple[str, ...] = KINDS) -> Checkpoint:
     return Checkpoint(header, networks)
 
 
-def make_system_checkpoint(name: SystemName) -> Checkpoint:
+def make_system_checkpoint(name: str) -> Checkpoint:
     torch.manual_seed(0)
-    system = build_system(name, visual_dim=10, audio_dim=6, num_classes=2).frozen()
+    system = build_system(name, visual_dim=10, audio_dim=6, classes=CLASSES).frozen()
     header = make_checkpoint(("teacher",)).header.model_copy(
         update={"thresholds": {name: Thresholds(0.3, None)}, "selection": {name: "last"}}
     )
@@ -77,7 +79,7 @@ def assert_same(found, expected) -> None:
     np.testing.assert_allclose(found.class_probabilities, expected.class_probabilities, rtol=0, atol=1e-6)
 
 
-def test_picture_and_sound_go_to_the_teacher_and_the_students_are_heard_too() -> None:
+def test_picture_and_sound_are_scored_by_the_teacher_and_both_students() -> None:
     checkpoint, features = make_checkpoint(), make_features()
     verdict = scorer_of(checkpoint).judge(features)
     assert (verdict.network, verdict.modality) == ("teacher", "audio-visual")
@@ -92,14 +94,14 @@ def test_picture_and_sound_go_to_the_teacher_and_the_students_are_heard_too() ->
     ("changes", "reason"),
     [
         ({"audio": None}, "the file has no sound track"),
-        ({"sound_is_silent": True}, "nothing is heard on the sound track"),
+        ({"sound_is_silent": True}, "the sound track is silent"),
         (
             {"audio": None, "provenance": PROVENANCE.model_copy(update={"audio": None})},
             "the encoders were loaded without sound",
         ),
     ],
 )
-def test_without_usable_sound_the_visual_student_scores_and_says_why(changes: dict, reason: str) -> None:
+def test_without_usable_sound_the_visual_student_scores_and_the_reason_is_stated(changes: dict, reason: str) -> None:
     checkpoint, features = make_checkpoint(), make_features(**changes)
     verdict = scorer_of(checkpoint).judge(features)
     assert (verdict.network, verdict.modality, verdict.reason) == ("visual student", "visual", reason)
@@ -109,19 +111,22 @@ def test_without_usable_sound_the_visual_student_scores_and_says_why(changes: di
     assert_same(verdict.scores, score_features(checkpoint.networks["visual student"], features))
 
 
-def test_a_checkpoint_without_a_teacher_only_sees() -> None:
+def test_a_checkpoint_without_a_teacher_scores_the_picture() -> None:
     verdict = scorer_of(make_checkpoint(("visual student",))).judge(make_features())
-    assert (verdict.network, verdict.reason) == ("visual student", "tiny holds no teacher")
+    assert (verdict.network, verdict.reason) == (
+        "visual student",
+        "the checkpoint has no network for picture and sound",
+    )
 
 
-def test_a_checkpoint_that_only_hears_scores_what_can_be_heard() -> None:
+def test_an_audio_student_alone_scores_the_sound() -> None:
     checkpoint, features = make_checkpoint(("audio student",)), make_features()
     verdict = scorer_of(checkpoint).judge(features)
     assert (verdict.network, verdict.modality) == ("audio student", "audio")
-    assert verdict.reason == "tiny holds no network that sees"
+    assert verdict.reason == "the checkpoint has no visual network"
     assert verdict.thresholds == checkpoint.header.thresholds["audio student"]
     assert_same(verdict.scores, score_features(checkpoint.networks["audio student"], features))
-    with pytest.raises(CheckpointError, match="needed because nothing is heard on the sound track"):
+    with pytest.raises(CheckpointError, match="needed because the sound track is silent"):
         scorer_of(checkpoint).judge(make_features(sound_is_silent=True))
 
 
@@ -132,15 +137,13 @@ def test_a_teacher_alone_has_no_companions() -> None:
     assert verdict.audio_scores is None
 
 
-def test_a_network_that_is_not_there_is_named_with_the_reason() -> None:
-    with pytest.raises(
-        CheckpointError, match="holds no visual student, needed because nothing is heard on the sound track"
-    ):
+def test_a_missing_network_is_named_with_the_reason() -> None:
+    with pytest.raises(CheckpointError, match="holds no visual student, needed because the sound track is silent"):
         scorer_of(make_checkpoint(("teacher",))).judge(make_features(sound_is_silent=True))
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message_part"),
     [
         ({"visual": np.zeros((1, 7, 11), np.float32)}, "visual features are 11 wide, needed 10"),
         ({"audio": np.zeros((7, 5), np.float32)}, "audio features are 5 wide, needed 6"),
@@ -158,17 +161,17 @@ def test_a_network_that_is_not_there_is_named_with_the_reason() -> None:
         ),
     ],
 )
-def test_features_made_otherwise_are_refused_with_what_to_do(changes: dict, said: str) -> None:
+def test_features_made_otherwise_are_refused_with_what_to_do(changes: dict, message_part: str) -> None:
     with pytest.raises(FeatureError) as refused:
         scorer_of(make_checkpoint()).judge(make_features(**changes))
     message = str(refused.value)
-    assert re.search(said, message)
+    assert re.search(message_part, message)
     assert "tiny" in message
     assert message.endswith("extract them with --encoders lite")
     assert "\n" not in message
 
 
-def test_published_features_say_nothing_and_are_judged_by_their_width() -> None:
+def test_features_without_provenance_are_checked_by_their_width() -> None:
     scorer = scorer_of(make_checkpoint())
     assert scorer.judge(make_features(provenance=None)).network == "teacher"
     with pytest.raises(FeatureError, match=r"visual features \w+ 12"):
@@ -189,7 +192,7 @@ class FakeText:
         return np.eye(len(list(phrases)), 4, dtype=np.float32)
 
 
-def test_zero_shot_hears_where_it_can() -> None:
+def test_zero_shot_uses_sound_where_there_is_any() -> None:
     encoders = Encoders("clip", None, None, FakeText())
     scorer = ZeroShotScorer(("normal", "riot"), encoders)
     random = np.random.default_rng(0)
@@ -201,7 +204,7 @@ def test_zero_shot_hears_where_it_can() -> None:
     assert verdict.thresholds.alert is None
     assert_same(verdict.scores, zero_shot_scores(features, np.eye(2, 4, dtype=np.float32)))
     silent = scorer.judge(dataclasses.replace(features, sound_is_silent=True))
-    assert (silent.modality, silent.reason) == ("visual", "the file has no sound to use")
+    assert (silent.modality, silent.reason) == ("visual", "the file has no usable sound")
 
 
 def test_zero_shot_needs_encoders_that_can_read() -> None:
@@ -210,11 +213,11 @@ def test_zero_shot_needs_encoders_that_can_read() -> None:
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_a_comparison_system_scores_alone(name: SystemName) -> None:
+def test_a_comparison_system_scores_alone(name: str) -> None:
     checkpoint, features = make_system_checkpoint(name), make_features()
     verdict = scorer_of(checkpoint).judge(features)
     assert (verdict.network, verdict.modality) == (name, SYSTEMS[name])
-    assert verdict.reason == "tiny holds nothing else"
+    assert verdict.reason == "the checkpoint has no other network"
     assert verdict.thresholds == Thresholds(0.3, None)
     assert (verdict.visual_scores, verdict.audio_scores) == (None, None)
     expected = score_features(checkpoint.networks[name], features)
@@ -223,8 +226,8 @@ def test_a_comparison_system_scores_alone(name: SystemName) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"audio": None}, {"sound_is_silent": True}])
-def test_a_system_that_hears_refuses_what_is_silent_and_one_that_does_not_scores_it(changes: dict) -> None:
+def test_audio_visual_systems_refuse_silent_videos_and_visual_ones_score_them(changes: dict) -> None:
     features = make_features(**changes)
     assert scorer_of(make_system_checkpoint("deep-mil")).judge(features).network == "deep-mil"
-    with pytest.raises(CheckpointError, match=r"hl-net of tiny needs sound, but .*(no sound track|nothing is heard)"):
+    with pytest.raises(CheckpointError, match=r"hl-net of tiny needs sound, but .*(no sound track|track is silent)"):
         scorer_of(make_system_checkpoint("hl-net")).judge(features)

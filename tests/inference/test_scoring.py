@@ -10,22 +10,25 @@ from torch.nn import functional
 import avadclip.inference.scoring
 from avadclip.config import NetworkConfig
 from avadclip.features.snippets import SnippetFeatures
+from avadclip.inference.networks import build_network
 from avadclip.inference.scoring import score_features
-from avadclip.model.models import Bags, Network, TrainedNetwork, build_network
+from avadclip.model.avadclip import AVadCLIP
+from avadclip.model.base import Bags, System
 
 torch.set_num_threads(1)
 
-DIM, CLASSES = 8, 3
+DIM, CLASSES = 8, ("normal", "fighting", "riot")
 KINDS = ["teacher", "visual student", "audio student"]
 
 
-def make_trained(kind: str = "teacher", *, variant: str = "paper") -> TrainedNetwork:
+def make_trained(kind: str = "teacher", *, variant: str = "paper") -> System:
     torch.manual_seed(1)
-    network = build_network(kind, NetworkConfig(embed_dim=DIM, variant=variant), visual_dim=10, audio_dim=6).eval()
+    config = NetworkConfig(embed_dim=DIM, variant=variant)
+    network = build_network(kind, visual_dim=10, audio_dim=6, classes=CLASSES, network=config)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-    return TrainedNetwork(network, torch.randn(CLASSES, DIM))
+    return network.frozen()
 
 
 def make_features(length: int, *, crops: int = 1, sound: bool = True) -> SnippetFeatures:
@@ -36,9 +39,9 @@ def make_features(length: int, *, crops: int = 1, sound: bool = True) -> Snippet
 
 
 @torch.no_grad()
-def scores_by_hand(trained: TrainedNetwork, features: SnippetFeatures) -> tuple[torch.Tensor, torch.Tensor]:
+def scores_by_hand(trained: AVadCLIP, features: SnippetFeatures) -> tuple[torch.Tensor, torch.Tensor]:
     """`paper`: one window after the other, nothing padded; X_p summed over the whole video."""
-    network, class_features = trained
+    network, class_features = trained, trained.class_text()
     windows = []
     for start in range(0, len(features), 256):
         visual = torch.from_numpy(features.visual[:1, start : start + 256])
@@ -67,7 +70,7 @@ def test_a_video_is_scored_in_windows_under_one_prompt_of_the_whole_video(length
     found = score_features(trained, features)
     anomaly_scores, class_probabilities = scores_by_hand(trained, features)
     assert found.anomaly_scores.shape == (length,)
-    assert found.class_probabilities.shape == (length, CLASSES)
+    assert found.class_probabilities.shape == (length, len(CLASSES))
     np.testing.assert_allclose(found.anomaly_scores, anomaly_scores.numpy(), rtol=0, atol=1e-5)
     np.testing.assert_allclose(found.class_probabilities, class_probabilities.numpy(), rtol=0, atol=2e-5)
     np.testing.assert_allclose(found.class_probabilities.sum(axis=1), 1.0, atol=1e-5)
@@ -77,13 +80,13 @@ def test_a_video_is_scored_in_windows_under_one_prompt_of_the_whole_video(length
 def encoded_windows(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, int]]]:
     """(number of windows, snippets in each) of every call of the network."""
     calls: list[tuple[int, int]] = []
-    encode = Network.encode
+    encode = AVadCLIP.encode
 
-    def counted(self: Network, bags: Bags) -> object:
-        calls.append(tuple(bags.valid.shape))
+    def counted(self: AVadCLIP, bags: Bags) -> object:
+        calls.append(tuple(bags.mask.shape))
         return encode(self, bags)
 
-    monkeypatch.setattr(Network, "encode", counted)
+    monkeypatch.setattr(AVadCLIP, "encode", counted)
     return calls
 
 
@@ -122,7 +125,7 @@ def test_the_release_prompts_each_window_by_itself() -> None:
         np.testing.assert_allclose(whole.class_probabilities[part], alone.class_probabilities, rtol=0, atol=2e-5)
 
 
-def test_the_release_sees_its_padding() -> None:
+def test_padding_takes_part_in_the_release() -> None:
     features = make_features(40)
     trained = make_trained(variant="released")
     found = score_features(trained, features)
@@ -130,17 +133,17 @@ def test_the_release_sees_its_padding() -> None:
     audio = torch.zeros(1, 256, 6)
     visual[0, :40], audio[0, :40] = torch.from_numpy(features.visual[0]), torch.from_numpy(features.audio)
     with torch.no_grad():
-        encoded = trained.network.encode(Bags(visual, audio, torch.arange(256)[None] < 40))
+        encoded = trained.encode(Bags(visual, audio, torch.arange(256)[None] < 40))
         video = functional.normalize((encoded.anomaly_logits[..., None] * encoded.features).sum(dim=1), dim=-1)[0]
-        kept = trained.class_features + video
-        words = kept + trained.network.prompt.feed_forward(kept)
+        kept = trained.class_text() + video
+        words = kept + trained.prompt.feed_forward(kept)
         cosines = functional.normalize(encoded.features[0, :40], dim=-1) @ functional.normalize(words, dim=-1).T
     expected = (cosines / 0.07).softmax(dim=-1)
     np.testing.assert_allclose(found.anomaly_scores, encoded.anomaly_logits[0, :40].sigmoid().numpy(), atol=1e-6)
     np.testing.assert_allclose(found.class_probabilities, expected.numpy(), rtol=0, atol=2e-5)
 
 
-def test_a_crop_of_the_set_can_be_asked_for() -> None:
+def test_any_crop_of_the_set_is_scored() -> None:
     trained, features = make_trained("visual student"), make_features(9, crops=3)
     for crop in range(3):
         single = dataclasses.replace(features, visual=features.visual[crop : crop + 1])
@@ -154,11 +157,11 @@ def test_a_crop_of_the_set_can_be_asked_for() -> None:
 
 def test_scoring_changes_nothing_and_needs_no_gradient() -> None:
     trained, features = make_trained(), make_features(300)
-    before = {name: value.clone() for name, value in trained.network.state_dict().items()}
+    before = {name: value.clone() for name, value in trained.state_dict().items()}
     visual, audio = features.visual.copy(), features.audio.copy()
     first, second = score_features(trained, features), score_features(trained, features)
     np.testing.assert_allclose(first.class_probabilities, second.class_probabilities, rtol=0, atol=1e-6)
-    assert all(torch.equal(value, before[name]) for name, value in trained.network.state_dict().items())
+    assert all(torch.equal(value, before[name]) for name, value in trained.state_dict().items())
     np.testing.assert_array_equal(features.visual, visual)
     np.testing.assert_array_equal(features.audio, audio)
 
@@ -174,19 +177,19 @@ def test_the_uncertainty_of_a_whole_video_is_never_kept(monkeypatch: pytest.Monk
     trained = make_trained("visual student")
     kept: list[weakref.ref[torch.Tensor]] = []
     alive_in_the_end: list[bool] = []
-    encode, align = Network.encode, Network.align
+    encode, align = AVadCLIP.encode, AVadCLIP._align
 
-    def watched_encode(self: Network, bags: Bags):
+    def watched_encode(self: AVadCLIP, bags: Bags):
         encoded = encode(self, bags)
         kept.append(weakref.ref(encoded.log_variance))
         return encoded
 
-    def watched_align(self: Network, *arguments):
+    def watched_align(self: AVadCLIP, *arguments):
         alive_in_the_end.extend(reference() is not None for reference in kept)
         return align(self, *arguments)
 
-    monkeypatch.setattr(Network, "encode", watched_encode)
-    monkeypatch.setattr(Network, "align", watched_align)
+    monkeypatch.setattr(AVadCLIP, "encode", watched_encode)
+    monkeypatch.setattr(AVadCLIP, "_align", watched_align)
     score_features(trained, make_features(3000))
     assert len(kept) == 3
     assert not any(alive_in_the_end)

@@ -4,12 +4,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from avadclip.config import NetworkConfig, NetworkKind, TemporalConfig
-from avadclip.model.models import Bags, Network, build_network
+from avadclip.config import NetworkConfig, TemporalConfig
+from avadclip.inference.networks import build_network
+from avadclip.model.avadclip import AVadCLIP
+from avadclip.model.base import Bags
+from avadclip.model.class_text import FixedClassVectors
 
 torch.set_num_threads(1)
 
 DIM = 16
+CLASSES = ("normal", "fighting", "riot", "explosion")
 
 
 @torch.no_grad()
@@ -23,14 +27,15 @@ def shake(module: nn.Module, seed: int = 0) -> nn.Module:
     return module.eval()
 
 
-def tiny_network(kind: NetworkKind = "teacher", *, seed: int = 0, **changes: object) -> Network:
-    """A network of the real structure, 16 channels wide, window 4 for all."""
+def tiny_network(kind: str = "teacher", *, seed: int = 0, **changes: object) -> AVadCLIP:
+    """A network of the real structure, 16 channels wide, window 4 for all, with constant class features."""
     settings: dict[str, object] = {
         "embed_dim": DIM,
         "student_temporal": TemporalConfig(num_blocks=1, attention_window=4),
         **changes,
     }
-    network = build_network(kind, NetworkConfig(**settings), visual_dim=20, audio_dim=12)
+    network = build_network(kind, visual_dim=20, audio_dim=12, classes=CLASSES, network=NetworkConfig(**settings))
+    network.class_text = FixedClassVectors(torch.randn(4, DIM, generator=torch.Generator().manual_seed(5)))
     shake(network, seed)
     return network
 
@@ -39,7 +44,7 @@ def random_bags(lengths: list[int], longest: int | None = None, *, seed: int = 0
     """Features 20 (visual) and 12 (audio) wide; what stands in the padding is `padding`."""
     generator = torch.Generator().manual_seed(seed)
     longest = max(lengths) if longest is None else longest
-    valid = torch.arange(longest) < torch.tensor(lengths)[:, None]
+    mask = torch.arange(longest) < torch.tensor(lengths)[:, None]
 
     def rows(width: int) -> Tensor:
         padded = torch.full((len(lengths), longest, width), padding)
@@ -47,7 +52,7 @@ def random_bags(lengths: list[int], longest: int | None = None, *, seed: int = 0
             padded[index, :length] = torch.randn(length, width, generator=generator)
         return padded
 
-    return Bags(rows(20), rows(12), valid)
+    return Bags(rows(20), rows(12), mask)
 
 
 @pytest.fixture(scope="session", name="shake")
@@ -56,7 +61,7 @@ def _shake() -> Callable[..., nn.Module]:
 
 
 @pytest.fixture(scope="session", name="tiny_network")
-def _tiny_network() -> Callable[..., Network]:
+def _tiny_network() -> Callable[..., AVadCLIP]:
     return tiny_network
 
 

@@ -45,9 +45,9 @@ def test_folded_attention_is_dense_attention_under_a_block_diagonal_mask(
     block = shake_once(window)
     longest = max(lengths) + extra
     x = torch.randn(len(lengths), longest, 8, generator=torch.Generator().manual_seed(window))
-    valid = torch.arange(longest) < torch.tensor(lengths)[:, None]
+    mask = torch.arange(longest) < torch.tensor(lengths)[:, None]
     with torch.no_grad():
-        mixed = block(x, valid)
+        mixed = block(x, mask)
         assert mixed.shape == x.shape
         for bag, length in enumerate(lengths):
             torch.testing.assert_close(mixed[bag, :length], dense_block(block, x[bag], length), rtol=1e-5, atol=1e-5)
@@ -99,23 +99,23 @@ def test_quick_gelu_by_hand() -> None:
 def test_several_heads_attend_each_on_its_own_channels(shake) -> None:
     attention = shake(MultiHeadAttention(6, num_heads=2, dropout=0.5))
     asking, asked = torch.randn(2, 4, 6, generator=torch.Generator().manual_seed(1)).unbind()
-    valid = torch.tensor([[True, True, True, False]])
+    mask = torch.tensor([[True, True, True, False]])
     query, key, value = attention.query(asking), attention.key(asked[:3]), attention.value(asked[:3])
     parts = []
     for head in (slice(0, 3), slice(3, 6)):
         weights = (query[:, head] @ key[:, head].T / math.sqrt(3)).softmax(dim=-1)
         parts.append(weights @ value[:, head])
     expected = attention.out(torch.cat(parts, dim=-1))
-    torch.testing.assert_close(attention(asking[None], asked[None], valid)[0], expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(attention(asking[None], asked[None], mask)[0], expected, rtol=1e-5, atol=1e-5)
 
 
 def test_a_cross_attention_layer_normalises_the_asking_side_only(shake) -> None:
     layer = shake(CrossAttentionLayer(4, num_heads=1, hidden_dim=3, dropout=0.5))
     asking, asked = torch.randn(2, 1, 5, 4, generator=torch.Generator().manual_seed(2)).unbind()
-    valid = torch.ones(1, 5, dtype=torch.bool)
-    x = asking + layer.attention(layer.norm_attention(asking), asked, valid)
+    mask = torch.ones(1, 5, dtype=torch.bool)
+    x = asking + layer.attention(layer.norm_attention(asking), asked, mask)
     expected = x + layer.contract(layer.expand(layer.norm_feed_forward(x)).clamp(min=0))
-    torch.testing.assert_close(layer(asking, asked, valid), expected)
+    torch.testing.assert_close(layer(asking, asked, mask), expected)
 
 
 def test_an_attention_block_with_one_head_is_a_local_one_whose_window_holds_everything(shake) -> None:
@@ -128,5 +128,5 @@ def test_an_attention_block_with_one_head_is_a_local_one_whose_window_holds_ever
     for layer, weight, bias in zip(parts, weights, biases, strict=True):
         layer.load_state_dict({"weight": weight, "bias": bias})
     x = torch.randn(2, 9, 4, generator=torch.Generator().manual_seed(3))
-    valid = torch.arange(9) < torch.tensor([[9], [4]])
-    torch.testing.assert_close(block(x, valid), local(x, valid), rtol=1e-5, atol=1e-5)
+    mask = torch.arange(9) < torch.tensor([[9], [4]])
+    torch.testing.assert_close(block(x, mask), local(x, mask), rtol=1e-5, atol=1e-5)

@@ -17,9 +17,9 @@ def both() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def test_adaptive_fusion_is_equations_1_to_3_picture_first(shake, both) -> None:
-    visual, audio, valid = both
+    visual, audio, mask = both
     fusion = shake(AdaptiveFusion(DIM))
-    out = fusion(visual, audio, valid)
+    out = fusion(visual, audio, mask)
     for bag in range(2):
         for t in range(5):
             joined = torch.cat([visual[bag, t], audio[bag, t]])
@@ -35,28 +35,28 @@ def test_a_closed_gate_leaves_the_picture_alone(both) -> None:
     with torch.no_grad():
         fusion.gate.weight.zero_()
         fusion.gate.bias.fill_(-1e4)
-    visual, audio, valid = both
-    assert torch.equal(fusion(visual, audio, valid), visual)
+    visual, audio, mask = both
+    assert torch.equal(fusion(visual, audio, mask), visual)
 
 
 def test_concat_fusion_is_one_linear_layer_picture_first(shake, both) -> None:
-    visual, audio, valid = both
+    visual, audio, mask = both
     fusion = shake(ConcatFusion(DIM))
     weight, bias = fusion.project.weight, fusion.project.bias
     expected = visual @ weight[:, :DIM].T + audio @ weight[:, DIM:].T + bias
-    torch.testing.assert_close(fusion(visual, audio, valid), expected)
+    torch.testing.assert_close(fusion(visual, audio, mask), expected)
 
 
 def test_addition_and_no_fusion(both) -> None:
-    visual, audio, valid = both
-    assert torch.equal(AdditiveFusion(DIM)(visual, audio, valid), visual + audio)
-    assert torch.equal(NoFusion(DIM)(visual, audio, valid), visual)
+    visual, audio, mask = both
+    assert torch.equal(AdditiveFusion(DIM)(visual, audio, mask), visual + audio)
+    assert torch.equal(NoFusion(DIM)(visual, audio, mask), visual)
 
 
 def test_cross_attention_asks_the_valid_sound_of_the_whole_window(shake, both) -> None:
-    visual, audio, valid = both
+    visual, audio, mask = both
     fusion = shake(CrossAttentionFusion(DIM))
-    out = fusion(visual, audio, valid)
+    out = fusion(visual, audio, mask)
     query, key, value = fusion.attention.in_proj_weight.chunk(3)
     query_bias, key_bias, value_bias = fusion.attention.in_proj_bias.chunk(3)
     for bag, length in enumerate((5, 3)):

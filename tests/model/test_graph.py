@@ -15,7 +15,7 @@ from avadclip.model.graph import (
 
 
 def plain_similarity(x: torch.Tensor, length: int) -> torch.Tensor:
-    """One bag, snippet by snippet: cosines above .7, softmaxed over the row's valid snippets; zeros elsewhere."""
+    """One bag, snippet by snippet: cosines above .7, softmaxed over the row's mask snippets; zeros elsewhere."""
     adjacency = torch.zeros(len(x), len(x))
     for i in range(length):
         row = []
@@ -40,10 +40,10 @@ def test_similarity_adjacency_equals_a_loop_over_bags_and_snippets() -> None:
 
 def test_unrelated_snippets_still_count_as_exp_0_in_the_row() -> None:
     x = torch.tensor([[[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]]])
-    valid = torch.tensor([[True, True, False]])
+    mask = torch.tensor([[True, True, False]])
     e = math.e
     expected = torch.tensor([[[e / (e + 1), 1 / (e + 1), 0.0], [1 / (e + 1), e / (e + 1), 0.0], [0.0, 0.0, 0.0]]])
-    torch.testing.assert_close(similarity_adjacency(x, valid), expected)
+    torch.testing.assert_close(similarity_adjacency(x, mask), expected)
 
 
 def test_a_snippet_of_zeros_is_unrelated_to_all_without_dividing_by_zero() -> None:
@@ -105,15 +105,15 @@ def test_a_stream_gives_zeros_in_padding_and_takes_nothing_from_it(shake) -> Non
     stream = shake(GraphStream(8, 4, activation=QuickGelu()))
     x = torch.randn(1, 5, 8)
     padded = torch.cat([x, torch.full((1, 3, 8), 50.0)], dim=1)
-    valid = torch.arange(8)[None] < 5
-    out = stream(padded, distance_adjacency(8, device=x.device, dtype=x.dtype), valid)
-    alone = stream(x, distance_adjacency(5, device=x.device, dtype=x.dtype), valid[:, :5])
+    mask = torch.arange(8)[None] < 5
+    out = stream(padded, distance_adjacency(8, device=x.device, dtype=x.dtype), mask)
+    alone = stream(x, distance_adjacency(5, device=x.device, dtype=x.dtype), mask[:, :5])
     torch.testing.assert_close(out[:, :5], alone)
     assert (out[:, 5:] == 0).all()
 
 
 def test_similarity_of_half_precision_is_close() -> None:
     x = torch.randn(2, 6, 8)
-    valid = torch.arange(6) < torch.tensor([[6], [3]])
-    coarse = similarity_adjacency(functional.normalize(x, dim=-1).bfloat16(), valid).float()
-    torch.testing.assert_close(coarse.sum(dim=-1), valid.float(), rtol=0, atol=0.02)
+    mask = torch.arange(6) < torch.tensor([[6], [3]])
+    coarse = similarity_adjacency(functional.normalize(x, dim=-1).bfloat16(), mask).float()
+    torch.testing.assert_close(coarse.sum(dim=-1), mask.float(), rtol=0, atol=0.02)

@@ -1,17 +1,17 @@
 import pytest
 import torch
 
-from avadclip.model.grouping import BAGS_PER_GROUP, join_groups, length_groups
-from avadclip.model.models import Bags
+from avadclip.model.avadclip import BAGS_PER_GROUP, join_groups, length_groups
+from avadclip.model.base import Bags
 
 
-def valid_of(lengths: list[int], longest: int) -> torch.Tensor:
+def mask_of(lengths: list[int], longest: int) -> torch.Tensor:
     return torch.arange(longest) < torch.tensor(lengths)[:, None]
 
 
 def test_groups_hold_every_bag_once_from_short_to_long() -> None:
     lengths = [(7 * bag) % 31 + 1 for bag in range(3 * BAGS_PER_GROUP + 2)]
-    groups = length_groups(valid_of(lengths, 40))
+    groups = length_groups(mask_of(lengths, 40))
     assert len(groups) == 3
     assert sorted(torch.cat(groups).tolist()) == list(range(len(lengths)))
     in_order = [lengths[bag] for bag in torch.cat(groups).tolist()]
@@ -20,7 +20,7 @@ def test_groups_hold_every_bag_once_from_short_to_long() -> None:
 
 @pytest.mark.parametrize("lengths", [[5], [3, 9, 1], [4] * 3 * BAGS_PER_GROUP])
 def test_few_bags_or_bags_of_one_length_stay_together_in_their_order(lengths: list[int]) -> None:
-    assert [group.tolist() for group in length_groups(valid_of(lengths, 9))] == [list(range(len(lengths)))]
+    assert [group.tolist() for group in length_groups(mask_of(lengths, 9))] == [list(range(len(lengths)))]
 
 
 def test_joining_undoes_grouping_with_zeros_behind() -> None:
@@ -38,12 +38,12 @@ def test_a_bag_in_a_large_batch_gets_what_it_gets_alone(tiny_network, random_bag
     lengths = [(5 * bag) % 23 + 1 for bag in range(2 * BAGS_PER_GROUP + 1)]
     # In float64: the untrained networks' features are large, and float32 alone would round them by 1e-5.
     network, bags = tiny_network(kind).double(), random_bags(lengths, 30, padding=3.0)
-    bags = Bags(bags.visual.double(), bags.audio.double(), bags.valid)
+    bags = Bags(bags.visual.double(), bags.audio.double(), bags.mask)
     with torch.no_grad():
         together = network.encode(bags)
         for bag, length in enumerate(lengths):
             own = slice(bag, bag + 1)
-            alone = network.encode(Bags(bags.visual[own, :length], bags.audio[own, :length], bags.valid[own, :length]))
+            alone = network.encode(Bags(bags.visual[own, :length], bags.audio[own, :length], bags.mask[own, :length]))
             for name in ("features", "anomaly_logits", "log_variance"):
                 if getattr(together, name) is not None:
                     found = getattr(together, name)[bag, :length]

@@ -44,8 +44,8 @@ def test_alignment_of_a_zero_feature_is_undecided_not_nan() -> None:
 def test_enhancement_adds_a_rectified_convolution_that_padding_stays_out_of(shake) -> None:
     block = shake(EnhancementBlock(6))
     x = torch.randn(2, 5, 6)
-    valid = torch.arange(5) < torch.tensor([[5], [3]])
-    out = block(x, valid)
+    mask = torch.arange(5) < torch.tensor([[5], [3]])
+    out = block(x, mask)
     for bag, length in enumerate((5, 3)):
         expected = x[bag, :length] + convolve(block.conv, x[bag, :length]).clamp(min=0)
         torch.testing.assert_close(out[bag, :length], expected, rtol=1e-5, atol=1e-5)
@@ -54,8 +54,8 @@ def test_enhancement_adds_a_rectified_convolution_that_padding_stays_out_of(shak
 def test_uncertainty_is_minus_features_and_body_that_padding_stays_out_of(shake) -> None:
     head = shake(UncertaintyHead(6))
     x = torch.randn(2, 5, 6)
-    valid = torch.arange(5) < torch.tensor([[5], [3]])
-    theta = head(x, valid)
+    mask = torch.arange(5) < torch.tensor([[5], [3]])
+    theta = head(x, mask)
     assert head.first.weight.shape[-1] == 1
     assert head.second.weight.shape[-1] == 3
     assert head.third.weight.shape[-1] == 1

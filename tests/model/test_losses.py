@@ -16,6 +16,7 @@ from avadclip.model.losses import (
     mimicry_loss,
     picked_mean,
     plain_distillation_loss,
+    released_distillation_loss,
     smoothness_loss,
     text_separation_loss,
     topk_mask,
@@ -30,14 +31,14 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def valid_of(lengths: list[int], longest: int) -> torch.Tensor:
+def mask_of(lengths: list[int], longest: int) -> torch.Tensor:
     return torch.arange(longest) < torch.tensor(lengths)[:, None]
 
 
 def test_topk_mean_never_picks_padding() -> None:
     logits = torch.tensor([[[3.0], [1.0], [9.0]]])
-    valid = torch.tensor([[True, True, False]])
-    assert topk_mean(logits, valid).item() == 3.0  # k = 2 // 16 + 1 = 1, and the 9 is padding
+    mask = torch.tensor([[True, True, False]])
+    assert topk_mean(logits, mask).item() == 3.0  # k = 2 // 16 + 1 = 1, and the 9 is padding
 
 
 @settings(max_examples=50, deadline=None)
@@ -52,7 +53,7 @@ def test_topk_mean_equals_a_loop_over_bags_and_classes(
 ) -> None:
     longest = max(lengths) + extra + 1
     logits = random(len(lengths), longest, num_classes)
-    pooled = topk_mean(logits, valid_of(lengths, longest), snippets_per_pick)
+    pooled = topk_mean(logits, mask_of(lengths, longest), snippets_per_pick)
     for bag, length in enumerate(lengths):
         k = length // snippets_per_pick + 1
         for c in range(num_classes):
@@ -70,18 +71,18 @@ def test_topk_mean_picks_one_in_sixteen_and_one_more(length: int, k: int) -> Non
 
 def test_topk_mean_gives_gradient_to_what_it_picked_only() -> None:
     logits = random(1, 20, 1).requires_grad_()
-    topk_mean(logits, valid_of([17], 20)).sum().backward()
+    topk_mean(logits, mask_of([17], 20)).sum().backward()
     best = logits[0, :17, 0].topk(2).indices.tolist()
     assert {t: g for t, g in enumerate(logits.grad[0, :, 0].tolist()) if g} == dict.fromkeys(best, 0.5)
 
 
 def test_anomaly_loss_by_hand() -> None:
     logits = torch.tensor([[0.0, 2.0, 50.0], [-1.0, -3.0, 1.0]])
-    valid = torch.tensor([[True, True, False], [True, True, True]])
+    mask = torch.tensor([[True, True, False], [True, True, True]])
     targets = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
     first = -math.log(1 / (1 + math.exp(-2)))
     second = -math.log(1 - 1 / (1 + math.exp(-1)))
-    assert anomaly_mil_loss(logits, valid, targets).item() == pytest.approx((first + second) / 2)
+    assert anomaly_mil_loss(logits, mask, targets).item() == pytest.approx((first + second) / 2)
 
 
 def test_the_mean_is_taken_of_scores_not_of_logits() -> None:
@@ -129,12 +130,12 @@ def test_alignment_loss_by_hand_with_two_classes_in_one_bag() -> None:
         true_probability = sum(share * p for share, p in zip(shares, probabilities, strict=True))
         nce.append(entropy)
         focal.append(0.25 * (1 - true_probability) ** 2 * entropy)
-    valid = torch.ones(2, 1, dtype=torch.bool)
+    mask = torch.ones(2, 1, dtype=torch.bool)
     alpha = torch.full((3,), 0.25)
-    both = alignment_mil_loss(logits, valid, targets, alpha=alpha).item()
+    both = alignment_mil_loss(logits, mask, targets, alpha=alpha).item()
     assert both == pytest.approx((sum(nce) / 2 + sum(focal) / 2) / 2)
     # Focal off: not halved.
-    assert alignment_mil_loss(logits, valid, targets, alpha=None).item() == pytest.approx(sum(nce) / 2)
+    assert alignment_mil_loss(logits, mask, targets, alpha=None).item() == pytest.approx(sum(nce) / 2)
 
 
 def test_focal_weights_are_those_of_the_bags_own_classes() -> None:
@@ -150,11 +151,11 @@ def test_focal_weights_are_those_of_the_bags_own_classes() -> None:
 
 def test_alignment_pools_each_class_on_its_own_over_valid_snippets() -> None:
     logits = random(1, 40, 3, seed=1)
-    valid = valid_of([33], 40)
+    mask = mask_of([33], 40)
     targets = torch.tensor([[0.0, 1.0, 0.0]])
     pooled = torch.stack([logits[0, :33, c].topk(3).values.mean() for c in range(3)])
     expected = -(pooled - pooled.logsumexp(dim=0))[1]
-    torch.testing.assert_close(alignment_mil_loss(logits, valid, targets, alpha=None), expected)
+    torch.testing.assert_close(alignment_mil_loss(logits, mask, targets, alpha=None), expected)
 
 
 def test_losses_do_not_depend_on_padding() -> None:
@@ -163,9 +164,9 @@ def test_losses_do_not_depend_on_padding() -> None:
     for extra in (0, 1, 50):
         wide = torch.nn.functional.pad(logits, (0, 0, 0, extra), value=30.0)
         wide_scores = torch.nn.functional.pad(scores, (0, extra), value=30.0)
-        valid = valid_of([30, 12], 30 + extra)
-        losses = alignment_mil_loss(wide, valid, targets, alpha=torch.full((2,), 0.25))
-        anomaly = anomaly_mil_loss(wide_scores, valid, targets)
+        mask = mask_of([30, 12], 30 + extra)
+        losses = alignment_mil_loss(wide, mask, targets, alpha=torch.full((2,), 0.25))
+        anomaly = anomaly_mil_loss(wide_scores, mask, targets)
         if extra == 0:
             first, first_anomaly = losses, anomaly
         torch.testing.assert_close(losses, first)
@@ -180,71 +181,79 @@ def test_text_separation_is_the_mean_absolute_cosine_to_normal() -> None:
 def test_uncertainty_distillation_by_hand() -> None:
     teacher, student = torch.tensor([[[1.0, 5.0]]]), torch.tensor([[[3.0, 5.0]]])
     theta = torch.tensor([[[math.log(2.0), -1.0]]])
-    valid = torch.tensor([[True]])
-    paper = uncertainty_distillation_loss(teacher, student, theta, valid, released=False)
+    mask = torch.tensor([[True]])
+    paper = uncertainty_distillation_loss(teacher, student, theta, mask)
     assert paper.item() == pytest.approx((4 / 2 + math.log(2) + 0 - 1) / 2)
-    released = uncertainty_distillation_loss(teacher, student, theta, valid, released=True)
+    released = released_distillation_loss(teacher, student, theta)
     assert released.item() == pytest.approx((4 / (1e-6 + 4) + math.log(2) + 0 - 1) / 2, rel=1e-5)
+
+
+def distillation_loss(
+    teacher: torch.Tensor, student: torch.Tensor, theta: torch.Tensor, mask: torch.Tensor, *, released: bool
+) -> torch.Tensor:
+    if released:
+        return released_distillation_loss(teacher, student, theta)
+    return uncertainty_distillation_loss(teacher, student, theta, mask)
 
 
 def test_uncertainty_is_best_at_the_squared_distance_and_at_half_of_it_in_the_release() -> None:
     teacher, student = torch.zeros(1, 1, 1), torch.full((1, 1, 1), 3.0)
     for released, best in ((False, math.log(9.0)), (True, math.log(4.5))):
         theta = torch.full((1, 1, 1), best, requires_grad=True)
-        valid = torch.ones(1, 1, dtype=torch.bool)
-        uncertainty_distillation_loss(teacher, student, theta, valid, released=released).backward()
+        mask = torch.ones(1, 1, dtype=torch.bool)
+        distillation_loss(teacher, student, theta, mask, released=released).backward()
         assert theta.grad.item() == pytest.approx(0.0, abs=1e-5)
 
 
 def test_theta_is_clamped_in_the_paper_variant_only() -> None:
     teacher, student = torch.zeros(1, 1, 2), torch.tensor([[[1.0, 1.0]]])
     theta = torch.tensor([[[50.0, -50.0]]], requires_grad=True)
-    valid = torch.ones(1, 1, dtype=torch.bool)
-    loss = uncertainty_distillation_loss(teacher, student, theta, valid, released=False)
+    mask = torch.ones(1, 1, dtype=torch.bool)
+    loss = uncertainty_distillation_loss(teacher, student, theta, mask)
     assert loss.item() == pytest.approx((math.exp(-7) + 7 + math.exp(7) - 7) / 2, rel=1e-5)
     loss.backward()
     assert (theta.grad == 0).all()
-    released = uncertainty_distillation_loss(teacher, student, theta, valid, released=True)
+    released = released_distillation_loss(teacher, student, theta)
     assert released.item() == pytest.approx((50 + 1e6 - 50) / 2, rel=1e-3)
 
 
 def test_padding_is_left_out_of_distillation_but_not_in_the_release() -> None:
     teacher, student, theta = random(2, 6, 3), random(2, 6, 3, seed=1), random(2, 6, 3, seed=2)
-    valid = valid_of([6, 2], 6)
+    mask = mask_of([6, 2], 6)
     rows = torch.cat([teacher[0], teacher[1, :2]]), torch.cat([student[0], student[1, :2]])
     own = torch.cat([theta[0], theta[1, :2]])
     expected = ((rows[0] - rows[1]) ** 2 * (-own).exp() + own).mean()
-    torch.testing.assert_close(uncertainty_distillation_loss(teacher, student, theta, valid, released=False), expected)
-    torch.testing.assert_close(plain_distillation_loss(teacher, student, valid), ((rows[0] - rows[1]) ** 2).mean())
+    torch.testing.assert_close(uncertainty_distillation_loss(teacher, student, theta, mask), expected)
+    torch.testing.assert_close(plain_distillation_loss(teacher, student, mask), ((rows[0] - rows[1]) ** 2).mean())
     everywhere = ((teacher - student) ** 2 / (1e-6 + 2 * theta.exp()) + theta).mean()
-    torch.testing.assert_close(uncertainty_distillation_loss(teacher, student, theta, valid, released=True), everywhere)
+    torch.testing.assert_close(released_distillation_loss(teacher, student, theta), everywhere)
 
 
 @pytest.mark.parametrize("released", [True, False])
 def test_no_gradient_reaches_the_teacher(released: bool) -> None:
     teacher, student, theta = (random(1, 4, 3, seed=seed).requires_grad_() for seed in range(3))
-    valid = torch.ones(1, 4, dtype=torch.bool)
-    loss = uncertainty_distillation_loss(teacher, student, theta, valid, released=released)
-    (loss + plain_distillation_loss(teacher, student, valid)).backward()
+    mask = torch.ones(1, 4, dtype=torch.bool)
+    loss = distillation_loss(teacher, student, theta, mask, released=released)
+    (loss + plain_distillation_loss(teacher, student, mask)).backward()
     assert teacher.grad is None
     assert student.grad.abs().sum() > 0
     assert theta.grad.abs().sum() > 0
 
 
 def test_topk_mask_marks_what_topk_mean_averages() -> None:
-    logits, valid = random(4, 40), valid_of([40, 33, 15, 1], 40)
-    mask = topk_mask(logits, valid)
-    assert mask.sum(dim=1).tolist() == [3, 3, 1, 1]
-    assert not (mask & ~valid).any()
+    logits, mask = random(4, 40), mask_of([40, 33, 15, 1], 40)
+    picked = topk_mask(logits, mask)
+    assert picked.sum(dim=1).tolist() == [3, 3, 1, 1]
+    assert not (picked & ~mask).any()
     for bag in range(4):
-        averaged = topk_mean(logits[bag : bag + 1, :, None], valid[bag : bag + 1]).item()
-        assert logits[bag, mask[bag]].mean().item() == pytest.approx(averaged, abs=1e-6)
+        averaged = topk_mean(logits[bag : bag + 1, :, None], mask[bag : bag + 1]).item()
+        assert logits[bag, picked[bag]].mean().item() == pytest.approx(averaged, abs=1e-6)
 
 
 def test_topk_mask_of_negative_logits_marks_the_lowest_and_of_equal_ones_the_first() -> None:
     logits = torch.tensor([[3.0, 1.0, 2.0, -9.0], [5.0, 5.0, 5.0, 5.0]])
-    valid = valid_of([3, 4], 4)
-    assert topk_mask(-logits, valid, snippets_per_pick=3).tolist() == [
+    mask = mask_of([3, 4], 4)
+    assert topk_mask(-logits, mask, snippets_per_pick=3).tolist() == [
         [False, True, True, False],
         [True, True, False, False],
     ]
@@ -254,7 +263,7 @@ def test_mean_logit_mil_loss_by_hand() -> None:
     logits = torch.tensor([[2.0, -1.0, 7.0], [0.5, 1.5, 0.0]])  # top 1 of 2: 2.0; top 1 of 3: 1.5
     targets = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
     expected = (math.log(1 + math.exp(-2.0)) + math.log(1 + math.exp(1.5))) / 2
-    assert mean_logit_mil_loss(logits, valid_of([2, 3], 3), targets).item() == pytest.approx(expected, abs=1e-6)
+    assert mean_logit_mil_loss(logits, mask_of([2, 3], 3), targets).item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_mean_logit_mil_loss_averages_logits_before_the_sigmoid() -> None:
@@ -269,7 +278,7 @@ def test_mimicry_loss_is_the_divergence_from_the_other_score() -> None:
         torch.tensor([[0.0, 3.0]], requires_grad=True),
         torch.tensor([[math.log(3.0), 9.0]], requires_grad=True),
     )
-    loss = mimicry_loss(own, others, valid_of([1], 2))
+    loss = mimicry_loss(own, others, mask_of([1], 2))
     # KL(.75 || .5) = .75 ln 1.5 + .25 ln .5; the second snippet is padding.
     assert loss.item() == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5), abs=1e-6)
     loss.backward()
@@ -279,7 +288,7 @@ def test_mimicry_loss_is_the_divergence_from_the_other_score() -> None:
 
 def test_mimicry_loss_of_equal_scores_is_zero_and_teaches_nothing() -> None:
     own = random(2, 5).requires_grad_()
-    loss = mimicry_loss(own, own.detach(), valid_of([5, 2], 5))
+    loss = mimicry_loss(own, own.detach(), mask_of([5, 2], 5))
     loss.backward()
     assert loss.item() == pytest.approx(0.0, abs=1e-6)
     assert own.grad.abs().max() < 1e-6
@@ -287,9 +296,9 @@ def test_mimicry_loss_of_equal_scores_is_zero_and_teaches_nothing() -> None:
 
 def test_largest_mask_takes_all_where_there_are_fewer_and_the_first_of_equals() -> None:
     values = torch.tensor([[2.0, 5.0, 5.0, 9.0], [1.0, 9.0, 9.0, 9.0]])
-    picked = largest_mask(values, valid_of([3, 1], 4), 2)
+    picked = largest_mask(values, mask_of([3, 1], 4), 2)
     assert picked.tolist() == [[False, True, True, False], [True, False, False, False]]
-    assert largest_mask(values, valid_of([4, 4], 4), torch.tensor([[2], [1]])).tolist() == [
+    assert largest_mask(values, mask_of([4, 4], 4), torch.tensor([[2], [1]])).tolist() == [
         [False, True, False, True],
         [False, True, False, False],
     ]
@@ -316,5 +325,5 @@ def test_log_mean_survives_scores_that_float32_cannot_hold() -> None:
 
 def test_smoothness_counts_steps_within_bags_only() -> None:
     scores = torch.tensor([[0.1, 0.4, 0.2, 1.0], [0.9, 0.5, 0.0, 0.0], [0.7, 0.0, 0.0, 0.0]])
-    loss = smoothness_loss(scores, valid_of([3, 2, 1], 4))
+    loss = smoothness_loss(scores, mask_of([3, 2, 1], 4))
     assert loss.item() == pytest.approx((0.3**2 + 0.2**2 + 0.4**2) / 3, rel=1e-5)

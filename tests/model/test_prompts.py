@@ -1,7 +1,9 @@
 import pytest
 import torch
 
-from avadclip.model.prompts import AudioVisualPrompt, LearnedClassVectors, LearnedPrompts, PlainPrompt
+from avadclip.model.class_text import LearnedClassVectors
+from avadclip.model.prompts import AudioVisualPrompt, LearnedPrompts, PlainPrompt
+from avadclip.model.released import ReleasedPrompt
 
 DIM, CLASSES = 6, 3
 
@@ -14,18 +16,18 @@ def feed_forward(prompt: AudioVisualPrompt, x: torch.Tensor) -> torch.Tensor:
 
 @pytest.fixture
 def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Features of two bags of 5 and 3 snippets, their logits, valid, and class features."""
+    """Features of two bags of 5 and 3 snippets, their logits, mask, and class features."""
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(2, 5, DIM, generator=generator)
     logits = torch.randn(2, 5, generator=generator)
-    valid = torch.arange(5) < torch.tensor([[5], [3]])
-    return features, logits, valid, torch.randn(CLASSES, DIM, generator=generator)
+    mask = torch.arange(5) < torch.tensor([[5], [3]])
+    return features, logits, mask, torch.randn(CLASSES, DIM, generator=generator)
 
 
 def test_paper_equations_4_to_7_written_out(shake, inputs) -> None:
-    features, logits, valid, words = inputs
-    prompt = shake(AudioVisualPrompt(DIM, variant="paper"))
-    out = prompt(words, prompt.pool(features, logits, valid))
+    features, logits, mask, words = inputs
+    prompt = shake(AudioVisualPrompt(DIM))
+    out = prompt(words, prompt.pool(features, logits, mask))
     assert out.shape == (2, CLASSES, DIM)
     for bag, length in enumerate((5, 3)):
         video = sum(torch.sigmoid(logits[bag, t]) * features[bag, t] for t in range(length))  # eq. 4
@@ -38,9 +40,9 @@ def test_paper_equations_4_to_7_written_out(shake, inputs) -> None:
 
 
 def test_released_equations_4_to_7_written_out(shake, inputs) -> None:
-    features, logits, valid, words = inputs
-    prompt = shake(AudioVisualPrompt(DIM, variant="released"))
-    out = prompt(words, prompt.pool(features, logits, torch.ones_like(valid)))
+    features, logits, mask, words = inputs
+    prompt = shake(ReleasedPrompt(DIM))
+    out = prompt(words, prompt.pool(features, logits, torch.ones_like(mask)))
     for bag in range(2):
         video = sum(logits[bag, t] * features[bag, t] for t in range(5))  # the raw logit, padding included
         video = video / video.norm()
@@ -50,17 +52,17 @@ def test_released_equations_4_to_7_written_out(shake, inputs) -> None:
             torch.testing.assert_close(out[bag, c], expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("variant", ["paper", "released"])
-def test_sums_of_windows_add_up_to_the_whole_video(variant, inputs) -> None:
-    features, logits, valid, _ = inputs
-    prompt = AudioVisualPrompt(DIM, variant=variant)
-    whole = prompt.pool(features, logits, valid)
-    halves = [prompt.pool(features[:, part], logits[:, part], valid[:, part]) for part in (slice(2), slice(2, 5))]
+@pytest.mark.parametrize("prompt_class", [AudioVisualPrompt, ReleasedPrompt])
+def test_sums_of_windows_add_up_to_the_whole_video(prompt_class, inputs) -> None:
+    features, logits, mask, _ = inputs
+    prompt = prompt_class(DIM)
+    whole = prompt.pool(features, logits, mask)
+    halves = [prompt.pool(features[:, part], logits[:, part], mask[:, part]) for part in (slice(2), slice(2, 5))]
     torch.testing.assert_close(halves[0] + halves[1], whole)
 
 
 def test_a_video_without_any_anomaly_has_a_prompt_without_nan(shake) -> None:
-    prompt = shake(AudioVisualPrompt(DIM, variant="paper"))
+    prompt = shake(AudioVisualPrompt(DIM))
     pooled = torch.zeros(1, DIM, requires_grad=True)
     out = prompt(torch.randn(CLASSES, DIM), pooled)
     out.sum().backward()
@@ -69,9 +71,9 @@ def test_a_video_without_any_anomaly_has_a_prompt_without_nan(shake) -> None:
 
 
 def test_the_plain_prompt_leaves_the_class_words_as_they_are(inputs) -> None:
-    features, logits, valid, words = inputs
+    features, logits, mask, words = inputs
     prompt = PlainPrompt()
-    out = prompt(words, prompt.pool(features, logits, valid))
+    out = prompt(words, prompt.pool(features, logits, mask))
     assert torch.equal(out, torch.stack([words, words]))
     assert list(prompt.parameters()) == []
 

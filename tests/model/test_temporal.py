@@ -71,43 +71,43 @@ def test_dropout_works_in_training_only() -> None:
 def test_the_adapter_is_positions_then_blocks_then_two_graph_streams_joined(shake) -> None:
     adapter = shake(LocalGlobalAdapter(embed_dim=8, num_blocks=2, attention_window=4))
     x = torch.randn(1, 11, 8)
-    valid = all_of(x)
+    mask = all_of(x)
     with torch.no_grad():
         hidden = x + adapter.position_embedding[:11]
         for block in adapter.blocks:
-            hidden = block(hidden, valid)
-        similar = adapter.similarity_stream(hidden, similarity_adjacency(hidden, valid), valid)
+            hidden = block(hidden, mask)
+        similar = adapter.similarity_stream(hidden, similarity_adjacency(hidden, mask), mask)
         distance = distance_adjacency(11, device=x.device, dtype=x.dtype)
-        near = adapter.distance_stream(hidden, distance, valid)
+        near = adapter.distance_stream(hidden, distance, mask)
         # Similarity first, as in the released weights.
         expected = functional.linear(torch.cat([similar, near], dim=-1), adapter.join.weight, adapter.join.bias)
-        torch.testing.assert_close(adapter(x, valid, valid), expected)
+        torch.testing.assert_close(adapter(x, mask, mask), expected)
 
 
 def test_the_adapter_gives_zeros_where_nothing_is_seen(shake) -> None:
     adapter = shake(LocalGlobalAdapter(embed_dim=8, num_blocks=1, attention_window=4))
     x = torch.randn(2, 9, 8)
-    valid = torch.arange(9) < torch.tensor([[9], [4]])
-    out = adapter(x, valid, valid)
+    mask = torch.arange(9) < torch.tensor([[9], [4]])
+    out = adapter(x, mask, mask)
     assert (out[1, 4:] == 0).all()
     assert (out[1, :4] != 0).any()
-    assert (adapter(x, valid, torch.ones_like(valid))[1, 4:] != 0).any()
+    assert (adapter(x, mask, torch.ones_like(mask))[1, 4:] != 0).any()
 
 
 def test_in_the_release_padding_is_seen_by_all_but_the_similarity_graph(shake) -> None:
     adapter = shake(LocalGlobalAdapter(embed_dim=8, num_blocks=1, attention_window=4))
     x = torch.randn(1, 8, 8)
-    valid = torch.arange(8)[None] < 5
-    seen = torch.ones_like(valid)
+    mask = torch.arange(8)[None] < 5
+    seen = torch.ones_like(mask)
     with torch.no_grad():
         hidden = adapter.blocks[0](x + adapter.position_embedding[:8], seen)
-        adjacency = similarity_adjacency(hidden, valid)
+        adjacency = similarity_adjacency(hidden, mask)
         assert (adjacency[0, 5:] == 0).all()
         assert (adjacency[0, :, 5:] == 0).all()
         similar = adapter.similarity_stream(hidden, adjacency, seen)
         near = adapter.distance_stream(hidden, distance_adjacency(8, device=x.device, dtype=x.dtype), seen)
         expected = adapter.join(torch.cat([similar, near], dim=-1))
-        torch.testing.assert_close(adapter(x, valid, seen), expected)
+        torch.testing.assert_close(adapter(x, mask, seen), expected)
 
 
 def test_positions_matter(shake) -> None:

@@ -14,14 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from avadclip.config import DistillationConfig, LossConfig, NetworkConfig
-from avadclip.data.bags import Batch
 from avadclip.encoders.clip import Clip, ClipConfig
 from avadclip.encoders.clip_text import ClipTextEncoder
+from avadclip.model.avadclip import BAGS_PER_GROUP, AVadCLIP, length_groups
+from avadclip.model.base import Bags, Batch, Losses
 from avadclip.model.class_text import PromptedClassText
-from avadclip.model.grouping import BAGS_PER_GROUP, length_groups
-from avadclip.model.models import Bags, build_network
-from avadclip.model.objective import Objective
 
 PADDED = 256  # snippets
 CLASS_TOKENS = {  # XD-Violence's class words, and how many tokens CLIP's tokenizer makes of each
@@ -39,35 +36,35 @@ class WordTokenizer:
         return [5 + len(phrase), 7][: CLASS_TOKENS[phrase]]
 
 
-def build_objective(clip: ClipConfig, **network: int) -> Objective:
+def build_teacher(clip: ClipConfig) -> AVadCLIP:
     """The teacher of the variant `paper` with prompts through a random frozen text tower, as training builds it."""
-    config = NetworkConfig(embed_dim=clip.embed_dim, **network)
-    encoder = ClipTextEncoder(Clip(clip).eval().requires_grad_(False), WordTokenizer(clip.vocabulary))
-    return Objective(
-        build_network("teacher", config, visual_dim=clip.embed_dim, audio_dim=clip.embed_dim),
-        PromptedClassText(list(CLASS_TOKENS), encoder),
-        num_classes=len(CLASS_TOKENS),
-        loss=LossConfig(),
-        distillation=DistillationConfig(),
-    )
+    text = ClipTextEncoder(Clip(clip).eval().requires_grad_(False), WordTokenizer(clip.vocabulary))
+    dim = clip.embed_dim
+    return AVadCLIP(visual_dim=dim, audio_dim=dim, classes=list(CLASS_TOKENS), text=text, embed_dim=dim)
+
+
+def step_losses(network: AVadCLIP, batch: Batch) -> Losses:
+    """Losses of one step, and their sum as `total`."""
+    losses = network.losses(batch)
+    return {"total": sum(losses.values()), **losses}
 
 
 def random_batch(lengths: list[int], dim: int, *, longest: int, seed: int = 0) -> Batch:
     """Related snippets, so that cosines fall on both sides of the graph's threshold; zeros in padding."""
     generator = torch.Generator().manual_seed(seed)
-    valid = torch.arange(longest) < torch.tensor(lengths)[:, None]
+    mask = torch.arange(longest) < torch.tensor(lengths)[:, None]
     common = torch.randn(len(lengths), 1, dim, generator=generator)
     visual, audio = (
-        (common + torch.randn(len(lengths), longest, dim, generator=generator)) * valid[..., None] for _ in range(2)
+        (common + torch.randn(len(lengths), longest, dim, generator=generator)) * mask[..., None] for _ in range(2)
     )
     classes = torch.randint(len(CLASS_TOKENS), (len(lengths),), generator=generator)
     targets = functional.one_hot(classes, len(CLASS_TOKENS)).float()
-    return Batch(Bags(visual, audio, valid), targets, torch.ones(len(lengths), dtype=torch.bool))
+    return Batch(Bags(visual, audio, mask), targets, torch.ones(len(lengths), dtype=torch.bool))
 
 
 def cut_to_longest(bags: Bags) -> Bags:
     """As data/bags.py pads them."""
-    return bags.take(torch.arange(len(bags.valid)))
+    return bags.take(torch.arange(len(bags.mask)))
 
 
 def padded_attention(block: nn.Module, x: Tensor, lengths: list[int]) -> Tensor:
@@ -172,10 +169,10 @@ class ReferenceLosses(NamedTuple):
     text_separation: Tensor
 
 
-def reference_losses(objective: Objective, clip: Clip, batch: Batch) -> ReferenceLosses:
+def reference_losses(network: AVadCLIP, clip: Clip, batch: Batch) -> ReferenceLosses:
     """Losses of a batch whose bags are padded to 256."""
-    network, bags = objective.network, batch.bags
-    lengths, mask = bags.valid.sum(dim=1).tolist(), bags.valid[..., None]
+    bags = batch.bags
+    lengths, mask = bags.mask.sum(dim=1).tolist(), bags.mask[..., None]
     encoder = network.encoder
     visual = padded_adapter(encoder.visual_temporal, bags.visual, lengths, mask)
     both = torch.cat([visual, padded_tcn(encoder.audio_temporal, bags.audio)], dim=-1)
@@ -184,7 +181,7 @@ def reference_losses(objective: Objective, clip: Clip, batch: Batch) -> Referenc
     features = visual + torch.sigmoid(fusion.gate(both)) * residual
     logits = network.classifier.classify(features + padded_mlp(network.classifier.feed_forward, features))
 
-    class_features = text_over_all_positions(objective.class_text, clip)
+    class_features = text_over_all_positions(network.class_text, clip)
     repeated = class_features.repeat(len(lengths), 1, 1)
     video = functional.normalize((logits.sigmoid() * mask).transpose(1, 2) @ features, dim=-1)  # [B, 1, D]
     mixed = (repeated @ video.transpose(1, 2)).softmax(dim=1) @ video
@@ -200,21 +197,22 @@ def reference_losses(objective: Objective, clip: Clip, batch: Batch) -> Referenc
     normalised = functional.normalize(class_features, dim=-1)
     text = (normalised[1:] @ normalised[0]).abs().mean()
     aligned = (nce.mean() + focal.mean()) / 2
-    return ReferenceLosses(anomaly + aligned + 1e-4 * text, anomaly, aligned, text)
+    return ReferenceLosses(anomaly + aligned + 1e-4 * text, anomaly, aligned, 1e-4 * text)
 
 
 @pytest.fixture
-def objective() -> Objective:
+def teacher() -> AVadCLIP:
     torch.manual_seed(0)
     sizes = {"text_width": 32, "text_depth": 2, "text_heads": 2, "vocabulary": 60, "embed_dim": 32}
     vision = {"vision_width": 16, "vision_depth": 1, "vision_heads": 1, "image_size": 16}
-    built = build_objective(ClipConfig(**sizes, **vision))
+    built = build_teacher(ClipConfig(**sizes, **vision))
     with torch.no_grad():
         for parameter in built.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
     # float64: in float32 a cosine within rounding of the graph's threshold falls on either side, form by form.
-    for part in (built.network, built.class_text, built.class_text._tower[0]):  # a frozen tower is nobody's part
-        part.double()
+    built.double()
+    built.objective.float()  # losses are taken in float32
+    built.class_text._tower[0].double()  # no submodule
     return built.eval()  # dropout would draw another mask for every shape
 
 
@@ -222,19 +220,19 @@ MANY_LENGTHS = [40, 9, 33, 1, 26, 9, 18, 52, 31, 7, 60, 16, 15, 44, 3, 70, 12, 2
 
 
 @pytest.mark.parametrize("lengths", [[40, 9, 1, 26], [256, 17], [3], MANY_LENGTHS])
-def test_a_step_has_the_losses_and_gradients_of_the_padded_loop_form(objective: Objective, lengths: list[int]) -> None:
+def test_a_step_has_the_losses_and_gradients_of_the_padded_loop_form(teacher: AVadCLIP, lengths: list[int]) -> None:
     batch = random_batch(lengths, 32, longest=PADDED)
     bags = batch.bags
     batch = batch._replace(bags=bags._replace(visual=bags.visual.double(), audio=bags.audio.double()))
-    ours = objective(batch._replace(bags=cut_to_longest(batch.bags)))
+    ours = step_losses(teacher, batch._replace(bags=cut_to_longest(batch.bags)))
     ours["total"].backward()
-    gradients = {name: parameter.grad.clone() for name, parameter in objective.named_parameters()}
-    objective.zero_grad()
+    gradients = {name: parameter.grad.clone() for name, parameter in teacher.named_parameters()}
+    teacher.zero_grad()
     batch = batch._replace(targets=batch.targets.double())
-    reference = reference_losses(objective, objective.class_text._tower[0], batch)
+    reference = reference_losses(teacher, teacher.class_text._tower[0], batch)
     reference.total.backward()
-    assert len(length_groups(batch.bags.valid)) == max(1, len(lengths) // BAGS_PER_GROUP)
+    assert len(length_groups(batch.bags.mask)) == max(1, len(lengths) // BAGS_PER_GROUP)
     for name in ReferenceLosses._fields:
         torch.testing.assert_close(ours[name], getattr(reference, name).float(), rtol=1e-5, atol=1e-6)
-    for name, parameter in objective.named_parameters():
+    for name, parameter in teacher.named_parameters():
         torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-4, atol=1e-7, msg=name)

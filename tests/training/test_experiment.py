@@ -6,12 +6,12 @@ import pytest
 import torch
 
 import avadclip.training.experiment
+import avadclip.training.loop
 from avadclip.config import (
     DataConfig,
     DistillationConfig,
     LossConfig,
     NetworkConfig,
-    NetworkKind,
     OptimizerConfig,
     TrainingConfig,
 )
@@ -28,7 +28,7 @@ from avadclip.training.experiment import _encoder_options, train
 torch.set_num_threads(1)
 
 
-def recipe(kind: NetworkKind = "teacher", *, epochs: int = 1, **changes: object) -> TrainingConfig:
+def recipe(kind: str = "teacher", *, epochs: int = 1, **changes: object) -> TrainingConfig:
     return TrainingConfig(
         network_kind=kind,
         data=DataConfig(source="synthetic:tiny"),
@@ -53,7 +53,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "teacher.safetensors"
 
 
-def test_a_student_brings_along_what_its_teachers_file_says(teacher: Path, tmp_path: Path) -> None:
+def test_a_students_checkpoint_keeps_its_teachers_thresholds_and_selection(teacher: Path, tmp_path: Path) -> None:
     train(recipe("visual student"), out=tmp_path / "run", teacher=teacher)
     for file, selection in (("last", "last"), ("best", "validation")):
         header = load_checkpoint(tmp_path / "run" / f"{file}.safetensors").header
@@ -65,15 +65,15 @@ def test_thresholds_are_measured_once_an_epoch_and_never_for_the_teacher(
     teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[str] = []
-    video_scores = avadclip.training.experiment.video_scores
+    video_scores = avadclip.training.loop.video_scores
 
-    def watched(trained, bags):
-        measured.append(type(trained.network.encoder).__name__)
-        return video_scores(trained, bags)
+    def watched(network, bags):
+        measured.append(network.name)
+        return video_scores(network, bags)
 
-    monkeypatch.setattr(avadclip.training.experiment, "video_scores", watched)
+    monkeypatch.setattr(avadclip.training.loop, "video_scores", watched)
     train(recipe("visual student", epochs=3), out=tmp_path / "run", teacher=teacher)
-    assert measured == ["StudentEncoder"] * 3
+    assert measured == ["visual student"] * 3
 
 
 def test_last_and_best_hold_the_weights_and_thresholds_of_their_own_epoch(
@@ -87,8 +87,8 @@ def test_last_and_best_hold_the_weights_and_thresholds_of_their_own_epoch(
     for file, trained, detection in (("best", progress.best, 0.1), ("last", progress.last, 0.2)):
         written = load_checkpoint(tmp_path / "run" / f"{file}.safetensors")
         assert written.header.thresholds["teacher"].detection == detection
-        assert torch.equal(written.networks["teacher"].class_features, trained.class_features)
-    assert not torch.equal(progress.best.class_features, progress.last.class_features)
+        assert torch.equal(written.networks["teacher"].class_text(), trained.class_text())
+    assert not torch.equal(progress.best.class_text(), progress.last.class_text())
 
 
 @pytest.mark.parametrize("anomalous", [None, True, False])
@@ -108,7 +108,7 @@ def test_where_validation_cannot_choose_the_best_is_called_the_last(
 
 
 def refusal(config: TrainingConfig, folder: Path, **options: Path) -> str:
-    """What is said about a run that cannot be: one line, and nothing is left behind."""
+    """The error of a run that cannot start: one line, and nothing is left behind."""
     with pytest.raises(AvadclipError) as refused:
         train(config, out=folder, **options)
     assert not folder.exists()
@@ -117,14 +117,14 @@ def refusal(config: TrainingConfig, folder: Path, **options: Path) -> str:
 
 
 @pytest.mark.parametrize("kind", ["teacher", "visual student"])
-def test_distillation_without_a_teacher_is_refused(tmp_path: Path, kind: NetworkKind) -> None:
+def test_distillation_without_a_teacher_is_refused(tmp_path: Path, kind: str) -> None:
     config = recipe(kind).model_copy(update={"distillation": DistillationConfig(kind="uncertainty")})
     message = refusal(config, tmp_path / "run")
     assert '`distillation.kind` is "uncertainty", but there is no teacher' in message
     assert "--teacher" in message
 
 
-def test_a_teacher_from_whom_nothing_is_learned_is_refused(teacher: Path, tmp_path: Path) -> None:
+def test_a_teacher_without_distillation_is_refused(teacher: Path, tmp_path: Path) -> None:
     config = recipe("visual student").model_copy(update={"distillation": DistillationConfig()})
     assert '`distillation.kind` is "none"' in refusal(config, tmp_path / "run", teacher=teacher)
 
@@ -140,7 +140,7 @@ def changed(bag: Bag, **changes: object) -> Bag:
 
 @pytest.fixture
 def made_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Lets the training bags of the tiny benchmark say or lack something."""
+    """Changes the training bags of the tiny benchmark."""
 
     def change(number: int | None = None, **changes: object) -> None:
         dataset = load_synthetic("tiny")
@@ -171,9 +171,7 @@ def test_a_teacher_of_other_encoders_than_the_features_is_refused(
     assert "name is synthetic, needed synthetic:tiny" in message
 
 
-def test_a_teacher_with_nothing_to_hear_is_refused(
-    teacher: Path, made_with: Callable[..., None], tmp_path: Path
-) -> None:
+def test_a_teacher_without_any_sound_is_refused(teacher: Path, made_with: Callable[..., None], tmp_path: Path) -> None:
     made_with(audio=None)
     assert "none of the training videos" in refusal(recipe("visual student"), tmp_path / "run", teacher=teacher)
 
@@ -191,7 +189,7 @@ def test_a_loss_that_leaves_the_numbers_stops_the_run(tmp_path: Path) -> None:
     assert not list((tmp_path / "run").glob("*.safetensors"))
 
 
-def test_a_checkpoint_says_how_its_encoders_looked() -> None:
+def test_a_checkpoint_states_the_options_of_its_encoders() -> None:
     made = {"name": "clip", "frame_offsets": [0, 2], "framing": "published", "num_crops": 5, "precision": "bf16"}
     provenance = Provenance(grid=SnippetGrid(snippet_frames=4), visual=made, audio=None)
     assert _encoder_options(provenance) == EncoderOptions(

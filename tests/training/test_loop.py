@@ -13,9 +13,10 @@ from avadclip.data.bags import Bag
 from avadclip.errors import ConfigError, DataError
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.scoring import score_features
-from avadclip.model.models import TrainedNetwork
+from avadclip.model.base import System
 from avadclip.training.loop import Step, Supervision, TrainingProgress, train_network, video_scores
 from avadclip.training.run_folder import RunFolder
+from avadclip.training.teacher import TeacherFeatures
 
 torch.set_num_threads(1)
 
@@ -23,21 +24,25 @@ CLASSES = ("normal", "fighting", "riot")
 KINDS = ["teacher", "visual student", "audio student"]
 
 
-def make_bags(number: int = 18, *, seed: int = 0, length: int | None = None, strength: float = 3.0) -> list[Bag]:
-    """Noise; in anomalous bags four snippets in a row carry their class, for eye and ear."""
+def make_bags(
+    number: int = 18, *, seed: int = 0, length: int | None = None, strength: float = 3.0, width: int = 12
+) -> list[Bag]:
+    """Noise; in anomalous bags four snippets in a row carry their class, in picture and sound."""
     random = np.random.default_rng(seed)
-    directions = np.random.default_rng(99).normal(size=(2, 12)) * strength / 12**0.5
+    directions = np.random.default_rng(99).normal(size=(2, width)) * strength / width**0.5
     bags = []
     for index in range(number):
         size = int(random.integers(6, 24)) if length is None else length
-        rows = random.normal(size=(size, 12))
+        rows = random.normal(size=(size, width))
         targets = np.zeros(3, np.float32)
         targets[index % 3] = 1
         if index % 3:
             start = int(random.integers(0, size - 4))
             rows[start : start + 4] += directions[index % 3 - 1]
         rows = rows.astype(np.float32)
-        features = SnippetFeatures(rows[None, :, :7].copy(), rows[:, 7:].copy(), size * 2 / 3, provenance=None)
+        features = SnippetFeatures(
+            rows[None, :, : width * 7 // 12].copy(), rows[:, width * 7 // 12 :].copy(), size * 2 / 3, provenance=None
+        )
         bags.append(Bag(f"bag {index}", f"film {index}", features, targets))
     return bags
 
@@ -46,7 +51,7 @@ def recipe(*, epochs: int = 2, seed: int = 0, network: dict | None = None, **cha
     optimizer = {"learning_rate": 1e-2, "batch_size": 6, "epochs": epochs, "milestones": (), **changes.pop("step", {})}
     return TrainingConfig(
         seed=seed,
-        network=NetworkConfig(embed_dim=8, **(network or {})),
+        network=NetworkConfig(**{"embed_dim": 8, **(network or {})}),
         optimizer=OptimizerConfig(**optimizer),
         **changes,
     )
@@ -56,14 +61,15 @@ def train(
     kind: str, bags: list[Bag], config: TrainingConfig, *, run: RunFolder | None = None, **options
 ) -> TrainingProgress:
     hooks = {name: options.pop(name) for name in ("on_step", "on_epoch") if name in options}
-    return train_network(kind, bags, config, Supervision(CLASSES, **options), run=run, **hooks)
+    config = config.model_copy(update={"network_kind": kind})
+    return train_network(bags, config, Supervision(CLASSES, **options), run=run, **hooks)
 
 
-def weights(trained: TrainedNetwork) -> dict[str, torch.Tensor]:
-    return {**trained.network.state_dict(), "class features": trained.class_features}
+def weights(network: System) -> dict[str, torch.Tensor]:
+    return network.tensors()
 
 
-def assert_same(left: TrainedNetwork, right: TrainedNetwork) -> None:
+def assert_same(left: System, right: System) -> None:
     for name, tensor in weights(left).items():
         assert torch.equal(tensor, weights(right)[name]), name
 
@@ -77,11 +83,11 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(kind: str)
     assert_same(first.last, second.last)
     assert first.metrics == second.metrics
     other = train(kind, bags, recipe(seed=1))
-    assert not torch.equal(first.last.class_features, other.last.class_features)
+    assert not torch.equal(first.last.class_text(), other.last.class_text())
 
 
 @pytest.mark.parametrize(("kind", "variant"), [*((kind, "paper") for kind in KINDS), ("teacher", "released")])
-def test_what_can_be_told_apart_is_told_apart(kind: str, variant: str) -> None:
+def test_separable_bags_are_separated(kind: str, variant: str) -> None:
     config = recipe(epochs=8, network={"variant": variant}, step={"learning_rate": 5e-3})
     trained = train(kind, make_bags(30, strength=8.0), config).last
     unseen = make_bags(30, seed=5, strength=8.0)
@@ -91,7 +97,7 @@ def test_what_can_be_told_apart_is_told_apart(kind: str, variant: str) -> None:
     assert (scores[anomalous][:, None] > scores[~anomalous]).mean() > 0.9
 
 
-def test_classes_are_told_apart_by_the_alignment_branch() -> None:
+def test_the_alignment_branch_separates_the_classes() -> None:
     trained = train("teacher", make_bags(30, strength=8.0), recipe(epochs=8, step={"learning_rate": 5e-3})).last
     hits = []
     for bag in make_bags(30, seed=5, strength=8.0):
@@ -102,7 +108,7 @@ def test_classes_are_told_apart_by_the_alignment_branch() -> None:
     assert np.mean(hits) > 0.9
 
 
-def test_every_bag_is_seen_once_an_epoch_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_bag_is_used_once_an_epoch_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
     epochs: list[list[str]] = []
     collate = avadclip.training.loop.collate
     sizes: list[int] = []
@@ -145,7 +151,7 @@ def test_long_videos_are_binned_for_training() -> None:
 
 def test_inputs_are_standardised_by_the_training_bags() -> None:
     bags = make_bags(5)
-    network = train("teacher", bags, recipe(epochs=1)).last.network
+    network = train("teacher", bags, recipe(epochs=1)).last
     rows = np.concatenate([bag.load().visual[0] for bag in bags])
     sound = np.concatenate([bag.load().audio for bag in bags])
     np.testing.assert_allclose(network.encoder.visual_projection.mean.numpy(), rows.mean(axis=0), atol=1e-5)
@@ -169,7 +175,7 @@ def test_weights_driven_out_of_the_numbers_by_the_last_step_end_training(monkeyp
         train("visual student", make_bags(4), recipe(epochs=1, step={"batch_size": 4}))
 
 
-def test_steps_and_losses_are_told() -> None:
+def test_steps_and_losses_are_reported() -> None:
     steps: list[Step] = []
     metrics = train("visual student", make_bags(8), recipe(), on_step=steps.append).metrics
     assert [(step.epoch, step.step, step.num_steps) for step in steps] == [(1, 1, 2), (1, 2, 2), (2, 1, 2), (2, 2, 2)]
@@ -188,7 +194,7 @@ def test_the_best_epoch_is_the_first_with_the_highest_validation_ap(monkeypatch:
     assert [line["validation_ap"] for line in progress.metrics] == [0.5, 0.9, 0.7, 0.9]
     assert_same(progress.best, seen[1].last)
     assert_same(progress.last, seen[3].last)
-    assert not torch.equal(progress.best.class_features, progress.last.class_features)
+    assert not torch.equal(progress.best.class_text(), progress.last.class_text())
     # One object: whoever measures or writes the last need not do so again for the best.
     assert [progress.best is progress.last for progress in seen] == [True, True, False, False]
     assert seen[2].best is seen[1].last
@@ -202,9 +208,9 @@ def test_without_validation_the_best_is_the_last() -> None:
 def test_what_training_gives_is_frozen_and_ready_to_score() -> None:
     progress = train("teacher", make_bags(6), recipe(epochs=1))
     for trained in (progress.last, progress.best):
-        assert not any(parameter.requires_grad for parameter in trained.network.parameters())
-        assert not any(module.training for module in trained.network.modules())
-        assert not trained.class_features.requires_grad
+        assert not any(parameter.requires_grad for parameter in trained.parameters())
+        assert not any(module.training for module in trained.modules())
+        assert not trained.class_text().requires_grad
 
 
 @pytest.mark.parametrize("kind", ["teacher", "audio student"])
@@ -231,20 +237,20 @@ def test_distillation_brings_the_students_features_to_the_teachers(kind: str, sh
         trained = train(student, bags, config, teacher=teacher).last
         batch = avadclip.training.loop.collate(bags)
         with torch.no_grad():
-            gaps = [n.encode(batch.bags).features[batch.bags.valid] for n in (trained.network, teacher.network)]
+            gaps = [network(*batch.bags).features[batch.bags.mask] for network in (trained, teacher)]
         distances[weight] = (gaps[0] - gaps[1]).square().mean().item()
     assert distances[5.0] < share * distances[0.0]
     for name, tensor in weights(teacher).items():
         assert torch.equal(tensor, before[name]), name
-    assert not any(parameter.requires_grad for parameter in teacher.network.parameters())
+    assert not any(parameter.requires_grad for parameter in teacher.parameters())
 
 
 def test_bags_without_sound_can_be_in_a_distilled_students_training() -> None:
     bags = make_bags(6)
     teacher = train("teacher", bags, recipe(epochs=1)).last
-    deaf = [dataclasses.replace(bag, stored=dataclasses.replace(bag.load(), audio=None)) for bag in bags[:4]]
+    silent = [dataclasses.replace(bag, stored=dataclasses.replace(bag.load(), audio=None)) for bag in bags[:4]]
     config = recipe(step={"batch_size": 2}, distillation=DistillationConfig(kind="uncertainty"))
-    metrics = train("visual student", [*deaf, *bags[4:]], config, teacher=teacher).metrics
+    metrics = train("visual student", [*silent, *bags[4:]], config, teacher=teacher).metrics
     assert all(np.isfinite(line["total"]) for line in metrics)
     assert all(line["distillation"] != 0 for line in metrics)
 
@@ -308,3 +314,64 @@ def test_a_state_of_another_version_is_refused_in_one_line(tmp_path: Path) -> No
     save_file({f"{name}.old" if name.startswith("best/") else name: tensors[name] for name in tensors}, state, metadata)
     with pytest.raises(ConfigError, match="holds the state of another version of this network; choose another --out"):
         train("visual student", bags, config, run=RunFolder(tmp_path, config, device="cpu"))
+
+
+def test_the_teacher_runs_once_a_bag_and_kept_features_equal_those_computed_again() -> None:
+    bags = make_bags(8)
+    teacher = train("teacher", bags, recipe(epochs=1)).last
+    kept, recomputed = TeacherFeatures(teacher), TeacherFeatures(teacher, max_bytes=0)
+    batches = [bags[:5], bags[3:], bags[::2], bags[:5]]
+    for batch in batches:
+        length = max(len(bag.stored) for bag in batch)
+        assert torch.equal(kept.of(batch, length), recomputed.of(batch, length))
+    assert kept.num_computed == len(bags)
+    assert recomputed.num_computed == sum(map(len, batches))
+
+
+def test_teacher_features_stop_at_the_bound_of_their_file() -> None:
+    bags = make_bags(4, length=10)
+    teacher = train("teacher", bags, recipe(epochs=1)).last
+    bounded = TeacherFeatures(teacher, max_bytes=2 * 10 * 8 * 4)  # two bags of 10 snippets, 8 wide
+    for _ in range(3):
+        bounded.of(bags, 10)
+    assert bounded.num_computed == 4 + 2 + 2
+
+
+def test_teacher_features_are_zero_for_bags_without_sound() -> None:
+    bags = make_bags(3, length=9)
+    teacher = train("teacher", bags, recipe(epochs=1)).last
+    silent = dataclasses.replace(bags[1], stored=dataclasses.replace(bags[1].load(), audio=None))
+    features = TeacherFeatures(teacher).of([bags[0], silent], 12)
+    assert features[0, :9].abs().sum() > 0
+    assert (features[0, 9:] == 0).all()
+    assert (features[1] == 0).all()
+    assert TeacherFeatures(teacher).of([silent], 9) is None
+
+
+class CountedFeatures:
+    """Features in a file, as far as training knows."""
+
+    def __init__(self, features: SnippetFeatures) -> None:
+        self.visual_width, self.audio_width = features.visual_width, features.audio_width
+        self.has_usable_sound, self.provenance = features.has_usable_sound, features.provenance
+        self.num_reads = 0
+        self._features = features
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+    def load(self) -> SnippetFeatures:
+        self.num_reads += 1
+        return self._features
+
+
+def test_stored_features_are_read_once_to_standardise_and_once_an_epoch() -> None:
+    bags = [dataclasses.replace(bag, stored=CountedFeatures(bag.load())) for bag in make_bags(12)]
+    train("teacher", bags[:6], recipe(epochs=3), validation=bags[6:])
+    assert [bag.stored.num_reads for bag in bags] == [1 + 3] * 6 + [3] * 6
+
+
+def test_stored_features_of_the_networks_own_width_are_not_read_before_training() -> None:
+    bags = [dataclasses.replace(bag, stored=CountedFeatures(bag.load())) for bag in make_bags(6, width=18)]
+    train("visual student", bags, recipe(epochs=2, network={"embed_dim": 10}))
+    assert [bag.stored.num_reads for bag in bags] == [2] * 6

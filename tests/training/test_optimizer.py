@@ -5,7 +5,6 @@ import torch
 
 from avadclip.baselines.hl_net import HlNet
 from avadclip.config import OptimizerConfig
-from avadclip.training.learner import SystemLearner
 from avadclip.training.optimizer import build_optimizer, learning_rate, set_learning_rate
 
 
@@ -23,7 +22,7 @@ def test_the_rate_falls_along_a_cosine() -> None:
 @pytest.mark.parametrize("kind", ["adamw", "adam", "adagrad"])
 def test_named_parameters_take_their_share_of_every_rate(kind: str) -> None:
     system = HlNet(visual_dim=4, audio_dim=3)
-    optimizer = build_optimizer(SystemLearner(system), OptimizerConfig(kind=kind, learning_rate=0.5))
+    optimizer = build_optimizer(system, OptimizerConfig(kind=kind, learning_rate=0.5))
     set_learning_rate(optimizer, 0.25)
     rates = {id(parameter): group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
     for name, parameter in system.named_parameters():
@@ -34,7 +33,7 @@ def test_named_parameters_take_their_share_of_every_rate(kind: str) -> None:
 def test_weight_decay_is_apart_from_the_gradient_in_adamw_only(kind: str, kept: float) -> None:
     """One step without a gradient: AdamW shrinks a weight by rate * decay, Adam by a whole rate along the decay."""
     system = HlNet(visual_dim=4, audio_dim=3)
-    optimizer = build_optimizer(SystemLearner(system), OptimizerConfig(kind=kind, learning_rate=0.1, weight_decay=1.0))
+    optimizer = build_optimizer(system, OptimizerConfig(kind=kind, learning_rate=0.1, weight_decay=1.0))
     weight = system.classify.weight
     with torch.no_grad():
         weight.fill_(2.0)

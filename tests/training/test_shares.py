@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from avadclip.data.bags import Bag
 from avadclip.features.snippets import SnippetFeatures
-from avadclip.training.batches import Weights, take_share
+from avadclip.model.base import ShareWeights
+from avadclip.training.batches import take_share
 
 LENGTHS = st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=9)
 
@@ -29,15 +30,15 @@ def test_the_mean_of_all_shares_is_that_of_the_whole_batch(lengths: list, num_pr
         values = [of_bag[bag.name] for bag in bags if bag.stored.has_usable_sound for _ in range(len(bag.stored))]
         return float(np.mean(values)) if values else 0.0
 
-    over_snippets = [share.weights.taught * per_snippet(share.bags) for share in shares]
+    over_snippets = [share.weights.snippets_with_audio * per_snippet(share.bags) for share in shares]
     assert np.mean(over_snippets) == pytest.approx(per_snippet(batch))
 
 
 def test_one_process_takes_the_batch_as_it_is() -> None:
     batch = [make_bag(index, 3, has_sound=True) for index in range(3)]
-    assert take_share(batch, process=0, num_processes=1) == (batch, Weights(bags=1.0, taught=1.0))
+    assert take_share(batch, process=0, num_processes=1) == (batch, ShareWeights(1.0, 1.0))
 
 
-def test_a_process_that_gets_no_bag_takes_part_with_one_that_counts_nothing() -> None:
+def test_a_process_without_a_bag_takes_part_with_one_of_weight_zero() -> None:
     batch = [make_bag(index, 3, has_sound=True) for index in range(2)]
-    assert take_share(batch, process=2, num_processes=3) == ([batch[0]], Weights(bags=0.0, taught=0.0))
+    assert take_share(batch, process=2, num_processes=3) == ([batch[0]], ShareWeights(0.0, 0.0))

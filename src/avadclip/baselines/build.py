@@ -15,7 +15,7 @@ from avadclip.baselines.macil_sd import MacilSd
 from avadclip.baselines.rtfm import Rtfm
 from avadclip.baselines.ur_dmu import UrDmu
 from avadclip.model.base import System
-from avadclip.model.class_text import TextTower
+from avadclip.model.class_text import PromptEncoder
 
 SYSTEMS: dict[str, type[System]] = {
     "deep-mil": DeepMil,
@@ -34,7 +34,7 @@ SYSTEMS: dict[str, type[System]] = {
 
 
 def build_system(
-    name: str, *, visual_dim: int, audio_dim: int, classes: Sequence[str], text: TextTower | None = None
+    name: str, *, visual_dim: int, audio_dim: int, classes: Sequence[str], text: PromptEncoder | None = None
 ) -> System:
     """Build an untrained system.
 

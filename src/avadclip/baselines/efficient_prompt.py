@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from avadclip.model.attention import AttentionBlock
 from avadclip.model.base import Batch, Losses, Outputs, TextSystem
-from avadclip.model.class_text import TextTower, build_class_text
+from avadclip.model.class_text import PromptEncoder, build_class_text
 from avadclip.model.heads import alignment_map
 from avadclip.model.losses import alignment_mil_loss
 from avadclip.model.projection import build_projection, fit_projection
@@ -29,7 +29,7 @@ class EfficientPrompt(TextSystem):
     uses_audio = False
     prompt_tokens = 16
 
-    def __init__(self, *, visual_dim: int, classes: Sequence[str], text: TextTower | None = None) -> None:
+    def __init__(self, *, visual_dim: int, classes: Sequence[str], text: PromptEncoder | None = None) -> None:
         """Build it untrained.
 
         Args:

@@ -14,7 +14,7 @@ def distance_weights(mask: Tensor) -> Tensor:
     """exp(-|i - j| / e) over the real snippets j, every row with sum 1; mask [B, T] bool to [B, T, T]."""
     positions = torch.arange(mask.shape[1], device=mask.device)
     closeness = -(positions[:, None] - positions[None, :]).abs() / math.e
-    # As a softmax it does not vanish in padding far behind the last mask snippet.
+    # As a softmax it does not vanish in padding far behind the last real snippet.
     return closeness.expand(len(mask), -1, -1).masked_fill(~mask[:, None, :], -torch.inf).softmax(dim=-1)
 
 

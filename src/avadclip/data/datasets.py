@@ -13,7 +13,7 @@ SYNTHETIC = "synthetic:"
 
 
 def load_dataset(
-    spec: str, *, features: Path | None = None, classes: Sequence[str] | None = None, seed: int = 0
+    spec: str | Path, *, features: str | Path | None = None, classes: Sequence[str] | None = None, seed: int = 0
 ) -> Dataset:
     """Load what a recipe's `data.source` names.
 
@@ -30,7 +30,8 @@ def load_dataset(
         DataError: the labels are not usable.
         FeatureError: the features are not.
     """
-    path = Path(spec)
+    path, spec = Path(spec), str(spec)
+    features = None if features is None else Path(features)
     if spec.startswith(SYNTHETIC):
         if features is not None:
             raise ConfigError(f"{spec} has its own features, but `features` is {features}; leave it out")

@@ -1,5 +1,6 @@
 """The features of one video, and where they come from."""
 
+import hashlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,9 +57,52 @@ class SnippetFeatures:
     sound_is_silent: bool = False
     """There is a sound track, but nothing on it."""
     source_sha256: str | None = None
-    """Of the video file's content."""
+    """Of the video file's content; of the arrays themselves where features came as arrays."""
     notes: tuple[str, ...] = field(default=())
     """What was odd about the file."""
+
+    @classmethod
+    def from_arrays(
+        cls,
+        visual: NDArray[np.floating],
+        audio: NDArray[np.floating] | None = None,
+        *,
+        visual_encoder: str,
+        audio_encoder: str | None = None,
+        grid: SnippetGrid | None = None,
+    ) -> "SnippetFeatures":
+        """Features that were made elsewhere, of any width.
+
+        Args:
+            visual: [T, Dv], or [K, T, Dv] for K crops, the centre first.
+            audio: [T, Da]; None without sound.
+            visual_encoder: name of what made the visual features, e.g. `i3d-rgb`. Features of other encoders than those
+                a network was trained on are refused by this name.
+            audio_encoder: name of what made the audio features; needed where there are any.
+            grid: how the snippets were cut; by default 16 frames at 24 fps.
+
+        Raises:
+            FeatureError: shapes disagree, a value is not finite, or the name of an encoder is missing.
+        """
+        if audio is not None and not audio_encoder:
+            raise FeatureError("the arrays have audio features but no `audio_encoder`; name what made them")
+        grid = grid or SnippetGrid()
+        rows = np.ascontiguousarray(visual, dtype=np.float32)
+        rows = rows[None] if rows.ndim == 2 else rows
+        sound = None if audio is None else np.ascontiguousarray(audio, dtype=np.float32)
+        features = cls(
+            visual=rows,
+            audio=sound,
+            duration_seconds=(rows.shape[1] if rows.ndim == 3 else 0) * grid.snippet_seconds,
+            provenance=Provenance(
+                grid=grid,
+                visual={"name": visual_encoder},
+                audio=None if audio_encoder is None else {"name": audio_encoder},
+            ),
+            source_sha256=hashlib.sha256(rows.tobytes() + (b"" if sound is None else sound.tobytes())).hexdigest(),
+        )
+        features.validate("the arrays")
+        return features
 
     def __len__(self) -> int:
         return int(self.visual.shape[1])

@@ -13,7 +13,7 @@ from avadclip.errors import ConfigError
 from avadclip.events import Modality
 from avadclip.model.avadclip import AVadCLIP
 from avadclip.model.base import System, TextSystem
-from avadclip.model.class_text import TextTower
+from avadclip.model.class_text import PromptEncoder
 from avadclip.model.objective import Objective
 from avadclip.model.released import ReleasedAVadCLIP
 
@@ -54,7 +54,7 @@ def build_network(
     classes: Sequence[str],
     network: NetworkConfig | None = None,
     objective: Objective | None = None,
-    text: TextTower | None = None,
+    text: PromptEncoder | None = None,
 ) -> System:
     """Build an untrained network.
 
@@ -92,7 +92,12 @@ def build_network(
 
 
 def build_from_recipe(
-    config: TrainingConfig, *, visual_dim: int, audio_dim: int, classes: Sequence[str], text: TextTower | None = None
+    config: TrainingConfig,
+    *,
+    visual_dim: int,
+    audio_dim: int,
+    classes: Sequence[str],
+    text: PromptEncoder | None = None,
 ) -> System:
     """Build the untrained network of a recipe, with its objective; see build_network.
 

@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 
 from avadclip.config import FusionKind
 from avadclip.model.base import Bags, Batch, Losses, Outputs, TextSystem, class_names
-from avadclip.model.class_text import TextTower, build_class_text
+from avadclip.model.class_text import PromptEncoder, build_class_text
 from avadclip.model.fusion import FUSIONS
 from avadclip.model.heads import AnomalyClassifier, EnhancementBlock, UncertaintyHead, alignment_map
 from avadclip.model.objective import Objective
@@ -137,7 +137,7 @@ class AVadCLIP(TextSystem):
         visual_dim: int | None = None,
         audio_dim: int | None = None,
         classes: Sequence[str],
-        text: TextTower | None = None,
+        text: PromptEncoder | None = None,
         embed_dim: int = EMBED_DIM,
         num_blocks: int = 2,
         attention_window: int = 4,

@@ -10,7 +10,7 @@ from avadclip.errors import ConfigError
 from avadclip.model.prompts import CONTEXT_TOKENS, PROMPT_TOKENS, LearnedPrompts
 
 
-class TextTower(Protocol):
+class PromptEncoder(Protocol):
     """CLIP's frozen text encoder (encoders.clip_text.ClipTextEncoder)."""
 
     clip: Any
@@ -51,7 +51,7 @@ class PromptedClassText(nn.Module):
     start_of_text: Tensor
     end_of_text: Tensor
 
-    def __init__(self, classes: Sequence[str], text: TextTower, *, prompt_tokens: int = PROMPT_TOKENS) -> None:
+    def __init__(self, classes: Sequence[str], text: PromptEncoder, *, prompt_tokens: int = PROMPT_TOKENS) -> None:
         super().__init__()
         # In a tuple, so that the frozen tower is no part of the trained state.
         self._tower = (text.clip,)
@@ -74,7 +74,7 @@ class PromptedClassText(nn.Module):
         return class_features
 
 
-def _word_ids(word: str, text: TextTower, longest: int) -> list[int]:
+def _word_ids(word: str, text: PromptEncoder, longest: int) -> list[int]:
     ids: list[int] = text.tokenizer.word_ids(word)
     if len(ids) > longest:
         raise ConfigError(f"class {word!r} has {len(ids)} tokens, its prompt has room for {longest}; shorten it")
@@ -82,7 +82,7 @@ def _word_ids(word: str, text: TextTower, longest: int) -> list[int]:
 
 
 def build_class_text(
-    classes: Sequence[str], embed_dim: int, text: TextTower | None, *, prompt_tokens: int = PROMPT_TOKENS
+    classes: Sequence[str], embed_dim: int, text: PromptEncoder | None, *, prompt_tokens: int = PROMPT_TOKENS
 ) -> nn.Module:
     """Learned prompts around the class words with a text encoder, learned vectors without one."""
     if text is None:

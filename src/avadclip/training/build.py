@@ -9,12 +9,12 @@ from avadclip.data.bags import Bag, feature_widths
 from avadclip.errors import DataError
 from avadclip.inference.networks import build_from_recipe, modality_of
 from avadclip.model.base import System
-from avadclip.model.class_text import TextTower
+from avadclip.model.class_text import PromptEncoder
 from avadclip.model.projection import FeatureProjection
 
 
 def build_for_training(
-    config: TrainingConfig, bags: Sequence[Bag], *, classes: Sequence[str], text: TextTower | None
+    config: TrainingConfig, bags: Sequence[Bag], *, classes: Sequence[str], text: PromptEncoder | None
 ) -> System:
     """Build the untrained network of a recipe; projected features are standardised by these bags.
 

@@ -16,7 +16,7 @@ from avadclip.data.bags import Bag, bin_bag, collate
 from avadclip.errors import ConfigError
 from avadclip.inference.scoring import score_features
 from avadclip.model.base import Batch, Losses, System
-from avadclip.model.class_text import TextTower
+from avadclip.model.class_text import PromptEncoder
 from avadclip.model.losses import topk_mean
 from avadclip.training.batches import Share, draw_batches, take_share
 from avadclip.training.build import build_for_training
@@ -60,7 +60,7 @@ class Supervision:
 
     classes: Sequence[str]
     """C names; the first is `normal`."""
-    text: TextTower | None = None
+    text: PromptEncoder | None = None
     """For prompts around the class words; without it class vectors are learned freely."""
     teacher: System | None = None
     """A student learns to reproduce its features."""

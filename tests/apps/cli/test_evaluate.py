@@ -16,7 +16,7 @@ from avadclip.data.bags import Bag, Dataset, Interval
 from avadclip.events import Thresholds
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
-from avadclip.model.models import TrainedNetwork, build_network
+from avadclip.inference.networks import build_network
 from avadclip.timeline import SnippetGrid
 
 Command = Callable[..., tuple[int, str, str]]
@@ -59,9 +59,7 @@ def checkpoint(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     config = NetworkConfig(embed_dim=DIM)
     networks = {
-        kind: TrainedNetwork(
-            build_network(kind, config, visual_dim=DIM, audio_dim=DIM).eval(), torch.randn(len(CLASSES), DIM)
-        )
+        kind: build_network(kind, visual_dim=DIM, audio_dim=DIM, classes=CLASSES, network=config).frozen()
         for kind in ("teacher", "visual student")
     }
     header = CheckpointHeader(

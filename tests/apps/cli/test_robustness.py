@@ -21,7 +21,7 @@ from avadclip.events import Thresholds
 from avadclip.features.batch import extract_to_folder
 from avadclip.features.store import read_features
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
-from avadclip.model.models import TrainedNetwork, build_network
+from avadclip.inference.networks import build_network
 from avadclip.timeline import SnippetGrid
 
 torch.set_num_threads(1)
@@ -80,13 +80,11 @@ def checkpoint(tmp_path: Path, yard: Dataset) -> Path:
 def _save_untrained(path: Path, dataset: Dataset, *, encoders: str) -> Path:
     """A teacher and a visual student for these features."""
     torch.manual_seed(0)
-    features = dataset.test[0].features
+    features = dataset.test[0].load()
     widths = {"visual_dim": features.visual.shape[-1], "audio_dim": features.audio_width}
     config = NetworkConfig(embed_dim=8)
     networks = {
-        kind: TrainedNetwork(
-            build_network(kind, config, **widths).eval(), torch.randn(len(dataset.classes), config.embed_dim)
-        )
+        kind: build_network(kind, **widths, classes=dataset.classes, network=config).frozen()
         for kind in ("teacher", "visual student")
     }
     header = CheckpointHeader(
@@ -118,8 +116,8 @@ def test_videos_are_damaged_measured_and_kept_for_the_next_run(
     assert len(kept) == 2 * 7
     dark = read_features(out / "features" / "dark" / "b.mkv.safetensors")
     assert dark.provenance.damage["name"] == "dark"
-    np.testing.assert_array_equal(dark.audio, yard.test[1].features.audio)
-    assert not np.allclose(dark.visual, yard.test[1].features.visual)
+    np.testing.assert_array_equal(dark.audio, yard.test[1].load().audio)
+    assert not np.allclose(dark.visual, yard.test[1].load().visual)
 
     code, document, _ = avadclip_command(*arguments, "--out", str(out), "--format", "json")
     assert code == 0

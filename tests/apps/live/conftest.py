@@ -16,9 +16,9 @@ from avadclip.features.extract import provenance_of
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader
 from avadclip.inference.detector import Detector
+from avadclip.inference.networks import build_network
 from avadclip.inference.scorers import TrainedScorer, Verdict
 from avadclip.inference.scoring import SnippetScores
-from avadclip.model.models import TrainedNetwork, build_network
 from avadclip.timeline import SnippetGrid
 
 torch.set_num_threads(1)
@@ -90,8 +90,7 @@ def detector(encoders: Encoders) -> Detector:
     torch.manual_seed(0)
     networks = {}
     for kind in header.thresholds:
-        network = build_network(kind, config, visual_dim=1, audio_dim=1).eval()
-        networks[kind] = TrainedNetwork(network, torch.randn(len(CLASSES), 8))
+        networks[kind] = build_network(kind, visual_dim=1, audio_dim=1, classes=CLASSES, network=config).frozen()
     return Detector(TrainedScorer(Checkpoint(header, networks), device=torch.device("cpu")), encoders, grid=GRID)
 
 

@@ -19,28 +19,13 @@ from unittest import mock
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
-
-import avadclip
 from avadclip.archive.job import made_by
 from avadclip.archive.manifest import Manifest, Row
 from avadclip.archive.storage import Storage
-from avadclip.baselines.build import SYSTEMS, build_system
 from avadclip.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
-from avadclip.config import NetworkConfig, NetworkKind, TrainingConfig
-from avadclip.detection import Detector
-from avadclip.encoders.base import Encoders, Identity
-from avadclip.encoders.load import load_encoders
-from avadclip.events import Thresholds
-from avadclip.features.extract import provenance_of
-from avadclip.features.snippets import Provenance, SnippetFeatures
-from avadclip.features.store import write_features
 from avadclip.live.ledger import Ledger
 from avadclip.live.messages import EventMessage, LiveEvent
-from avadclip.media.probe import MediaInfo, SoundInfo
 from avadclip.nn.models import TrainedNetwork, build_network
-from avadclip.report.exports import to_csv, to_json
 from avadclip.scorers import TrainedScorer
 from avadclip.scoring import score_features, student_variance
 from avadclip.service.schemas import (
@@ -54,6 +39,21 @@ from avadclip.service.schemas import (
     StoredLiveEvent,
 )
 from avadclip.service.store import Store
+from numpy.typing import NDArray
+from torch import Tensor
+
+import avadclip
+from avadclip.baselines.build import SYSTEMS, build_system
+from avadclip.config import NetworkConfig, NetworkKind, TrainingConfig
+from avadclip.detection import Detector
+from avadclip.encoders.base import Encoders, Identity
+from avadclip.encoders.load import load_encoders
+from avadclip.events import Thresholds
+from avadclip.features.extract import provenance_of
+from avadclip.features.snippets import Provenance, SnippetFeatures
+from avadclip.features.store import write_features
+from avadclip.media.probe import MediaInfo, SoundInfo
+from avadclip.report.exports import to_csv, to_json
 from avadclip.timeline import SnippetGrid
 from avadclip.training.experiment import run_training
 from avadclip.training.loop import Step

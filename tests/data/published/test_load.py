@@ -82,7 +82,7 @@ def test_features_are_read_when_asked_for_and_not_kept(xd):
     path.unlink()
     assert (len(bag.stored), bag.stored.has_usable_sound, bag.stored.audio_width) == before
     with pytest.raises(FeatureError, match=path.name.replace("#", "\\#")):
-        bag.load()  # noqa: B018
+        bag.load()
 
 
 def test_long_stored_bags_are_binned_as_they_are_read(xd):
@@ -90,9 +90,9 @@ def test_long_stored_bags_are_binned_as_they_are_read(xd):
     binned = bin_bag(long)
     assert len(binned.stored) == 256
     assert not isinstance(binned.stored, SnippetFeatures)
-    in_memory = bin_bag(dataclasses.replace(long, stored=long.features)).features
-    np.testing.assert_array_equal(binned.features.visual, in_memory.visual)
-    np.testing.assert_array_equal(binned.features.audio, in_memory.audio)
+    in_memory = bin_bag(dataclasses.replace(long, stored=long.load())).load()
+    np.testing.assert_array_equal(binned.load().visual, in_memory.visual)
+    np.testing.assert_array_equal(binned.load().audio, in_memory.audio)
     batch = collate([binned, bin_bag(load(xd).train[0])])
     assert batch.bags.visual.shape == (2, 256, 8)
 
@@ -127,7 +127,7 @@ def test_a_list_decides_the_test_crop(xd):
     (xd / "xd_CLIP_rgbtest.csv").write_text("path,audio_path,label\n" + "".join(lines))
     dataset = load(xd)
     assert any("crop 5" in note for note in dataset.notes)
-    np.testing.assert_array_equal(dataset.test[0].features.visual[0], rows(BOTH, 30, 5))
+    np.testing.assert_array_equal(dataset.test[0].load().visual[0], rows(BOTH, 30, 5))
 
 
 def test_an_unusable_split_is_left_out_whole_and_says_why(xd):
@@ -154,12 +154,12 @@ def test_a_test_split_alone_is_enough_to_evaluate(xd):
         dataset.bags_of("validation")
 
 
-def test_features_without_any_sound_are_for_the_eye(xd):
+def test_features_without_any_sound_are_visual_only(xd):
     for path in xd.glob("XD*ClapFeatures/*"):
         path.unlink()
     dataset = load(xd)
     assert {bag.stored.has_usable_sound for bag in (*dataset.train, *dataset.test)} == {False}
-    assert dataset.test[0].features.audio is None
+    assert dataset.test[0].load().audio is None
 
 
 def extracted(num_snippets: int, *, grid: SnippetGrid, crops: int = 1) -> SnippetFeatures:

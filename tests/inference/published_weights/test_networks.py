@@ -14,7 +14,8 @@ from avadclip.errors import AvadclipError, CheckpointError, WeightsError
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.published_weights.networks import ReleasedKind, network_from_released, read_released
 from avadclip.inference.scoring import score_features
-from avadclip.model.models import Bags, TrainedNetwork
+from avadclip.model.base import Bags
+from avadclip.model.class_text import FixedClassVectors
 
 State = dict[str, Tensor]
 MakeState = Callable[[ReleasedKind], State]
@@ -141,18 +142,18 @@ def test_a_released_state_dict_gives_the_outputs_of_the_released_forward_pass(
     visual, audio = (
         torch.randn(3, POSITIONS, DIM, generator=generator) + torch.randn(DIM, generator=generator) for _ in range(2)
     )
-    valid = torch.arange(POSITIONS) < torch.tensor(lengths)[:, None]
-    visual, audio = visual * valid[..., None], audio * valid[..., None]
+    mask = torch.arange(POSITIONS) < torch.tensor(lengths)[:, None]
+    visual, audio = visual * mask[..., None], audio * mask[..., None]
     class_features = torch.randn(CLASSES, DIM, generator=generator)
     with torch.no_grad():
-        encoded = network.encode(Bags(visual, audio, valid))
-        alignment = network.align(encoded.features, class_features, encoded.pooled)
+        network.class_text = FixedClassVectors(class_features)
+        encoded = network(*Bags(visual, audio, mask))
         for bag, length in enumerate(lengths):
             features = released_features(state, kind, visual[bag], audio[bag], length)
             logits, expected_map = released_branches(state, features, class_features)
             torch.testing.assert_close(encoded.features[bag], features, rtol=0, atol=1e-4)
             torch.testing.assert_close(encoded.anomaly_logits[bag], logits, rtol=0, atol=1e-4)
-            torch.testing.assert_close(alignment[bag], expected_map, rtol=0, atol=1e-4)
+            torch.testing.assert_close(encoded.class_logits[bag], expected_map, rtol=0, atol=1e-4)
             if kind == "visual student":
                 torch.testing.assert_close(
                     encoded.log_variance[bag], released_theta(state, features), rtol=0, atol=1e-4
@@ -172,12 +173,13 @@ def test_whole_videos_score_as_in_the_released_forward_pass(random_state: MakeSt
     first = released_features(state, kind, *rows[:, :POSITIONS], POSITIONS)
     state["classifier.bias"] = state["classifier.bias"] - released_branches(state, first, class_features)[0].mean()
     network = network_from_released(state, kind).network
+    network.class_text = FixedClassVectors(class_features)
     spread = []
     for length in (1, 200, 256, 257, 512):
         visual, audio = rows[:, :length]
         features = SnippetFeatures(visual.numpy()[None], audio.numpy(), length * 2 / 3, provenance=None)
         with torch.no_grad():
-            found = score_features(TrainedNetwork(network, class_features), features)
+            found = score_features(network, features)
             expected_scores, expected_probabilities = [], []
             for start in range(0, length, POSITIONS):
                 stop = min(start + POSITIONS, length)
@@ -196,11 +198,12 @@ def test_whole_videos_score_as_in_the_released_forward_pass(random_state: MakeSt
 
 
 @pytest.mark.parametrize(("kind", "number"), [("teacher", 17_106_440), ("visual student", 13_163_016)])
-def test_what_is_read_is_all_that_is_trained(
+def test_every_trained_parameter_is_read(
     random_state: MakeState, released_shapes: Callable, kind: ReleasedKind, number: int
 ) -> None:
     network, table, alpha = network_from_released(random_state(kind), kind)
-    assert sum(p.numel() for p in network.parameters()) + table.numel() + alpha.numel() == number
+    own = [p for name, p in network.named_parameters() if not name.startswith(("class_text.", "objective."))]
+    assert sum(p.numel() for p in own) + table.numel() + alpha.numel() == number
     assert sum(math.prod(shape) for shape in released_shapes(kind).values()) == number
 
 

@@ -25,7 +25,7 @@ def finished(out: Path) -> dict[Path, int]:
     return {folder: (folder / "last.safetensors").stat().st_mtime_ns for folder in folders}
 
 
-def test_a_killed_reproduction_goes_on_and_does_no_run_twice(
+def test_killed_reproduction_resumes_without_repeating_runs(
     tmp_path: Path, recipes: Path, avadclip_command: Command
 ) -> None:
     options = ("5", "--data", "synthetic:tiny", "--recipes", recipes, "--seeds", "1")
@@ -55,9 +55,7 @@ def test_a_killed_reproduction_goes_on_and_does_no_run_twice(
     assert tables[0] == tables[1]
 
 
-def test_every_output_calls_synthetic_numbers_synthetic(
-    tmp_path: Path, recipes: Path, avadclip_command: Command
-) -> None:
+def test_every_output_marks_synthetic_numbers(tmp_path: Path, recipes: Path, avadclip_command: Command) -> None:
     code, out, err = avadclip_command(
         "reproduce",
         "5",
@@ -83,9 +81,7 @@ def test_every_output_calls_synthetic_numbers_synthetic(
     ]
 
 
-def test_a_row_that_cannot_be_run_is_a_dash_and_exit_code_3(
-    tmp_path: Path, recipes: Path, avadclip_command: Command
-) -> None:
+def test_failed_rows_are_empty_with_exit_code_3(tmp_path: Path, recipes: Path, avadclip_command: Command) -> None:
     (recipes / "audio_student.toml").unlink()
     code, out, err = avadclip_command(
         "reproduce",
@@ -118,7 +114,7 @@ def test_a_row_that_cannot_be_run_is_a_dash_and_exit_code_3(
         (("7", "--data", "synthetic"), 2, "'7'"),
     ],
 )
-def test_what_cannot_be_reproduced_is_said_at_once(
+def test_unusable_arguments_fail_before_anything_is_written(
     tmp_path: Path, avadclip_command: Command, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     found, _, err = avadclip_command("reproduce", *arguments, "--out", str(tmp_path / "out"))

@@ -12,7 +12,7 @@ from avadclip.research.reproduce.runner import run_jobs
 from avadclip.research.reproduce.sources import make_sources
 
 
-def test_the_first_video_of_every_class_is_shown() -> None:
+def test_first_video_of_every_class_is_chosen() -> None:
     dataset = load_synthetic("tiny")
     chosen = one_of_each_class(dataset.test, dataset.classes)
     assert list(chosen) == list(dataset.classes)
@@ -21,9 +21,7 @@ def test_the_first_video_of_every_class_is_shown() -> None:
         assert not any(other.targets[index] for other in dataset.test[: dataset.test.index(bag)])
 
 
-def test_pictures_are_drawn_of_the_runs_of_the_tables(
-    tmp_path: Path, recipes: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pictures_use_the_runs_of_the_tables(tmp_path: Path, recipes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sources = make_sources("synthetic:tiny", recipes=recipes)
     run_jobs([TableJob(run) for run in FIGURE_4], sources, tmp_path / "out", num_seeds=1)
     monkeypatch.delattr("avadclip.research.reproduce.runner.train")  # nothing is trained again

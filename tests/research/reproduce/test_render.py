@@ -30,7 +30,7 @@ def test_mean_and_sample_deviation() -> None:
     assert shown(Cell(1.0, (7.125,))) == "7.12"
 
 
-def test_only_columns_the_paper_has_show_printed_numbers() -> None:
+def test_printed_numbers_are_shown_for_columns_of_the_paper_only() -> None:
     assert headings(TABLE) == ["", "AP", "AP printed", "AVG strict", "remark"]
 
 
@@ -65,7 +65,7 @@ def test_latex() -> None:
     )
 
 
-def test_csv_says_everything_of_every_number() -> None:
+def test_csv_has_all_fields_of_every_number() -> None:
     lines = list(csv.DictReader(io.StringIO(to_csv(TABLE))))
     assert [(line["row"], line["column"]) for line in lines] == [
         ("sound", "AP"),

@@ -36,7 +36,7 @@ def fill(plan: TablePlan, *, first: str = "xd-violence", second: str = "cctv-fig
     return fill_table(plan, outcomes, num_seeds=2, names={"first": first, "second": second})
 
 
-def test_ours_stand_beside_the_printed() -> None:
+def test_table_has_our_numbers_beside_the_printed_ones() -> None:
     table = fill(TABLE_6)
     assert [row.cells[0].printed for row in table.rows] == [50.89, 52.51, None, 84.60, 85.53, None, 86.04]
     assert [row.cells[0].mean for row in table.rows] == [1, 11, 21, 31, 41, 51, 61]
@@ -44,7 +44,7 @@ def test_ours_stand_beside_the_printed() -> None:
     assert (table.measured_on, table.printed_on) == ("XD-Violence", "XD-Violence")
 
 
-def test_what_was_measured_how_is_said() -> None:
+def test_notes_name_head_protocol_split_and_selection() -> None:
     notes = "\n".join(fill(TABLE_6).notes)
     assert "over 2 seeds; split: test; epoch selected on: validation" in notes
     assert "AP: head classifier, protocol frame" in notes
@@ -57,24 +57,24 @@ def test_what_was_measured_how_is_said() -> None:
     assert "F1" not in notes
 
 
-def test_printed_numbers_of_another_dataset_are_called_so() -> None:
+def test_printed_numbers_of_another_dataset_are_not_comparable() -> None:
     table = fill(TABLE_6, first="ucf-crime")
     assert any("printed: of XD-Violence" in note and "not comparable" in note for note in table.notes)
 
 
-def test_synthetic_numbers_are_called_so() -> None:
+def test_synthetic_numbers_are_marked() -> None:
     table = fill(TABLE_6, first="synthetic:quick", is_synthetic=True)
     assert (table.measured_on, table.is_synthetic) == ("synthetic:quick (synthetic data)", True)
 
 
-def test_the_cross_dataset_table_names_both() -> None:
+def test_cross_dataset_table_names_both_datasets() -> None:
     table = fill(TABLE_CROSS)
     assert table.measured_on == table.printed_on == "XD-Violence (first) and CCTV-Fights_sub (second)"
     swapped = fill(TABLE_CROSS, first="cctv-fights", second="xd-violence")
     assert any("not comparable" in note for note in swapped.notes)
 
 
-def test_a_row_without_a_result_says_why() -> None:
+def test_row_without_a_result_has_its_reason_in_the_notes() -> None:
     jobs: list[TableJob] = [row.job for row in TABLE_6.rows]
     outcomes = {(job, seed): RunOutcome(report(50.0)) for job in jobs for seed in (0, 1)}
     outcomes[jobs[0], 1] = RunOutcome(None, "no sound anywhere")

@@ -50,13 +50,13 @@ def run(tmp_path: Path, recipes: Path) -> Callable[..., Outcomes]:
     return call
 
 
-def test_a_teacher_is_trained_once_for_all(run: Callable[..., Outcomes], trained: list[tuple[str, int]]) -> None:
+def test_teacher_is_trained_once_for_all_students(run: Callable[..., Outcomes], trained: list[tuple[str, int]]) -> None:
     run([*STUDENTS, TableJob(TEACHER)], num_seeds=2)
     kinds = ("teacher", "visual student", "audio student")
     assert trained == [(kind, seed) for seed in (0, 1) for kind in kinds]
 
 
-def test_what_is_finished_is_read_again(run: Callable[..., Outcomes], trained: list[tuple[str, int]]) -> None:
+def test_finished_runs_are_read_again(run: Callable[..., Outcomes], trained: list[tuple[str, int]]) -> None:
     first = run(STUDENTS)
     trained.clear()
     assert run(STUDENTS) == first
@@ -65,7 +65,7 @@ def test_what_is_finished_is_read_again(run: Callable[..., Outcomes], trained: l
     assert {seed for _, seed in trained} == {1}
 
 
-def test_a_changed_recipe_is_trained_anew(
+def test_changed_recipe_is_trained_again(
     run: Callable[..., Outcomes], trained: list[tuple[str, int]], recipes: Path
 ) -> None:
     run(STUDENTS)
@@ -81,7 +81,7 @@ def test_a_changed_recipe_is_trained_anew(
         trained.clear()
 
 
-def test_changed_data_is_trained_on_anew(
+def test_changed_data_is_trained_on_again(
     run: Callable[..., Outcomes], trained: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = run([TableJob(TEACHER)])
@@ -96,13 +96,13 @@ def test_changed_data_is_trained_on_anew(
     assert [each[TableJob(TEACHER), 0].report.num_videos for each in (before, after)] == [20, 19]
 
 
-def test_a_change_of_the_plan_is_another_run(run: Callable[..., Outcomes], trained: list[tuple[str, int]]) -> None:
+def test_changed_plan_is_another_run(run: Callable[..., Outcomes], trained: list[tuple[str, int]]) -> None:
     run([TableJob(TEACHER)])
     run([TableJob(Run(TEACHER.name, TEACHER.recipe, (("loss.focal", False),)))])
     assert len(trained) == 2
 
 
-def test_a_row_that_cannot_be_run_leaves_the_others(run: Callable[..., Outcomes]) -> None:
+def test_failed_job_does_not_stop_the_others(run: Callable[..., Outcomes]) -> None:
     missing = TableJob(Run("nobody", "nobody"))
     outcomes = run([missing, TableJob(TEACHER)])
     assert "nobody.toml" in outcomes[missing, 0].problem
@@ -115,7 +115,7 @@ def test_random_scores_get_the_share_of_anomalous_frames(recipes: Path, tmp_path
     assert report.percent("frame_ap", head="given") == pytest.approx(report.positive_percent, abs=2.0)
 
 
-def test_either_dataset_is_trained_and_tested_on(run: Callable[..., Outcomes], trained: list[tuple[str, int]]) -> None:
+def test_both_datasets_are_trained_and_tested_on(run: Callable[..., Outcomes], trained: list[tuple[str, int]]) -> None:
     jobs = [TableJob(TEACHER), TableJob(TEACHER, "second"), TableJob(OTHER_TEACHER), TableJob(OTHER_TEACHER, "second")]
     outcomes = run(jobs)
     assert trained == [("teacher", 0), ("teacher", 1000)]
@@ -123,7 +123,7 @@ def test_either_dataset_is_trained_and_tested_on(run: Callable[..., Outcomes], t
     assert shares[0] == shares[2] != shares[1] == shares[3]
 
 
-def test_a_users_own_videos_are_trained_on_with_their_own_encoders(tmp_path: Path, recipes: Path) -> None:
+def test_own_videos_are_trained_on_with_the_encoders_of_their_files(tmp_path: Path, recipes: Path) -> None:
     rows = ["video,label,start,end,split"]
     for bag in load_synthetic("tiny").train + load_synthetic("tiny").test:
         names = {"visual": {"name": "lite"}, "audio": {"name": "log-mel"}}
@@ -139,10 +139,10 @@ def test_a_users_own_videos_are_trained_on_with_their_own_encoders(tmp_path: Pat
     assert outcome.problem == ""
     assert (outcome.report.dataset, outcome.report.num_videos) == ("yard", 20)
     (finished,) = (tmp_path / "out").rglob("finished.json")
-    assert json.loads(finished.read_text())["recipe"]["encoders"] == "lite"  # the files say so
+    assert json.loads(finished.read_text())["recipe"]["encoders"] == "lite"  # read from the feature files
 
 
-def test_data_that_is_not_there_is_an_error_at_once(recipes: Path, tmp_path: Path) -> None:
+def test_missing_data_is_an_error_before_anything_is_written(recipes: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("video,label\n")
     with pytest.raises(DataError):
         run_jobs([TableJob(TEACHER)], make_sources(str(tmp_path / "labels.csv")), tmp_path / "out", num_seeds=1)

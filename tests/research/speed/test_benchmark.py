@@ -17,7 +17,7 @@ def _small_model(monkeypatch: pytest.MonkeyPatch, small_clip: Clip) -> None:
         monkeypatch.setattr(avadclip.research.speed.benchmark, name, lambda: lambda: None)
 
 
-def test_everything_is_measured_and_the_ratios_are_those_of_the_times(footage: Path) -> None:
+def test_all_stages_are_measured_and_ratios_follow_from_times(footage: Path) -> None:
     report = measure_speed(footage, precision="fp32", num_rounds=1)
     assert [stage.name for stage in report.stages] == [DECODE, ENCODE, WHOLE, NAIVE, TRAIN, SCORE]
     wall = {stage.name: stage.wall_seconds.median for stage in report.stages}
@@ -28,7 +28,7 @@ def test_everything_is_measured_and_the_ratios_are_those_of_the_times(footage: P
     assert report.video == "made.mp4, 160x90, 3.0 s"
 
 
-def test_the_command_prints_a_table_or_json_and_says_that_weights_are_random(avadclip_command, monkeypatch) -> None:
+def test_command_prints_a_table_or_json_and_marks_random_weights(avadclip_command, monkeypatch) -> None:
     made = ("benchmark", "--height", "64", "--seconds", "2", "--rounds", "1", "--precision", "fp32")
     code, out, err = avadclip_command(*made)
     assert (code, err) == (0, "")
@@ -42,7 +42,7 @@ def test_the_command_prints_a_table_or_json_and_says_that_weights_are_random(ava
     assert set(document["ratios"]["end to end takes longer than encoding alone"]) == {"median", "least", "most"}
 
 
-def test_what_cannot_be_measured_on_is_one_line(tmp_path: Path, footage: Path) -> None:
+def test_unusable_inputs_are_errors(tmp_path: Path, footage: Path) -> None:
     with pytest.raises(MediaError, match="does not exist"):
         measure_speed(tmp_path / "missing.mp4")
     with pytest.raises(WeightsError, match="holds no CLIP weights"):

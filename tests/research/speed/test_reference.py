@@ -14,7 +14,7 @@ from avadclip.research.speed.reference import extract_naively
 from avadclip.timeline import SnippetGrid
 
 
-def test_the_naive_reference_and_ours_say_the_same(footage: Path, small_clip: Clip) -> None:
+def test_naive_reference_matches_our_features(footage: Path, small_clip: Clip) -> None:
     encoder, grid = ClipVisualEncoder(small_clip), SnippetGrid()
     ours = encode_picture(VideoReader(footage), footage, encoder, grid)[0]
     times = list(itertools.islice(grid.frame_times(encoder.frame_offsets), len(ours)))
@@ -24,9 +24,7 @@ def test_the_naive_reference_and_ours_say_the_same(footage: Path, small_clip: Cl
     assert np.abs(naive - ours).max() < 0.2 * np.abs(ours[1:] - ours[:-1]).max() + 0.05
 
 
-def test_without_opencv_one_line_says_what_to_install(
-    footage: Path, small_clip: Clip, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_opencv_error_names_the_extra(footage: Path, small_clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(ConfigError, match=r"pip install 'avadclip\[bench\]'"):
         extract_naively(footage, small_clip, [0.0])

@@ -5,7 +5,7 @@ import avadclip.research.speed.benchmark
 from avadclip.research.speed.benchmark import Spread, spread, time_in_turns
 
 
-def test_things_take_turns_after_a_warm_up_and_each_gets_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_in_turns_alternates_after_a_warm_up_and_times_each_task(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     seconds = {"short": 1.0, "long": 3.0}
     now = 0.0
@@ -24,5 +24,5 @@ def test_things_take_turns_after_a_warm_up_and_each_gets_its_own_time(monkeypatc
     np.testing.assert_array_equal(found["long"].processor, [6, 6, 6])
 
 
-def test_spread_by_hand() -> None:
+def test_spread_on_a_worked_example() -> None:
     assert spread(np.array([4.0, 1.0, 2.0])) == Spread(median=2.0, least=1.0, most=4.0)

@@ -4,32 +4,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avadclip.config import NetworkConfig, TemporalConfig
-from avadclip.model.models import Bags, Network, build_network
+from avadclip.inference.networks import build_network
+from avadclip.labels import XD_VIOLENCE_CODES
+from avadclip.model.avadclip import AVadCLIP
+from avadclip.model.base import Bags
+from avadclip.model.class_text import FixedClassVectors
 from avadclip.model.prompts import LearnedPrompts
 
-DIM, CLASSES = 16, 4
+XD_CLASSES = tuple(XD_VIOLENCE_CODES.values())
+DIM, CLASSES = 16, ("normal", "fighting", "riot", "explosion")
 KINDS = ["teacher", "visual student", "audio student"]
 FUSIONS = ["adaptive", "concat", "add", "cross-attention", "none"]
 
 
-def class_features() -> torch.Tensor:
-    return torch.randn(CLASSES, DIM, generator=torch.Generator().manual_seed(5))
-
-
-def outputs(network: Network, bags: Bags) -> tuple[torch.Tensor, ...]:
+def outputs(network: AVadCLIP, bags: Bags) -> tuple[torch.Tensor, ...]:
     """Anomaly scores, class probabilities, features, and a student's theta."""
     with torch.no_grad():
-        encoded = network.encode(bags)
-        logits = network.align(encoded.features, class_features(), encoded.pooled)
-    theta = torch.zeros_like(encoded.features) if encoded.log_variance is None else encoded.log_variance
-    return encoded.anomaly_logits.sigmoid(), logits.softmax(dim=-1), encoded.features, theta
+        found = network(*bags)
+    theta = torch.zeros_like(found.features) if found.log_variance is None else found.log_variance
+    return found.scores, found.class_logits.softmax(dim=-1), found.features, theta
 
 
 def alone(bags: Bags, index: int) -> Bags:
     """One bag without neighbours and without padding."""
-    length = int(bags.valid[index].sum())
+    length = int(bags.mask[index].sum())
     own = slice(index, index + 1)
-    return Bags(bags.visual[own, :length], bags.audio[own, :length], bags.valid[own, :length])
+    return Bags(bags.visual[own, :length], bags.audio[own, :length], bags.mask[own, :length])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -50,12 +50,13 @@ def test_outputs_depend_neither_on_padding_nor_on_neighbours(
 
 
 @pytest.fixture(scope="module")
-def networks() -> dict[str, Network]:
+def networks() -> dict[str, AVadCLIP]:
     built = {}
     for kind in KINDS:
         torch.manual_seed(3)
         config = NetworkConfig(embed_dim=DIM, student_temporal=TemporalConfig(num_blocks=1, attention_window=4))
-        network = build_network(kind, config, visual_dim=20, audio_dim=12).eval()
+        network = build_network(kind, visual_dim=20, audio_dim=12, classes=CLASSES, network=config).eval()
+        network.class_text = FixedClassVectors(torch.randn(len(CLASSES), DIM))
         with torch.no_grad():
             for parameter in network.parameters():
                 if parameter.dim() == 1:  # biases far from 0, which padding would carry along
@@ -86,15 +87,14 @@ def test_padding_takes_part_in_the_release(tiny_network, random_bags, kind: str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_parameter_of_a_network_learns(tiny_network, random_bags, kind: str, variant: str) -> None:
     network = tiny_network(kind, variant=variant)
-    encoded = network.encode(random_bags([9, 12], 16))
-    logits = network.align(encoded.features, class_features(), encoded.pooled)
-    loss = logits.square().sum() + encoded.anomaly_logits.square().sum()
+    encoded = network(*random_bags([9, 12], 16))
+    loss = encoded.class_logits.square().sum() + encoded.anomaly_logits.square().sum()
     if encoded.log_variance is not None:
         loss = loss + encoded.log_variance.square().sum()
     loss.backward()
-    idle = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
-    assert idle == []
-    assert all(p.grad.isfinite().all() for p in network.parameters())
+    own = {name: p for name, p in network.named_parameters() if not name.startswith("objective.")}
+    assert [name for name, p in own.items() if p.grad is None or not p.grad.abs().sum() > 0] == []
+    assert all(p.grad.isfinite().all() for p in own.values())
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
@@ -103,21 +103,20 @@ def test_every_parameter_learns_whatever_the_fusion(tiny_network, random_bags, f
     encoded = network.encode(random_bags([9, 12], 16))
     (encoded.features.square().sum() + encoded.anomaly_logits.square().sum()).backward()
     idle = [n for n, p in network.encoder.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
-    # Without fusion nothing is asked of the sound.
+    # Without fusion the sound is not used.
     assert [name for name in idle if fusion != "none" or "audio" not in name] == []
 
 
 def test_the_prompt_carries_gradient_from_alignment_into_the_classifier(tiny_network, random_bags) -> None:
     network = tiny_network()
-    encoded = network.encode(random_bags([9]))
-    network.align(encoded.features, class_features(), encoded.pooled).square().sum().backward()
+    network(*random_bags([9])).class_logits.square().sum().backward()
     assert network.classifier.classify.weight.grad.abs().sum() > 0
 
 
 def test_students_of_one_modality_never_touch_the_other(tiny_network, random_bags) -> None:
     bags = random_bags([6])
-    without_sound = outputs(tiny_network("visual student"), Bags(bags.visual, None, bags.valid))
-    without_picture = outputs(tiny_network("audio student"), Bags(None, bags.audio, bags.valid))
+    without_sound = outputs(tiny_network("visual student"), Bags(bags.visual, None, bags.mask))
+    without_picture = outputs(tiny_network("audio student"), Bags(None, bags.audio, bags.mask))
     for found, full in ((without_sound, "visual student"), (without_picture, "audio student")):
         for left, right in zip(found, outputs(tiny_network(full), bags), strict=True):
             assert torch.equal(left, right)
@@ -142,14 +141,15 @@ def test_paper_sizes_are_the_defaults() -> None:
 @pytest.mark.parametrize(("kind", "expected"), [("teacher", 17_106_440), ("visual student", 13_163_016)])
 def test_trainable_parameters_are_as_many_as_in_the_published_weights(kind: str, expected: int) -> None:
     with torch.device("meta"):
-        network = build_network(kind, NetworkConfig(variant="released"), visual_dim=512, audio_dim=512)
+        config = NetworkConfig(variant="released")
+        network = build_network(kind, visual_dim=512, audio_dim=512, classes=XD_CLASSES, network=config)
         prompts = LearnedPrompts(512)
     own = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    # The uncertainty head is among them; the seven focal weights are learned too.
-    assert own + prompts.table.numel() + 7 == expected
+    # The uncertainty head and the seven focal weights are among them; the prompts stand for the class vectors.
+    assert own - network.class_text.vectors.numel() + prompts.table.numel() == expected
 
 
 def test_features_as_wide_as_the_network_enter_as_they_are() -> None:
-    network = build_network("teacher", NetworkConfig(embed_dim=DIM), visual_dim=DIM, audio_dim=12)
+    network = AVadCLIP(visual_dim=DIM, audio_dim=12, classes=CLASSES, embed_dim=DIM)
     assert list(network.encoder.visual_projection.parameters()) == []
     assert list(network.encoder.audio_projection.parameters()) != []
