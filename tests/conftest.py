@@ -8,9 +8,11 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 import torch
+from av.container import InputContainer
 from hypothesis import settings
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
@@ -186,6 +188,22 @@ def ffmpeg() -> str:
     if program is None:
         pytest.skip("the ffmpeg program is missing; run `make setup-system`")
     return program
+
+
+@pytest.fixture
+def opened_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the media files that were opened for reading, one entry per opening."""
+    names: list[str] = []
+    original = av.open
+
+    def counted(file: str, *args: Any, **options: Any) -> Any:
+        opened = original(file, *args, **options)
+        if isinstance(opened, InputContainer):
+            names.append(Path(file.removeprefix("file:")).name)
+        return opened
+
+    monkeypatch.setattr(av, "open", counted)
+    return names
 
 
 @pytest.fixture(autouse=True)

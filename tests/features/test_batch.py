@@ -10,6 +10,7 @@ import avadclip.features.batch
 from avadclip.errors import DataError
 from avadclip.features.batch import extract_to_folder
 from avadclip.features.store import read_features
+from avadclip.media.probe import MediaFile
 from avadclip.timeline import SnippetGrid
 
 torch.set_num_threads(1)
@@ -28,9 +29,9 @@ def extractions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     extract = avadclip.features.batch.extract_features
 
-    def counted(path: Path, *args: object, **options: object) -> object:
-        names.append(path.name)
-        return extract(path, *args, **options)
+    def counted(media: MediaFile, *args: object, **options: object) -> object:
+        names.append(media.info.path.name)
+        return extract(media, *args, **options)
 
     monkeypatch.setattr(avadclip.features.batch, "extract_features", counted)
     return names
@@ -62,6 +63,15 @@ def test_a_rerun_keeps_what_is_done(tmp_path: Path, videos: list[Path], fake_enc
     assert statuses(videos, out, fake_encoders()) == ["kept", "kept"]
     assert extractions == []
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_extraction_opens_a_file_once_a_pass(tmp_path: Path, videos: list[Path], fake_encoders, opened_files) -> None:
+    out = tmp_path / "features"
+    statuses(videos, out, fake_encoders())
+    assert opened_files == ["a.mkv"] * 3 + ["b.mkv"] * 2  # facts, picture, and a.mkv has sound
+    opened_files.clear()
+    statuses(videos, out, fake_encoders())
+    assert opened_files == ["a.mkv", "b.mkv"]
 
 
 def test_a_copy_or_a_new_date_is_the_same_video(
@@ -166,7 +176,10 @@ def test_two_videos_of_one_name_are_refused_before_anything_is_read(tmp_path: Pa
 
 
 def test_progress_names_the_video_at_work(tmp_path: Path, videos: list[Path], fake_encoders) -> None:
-    seen: list[tuple[str, float]] = []
-    encoders = fake_encoders()
-    statuses(videos, tmp_path / "out", encoders, on_progress=lambda path, s: seen.append((path.name, round(s, 2))))
-    assert seen == [(name, seconds) for name in ("a.mkv", "b.mkv") for seconds in (1.33, 2.0)]
+    seen: list[tuple[str, float, float]] = []
+
+    def follow(path: Path, done: float, total: float) -> None:
+        seen.append((path.name, round(done, 2), round(total, 2)))
+
+    statuses(videos, tmp_path / "out", fake_encoders(), on_progress=follow)
+    assert seen == [(name, seconds, 2.0) for name in ("a.mkv", "b.mkv") for seconds in (1.33, 2.0)]

@@ -12,6 +12,7 @@ import avadclip.inference.detector
 from avadclip.config import NetworkConfig
 from avadclip.encoders.base import Encoders, Identity
 from avadclip.encoders.load import EncoderOptions, load_encoders
+from avadclip.encoders.wav2clip import Wav2Clip, Wav2ClipEncoder
 from avadclip.errors import AvadclipError, CheckpointError, ConfigError, MediaError
 from avadclip.events import Thresholds
 from avadclip.features.extract import extract_features, provenance_of
@@ -243,6 +244,47 @@ def test_unreadable_files_are_one_line(tmp_path: Path, detector: Detector) -> No
         with pytest.raises(AvadclipError) as refused:
             detector.detect(tmp_path / name)
         assert "\n" not in str(refused.value)
+
+
+class ConstantScorer:
+    """A scorer that needs no network. See scorers.Scorer."""
+
+    name = "constant"
+    classes = CLASSES
+
+    def judge(self, features: SnippetFeatures) -> Verdict:
+        scores = SnippetScores(np.zeros(len(features), np.float32), None)
+        return Verdict("teacher", "audio-visual", "made up", scores, None, None, Thresholds(0.5, None))
+
+
+def test_detection_with_lite_opens_a_file_twice(short_clip: Path, sample_videos, lite: Encoders, opened_files) -> None:
+    detector = Detector(ConstantScorer(), lite, grid=GRID)
+    detector.detect(short_clip)  # its facts; picture and sound
+    assert opened_files == [short_clip.name] * 2
+    opened_files.clear()
+    detector.detect(sample_videos[1])  # without sound
+    assert opened_files == [sample_videos[1].name] * 2
+
+
+def test_detection_with_clip_opens_a_file_four_times(short_clip: Path, sample_videos, opened_files) -> None:
+    sound = Wav2ClipEncoder(Wav2Clip())
+    detector = Detector(ConstantScorer(), Encoders("clip", Brightness(), sound, text=None), grid=GRID)
+    detector.detect(short_clip)  # its facts; the picture; twice the sound, which is normalised over the recording
+    assert opened_files == [short_clip.name] * 4
+    opened_files.clear()
+    detector.detect(sample_videos[1])  # without sound
+    assert opened_files == [sample_videos[1].name] * 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="Linux alone lists the open files of a process")
+def test_no_file_stays_open(tmp_path: Path, detector: Detector) -> None:
+    video = write_clip(tmp_path / "clip.mkv", [0.0, 1.0])
+    short = write_clip(tmp_path / "short.mkv", [0.0], num_frames=15)
+    detector.detect(video)
+    with pytest.raises(MediaError):
+        detector.detect(short)
+    still_open = {entry.readlink() for entry in Path("/proc/self/fd").iterdir() if entry.exists()}
+    assert not {video, short} & still_open
 
 
 def test_progress_goes_up_to_the_length_of_the_video(tmp_path: Path, detector: Detector) -> None:

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from avadclip.media.probe import SoundInfo, probe
+from avadclip.media.audio import SoundReader
+from avadclip.media.probe import MediaFile, SoundInfo, probe
+from avadclip.media.video import VideoReader
 
 
 def test_probe_tells_size_rate_length_and_sound(tmp_path, make_video, sound_track):
@@ -50,10 +52,32 @@ def test_odd_properties_are_noted(tmp_path, make_video):
 
 
 @pytest.mark.parametrize(("name", "options"), [("a.mkv", {"live": "1"}), ("a.h264", {})])
-def test_a_missing_duration_comes_from_the_packets_and_is_noted(tmp_path, make_video, name, options):
+def test_a_missing_duration_comes_from_the_packets_and_is_noted(tmp_path, make_video, opened_files, name, options):
     info = probe(make_video(tmp_path / name, rate_hz=25, num_frames=50, container_options=options))
     assert info.duration_seconds == pytest.approx(2.0, abs=0.05)
     assert any("states no duration" in note for note in info.notes)
+    assert opened_files == [name]
+
+
+def test_zero_is_the_first_picture_shown(tmp_path, make_video):
+    late = [1.5 + number / 24 for number in range(24)]
+    assert MediaFile.open(make_video(tmp_path / "a.mkv", times=late)).zero_seconds == pytest.approx(1.5, abs=0.001)
+    assert MediaFile.open(make_video(tmp_path / "a.mp4")).zero_seconds == 0.0
+    # AVI counts in decoding order, in which a picture that others are predicted from comes a place early.
+    assert MediaFile.open(make_video(tmp_path / "a.avi", rate_hz=24)).zero_seconds == pytest.approx(1 / 24)
+
+
+def test_readers_take_the_path_or_the_facts_of_a_file(tmp_path, make_video, sound_track, click_at, opened_files):
+    path = make_video(tmp_path / "a.mp4", sound=sound_track(click_at(0.5, 1.0)))
+    media = MediaFile.open(str(path))
+    assert MediaFile.open(media) is media
+    assert media.info == probe(path)
+    opened_files.clear()
+    by_facts = [*VideoReader(media).frames_at([0.0, 0.5]), *SoundReader(media).windows([0.5], 0.5)]
+    assert len(opened_files) == 2  # a pass for each
+    by_path = [*VideoReader(path).frames_at([0.0, 0.5]), *SoundReader(path).windows([0.5], 0.5)]
+    for one, other in zip(by_facts, by_path, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_real_videos(sample_videos):

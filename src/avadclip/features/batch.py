@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -12,8 +13,11 @@ from avadclip.errors import AvadclipError, DataError, FeatureError
 from avadclip.features.extract import extract_features, provenance_of
 from avadclip.features.snippets import Provenance
 from avadclip.features.store import read_header, write_features
-from avadclip.media.container import open_media
+from avadclip.media.probe import MediaFile
 from avadclip.timeline import SnippetGrid
+
+BatchProgress = Callable[[Path, float, float], None]
+"""Called with the video that is processed, the seconds of it that are done, and its length in seconds."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ def extract_to_folder(
     encoders: Encoders,
     *,
     grid: SnippetGrid | None = None,
-    on_progress: Callable[[Path, float], None] | None = None,
+    on_progress: BatchProgress | None = None,
 ) -> Iterator[ExtractionOutcome]:
     """Write `folder/NAME.safetensors` for every video, in order.
 
@@ -43,7 +47,7 @@ def extract_to_folder(
         folder: made if missing.
         encoders: see encoders.load.
         grid: how to cut snippets; 16 frames at 24 fps by default.
-        on_progress: called with the video at work and the seconds of it that are done.
+        on_progress: see BatchProgress.
 
     Raises:
         DataError: two videos would share a feature file; raised before anything is read.
@@ -52,20 +56,23 @@ def extract_to_folder(
     targets = _target_files(paths, folder)
     needed = provenance_of(encoders, grid)
     for path, target in targets.items():
-        report = None if on_progress is None else lambda seconds, path=path: on_progress(path, seconds)
         try:
-            with open_media(path):  # names what is wrong with it before its content is hashed
-                pass
+            media = MediaFile.open(path)  # names what is wrong with it before its content is hashed
             source_sha256 = content_sha256(path)
             if is_current(target, needed, source_sha256):
                 yield ExtractionOutcome(path, target, "kept")
                 continue
-            features = extract_features(path, encoders, grid=grid, on_progress=report)
+            report = None if on_progress is None else partial(_report, on_progress, path, media)
+            features = extract_features(media, encoders, grid=grid, on_progress=report)
             write_features(target, dataclasses.replace(features, source_sha256=source_sha256))
         except (AvadclipError, OSError) as error:
             yield ExtractionOutcome(path, target, "failed", str(error))
         else:
             yield ExtractionOutcome(path, target, "done")
+
+
+def _report(on_progress: BatchProgress, path: Path, media: MediaFile, seconds: float) -> None:
+    on_progress(path, seconds, media.info.duration_seconds)
 
 
 def _target_files(paths: list[Path], folder: Path) -> dict[Path, Path]:

@@ -11,9 +11,10 @@ from avadclip.encoders.base import AudioEncoder, Encoders, Prepared, VisualEncod
 from avadclip.encoders.rows import Rows
 from avadclip.errors import MediaError
 from avadclip.features.snippets import Provenance, SnippetFeatures
-from avadclip.features.streams import WINDOWS_PER_BATCH, Listening, StillsOnce, ahead
+from avadclip.features.streams import WINDOWS_PER_BATCH, AudioStreamEncoder, StillsOnce, ahead
 from avadclip.media.audio import SoundReader, SoundReport
 from avadclip.media.damage import PictureSource, SoundSource
+from avadclip.media.probe import MediaFile
 from avadclip.media.video import MISSING_SECONDS, VideoReader
 from avadclip.timeline import SnippetGrid
 
@@ -24,26 +25,37 @@ Progress = Callable[[float], None]
 
 
 def extract_features(
-    path: str | Path, encoders: Encoders, *, grid: SnippetGrid | None = None, on_progress: Progress | None = None
+    path: str | Path | MediaFile,
+    encoders: Encoders,
+    *,
+    grid: SnippetGrid | None = None,
+    on_progress: Progress | None = None,
 ) -> SnippetFeatures:
     """Decode a video and encode its snippets.
 
-    The sound is read along with the picture where its encoder hears it once. Where it does so twice, or the file cannot
-    be read to its end, the sound gets passes of its own.
+    The sound is read along with the picture where its encoder reads it once. Where it does so twice, or the file cannot
+    be read to its end, the sound gets passes of its own. Each pass opens the file once.
+
+    Args:
+        path: a video file, or what MediaFile.open returned for it.
+        encoders: see encoders.load.
+        grid: how to cut snippets; 16 frames at 24 fps by default.
+        on_progress: see Progress.
 
     Raises:
         MediaError: the file cannot be read, or its picture is shorter than one snippet.
     """
     grid = grid or SnippetGrid()
-    listening = None
+    media = MediaFile.open(path)
+    stream = None
     if encoders.audio is not None and encoders.audio.reads_once:
-        listening = Listening(encoders.audio, grid)
-    listener = None if listening is None else listening.listener
-    frames = VideoReader(path, frame_size=encoders.visual.frame_size, listener=listener)
-    visual = encode_picture(frames, path, encoders.visual, grid, on_progress=on_progress)
+        stream = AudioStreamEncoder(encoders.audio, grid)
+    listener = None if stream is None else stream.listener
+    frames = VideoReader(media, frame_size=encoders.visual.frame_size, listener=listener)
+    visual = encode_picture(frames, media.path, encoders.visual, grid, on_progress=on_progress)
     audio, sound = None, None
     if encoders.audio is not None:
-        audio, sound = _hear(path, encoders.audio, grid, visual.shape[1], listening)
+        audio, sound = _audio_features(media, encoders.audio, grid, visual.shape[1], stream)
     picture = frames.report
     return SnippetFeatures(
         visual=visual,
@@ -61,15 +73,15 @@ def _sound_notes(sound: SoundReport, picture_seconds: float) -> Iterator[str]:
         yield f"sound ends at {sound.end_seconds:.2f} s; silence stands in for the rest"
 
 
-def _hear(
-    path: str | Path, encoder: AudioEncoder, grid: SnippetGrid, num_snippets: int, listening: Listening | None
+def _audio_features(
+    media: MediaFile, encoder: AudioEncoder, grid: SnippetGrid, num_snippets: int, stream: AudioStreamEncoder | None
 ) -> tuple[NDArray[np.float32], SoundReport] | tuple[None, None]:
-    """Audio features and what the track holds: from the picture's pass where it heard all, else from one of its own."""
-    if listening is not None and listening.report is not None:
-        return listening.features(num_snippets), listening.report
-    reader = SoundReader(path)
-    if not reader.has_sound:
+    """Audio features and the track's report: from the picture's pass where that read all, else from one of its own."""
+    if not media.has_sound:
         return None, None
+    if stream is not None and stream.report is not None:
+        return stream.features(num_snippets), stream.report
+    reader = SoundReader(media)
     features = encode_sound(reader, encoder, grid, num_snippets)
     return features, reader.report
 

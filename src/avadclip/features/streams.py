@@ -77,12 +77,12 @@ def _taken(waiting: "Queue[ItemT | _End]") -> Iterator[ItemT]:
 WINDOWS_PER_BATCH = 64  # sound windows encoded at once: 4 MB of samples
 
 
-class Listening:
-    """One recording's audio features, made as its windows come.
+class AudioStreamEncoder:
+    """Encodes the sound of one recording while the picture is read.
 
     Args:
         encoder: one that `reads_once`.
-        grid: whose snippets are heard.
+        grid: its snippets each get a window of sound.
     """
 
     def __init__(self, encoder: AudioEncoder, grid: SnippetGrid) -> None:
@@ -90,7 +90,7 @@ class Listening:
         self._rows = Rows(encoder.dim)
         self._waiting: list[NDArray[np.float32]] = []
         self.listener = SoundListener(grid.centres(), encoder.window_seconds, self._take)
-        """Goes with the reader of the picture."""
+        """For the reader of the picture."""
 
     @property
     def report(self) -> SoundReport | None:

@@ -28,7 +28,7 @@ from avadclip.inference.checkpoint import Checkpoint, load_checkpoint, read_chec
 from avadclip.inference.scorers import ZERO_SHOT, Scorer, TrainedScorer, Verdict, ZeroShotScorer
 from avadclip.inference.scoring import SnippetScores, to_track
 from avadclip.inference.zero_shot import check_classes
-from avadclip.media.probe import MediaInfo, probe
+from avadclip.media.probe import MediaFile, MediaInfo
 from avadclip.timeline import SnippetGrid
 
 VideoProgress = Callable[[float, float], None]
@@ -102,12 +102,12 @@ class Detector:
         Raises:
             MediaError: the file cannot be read, or is shorter than one snippet.
         """
-        media = probe(path)
-        report = None if on_progress is None else lambda seconds: on_progress(seconds, media.duration_seconds)
-        features = extract_features(path, self.encoders, grid=self.grid, on_progress=report)
+        media = MediaFile.open(path)
+        report = None if on_progress is None else lambda seconds: on_progress(seconds, media.info.duration_seconds)
+        features = extract_features(media, self.encoders, grid=self.grid, on_progress=report)
         return self.judge(
             features,
-            media,
+            media.info,
             source=str(path),
             threshold=threshold,
             min_seconds=min_seconds,

@@ -11,9 +11,10 @@ from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
 from avadclip.errors import MediaError
-from avadclip.media.clock import Clock, longest_pause, may_jump, sound_packets, zero_seconds
+from avadclip.media.clock import Clock, longest_pause, may_jump, sound_packets
 from avadclip.media.container import keep_only, open_media, picture_stream, readable_or_refused, shown, sound_stream
 from avadclip.media.decode import DecodeCount, decode_packet, readable
+from avadclip.media.probe import MediaFile
 from avadclip.media.track import SAMPLE_RATE_HZ, SoundBlock, Track
 from avadclip.media.windows import WindowCutter
 
@@ -48,17 +49,20 @@ class SoundReport:
 
 
 class SoundReader:
-    """Reads the sound of one video as windows around given times.
+    """Reads the sound of one video as windows around given times; each call of `windows` opens the file once.
 
     Channels are mixed to mono by FFmpeg's matrix, scaled so that full scale stays full scale: stereo becomes its mean;
     of 5.1, the centre counts most, the front pair 3 dB less, the rear pair 6 dB less, the subwoofer not at all.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = path
+    def __init__(self, path: str | Path | MediaFile) -> None:
+        self.media = MediaFile.open(path)
         self._report: SoundReport | None = None
-        with open_media(path) as container:
-            self.has_sound = sound_stream(container) is not None
+
+    @property
+    def has_sound(self) -> bool:
+        """See MediaFile.has_sound."""
+        return self.media.has_sound
 
     @property
     def report(self) -> SoundReport:
@@ -84,17 +88,18 @@ class SoundReader:
         """
         self._report = None
         cutter = WindowCutter(centres, window_seconds)
-        with open_media(self.path) as container:
+        path = self.media.path
+        with open_media(path) as container:
             stream = sound_stream(container)
             if stream is None:
-                raise MediaError(f"{shown(self.path)} has no sound track; use a model that needs none")
+                raise MediaError(f"{shown(path)} has no sound track; use a model that needs none")
             picture = picture_stream(container)
             # Reading the picture's packets costs little where files may jump; elsewhere they can be skipped unread.
             streams = (picture, stream) if may_jump(container) else (stream,)
             keep_only(container, *streams)
-            clock = Clock(picture, zero_seconds(self.path), longest_pause=longest_pause(container, picture))
-            track = HeardTrack(stream)
-            with readable_or_refused(self.path):
+            clock = Clock(picture, self.media.zero_seconds, longest_pause=longest_pause(container, picture))
+            track = SoundDecoder(stream)
+            with readable_or_refused(path):
                 for packet in sound_packets(readable(container.demux(streams), track.count), picture, clock):
                     for block in track.decode(packet):
                         yield from cutter.add(block)
@@ -107,8 +112,8 @@ class SoundReader:
             self._report = track.report(clock.num_jumps)
 
 
-class HeardTrack:
-    """A sound track, decoded packet by packet, and what is to be said of it.
+class SoundDecoder:
+    """Decodes a sound track packet by packet and reports on it.
 
     Args:
         stream: of a container that stays open while packets come.
@@ -124,7 +129,7 @@ class HeardTrack:
 
     @property
     def end_seconds(self) -> float:
-        """End of what was heard so far."""
+        """End of what was decoded so far."""
         return self._track.end / SAMPLE_RATE_HZ
 
     def decode(self, packet: "Packet[Any]") -> Iterator[SoundBlock]:
@@ -136,19 +141,19 @@ class HeardTrack:
     def finish(self) -> Iterator[SoundBlock]:
         """The samples that decoder and resampler held back to the end of the file."""
         yield from self._place(decode_packet(self._context, None, self.count))
-        yield from self._heed(self._track.finish())
+        yield from self._measure(self._track.finish())
 
     def _place(self, frames: list[Any]) -> Iterator[SoundBlock]:
         for frame in frames:
-            yield from self._heed(self._track.add(frame))
+            yield from self._measure(self._track.add(frame))
 
-    def _heed(self, blocks: Iterator[SoundBlock]) -> Iterator[SoundBlock]:
+    def _measure(self, blocks: Iterator[SoundBlock]) -> Iterator[SoundBlock]:
         for block in blocks:
             self._peak = max(self._peak, float(np.abs(block.samples).max()))
             yield block
 
     def report(self, num_jumps: int) -> SoundReport:
-        """Of all that was heard, on a clock that jumped this often."""
+        """Of all that was decoded, on a clock that jumped this often."""
         track = self._track
         return SoundReport(
             start_seconds=track.start / SAMPLE_RATE_HZ,

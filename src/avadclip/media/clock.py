@@ -6,15 +6,12 @@ where the clock is set again; sound follows the picture's decision, so the two s
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from avadclip.media.container import header_seconds, keep_only, open_media, picture_stream
-from avadclip.media.decode import DecodeCount, readable
+from avadclip.media.container import header_seconds
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -23,7 +20,6 @@ BACKWARD_SECONDS = 0.1  # a step back beyond this is a restart; below it, untidy
 FORWARD_SECONDS = 10.0  # a step ahead beyond this is a restart in an MPEG stream (the ffmpeg program's limit)
 LONGEST_PAUSE_SECONDS = 3600.0  # the same at most in any other format, where a slide may stand for minutes
 MAX_WAITING = 256  # sound packets held back until the picture shows whether it jumps too; about 5 s of AAC
-ZERO_PACKETS = 16  # of the picture, read to find the first one shown; B-frames reorder fewer
 
 
 def may_jump(container: InputContainer) -> bool:
@@ -35,20 +31,6 @@ def longest_pause(container: InputContainer, picture: VideoStream) -> float:
     """The longest step ahead, in seconds, that is still a pause; outside MPEG streams, up to the whole video."""
     stated = 0.0 if may_jump(container) else header_seconds(container, picture) or LONGEST_PAUSE_SECONDS
     return min(max(stated, FORWARD_SECONDS), LONGEST_PAUSE_SECONDS)
-
-
-def zero_seconds(path: str | Path) -> float:
-    """Time of the first picture on the file's own clock, 0 where pictures carry no time.
-
-    From the packets: the header's start is that of the first decoded, not the first shown picture in AVI, and can be
-    that of the sound in Matroska.
-    """
-    with open_media(path) as container:
-        stream = picture_stream(container)
-        keep_only(container, stream)
-        packets = islice(readable(container.demux(stream), DecodeCount()), ZERO_PACKETS)
-        starts = [p.pts * p.time_base for p in packets if p.pts is not None and not p.is_discard]
-    return float(min(starts, default=0))
 
 
 class Clock:

@@ -9,7 +9,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from avadclip.media.audio import HeardTrack, SoundReport
+from avadclip.media.audio import SoundDecoder, SoundReport
 from avadclip.media.clock import Clock, SoundQueue, longest_pause, may_jump
 from avadclip.media.container import picture_stream
 from avadclip.media.track import SoundBlock
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SoundListener:
-    """Hears the sound in the pass that a VideoReader makes over the file.
+    """Receives the sound in the pass that a VideoReader makes over the file.
 
     Each window is handed on as soon as the file has shown what lies in it, so that nothing piles up, however a file
     interleaves picture and sound.
@@ -39,8 +39,8 @@ class SoundListener:
         self.report: SoundReport | None = None
         """Of the whole track; None where the file could not be read to its end: read the sound alone then."""
 
-    def listen(self, container: InputContainer, stream: AudioStream, zero: float, picture_clock: Clock) -> "Hearing":
-        """Begin; the reader calls what it gets for every packet.
+    def begin(self, container: InputContainer, stream: AudioStream, zero: float, picture_clock: Clock) -> "SoundPass":
+        """Begin a pass; the reader of the picture calls it for every packet.
 
         Args:
             container: where the picture is read from.
@@ -52,7 +52,7 @@ class SoundListener:
         # As in a pass of its own: only where files may jump does the picture have a say in where the sound is.
         alone = Clock(picture, zero, longest_pause=longest_pause(container, picture))
         clock = picture_clock if may_jump(container) else alone
-        return Hearing(self, HeardTrack(stream), SoundQueue(clock), clock)
+        return SoundPass(self, SoundDecoder(stream), SoundQueue(clock), clock)
 
     def fill(self, num_windows: int) -> None:
         """Hand on what is left of the first `num_windows` windows: the track may end before the picture does."""
@@ -65,26 +65,26 @@ class SoundListener:
             self._take(window)
 
 
-class Hearing(NamedTuple):
+class SoundPass(NamedTuple):
     """One pass of a SoundListener."""
 
     listener: SoundListener
-    track: HeardTrack
+    track: SoundDecoder
     queue: SoundQueue
     clock: Clock
 
-    def hear(self, packet: "Packet[Any]") -> None:
-        """The next packet of the sound, as the file has it."""
+    def add(self, packet: "Packet[Any]") -> None:
+        """Take the next packet of the sound, as the file has it."""
         self.queue.add(packet)
-        self.follow()
+        self.decode_ready()
 
-    def follow(self) -> None:
-        """A packet of the picture went by, and its timestamps are set."""
+    def decode_ready(self) -> None:
+        """Decode what is on the video's clock by now; called after every packet of the picture too."""
         for packet in self.queue.ready():
             self._decode(packet)
 
     def finish(self) -> None:
-        """The file has been read to its end."""
+        """Decode the rest once the file has been read to its end."""
         for packet in self.queue.rest():
             self._decode(packet)
         for block in self.track.finish():

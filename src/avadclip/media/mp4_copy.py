@@ -19,10 +19,10 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from avadclip.files import atomic_path
-from avadclip.media.clock import Clock, longest_pause, sound_packets, zero_seconds
+from avadclip.media.clock import Clock, longest_pause, sound_packets
 from avadclip.media.container import keep_only, open_media, picture_stream, sound_stream
 from avadclip.media.decode import DecodeCount, decode, readable
-from avadclip.media.probe import MediaInfo, probe
+from avadclip.media.probe import MediaFile, MediaInfo
 from avadclip.media.video import NOMINAL_RATE_HZ, VideoReader
 
 MAX_SIDE = 1280  # pixels; a copy is for looking at events, and a page of many shall stay small
@@ -38,7 +38,7 @@ Progress = Callable[[float], None]
 
 
 def write_copy(
-    source: str | Path, target: Path, *, alter: Alter | None = None, on_progress: Progress | None = None
+    source: str | Path | MediaFile, target: Path, *, alter: Alter | None = None, on_progress: Progress | None = None
 ) -> None:
     """Write a video again, with its first sound track, whole or not at all.
 
@@ -55,13 +55,13 @@ def write_copy(
         MediaError: the source cannot be read.
         OSError: the target cannot be written.
     """
-    media = probe(source)
+    media = MediaFile.open(source)
     with atomic_path(target) as temporary, _written(temporary, target) as output:
-        picture = _picture_track(output, media)
-        tracks = [_encode_pictures(source, picture, alter, on_progress)]
-        if media.sound is not None:
+        picture = _picture_track(output, media.info)
+        tracks = [_encode_pictures(media, picture, alter, on_progress)]
+        if media.has_sound:
             sound = output.add_stream("aac", rate=SOUND_RATE_HZ, layout="stereo")
-            tracks.append(_encode_sound(source, sound))
+            tracks.append(_encode_sound(media, sound))
         for packet in heapq.merge(*tracks, key=_decoding_seconds):
             output.mux(packet)
 
@@ -93,10 +93,10 @@ def _picture_track(output: OutputContainer, media: MediaInfo) -> VideoStream:
 
 
 def _encode_pictures(
-    source: str | Path, stream: VideoStream, alter: Alter | None, on_progress: Progress | None
+    media: MediaFile, stream: VideoStream, alter: Alter | None, on_progress: Progress | None
 ) -> "Iterator[Packet[Any]]":
     rate = stream.average_rate or stream.codec_context.framerate
-    reader = VideoReader(source, frame_size=(stream.height, stream.width))
+    reader = VideoReader(media, frame_size=(stream.height, stream.width))
     for index, picture in enumerate(reader.frames_at(float(number / rate) for number in count())):
         seconds = float(index / rate)
         altered = picture if alter is None else alter(picture, seconds)
@@ -110,9 +110,9 @@ def _encode_pictures(
     yield from stream.encode(None)
 
 
-def _encode_sound(source: str | Path, stream: AudioStream) -> "Iterator[Packet[Any]]":
+def _encode_sound(media: MediaFile, stream: AudioStream) -> "Iterator[Packet[Any]]":
     position = 0
-    for samples in _continuous(_resampled(source)):
+    for samples in _continuous(_resampled(media)):
         frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
         frame.sample_rate, frame.time_base, frame.pts = SOUND_RATE_HZ, Fraction(1, SOUND_RATE_HZ), position
         position += samples.shape[1]
@@ -135,15 +135,14 @@ def _continuous(blocks: Iterable[tuple[int, NDArray[np.float32]]]) -> Iterator[N
             end += kept.shape[1]
 
 
-def _resampled(source: str | Path) -> Iterator[tuple[int, NDArray[np.float32]]]:
+def _resampled(media: MediaFile) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Stereo samples [2, N] at SOUND_RATE_HZ, and the place of the first one since the first picture."""
-    zero = zero_seconds(source)
-    with open_media(source) as container:
+    with open_media(media.path) as container:
         picture, sound = picture_stream(container), sound_stream(container)
         if sound is None:
             return
         keep_only(container, picture, sound)
-        clock = Clock(picture, zero, longest_pause=longest_pause(container, picture))
+        clock = Clock(picture, media.zero_seconds, longest_pause=longest_pause(container, picture))
         packets = sound_packets(readable(container.demux(picture, sound), DecodeCount()), picture, clock)
         resampler: AudioResampler | None = None
         form: tuple[str, str, int] | None = None

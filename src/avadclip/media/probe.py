@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import av
 from av.audio.stream import AudioStream
@@ -21,7 +23,11 @@ from avadclip.media.container import (
 from avadclip.media.decode import DecodeCount, decode, readable
 from avadclip.media.pixels import quarter_turns
 
+if TYPE_CHECKING:
+    from av.packet import Packet
+
 PROBE_PACKETS = 64  # of the picture, read until the first one decodes
+ZERO_PACKETS = 16  # of the picture, read to find the first one shown; B-frames reorder fewer
 START_SECONDS = 0.1  # sound that starts this far from the picture is noted
 END_SECONDS = 0.5  # sound that ends this far from the picture's end is noted
 
@@ -55,28 +61,70 @@ class MediaInfo:
     """What is odd about the file, one line each."""
 
 
+@dataclass(frozen=True)
+class MediaFile:
+    """A video file and the facts that its readers start from, found in one opening and passed to all of them.
+
+    Whatever reads a video takes a path or a MediaFile; code that reads one several times opens it once:
+
+        media = MediaFile.open("lobby.mp4")
+        pictures, sound = VideoReader(media), SoundReader(media)
+    """
+
+    path: str | Path
+    """As the caller wrote it."""
+    info: MediaInfo
+    zero_seconds: float
+    """Time of the first picture on the file's own clock, 0 where pictures carry no time."""
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether there is a sound track that can be decoded; it may be silent."""
+        return self.info.sound is not None
+
+    @classmethod
+    def open(cls, path: "str | Path | MediaFile") -> "MediaFile":
+        """Read the headers and decode the first picture; where no length is stated, read all its packets' timestamps.
+
+        Args:
+            path: a video file; a MediaFile is returned as it is.
+
+        Raises:
+            MediaError: the file cannot be opened as a video.
+        """
+        if isinstance(path, MediaFile):
+            return path
+        with open_media(path) as container:
+            return _read_facts(path, container)
+
+
 def probe(path: str | Path) -> MediaInfo:
-    """Read the headers and decode the first picture; where no length is stated, read the packets' timestamps too.
+    """What the file is; see MediaFile.open.
 
     Raises:
         MediaError: the file cannot be opened as a video.
     """
-    with open_media(path) as container:
-        stream = picture_stream(container)
-        sound = sound_stream(container)
-        notes = [*_stream_notes(container, stream), *_sound_notes(container, stream, sound)]
-        duration = header_seconds(container, stream)
-        width, height = stream.codec_context.width, stream.codec_context.height
-        rate_hz = float(stream.average_rate or stream.guessed_rate or 0)
-        first = _first_picture(container, stream)
+    return MediaFile.open(path).info
+
+
+def _read_facts(path: str | Path, container: InputContainer) -> MediaFile:
+    stream, sound = picture_stream(container), sound_stream(container)
+    notes = [*_stream_notes(container, stream), *_sound_notes(container, stream, sound)]
+    duration = header_seconds(container, stream)
+    width, height = stream.codec_context.width, stream.codec_context.height
+    rate_hz = float(stream.average_rate or stream.guessed_rate or 0)
+    keep_only(container, stream)
+    packets = _TimedPackets(readable(container.demux(stream), DecodeCount()))
+    first = next(decode(islice(packets, PROBE_PACKETS), stream.codec_context, DecodeCount()), None)
     rotation = 90 * quarter_turns(first) if first is not None else 0
     notes += _picture_notes(first)
+    zero = packets.read_zero_seconds()
     if duration is None:
-        duration = _packet_seconds(path, rate_hz)
+        duration = packets.read_length_seconds(rate_hz)
         notes.append(f"the header states no duration; its packets add up to {duration:.2f} s")
     if rotation % 180:
         width, height = height, width
-    return MediaInfo(
+    info = MediaInfo(
         path=Path(path),
         duration_seconds=duration,
         frame_rate_hz=rate_hz,
@@ -86,30 +134,52 @@ def probe(path: str | Path) -> MediaInfo:
         sound=None if sound is None else SoundInfo(sound.sample_rate, sound.channels, sound.layout.name),
         notes=tuple(notes),
     )
+    return MediaFile(path, info, zero)
 
 
-def _first_picture(container: InputContainer, stream: VideoStream) -> av.VideoFrame | None:
-    keep_only(container, stream)
-    count = DecodeCount()
-    packets = islice(readable(container.demux(stream), count), PROBE_PACKETS)
-    return next(decode(packets, stream.codec_context, count), None)
+class _TimedPackets:
+    """The picture's packets in file order; keeps the timestamps of those that were read."""
 
+    def __init__(self, packets: "Iterator[Packet[Any]]") -> None:
+        self._packets = packets
+        self._num_read = 0
+        self._num_with_content = 0
+        self._starts: list[Fraction] = []  # of the first ZERO_PACKETS, without those that are not shown
+        self._first: float | None = None
+        self._last = 0.0
 
-def _packet_seconds(path: str | Path, rate_hz: float) -> float:
-    """Length of the picture from the timestamps of its packets, or from their number where they have none."""
-    first, last, num_packets = None, 0.0, 0
-    with open_media(path) as container:
-        stream = picture_stream(container)
-        keep_only(container, stream)
-        for packet in readable(container.demux(stream), DecodeCount()):
-            num_packets += packet.size > 0
+    def __iter__(self) -> "Iterator[Packet[Any]]":
+        for packet in self._packets:
+            self._num_read += 1
+            self._num_with_content += packet.size > 0
             if packet.pts is not None:
-                start = float(packet.pts * packet.time_base)
-                first = start if first is None else min(first, start)
-                last = max(last, start + float((packet.duration or 0) * packet.time_base))
-    if first is not None:
-        return last - first
-    return num_packets / rate_hz if rate_hz else 0.0
+                self._add_time(packet, packet.pts * packet.time_base)
+            yield packet
+
+    def _add_time(self, packet: "Packet[Any]", start: Fraction) -> None:
+        if self._num_read <= ZERO_PACKETS and not packet.is_discard:
+            self._starts.append(start)
+        seconds = float(start)
+        self._first = seconds if self._first is None else min(self._first, seconds)
+        self._last = max(self._last, seconds + float((packet.duration or 0) * packet.time_base))
+
+    def read_zero_seconds(self) -> float:
+        """See MediaFile.zero_seconds; reads on to ZERO_PACKETS.
+
+        From the packets: the header's start is that of the first decoded, not the first shown picture in AVI, and can
+        be that of the sound in Matroska.
+        """
+        for _ in islice(self, max(ZERO_PACKETS - self._num_read, 0)):
+            pass
+        return float(min(self._starts, default=0))
+
+    def read_length_seconds(self, rate_hz: float) -> float:
+        """Length of the picture from all timestamps, or from the number of packets where they have none."""
+        for _ in self:
+            pass
+        if self._first is not None:
+            return self._last - self._first
+        return self._num_with_content / rate_hz if rate_hz else 0.0
 
 
 def _stream_notes(container: InputContainer, stream: VideoStream) -> Iterator[str]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from avadclip.errors import MediaError
 from avadclip.media.audio import MAX_REST_SECONDS
-from avadclip.media.clock import LONGEST_PAUSE_SECONDS, Clock, longest_pause, zero_seconds
+from avadclip.media.clock import LONGEST_PAUSE_SECONDS, Clock, longest_pause
 from avadclip.media.container import (
     header_seconds,
     keep_only,
@@ -26,8 +26,9 @@ from avadclip.media.container import (
     sound_stream,
 )
 from avadclip.media.decode import DecodeCount, decode, readable
-from avadclip.media.listener import Hearing, SoundListener
+from avadclip.media.listener import SoundListener, SoundPass
 from avadclip.media.pixels import RgbConverter
+from avadclip.media.probe import MediaFile
 from avadclip.media.skipping import AskedTimes, skip_unread
 
 MAX_UNDECODABLE_SHARE = 0.5  # of the packets; above it the picture is more guess than video
@@ -65,27 +66,27 @@ class _Shown(NamedTuple):
 
 
 class VideoReader:
-    """Reads the pictures of one video; each call of `frames_at` is a pass of its own.
+    """Reads the pictures of one video; each call of `frames_at` opens the file once, for a pass of its own.
 
     Rotation flags are applied. Interlaced pictures stay interlaced, and HDR is not tone-mapped; the notes say so.
 
     Args:
-        path: a video file.
+        path: a video file, or what MediaFile.open returned for it.
         frame_size: (height, width) that one reused, fast scaler delivers; None for the file's own size.
         skip_to_seconds: no time before it will be asked for; reading begins at a key picture ahead of it, if the file
             can be entered there. Whether the pictures are those of a pass from the start is for the caller to check.
-        listener: hears the file's sound in the same pass, which then needs to be one from the start.
+        listener: receives the file's sound in the same pass, which then needs to be one from the start.
     """
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | Path | MediaFile,
         *,
         frame_size: tuple[int, int] | None = None,
         skip_to_seconds: float = 0.0,
         listener: SoundListener | None = None,
     ) -> None:
-        self.path = path
+        self.media = MediaFile.open(path)
         self.frame_size = frame_size
         self.skip_to_seconds = skip_to_seconds
         self._listener = listener
@@ -112,11 +113,10 @@ class VideoReader:
             MediaError: the file cannot be opened, holds no picture, or is mostly undecodable.
         """
         self._report = None
-        zero = zero_seconds(self.path)
-        with open_media(self.path) as container:
-            name = shown(self.path)
-            run = _Pass(container, zero, RgbConverter(self.frame_size), self._listener, name=name)
-            with readable_or_refused(self.path):
+        path, zero = self.media.path, self.media.zero_seconds
+        with open_media(path) as container:
+            run = _Pass(container, zero, RgbConverter(self.frame_size), self._listener, name=shown(path))
+            with readable_or_refused(path):
                 if self.skip_to_seconds > SEEK_MARGIN_SECONDS:
                     run.skip_to(zero + self.skip_to_seconds - SEEK_MARGIN_SECONDS)
                 yield from run.sample(times)
@@ -143,11 +143,11 @@ class _Pass:
         self._converter = converter
         self._clock = Clock(stream, zero, longest_pause=longest_pause(container, stream))
         self._streams: list[Stream] = [stream]
-        self._hearing: Hearing | None = None
+        self._sound: SoundPass | None = None
         sound = None if listener is None else sound_stream(container)
         if listener is not None and sound is not None:
             self._streams.append(sound)
-            self._hearing = listener.listen(container, sound, zero, self._clock)
+            self._sound = listener.begin(container, sound, zero, self._clock)
         keep_only(container, *self._streams)
         self._count = DecodeCount()
         stated_hz = float(stream.average_rate or stream.guessed_rate or NOMINAL_RATE_HZ)
@@ -221,30 +221,30 @@ class _Pass:
     def _packets(self) -> "Iterator[av.Packet[Any]]":
         for packet in readable(self._container.demux(self._streams), self._count):
             if packet.stream_index != self._stream.index:
-                self._hear(packet)
+                self._add_sound(packet)
                 continue
             self._clock.set_picture(packet)
-            if self._hearing is not None:
-                self._hearing.follow()
+            if self._sound is not None:
+                self._sound.decode_ready()
             yield packet
-        if self._hearing is None:
+        if self._sound is None:
             return
         if self._count.read_error is None:
-            self._hearing.finish()
+            self._sound.finish()
             return
         # What cannot be read may be the sound: the picture goes on alone, and the sound gets a pass of its own.
-        self._hearing, self._count.read_error, self._streams = None, None, [self._stream]
+        self._sound, self._count.read_error, self._streams = None, None, [self._stream]
         keep_only(self._container, self._stream)
         yield from self._packets()
 
-    def _hear(self, packet: "av.Packet[Any]") -> None:
+    def _add_sound(self, packet: "av.Packet[Any]") -> None:
         """Pass a packet of the sound on, until it runs so far ahead that it gets a pass of its own, which ends."""
-        if self._hearing is None:
+        if self._sound is None:
             return
         if packet.dts is not None and packet.dts * packet.time_base - self._zero - self._end > MAX_REST_SECONDS:
-            self._hearing = None
+            self._sound = None
             return
-        self._hearing.hear(packet)
+        self._sound.add(packet)
 
     def report(self) -> VideoReport:
         share = self._count.failed_share

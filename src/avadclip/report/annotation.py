@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from avadclip.events import Event
 from avadclip.inference.detector import Detection
 from avadclip.media.mp4_copy import Progress, write_copy
+from avadclip.media.probe import MediaFile
 from avadclip.report.figures.panels import EVENT_COLOUR, SCORE_COLOUR
 from avadclip.report.words import clock, printable
 
@@ -18,7 +19,9 @@ BAR_SHARE = 0.03  # of the picture's height
 TEXT_SHARE = 0.045
 
 
-def write_annotated(detection: Detection, video: Path, target: Path, *, on_progress: Progress | None = None) -> None:
+def write_annotated(
+    detection: Detection, video: Path | MediaFile, target: Path, *, on_progress: Progress | None = None
+) -> None:
     """Write an mp4 with a score bar below, and time, score and the event's label above; the sound is kept.
 
     Raises:

@@ -10,10 +10,9 @@ from urllib.parse import quote
 from avadclip.errors import DataError, MediaError
 from avadclip.files import write_atomically
 from avadclip.inference.detector import Detection
-from avadclip.media.clock import zero_seconds
 from avadclip.media.mp4_copy import Progress, write_copy
 from avadclip.media.playable import why_unplayable
-from avadclip.media.probe import probe
+from avadclip.media.probe import MediaFile, MediaInfo
 from avadclip.report.annotation import write_annotated
 from avadclip.report.elan import write_elan
 from avadclip.report.exports import FORMAT, to_document
@@ -67,19 +66,20 @@ def write_page(
         MediaError: the video cannot be read, or is another one than the detection's.
         ConfigError: a library that an extra needs is not installed.
     """
-    if video is not None:
-        _check_same(detection, video)
+    media_file = None if video is None else MediaFile.open(video)
+    if media_file is not None:
+        _check_same(detection, media_file.info)
     elif Extra.ANNOTATED_VIDEO in also:
         raise MediaError(f"{detection.source} is not there, and an annotated video needs it; name it with --video")
     write_assets(folder.parent / ASSETS)
     with staged(folder) as stage:
-        if video is not None:
-            detection = write_pictures(detection, video, stage / "pictures")
-        media = _prepare_media(video, stage, folder, on_progress)
+        if media_file is not None:
+            detection = write_pictures(detection, media_file, stage / "pictures")
+        media = _prepare_media(media_file, stage, folder, on_progress)
         media_url = None if video is None else address(video, folder)
         downloads = DOWNLOADS | _write_exports(detection, media_url, stage, also)
-        if video is not None and Extra.ANNOTATED_VIDEO in also:
-            write_annotated(detection, video, stage / ANNOTATED_NAME, on_progress=on_progress)
+        if media_file is not None and Extra.ANNOTATED_VIDEO in also:
+            write_annotated(detection, media_file, stage / ANNOTATED_NAME, on_progress=on_progress)
             downloads["annotated video"] = ANNOTATED_NAME
         write_files(detection, stage)
         places = PagePlaces(assets=f"../{ASSETS}/", index="../index.html", downloads=downloads)
@@ -127,23 +127,23 @@ def _quoted(text: str) -> str:
     return quote(os.fsencode(text))  # a file name need not be text
 
 
-def _check_same(detection: Detection, video: Path) -> None:
-    found, wanted = probe(video), detection.media
+def _check_same(detection: Detection, found: MediaInfo) -> None:
+    wanted = detection.media
     sizes_differ = (found.width, found.height) != (wanted.width, wanted.height)
     if sizes_differ or abs(found.duration_seconds - wanted.duration_seconds) > SAME_SECONDS:
         raise MediaError(
-            f"{video} has {found.duration_seconds:.1f} s of {found.width}x{found.height}, but the result is of "
+            f"{found.path} has {found.duration_seconds:.1f} s of {found.width}x{found.height}, but the result is of "
             f"{wanted.duration_seconds:.1f} s of {wanted.width}x{wanted.height}; name the video that was scored"
         )
 
 
-def _prepare_media(video: Path | None, stage: Path, folder: Path, on_progress: Progress | None) -> PageMedia:
-    if video is None:
+def _prepare_media(media: MediaFile | None, stage: Path, folder: Path, on_progress: Progress | None) -> PageMedia:
+    if media is None:
         return PageMedia(None)
-    reason = why_unplayable(video)
+    reason = why_unplayable(media.path)
     if reason is None:
-        return PageMedia(address(video, folder), offset_seconds=max(zero_seconds(video), 0.0))
-    write_copy(video, stage / COPY_NAME, on_progress=on_progress)
+        return PageMedia(address(media.info.path, folder), offset_seconds=max(media.zero_seconds, 0.0))
+    write_copy(media, stage / COPY_NAME, on_progress=on_progress)
     note = f"You see an H.264 copy: not every browser plays the file itself ({reason}). The scores are the file's."
     return PageMedia(COPY_NAME, note=note)
 

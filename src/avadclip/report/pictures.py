@@ -8,13 +8,14 @@ from PIL import Image
 
 from avadclip.events import Event
 from avadclip.inference.detector import Detection
+from avadclip.media.probe import MediaFile
 from avadclip.media.video import VideoReader
 
 WIDTH = 320  # pixels; shown at a third of that, and sharp on dense screens
 JPEG_QUALITY = 82
 
 
-def write_pictures(detection: Detection, video: Path, folder: Path) -> Detection:
+def write_pictures(detection: Detection, video: Path | MediaFile, folder: Path) -> Detection:
     """Write NUMBER.jpg for every event, in one pass over the video.
 
     Args:

@@ -83,7 +83,7 @@ class TinyWork(ExtractionWork):
         super().__init__(tiny_encoders(), SnippetGrid())
         self.log = Path(job.log)
 
-    def make(self, features, source, video, folder):
+    def make(self, features, source, media, folder):
         with self.log.open("a") as log:
             log.write(f"{os.getpid()} {Path(source.name).stem}\n")
         trouble = Path(source.name).stem.partition("-")[0]
@@ -93,7 +93,7 @@ class TinyWork(ExtractionWork):
             os.kill(os.getpid(), signal.SIGKILL)
         if trouble == "slow":
             time.sleep(SLOW_SECONDS)
-        return super().make(features, source, video, folder)
+        return super().make(features, source, media, folder)
 
     def _times(self, name: str) -> int:
         return sum(line.split()[1] == Path(name).stem for line in self.log.read_text().splitlines())

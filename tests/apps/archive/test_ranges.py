@@ -14,6 +14,7 @@ from avadclip.errors import FeatureError
 from avadclip.features.extract import extract_features
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.features.store import write_features
+from avadclip.media.probe import MediaFile
 from avadclip.timeline import SnippetGrid
 
 from .archive_jobs import tiny_encoders
@@ -32,15 +33,15 @@ CODINGS = {
 
 def divided(path: Path, *, by_batch: bool = False):
     encoders = tiny_encoders(by_batch=by_batch)
-    spans = plan_spans(path, encoders.visual, GRID, range_seconds=RANGE_SECONDS)
+    spans = plan_spans(MediaFile.open(path), encoders.visual, GRID, range_seconds=RANGE_SECONDS)
     assert len(spans) == 5
-    parts = [encode_range(path, encoders.visual, GRID, span) for span in spans]
+    parts = [encode_range(MediaFile.open(path), encoders.visual, GRID, span) for span in spans]
     return encoders, parts
 
 
 def divide_and_join(path: Path) -> SnippetFeatures:
     encoders, parts = divided(path)
-    return join_ranges(path, parts, encoders, GRID)
+    return join_ranges(MediaFile.open(path), parts, encoders, GRID)
 
 
 @pytest.mark.parametrize("coding", CODINGS)
@@ -53,7 +54,7 @@ def test_ranges_joined_are_the_undivided_features_byte_for_byte(
     encoders, parts = divided(path, by_batch=by_batch)
     for kind, features in {
         "whole": extract_features(path, encoders, grid=GRID),
-        "joined": join_ranges(path, parts, encoders, GRID),
+        "joined": join_ranges(MediaFile.open(path), parts, encoders, GRID),
     }.items():
         write_features(tmp_path / kind, replace(features, source_sha256="0" * 64))
     assert (tmp_path / "joined").read_bytes() == (tmp_path / "whole").read_bytes()
@@ -61,9 +62,9 @@ def test_ranges_joined_are_the_undivided_features_byte_for_byte(
 
 def test_ranges_joined_are_the_undivided_features_of_real_encoders_too(long_video: Path) -> None:
     encoders = load_encoders("lite")
-    spans = plan_spans(long_video, encoders.visual, GRID, range_seconds=RANGE_SECONDS)
-    parts = [encode_range(long_video, encoders.visual, GRID, span) for span in spans]
-    joined = join_ranges(long_video, parts, encoders, GRID)
+    spans = plan_spans(MediaFile.open(long_video), encoders.visual, GRID, range_seconds=RANGE_SECONDS)
+    parts = [encode_range(MediaFile.open(long_video), encoders.visual, GRID, span) for span in spans]
+    joined = join_ranges(MediaFile.open(long_video), parts, encoders, GRID)
     whole = extract_features(long_video, encoders, grid=GRID)
     assert len(parts) > 2
     assert np.array_equal(joined.visual, whole.visual)
@@ -81,7 +82,7 @@ def test_a_range_does_not_read_the_video_from_its_start(long_video: Path, monkey
         return readers[-1]
 
     monkeypatch.setattr(ranges, "VideoReader", reader)
-    encode_range(long_video, tiny_encoders().visual, GRID, TimeRange(18, 24))  # 12 to 16 s
+    encode_range(MediaFile.open(long_video), tiny_encoders().visual, GRID, TimeRange(18, 24))  # 12 to 16 s
     # Four seconds, and from the key picture at most 2 s and a second ahead of it; not the twelve before.
     assert readers[0].report.num_frames <= (4 + 3) * 12 + 2
 
@@ -93,14 +94,14 @@ def test_short_videos_and_those_whose_clock_may_jump_stay_in_one_piece(
     tmp_path: Path, write_video: Callable[..., Path], name: str, seconds: float, codec: str
 ) -> None:
     path = write_video(tmp_path / name, seconds=seconds, codec=codec)
-    assert plan_spans(path, tiny_encoders().visual, GRID, range_seconds=RANGE_SECONDS) == ()
+    assert plan_spans(MediaFile.open(path), tiny_encoders().visual, GRID, range_seconds=RANGE_SECONDS) == ()
 
 
 def test_a_video_of_odd_pictures_stays_in_one_piece(tmp_path: Path, write_video: Callable[..., Path]) -> None:
     options = {"flags": "+ildct+ilme", "x264-params": "interlaced=1"}
     path = write_video(tmp_path / "long.mp4", seconds=SECONDS, options=options)
     assert "interlaced" in str(extract_features(path, tiny_encoders()).notes)
-    assert plan_spans(path, tiny_encoders().visual, GRID, range_seconds=RANGE_SECONDS) == ()
+    assert plan_spans(MediaFile.open(path), tiny_encoders().visual, GRID, range_seconds=RANGE_SECONDS) == ()
 
 
 def test_pictures_that_differ_when_read_from_the_middle_are_noticed(
@@ -125,18 +126,18 @@ def test_neighbours_that_saw_another_first_picture_are_not_joined(long_video: Pa
     encoders, parts = divided(long_video)
     other = parts[1]._replace(first_picture=parts[1].first_picture.replace(" ", " 0"))
     with pytest.raises(IndivisibleError, match="other pictures"):
-        join_ranges(long_video, [parts[0], other, *parts[2:]], encoders, GRID)
+        join_ranges(MediaFile.open(long_video), [parts[0], other, *parts[2:]], encoders, GRID)
     with pytest.raises(IndivisibleError):
-        join_ranges(long_video, [parts[0], *parts[2:]], encoders, GRID)
+        join_ranges(MediaFile.open(long_video), [parts[0], *parts[2:]], encoders, GRID)
     with pytest.raises(IndivisibleError, match="snippets"):
-        join_ranges(long_video, parts[:-1], encoders, GRID)
+        join_ranges(MediaFile.open(long_video), parts[:-1], encoders, GRID)
 
 
 def test_a_video_that_ends_before_its_header_says_is_not_divided(long_video: Path) -> None:
     encoder = tiny_encoders().visual
     for span in (TimeRange(30, 36), TimeRange(36, None), TimeRange(90, None)):
         with pytest.raises(IndivisibleError):
-            encode_range(long_video, encoder, GRID, span)
+            encode_range(MediaFile.open(long_video), encoder, GRID, span)
 
 
 def test_a_part_comes_back_as_it_was_written(tmp_path: Path, long_video: Path) -> None:

@@ -14,7 +14,7 @@ from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.checkpoint import locate_checkpoint
 from avadclip.inference.detector import Detector, load_detector
 from avadclip.inference.scorers import ZERO_SHOT
-from avadclip.media.probe import probe
+from avadclip.media.probe import MediaFile
 from avadclip.report.folder import write_files
 
 MADE_FROM = "made_from.json"
@@ -75,12 +75,12 @@ class DetectionWork:
         """By what the folder says that it was made from; that file is the last to be written."""
         return storage.read(f"{place}/{MADE_FROM}") == self._made_from(source_sha256)
 
-    def make(self, features: SnippetFeatures, source: VideoSource, video: Path, folder: Path) -> tuple[Path, ...]:
+    def make(self, features: SnippetFeatures, source: VideoSource, media: MediaFile, folder: Path) -> tuple[Path, ...]:
         """The report folder's files, and what they were made from."""
         job = self._job
         detection = self._detector.judge(
             features,
-            probe(video),
+            media.info,
             source=source.name,
             threshold=job.threshold,
             min_seconds=job.min_seconds,

@@ -11,6 +11,7 @@ from avadclip.features.batch import is_current
 from avadclip.features.extract import provenance_of
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.features.store import write_features
+from avadclip.media.probe import MediaFile
 from avadclip.timeline import SnippetGrid
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class ExtractionWork:
         self,
         features: SnippetFeatures,
         source: VideoSource,  # noqa: ARG002
-        video: Path,  # noqa: ARG002
+        media: MediaFile,  # noqa: ARG002
         folder: Path,
     ) -> tuple[Path]:
         """The feature file."""

@@ -10,6 +10,7 @@ from avadclip.apps.archive.sources import VideoSource
 from avadclip.apps.archive.storage import Storage
 from avadclip.encoders.base import Encoders
 from avadclip.features.snippets import SnippetFeatures
+from avadclip.media.probe import MediaFile
 from avadclip.timeline import SnippetGrid
 
 
@@ -27,7 +28,7 @@ class ArchiveWork(Protocol):
         """Whether the results at hand are what this work would make of such content."""
         ...
 
-    def make(self, features: SnippetFeatures, source: VideoSource, video: Path, folder: Path) -> Sequence[Path]:
+    def make(self, features: SnippetFeatures, source: VideoSource, media: MediaFile, folder: Path) -> Sequence[Path]:
         """Make the result files of one video in an empty folder; the last one says what they were made from."""
         ...
 

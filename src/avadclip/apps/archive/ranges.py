@@ -9,7 +9,6 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +21,7 @@ from avadclip.features.snippets import SnippetFeatures
 from avadclip.media.audio import SoundReader
 from avadclip.media.clock import may_jump
 from avadclip.media.container import header_seconds, open_media, picture_stream
+from avadclip.media.probe import MediaFile
 from avadclip.media.video import VideoReader, VideoReport
 from avadclip.timeline import SnippetGrid
 
@@ -53,41 +53,37 @@ class RangeFeatures(NamedTuple):
 
 
 def plan_spans(
-    path: Path, encoder: VisualEncoder, grid: SnippetGrid, *, range_seconds: float = RANGE_SECONDS
+    media: MediaFile, encoder: VisualEncoder, grid: SnippetGrid, *, range_seconds: float = RANGE_SECONDS
 ) -> tuple[TimeRange, ...]:
     """The ranges to divide a video into; none where it is short, odd, or cannot be entered in the middle.
 
     Raises:
         MediaError: the file cannot be read.
     """
-    with open_media(path) as container:
-        seconds = header_seconds(container, picture_stream(container)) or 0.0
-        if may_jump(container):
-            return ()
     # Whole batches: an encoder is given the same snippets together as in an undivided pass.
     per_batch = encoder.snippets_per_batch
     length = max(1, int(range_seconds / grid.snippet_seconds) // per_batch) * per_batch
-    num_snippets = grid.num_snippets(seconds)
-    if num_snippets < 2 * length or _starts_oddly(path, encoder):
+    num_snippets = grid.num_snippets(media.info.duration_seconds)
+    if num_snippets < 2 * length or not _states_length(media) or _starts_oddly(media, encoder):
         return ()
     starts = [start for start in range(0, num_snippets, length) if num_snippets - start >= length / 2]
     return tuple(TimeRange(start, stop) for start, stop in zip(starts, [*starts[1:], None], strict=True))
 
 
-def encode_range(path: Path, encoder: VisualEncoder, grid: SnippetGrid, span: TimeRange) -> RangeFeatures:
+def encode_range(media: MediaFile, encoder: VisualEncoder, grid: SnippetGrid, span: TimeRange) -> RangeFeatures:
     """Encode the picture of one range.
 
     Raises:
         IndivisibleError: something is odd, or the picture ends before the range does.
     """
-    pictures = _RangePictures(path, encoder, grid, span)
+    pictures = _RangePictures(media, encoder, grid, span)
     try:
-        visual = encode_picture(pictures, path, encoder, grid)
+        visual = encode_picture(pictures, media.path, encoder, grid)
     except MediaError as error:  # from the middle; from the start it may well be readable
         raise IndivisibleError(str(error)) from error
     report = pictures.whole_report
     if report.notes or report.given_seconds is None:
-        raise IndivisibleError(f"{path}: {'; '.join(report.notes)}")
+        raise IndivisibleError(f"{media.path}: {'; '.join(report.notes)}")
     first, last = report.given_seconds
     return RangeFeatures(
         visual,
@@ -97,7 +93,9 @@ def encode_range(path: Path, encoder: VisualEncoder, grid: SnippetGrid, span: Ti
     )
 
 
-def join_ranges(path: Path, ranges: Sequence[RangeFeatures], encoders: Encoders, grid: SnippetGrid) -> SnippetFeatures:
+def join_ranges(
+    media: MediaFile, ranges: Sequence[RangeFeatures], encoders: Encoders, grid: SnippetGrid
+) -> SnippetFeatures:
     """Put the ranges together and encode the sound, which may be normalised over the recording and stays one piece.
 
     Raises:
@@ -106,14 +104,16 @@ def join_ranges(path: Path, ranges: Sequence[RangeFeatures], encoders: Encoders,
     """
     for one, following in pairwise(ranges):
         if one.next_picture != following.first_picture:
-            raise IndivisibleError(f"{path}: decoding from the middle gives other pictures than from the start")
+            raise IndivisibleError(f"{media.path}: decoding from the middle gives other pictures than from the start")
     visual = np.concatenate([each.visual for each in ranges], axis=1)
     duration = ranges[-1].duration_seconds
     if duration is None or visual.shape[1] != grid.num_snippets(duration):
-        raise IndivisibleError(f"{path}: the ranges hold {visual.shape[1]} snippets, the whole video another number")
+        raise IndivisibleError(
+            f"{media.path}: the ranges hold {visual.shape[1]} snippets, the whole video another number"
+        )
     audio, sound = None, None
-    reader = SoundReader(path)
-    if encoders.audio is not None and reader.has_sound:
+    if encoders.audio is not None and media.has_sound:
+        reader = SoundReader(media)
         audio = encode_sound(reader, encoders.audio, grid, visual.shape[1])
         sound = reader.report
     return SnippetFeatures(
@@ -129,12 +129,12 @@ def join_ranges(path: Path, ranges: Sequence[RangeFeatures], encoders: Encoders,
 class _RangePictures:
     """The pictures of one range, on a clock that begins with it. See media.damage.PictureSource."""
 
-    def __init__(self, path: Path, encoder: VisualEncoder, grid: SnippetGrid, span: TimeRange) -> None:
+    def __init__(self, media: MediaFile, encoder: VisualEncoder, grid: SnippetGrid, span: TimeRange) -> None:
         self._span = span
         self._grid = grid
         self._per_snippet = len(encoder.frame_offsets)
         start_seconds = span.start * grid.snippet_seconds
-        self._reader = VideoReader(path, frame_size=encoder.frame_size, skip_to_seconds=start_seconds)
+        self._reader = VideoReader(media, frame_size=encoder.frame_size, skip_to_seconds=start_seconds)
         self.first_sha256 = ""
         self.next_sha256 = ""
 
@@ -168,16 +168,22 @@ class _RangePictures:
             else:
                 yield frame
         if num_own is not None and not self.next_sha256:
-            raise IndivisibleError(f"{self._reader.path}: the picture ends before the header says")
+            raise IndivisibleError(f"{self._reader.media.path}: the picture ends before the header says")
 
 
 def _hash(frame: Frame) -> str:
     return hashlib.sha256(frame.tobytes()).hexdigest()
 
 
-def _starts_oddly(path: Path, encoder: VisualEncoder) -> bool:
+def _states_length(media: MediaFile) -> bool:
+    """Whether the header states how long the file is, and timestamps never restart in it."""
+    with open_media(media.path) as container:
+        return header_seconds(container, picture_stream(container)) is not None and not may_jump(container)
+
+
+def _starts_oddly(media: MediaFile, encoder: VisualEncoder) -> bool:
     """Whether the first picture already shows something to note, such as interlacing: no need to try ranges."""
-    reader = VideoReader(path, frame_size=encoder.frame_size)
+    reader = VideoReader(media, frame_size=encoder.frame_size)
     for _ in reader.frames_at([0.0]):
         pass
     return bool(reader.report.notes)

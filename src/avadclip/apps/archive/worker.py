@@ -23,7 +23,8 @@ from avadclip.errors import AvadclipError
 from avadclip.features.batch import content_sha256
 from avadclip.features.extract import extract_features
 from avadclip.features.snippets import SnippetFeatures
-from avadclip.media.container import open_media, shown
+from avadclip.media.container import shown
+from avadclip.media.probe import MediaFile
 
 
 @dataclass(frozen=True)
@@ -142,23 +143,22 @@ class ArchiveWorker:
             return Failed(" ".join(message.splitlines()), may_pass=not isinstance(error, AvadclipError))
 
     def _do_whole(self, unit: WholeVideo, path: Path, scratch: Path) -> Done | Divided:
-        with open_media(path):  # names what is wrong with it before its content is hashed
-            pass
+        media = MediaFile.open(path)  # names what is wrong with it before its content is hashed
         sha256, work, place = content_sha256(path), self._work, unit.source.place
         if work.is_current(self._storage, place, sha256, scratch):
             sizes = [self._storage.size(name) for name in self._job.result_names(place)]
             return Done(sha256, sum(sizes), was_there=True)
         if unit.range_seconds is not None:
-            spans = plan_spans(path, work.encoders.visual, work.grid, range_seconds=unit.range_seconds)
+            spans = plan_spans(media, work.encoders.visual, work.grid, range_seconds=unit.range_seconds)
             if spans:
                 return Divided(sha256, spans)
-        features = extract_features(path, work.encoders, grid=work.grid)
-        return self._finish(features, unit.source, sha256, path, scratch)
+        features = extract_features(media, work.encoders, grid=work.grid)
+        return self._finish(features, unit.source, sha256, media, scratch)
 
     def _do_range(self, unit: VideoRange, path: Path, scratch: Path) -> PartDone:
         name = self._part_name(unit.source_sha256, unit.span)
         if self._storage.size(name) == 0:
-            part = encode_range(path, self._work.encoders.visual, self._work.grid, unit.span)
+            part = encode_range(MediaFile.open(path), self._work.encoders.visual, self._work.grid, unit.span)
             file = scratch / "part.safetensors"
             write_part(file, part)
             self._storage.publish(file, name)
@@ -168,8 +168,9 @@ class ArchiveWorker:
         names = [self._part_name(unit.source_sha256, span) for span in unit.spans]
         try:
             parts = self._read_parts(names, scratch)
-            features = join_ranges(path, parts, self._work.encoders, self._work.grid)
-            done = self._finish(features, unit.source, unit.source_sha256, path, scratch)
+            media = MediaFile.open(path)
+            features = join_ranges(media, parts, self._work.encoders, self._work.grid)
+            done = self._finish(features, unit.source, unit.source_sha256, media, scratch)
         except (AvadclipError, IndivisibleError) as error:
             self._remove_parts(names)
             raise IndivisibleError(str(error)) from error
@@ -191,10 +192,12 @@ class ArchiveWorker:
             self._storage.remove(name)
         self._storage.remove_empty(PARTS_FOLDER)
 
-    def _finish(self, features: SnippetFeatures, source: VideoSource, sha256: str, path: Path, scratch: Path) -> Done:
+    def _finish(
+        self, features: SnippetFeatures, source: VideoSource, sha256: str, media: MediaFile, scratch: Path
+    ) -> Done:
         folder = scratch / "result"
         folder.mkdir()
-        files = self._work.make(dataclasses.replace(features, source_sha256=sha256), source, path, folder)
+        files = self._work.make(dataclasses.replace(features, source_sha256=sha256), source, media, folder)
         for file, name in zip(files, self._job.result_names(source.place), strict=True):
             self._storage.publish(file, name)
         return Done(sha256, sum(file.stat().st_size for file in files), was_there=False)

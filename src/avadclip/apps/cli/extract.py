@@ -1,6 +1,6 @@
 """`avadclip extract`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from avadclip.apps.archive.extraction import ExtractionJob
     from avadclip.encoders.base import Encoders
     from avadclip.encoders.load import EncoderOptions
-    from avadclip.features.batch import ExtractionOutcome
+    from avadclip.features.batch import BatchProgress, ExtractionOutcome
 
 
 class Crops(StrEnum):
@@ -134,15 +134,13 @@ def _extract_each(
                 yield outcome
 
 
-def _follow(work: WorkProgress, videos: list[Path]) -> Callable[[Path, float], None]:
-    from avadclip.media.probe import probe
+def _follow(work: WorkProgress, videos: list[Path]) -> "BatchProgress":
+    begun: set[Path] = set()
 
-    durations: dict[Path, float] = {}
-
-    def on_progress(path: Path, seconds_done: float) -> None:
-        if path not in durations:
+    def on_progress(path: Path, seconds_done: float, seconds_total: float) -> None:
+        if path not in begun:
             work.begin(str(path), videos.index(path))
-            durations[path] = probe(path).duration_seconds
-        work.advance(seconds_done, durations[path])
+            begun.add(path)
+        work.advance(seconds_done, seconds_total)
 
     return on_progress

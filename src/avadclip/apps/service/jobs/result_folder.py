@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avadclip.files import write_atomically
-from avadclip.media.clock import zero_seconds
 from avadclip.media.mp4_copy import write_copy
 from avadclip.media.playable import why_unplayable
+from avadclip.media.probe import MediaFile
 from avadclip.report.html import PageMedia
 
 if TYPE_CHECKING:
@@ -37,10 +37,11 @@ def write_result(detection: "Detection", video: Path, folder: Path, *, on_progre
     from avadclip.report.folder import staged, write_files
     from avadclip.report.pictures import write_pictures
 
+    media = MediaFile.open(video)
     with staged(folder) as stage:
-        write_files(write_pictures(detection, video, stage / "pictures"), stage)
-        media = _prepare_media(video, stage, on_progress)
-        write_atomically(stage / MEDIA_NAME, json.dumps(dataclasses.asdict(media)))
+        write_files(write_pictures(detection, media, stage / "pictures"), stage)
+        page_media = _prepare_media(media, stage, on_progress)
+        write_atomically(stage / MEDIA_NAME, json.dumps(dataclasses.asdict(page_media)))
 
 
 def read_media(folder: Path) -> PageMedia:
@@ -48,9 +49,9 @@ def read_media(folder: Path) -> PageMedia:
     return PageMedia(**json.loads((folder / MEDIA_NAME).read_text(encoding="utf-8")))
 
 
-def _prepare_media(video: Path, stage: Path, on_progress: Callable[[], None]) -> PageMedia:
-    reason = why_unplayable(video)
+def _prepare_media(media: MediaFile, stage: Path, on_progress: Callable[[], None]) -> PageMedia:
+    reason = why_unplayable(media.path)
     if reason is None:
-        return PageMedia(VIDEO_URL, offset_seconds=max(zero_seconds(video), 0.0))
-    write_copy(video, stage / COPY_NAME, on_progress=lambda _seconds: on_progress())
+        return PageMedia(VIDEO_URL, offset_seconds=max(media.zero_seconds, 0.0))
+    write_copy(media, stage / COPY_NAME, on_progress=lambda _seconds: on_progress())
     return PageMedia(COPY_NAME, note=f"You see an H.264 copy, since browsers may not play the file itself ({reason}).")
