@@ -216,13 +216,14 @@ VARIANCE_WORDS = """A student distilled with uncertainty also predicts sigma², 
 geometric mean over channels; the table gives the median over all snippets. It was learned on clean videos only: nothing in
 training makes it rise under damage, and where it falls, the student is more certain of less accurate features."""
 
-FIGHTS_WORDS = """Clips with audible sound; networks trained on clean clips of the other folds: 5 folds by recording, one seed, recipe
-`configs/starter.toml`, last epoch. Clips are damaged as videos and encoded again. Sequences are composed of 40 clips each, 4
-per fold and arrangement, as on the page on [real fights](fights.md); there, late sound crosses from clip to clip. In a single
-clip, about 2 s long, little of late sound remains. On this data sound carries nothing about fights, and file properties alone
-do well: read the differences between conditions, not the levels. Deviations over folds are large because folds are small and
-differ in their share of fights. `black` falls below a random score because of the position of the fights: with a constant
-picture, scores depend only on the distance to the ends of the sequence, and the block is in its middle."""
+FIGHTS_WORDS = """Videos with audible sound; networks trained on clean videos of the other folds: 5 folds by recording, one seed, recipe
+`configs/starter.toml`, last epoch. Damage is applied to the videos, which are encoded again. Sequences are composed of 40
+videos each, 4 per fold and arrangement, as on the page on [real fights](fights.md); there, late sound crosses from video to
+video. In a single video, about 2 s long, little of late sound remains. On this data sound carries nothing about fights, and
+file properties alone do well: read the differences between conditions, not the levels. Deviations over folds are large
+because folds are small and differ in their share of fights. `black` falls below a random score because of the position of
+the fights: with a constant picture, scores depend only on the distance to the ends of the sequence, and the block is in its
+middle."""
 
 CLOSING = """The automatic choice depends on the file's streams and the level of its sound. It detects a muted or missing track, and nothing
 else: a black or covered picture and the sound of another video are not detected. The row `muted` shows whether switching from
