@@ -67,7 +67,7 @@ def write_table(page: Path, results: Mapping[str, Sequence[Rows]], *, settings: 
         "",
         f"{settings} Mean ± standard deviation over {_seeds(results)} seeds, in percent; the first column is synthetic.",
         "",
-        "| system | **synthetic**: frame AP | fights isolated: frame AP | fights in a block: frame AP | clips alone: ROC AUC | printed, XD-Violence AP |",
+        "| system | **synthetic**: frame AP | fights isolated: frame AP | fights in a block: frame AP | videos alone: ROC AUC | printed, XD-Violence AP |",
         "|---|---|---|---|---|---|",
         *(_row(results, name) for name in names),
         "",

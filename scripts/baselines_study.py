@@ -220,7 +220,7 @@ def main() -> None:
             own = [done[key_of(job)] for job in jobs if (job.benchmark, job.seed) == (benchmark, seed)]
             seeds.append({row: measures for rows in own for row, measures in rows.items()})
     settings = (
-        f"`synthetic:{options.size}`, and {len(read_audible_clips().bags)} audible clips of the shared fights; "
+        f"`synthetic:{options.size}`, and {len(read_audible_clips().bags)} audible videos of the shared fights; "
         f"about {STEPS[SYNTHETIC]} and {STEPS[FIGHTS]} steps for every network."
     )
     write_table(options.page, results, settings=settings)

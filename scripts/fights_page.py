@@ -80,15 +80,15 @@ def write_page(measured: Measured, *, student: str, plain_student: str, teacher:
         for name in names
     ]
     gains = [
-        (student, CONTROL, "does the network see more than file properties tell?"),
-        (student, plain_student, "is distillation worth anything?"),
-        (teacher, student, "is sound worth anything?"),
+        (student, CONTROL, "does the network use more than file properties?"),
+        (student, plain_student, "does distillation help?"),
+        (teacher, student, "does sound help?"),
     ]
     gain_rows = []
     for name, baseline, question in gains:
         difference, holds_zero = measured.gain(name, baseline)
         answer = (
-            "not shown: the interval holds zero" if holds_zero else "yes" if difference[0] == "+" else "no, it costs"
+            "not shown: the interval contains zero" if holds_zero else "yes" if difference[0] == "+" else "no, it costs"
         )
         gain_rows.append(f"| {question} | {name} minus {baseline.partition(':')[0]} | {difference} | {answer} |")
     frame_rows = [
@@ -98,26 +98,26 @@ def write_page(measured: Measured, *, student: str, plain_student: str, teacher:
     truth = truth_of(measured.bags)
     return f"""# Measured on real fights
 
-{len(measured.bags)} real CCTV clips of about 2 s ({int(truth.sum())} fights, {int((1 - truth).sum())} normal) from {len({bag.group for bag in measured.bags})} recordings
-(seymanurakti/fight-detection-surv-dataset, MIT), `lite` features, one label per clip. They are few and small, and no benchmark
-of any paper; they are the only real footage that anybody can measure these systems on without a download.
+{len(measured.bags)} real CCTV videos of about 2 s ({int(truth.sum())} fights, {int((1 - truth).sum())} normal) from {len({bag.group for bag in measured.bags})} recordings
+(seymanurakti/fight-detection-surv-dataset, MIT), `lite` features, one label per video. They are few and small, and no benchmark
+of any paper, but the only real footage on which anybody can measure these systems without a download.
 
 All figures are **out of fold by recording**: {NUM_FOLDS} folds, no recording in both training and test, {len(measured.control)} seeds (folds, weights
 and sequences drawn anew), mean ± standard deviation over seeds, [95 % bootstrap interval over recordings]. Head: classifier.
-Selection: last epoch. Every system has the same recipe (`configs/starter.toml`) but for what its name says, the same folds and the
-same sequences. The recipe was picked from about a dozen by the plain visual student on these folds, so its figures lean to the
-bright side. Repeat with `AVADCLIP_DATA=... make starter`.
+Selection: last epoch. Every system has the same recipe (`configs/starter.toml`) except for the change in its name, the same folds and
+the same sequences. The recipe was chosen from about a dozen by the plain visual student on these folds, so its figures are
+optimistic. Repeat with `AVADCLIP_DATA=... make starter`.
 
-## Per clip
+## Per video
 
-ROC AUC of the highest snippet score of each clip, scored alone; {int(audible.sum())} clips have a sound track one can hear.
+ROC AUC of the highest snippet score of each video, scored alone; {int(audible.sum())} videos have audible sound.
 
-| | all clips | audible clips |
+| | all videos | audible videos |
 |---|---|---|
 {chr(10).join(clip_rows)}
 
-A student is distilled from the teacher of its own fold, where clips are audible, and learns from labels everywhere. "VadCLIP-like" is the visual
-network without enhancement blocks, focal loss and teacher. "Zero features" sees zeros for every snippet. The control is a
+A student is distilled from the teacher of its own fold, where videos are audible, and learns from labels everywhere. "VadCLIP-like" is the visual
+network without enhancement blocks, focal loss and teacher. "Zero features" gets zeros for every snippet. The control is a
 random forest on frame rate, size, length and bit rate.
 
 | question | paired difference | ROC AUC | answer |
@@ -126,8 +126,8 @@ random forest on frame rate, size, length and bit rate.
 
 ## Frame level
 
-ROC AUC / AP over all snippets: clips scored alone, and sequences of {CLIPS_PER_SEQUENCE} clips ({FIGHTS_PER_SEQUENCE} fights, {SEQUENCES_PER_FOLD} sequences per fold and seed, fixed
-by seed) with fights isolated (one in every four clips) or all in one block. A random score gets ROC AUC .5, and AP .25 in sequences.
+ROC AUC / AP over all snippets: videos scored alone, and sequences of {CLIPS_PER_SEQUENCE} videos ({FIGHTS_PER_SEQUENCE} fights, {SEQUENCES_PER_FOLD} sequences per fold and seed, fixed
+by seed) with fights isolated (one in every four videos) or all in one block. A random score gets ROC AUC .5, and AP .25 in sequences.
 
 | | alone | isolated | block |
 |---|---|---|---|
@@ -135,15 +135,15 @@ by seed) with fights isolated (one in every four clips) or all in one block. A r
 
 ## What this data cannot show
 
-- **That a network understands fights.** File properties alone separate the classes: fights and normal clips come from
-  differently encoded uploads. Only the difference to the control counts, and its interval is given above.
-- **That sound helps.** Sound and class are confounded: silent and missing tracks are spread unevenly over the classes, so that teacher
-  and audio student learn from audible clips only, and there the picture is as good alone.
-- **That distillation helps.** A teacher that is no better than its student has nothing to teach. See [synthetic data](synthetic.md) for
-  the machinery at work where sound does carry events.
-- **Frame-level skill.** One model gets very different figures from the arrangement of the same clips: neighbours smooth a block
-  and drown a single fight. A frame AUC on composed video says as much about the composition as about the model.
-- Other cameras, places and events: clips of two seconds, one class, mostly street and shop CCTV.
+- **That a network understands fights.** File properties alone separate the classes: fights and normal videos come from
+  differently encoded uploads. Only the difference to the control counts; its interval is given above.
+- **That sound helps.** Sound and class are confounded: silent and missing tracks are spread unevenly over the classes, so
+  teacher and audio student are trained on audible videos only, where the picture alone is as good.
+- **That distillation helps.** A teacher that is no better than its student cannot improve it. See [synthetic data](synthetic.md)
+  for distillation where sound does carry events.
+- **Frame-level skill.** One model gets very different figures from the arrangement of the same videos: smoothing over
+  neighbours strengthens a block and suppresses a single fight. A frame AUC on composed video says as much about the composition as about the model.
+- Other cameras, places and events: videos of two seconds, one class, mostly street and shop CCTV.
 """
 
 

@@ -56,6 +56,9 @@ class Setting:
             cells: list[str] = [condition]
             for network in self.networks:
                 own, clean = (np.array(self.values(each, network, measure)) for each in (condition, "clean"))
+                if condition != "clean" and np.array_equal(own, clean):  # the network does not use this modality
+                    cells.append("=")
+                    continue
                 gain = "" if condition == "clean" else f" ({np.mean(own - clean):+.1f})"
                 bar = as_bar(list(own))
                 deviation = "" if bar.deviation is None else f" ± {bar.deviation:.1f}"
@@ -118,7 +121,7 @@ def write_page(settings: Mapping[str, Setting]) -> str:
             "",
             "![sigma² over one composed sequence](images/robustness-variance-fights.png)",
             "",
-            "## What the figures say",
+            "## Findings",
             "",
             *_findings(synthetic, blocks),
             "",
@@ -157,19 +160,17 @@ def _findings(synthetic: Setting, blocks: Setting) -> list[str]:
         black = [mean(setting, "black", network) for network in ("teacher", "audio student", AUTOMATIC)]
         foreign = [mean(setting, "foreign", network) for network in ("teacher", "visual student", AUTOMATIC)]
         lines += [
-            f"- **{name}**: muted, the teacher gets {muted[0]:.1f}, the visual student {muted[1]:.1f}, and the automatic "
-            f"choice, which takes the visual student, {muted[2]:.1f}. Black, the teacher gets {black[0]:.1f}, the audio "
-            f"student {black[1]:.1f}, and the automatic choice, which does not notice, {black[2]:.1f}. Under foreign "
-            f"sound, which it does not notice either, it gets {foreign[2]:.1f}, where the visual student has "
-            f"{foreign[1]:.1f}.",
+            f"- **{name}**: muted, the teacher gets {muted[0]:.1f}, and the automatic choice switches to the visual student "
+            f"with {muted[2]:.1f}. Black and foreign sound are not detected: the automatic choice gets {black[2]:.1f} where "
+            f"the audio student has {black[1]:.1f}, and {foreign[2]:.1f} where the visual student has {foreign[1]:.1f}.",
         ]
     return [*lines, "", CLOSING]
 
 
-HEAD = """# When picture or sound fail
+HEAD = """# Damaged picture or sound
 
-What is left of each network when the picture is black, dark or half covered, and when the sound is muted, somebody else's,
-late or noisy; and what the automatic choice of `avadclip detect` makes of it.
+How each network scores when the picture is black, dark or half covered, or the sound is muted, from another video, late or
+noisy; and how the automatic choice of `avadclip detect` performs.
 
 ```console
 $ avadclip robustness runs/student/best.safetensors --data synthetic:small --out runs/robustness
@@ -178,7 +179,7 @@ $ avadclip robustness starter --data videos.csv --features features --videos rec
 
 | damage | to a video | analogue on features |
 |---|---|---|
-| black | every picture black | every visual row zeros |
+| black | every frame black | every visual row zeros |
 | dark | a fifth of every pixel value | a fifth of every visual value |
 | half covered | the left half black | the first half of the visual channels zeros |
 | muted | digital silence on the track | audio rows zeros, the track known to be silent |
@@ -186,43 +187,44 @@ $ avadclip robustness starter --data videos.csv --features features --videos rec
 | late | sound 2 s after its picture, silence before it | audio rows 2 s later, zeros before them |
 | noisy | white noise of the sound's mean power, 0 dB | the same on the rows |
 
-With `--videos`, the videos are damaged on their way to the encoders, and only what the damage touches is encoded again. The
-feature files are kept in `--out` and used by the next run; their provenance names the damage, so that no other command
-takes them for clean ones. Without `--videos`, features are damaged by **analogues**: an encoder does not turn a black picture
-into zeros. They say how networks bear such features, and nothing about cameras and microphones.
+With `--videos`, the videos are damaged before they are encoded, and only the damaged modality is encoded again. The feature
+files are kept in `--out` for the next run; their provenance names the damage, so that no other command takes them for clean
+ones. Without `--videos`, features are damaged by **analogues**: an encoder does not turn a black picture into zeros. They
+show how networks respond to such features, and nothing about cameras and microphones.
 
 | option | meaning | default |
 |---|---|---|
-| `--data` | annotated videos, what [`avadclip evaluate`](evaluation.md) takes | needed |
+| `--data` | annotated videos, as for [`avadclip evaluate`](evaluation.md) | needed |
 | `--out` | folder for robustness.json, robustness.md, robustness.png, variance.png and the damaged features | needed |
 | `--features` | folder of feature files from `avadclip extract`, for a CSV | none |
-| `--videos` | folder of the videos, to damage them and not their features | none |
+| `--videos` | folder of the videos, to damage them instead of their features | none |
 | `--split` | `test` or `validation` | `test` |
 | `--seed` | the recipe's `seed`: it decides synthetic data | 0 |
 | `--device` | where videos are encoded | `cpu` |
 | `--format` | `table` for people, `json` for programs, `markdown` for pages | `table` |
 
 A network that cannot score every video of the split, such as the teacher where one has no sound, is left out with a note.
-All figures below are from `AVADCLIP_DATA=... python scripts/robustness_study.py --seeds {num_seeds}`.
+All figures below are from `AVADCLIP_DATA=... python scripts/robustness_study.py --seeds {num_seeds}`. `=` means: as clean, because the
+network does not use the damaged modality.
 """
 
 SYNTHETIC_WORDS = """Trained by the recipes of `configs/synthetic`, chosen on validation; data and weights are drawn anew for every seed. These
 figures are synthetic: they test the machinery and say nothing about real video. Training amplifies rounding: the same seed,
-trained by another version of this code, can differ by five points in the row `clean`, so one seed ranks no networks."""
+trained by another version of this code, can differ by five points in the row `clean`, so one seed cannot rank networks."""
 
-VARIANCE_WORDS = """A student distilled with uncertainty also predicts sigma², how far its features may be from the teacher's. The curve is its
+VARIANCE_WORDS = """A student distilled with uncertainty also predicts sigma², the variance of its features around the teacher's. The curve is its
 geometric mean over channels; the table gives the median over all snippets. It was learned on clean videos only: nothing in
-training makes it rise under damage, and where it falls, the student is more certain of features that are further off."""
+training makes it rise under damage, and where it falls, the student is more certain of less accurate features."""
 
-FIGHTS_WORDS = """The clips that have a sound track one can hear, and networks that never saw their recordings: 5 folds by recording, one seed,
-recipe `configs/starter.toml`, last epoch. Clips are damaged as videos and encoded again; the networks learned from clean clips
-of the other folds. Sequences are composed of 40 clips each, 4 per fold and arrangement, as on the page on
-[real fights](fights.md); there, late sound crosses from clip to clip. In a clip alone, which is about 2 s long, late sound is
-hardly any. On this data sound carries nothing about fights, and file properties alone do well: read the differences
-between conditions, not the levels. Deviations over folds are large because folds are small and differ in their share of
-fights. Less than a random score under `black` comes from the place of the fights: of a picture that never changes, only the
-distance to the ends of the sequence is left, and the block is in its middle."""
+FIGHTS_WORDS = """Videos with audible sound; networks trained on clean videos of the other folds: 5 folds by recording, one seed, recipe
+`configs/starter.toml`, last epoch. Damage is applied to the videos, which are encoded again. Sequences are composed of 40
+videos each, 4 per fold and arrangement, as on the page on [real fights](fights.md); there, late sound crosses from video to
+video. In a single video, about 2 s long, little of late sound remains. On this data sound carries nothing about fights, and
+file properties alone do well: read the differences between conditions, not the levels. Deviations over folds are large
+because folds are small and differ in their share of fights. `black` falls below a random score because of the position of
+the fights: with a constant picture, scores depend only on the distance to the ends of the sequence, and the block is in its
+middle."""
 
-CLOSING = """The automatic choice goes by the file and the level of its sound. It can tell a muted or missing track, and nothing else: a black
-picture, a covered one and somebody else's sound pass for the real ones. Whether leaving a muted teacher for the student pays is what
-the row `muted` shows; it is the student's purpose, and not a law."""
+CLOSING = """The automatic choice depends on the file's streams and the level of its sound. It detects a muted or missing track, and nothing
+else: a black or covered picture and the sound of another video are not detected. The row `muted` shows whether switching from
+the teacher to the student helps; that is the student's purpose, but not guaranteed."""

@@ -193,7 +193,7 @@ def main() -> None:
     fights = measure_fights(clips)
     settings = {
         "synthetic": Setting("On the synthetic benchmark", "seed", measure_synthetic(num_seeds)),
-        "alone": Setting("Every clip alone", "fold", fights["alone"]),
+        "alone": Setting("Every video alone", "fold", fights["alone"]),
         "isolated": Setting("Sequences with isolated fights", "fold", fights["isolated"]),
         "blocks": Setting("Sequences with a block of fights", "fold", fights["blocks"]),
     }

@@ -19,12 +19,12 @@ def write_page(size: str, results: Results) -> str:
     visual_only = f"visual student: {NONE}"
     return f"""# What the parts do, on synthetic data
 
-**All figures on this page are synthetic.** They come from `synthetic:{size}` (see [data](data.md)): feature vectors made up
-by a formula, with events planted in them. They test that the machinery works, and say nothing about real video.
+**All figures on this page are synthetic.** They come from `synthetic:{size}` (see [data](data.md)): feature vectors generated
+by a formula, with inserted events. They test that the machinery works, and say nothing about real video.
 
 Frame AP in percent, classifier head, test split, last epoch (selection: `last`). {len(results)} seeds; data, weights and
 order are drawn anew for each. Recipes: `configs/synthetic/`. The generator was fixed before any network was distilled on
-it; the recipe was chosen by networks without a teacher, on other seeds. Repeat with `python scripts/synthetic_study.py`.
+it; the recipe was chosen with networks without a teacher, on other seeds. Repeat with `python scripts/synthetic_study.py`.
 
 | | AP, mean ± deviation | each seed |
 |---|---|---|
@@ -44,9 +44,9 @@ Table 4 is cumulative; below it, each part switched off alone.
 
 A student with uncertainty-weighted distillation against the same student without a teacher, and against the plain
 squared distance. The weights of both were chosen on validation splits of other seeds (`--choose-weights`). Gains are paired: same seed, same data, same
-first weights. Two rows tell how far to trust a difference: "authors' weight" is 1e-8 as in their release, where the
-gradient of the term is lost among the others; "other rounding" is the student without a teacher, its training features
-multiplied by 1 + 1e-7, which no method would call a change. Training amplifies either to what the rows show.
+first weights. Two rows show how far to trust a difference: "authors' weight" is 1e-8 as in their release, where the
+gradient of the term is negligible; "other rounding" is the student without a teacher, its training features multiplied by
+1 + 1e-7, which is no change of the method. Training amplifies either to the differences in the rows.
 
 {_distillation(results, "visual student")}
 

@@ -16,7 +16,9 @@ def dotted_names(page: str) -> list[str]:
     return sorted(set(re.findall(r"`(avadclip\.[\w.]+)", (DOCS / page).read_text())))
 
 
-@pytest.mark.parametrize("page", ["how-it-works.md", "detect.md", "features.md", "report.md", "live.md"])
+@pytest.mark.parametrize(
+    "page", ["how-it-works.md", "detect.md", "evaluation.md", "features.md", "report.md", "live.md"]
+)
 def test_every_name_on_the_page_exists(page: str) -> None:
     names = dotted_names(page)
     assert names
@@ -50,6 +52,13 @@ def test_every_option_is_documented(command: str) -> None:
     parameters = get_command(app).commands[command].params
     real = {option for each in parameters for option in (*each.opts, *each.secondary_opts) if option.startswith("--")}
     assert documented == real - {"--help"}
+
+
+def test_every_command_is_listed() -> None:
+    page = (DOCS / "commands.md").read_text()
+    table = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    listed = {name.split()[0] for cell in table for name in re.findall(r"`([^`]+)`", cell)}
+    assert set(get_command(app).commands) <= listed
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

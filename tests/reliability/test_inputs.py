@@ -1,7 +1,8 @@
 """Every input of the corpus, extracted and detected, or read, by the real thing in a process of its own.
 
 Promised for every one: a result whose notes say what is odd, or an error of one line that names the input; within the
-limits of judge.py and trial.py for time and memory; nothing half-written; no code run; no silence that nobody told of.
+limits of judge.py and trial.py for time and memory; nothing half-written; no code run; no substituted silence without
+a note.
 """
 
 import re
@@ -38,14 +39,14 @@ def test_an_input_gives_a_result_that_says_what_is_odd_or_one_line(
 
     written = [each.name for each in out.iterdir()] if out.exists() else []
     if answer["outcome"] == "error":
-        said = answer["error"]
-        assert len(said.splitlines()) == 1
-        assert len(said) < len(str(path)) + 1000
-        assert said.startswith(str(path))
+        message = answer["error"]
+        assert len(message.splitlines()) == 1
+        assert len(message) < len(str(path)) + 1000
+        assert message.startswith(str(path))
         assert written == []
     else:
-        said = joined(answer["notes"])
+        message = joined(answer["notes"])
         assert written == ([f"{path.stem}.safetensors"] if case.reader == "media" else [])
-        assert said or not answer.get("num_silent") or case.is_silent
-    assert re.search(case.says, said), said
-    record.add(case.kind, case.name, answer["outcome"], said, folder=folder)
+        assert message or not answer.get("num_silent") or case.is_silent
+    assert re.search(case.says, message), message
+    record.add(case.kind, case.name, answer["outcome"], message, folder=folder)

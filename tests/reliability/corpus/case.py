@@ -13,7 +13,7 @@ class Case:
     """One broken, odd or hostile input, and what is promised about it."""
 
     kind: str
-    """A row of the table in docs/reliability.md."""
+    """A row of the summary in docs/reliability.md."""
     name: str
     build: Callable[[Path], Path]
     """Makes it inside an empty folder."""
