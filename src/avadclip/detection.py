@@ -7,7 +7,7 @@ from avadclip.inference.detector import Detection, Detector, load_detector
 __all__ = ["Detection", "Detector", "load_detector"]
 
 warnings.warn(
-    "avadclip.detection is deprecated and will be removed after the next release; use `from avadclip import load_detector`",
+    "avadclip.detection is deprecated and goes after the next release; use `from avadclip import load_detector`",
     DeprecationWarning,
     stacklevel=2,
 )

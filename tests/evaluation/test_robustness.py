@@ -138,9 +138,7 @@ def test_a_choice_that_the_checkpoint_lacks_is_a_note() -> None:
     report = measured(make_bags(), make_checkpoint(["teacher", "audio student"]))
     assert report.find("clean", AUTOMATIC) is not None
     assert report.find("muted", AUTOMATIC) is None
-    assert report.notes == (
-        "muted: no automatic choice: yard-0 needs a visual student (nothing is heard on the sound track)",
-    )
+    assert report.notes == ("muted: no automatic choice: yard-0 needs a visual student (the sound track is silent)",)
 
 
 def test_one_network_alone_leaves_nothing_to_choose() -> None:
@@ -186,7 +184,7 @@ def test_variance_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint = make_checkpoint()
     trained = checkpoint.networks["visual student"]
     logs = torch.log(torch.tensor([1.0, 4.0] * (DIM // 2)))  # geometric mean 2
-    monkeypatch.setattr(trained.network.uncertainty, "forward", lambda x, _: logs.expand(*x.shape[:2], DIM))
+    monkeypatch.setattr(trained.uncertainty, "forward", lambda x, _: logs.expand(*x.shape[:2], DIM))
     np.testing.assert_allclose(student_variance(trained, make_bags()[0].load()), 2.0, rtol=1e-6)
 
 

@@ -80,13 +80,13 @@ def test_a_video_is_scored_in_windows_under_one_prompt_of_the_whole_video(length
 def encoded_windows(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, int]]]:
     """(number of windows, snippets in each) of every call of the network."""
     calls: list[tuple[int, int]] = []
-    encode = AVadCLIP.encode
+    encode = AVadCLIP._encode
 
-    def counted(self: AVadCLIP, bags: Bags) -> object:
+    def counted(self: AVadCLIP, bags: Bags, active: torch.Tensor) -> object:
         calls.append(tuple(bags.mask.shape))
-        return encode(self, bags)
+        return encode(self, bags, active)
 
-    monkeypatch.setattr(AVadCLIP, "encode", counted)
+    monkeypatch.setattr(AVadCLIP, "_encode", counted)
     return calls
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from avadclip.model.base import Bags
 from torch import Tensor
 
 from avadclip.errors import AvadclipError
 from avadclip.inference.checkpoint import load_checkpoint
 from avadclip.inference.published_weights.systems import convert_system, read_system, recognise
+from avadclip.model.base import Bags
 
 State = dict[str, Tensor]
 Shapes = dict[str, tuple[int, ...]]
