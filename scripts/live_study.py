@@ -50,7 +50,7 @@ def ways() -> dict[str, tuple[int, int]]:
 def causal_scores(
     system: System, sequences: list[SnippetFeatures], window: int, latency: int
 ) -> list[NDArray[np.float64]]:
-    """Scores as live.causal.CausalScorer gives them: each from the window that ends `latency` snippets later.
+    """Scores as apps.live.causal.CausalScorer gives them: each from the window that ends `latency` snippets later.
 
     Windows of one length share a pass, whichever sequence they are from.
     """
