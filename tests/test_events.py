@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
-from avadclip.events import EventRules, ScoreTrack, best_anomaly_class, find_spans, mean_gain
+from avadclip.events import Event, EventRules, ScoreTrack, best_anomaly_class, find_spans, mean_gain
 
 Spans = list[tuple[int, int]]
 
@@ -159,3 +159,17 @@ def test_gain_is_the_mean_difference_over_the_event() -> None:
     teacher, student = make_track([0.9, 0.8, 0.1]), make_track([0.5, 0.6, 0.9])
     assert mean_gain(teacher, student, (0, 2)) == pytest.approx(0.3)
     assert mean_gain(teacher, None, (0, 2)) is None
+
+
+# Events
+
+
+def test_times_are_rounded_to_milliseconds_and_scores_to_six_decimals() -> None:
+    event = Event(
+        id="yard-0001", source="yard.mp4", label="riot", score=0.12345678, start=2 / 3, end=4 / 3, severity="alert",
+        modality="visual", model="starter", threshold=0.1000000149, sound_gain=None, picture_gain=-1 / 3,
+    )  # fmt: skip
+    rounded = event.rounded()
+    assert (rounded.start, rounded.end, rounded.score) == (0.667, 1.333, 0.123457)
+    assert (rounded.threshold, rounded.sound_gain, rounded.picture_gain) == (0.1, None, -0.333333)
+    assert (rounded.id, rounded.snapshot) == (event.id, None)

@@ -2,10 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
 UNNAMED_CLASSES = ("normal", "anomaly")  # of what finds events, but does not name them
 
@@ -70,26 +71,67 @@ class EventRules:
 
 
 @dataclass(frozen=True)
-class Event:
-    """One predicted anomalous stretch, half open [start, end)."""
+class Decimals:
+    """Marks a number of an event that is rounded in files and messages, to so many decimals."""
+
+    places: int
+
+
+SECONDS, SCORE = Decimals(3), Decimals(6)
+Seconds = Annotated[float, SECONDS]
+Score = Annotated[float, SCORE]
+
+
+class BaseEvent(BaseModel):
+    """What an event of a video and an event of a camera have in common.
+
+    Files, messages, tables and the API take their fields from here: a field that is added with a default is in all of
+    them. Its value is set in `inference/detector.py` and `apps/live/event_stream.py`; the tables need a migration.
+    """
+
+    model_config = ConfigDict(frozen=True)
 
     id: str
     source: str
-    """The video, as the user named it."""
+    """The video, as the user named it, or the name of the camera."""
     label: str
     """The alignment branch's best anomaly class over the event."""
-    score: float
+    score: Score
     """Highest anomaly score inside, within [0, 1]."""
-    start: float
-    """Seconds from the start of the picture."""
-    end: float
+    start: Seconds
+    """From the start of the picture; of a camera, Unix time."""
+    end: Annotated[float | None, SECONDS]
+    """First moment after the event; None where it is not known yet."""
     severity: Severity
     modality: Modality
     model: str
-    threshold: float
-    sound_gain: float | None = None
+    """Checkpoint name."""
+    threshold: Score
+    """The score that an event needs."""
+    sound_gain: Annotated[float | None, SCORE]
     """Mean of teacher minus visual student over the event; None where either is missing."""
-    picture_gain: float | None = None
+
+    def rounded(self) -> Self:
+        """A copy with every number that is marked with Decimals rounded."""
+        marks = [
+            (name, mark.places)
+            for name, field in type(self).model_fields.items()
+            for mark in field.metadata
+            if isinstance(mark, Decimals)
+        ]
+        numbers = [(name, getattr(self, name), places) for name, places in marks]
+        return self.model_copy(
+            update={name: round(float(number), places) for name, number, places in numbers if number is not None}
+        )
+
+
+class Event(BaseEvent):
+    """One predicted anomalous stretch of a video, half open [start, end)."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    end: Seconds
+    picture_gain: Annotated[float | None, SCORE] = None
     """Mean of teacher minus audio student over the event; None where either is missing."""
     snapshot: str | None = None
     """Picture of the event's peak, a path; None where none was written."""

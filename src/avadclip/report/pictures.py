@@ -41,7 +41,7 @@ def write_pictures(detection: Detection, video: Path, folder: Path) -> Detection
         snapshots.append(f"{folder.name}/{name}")
     missing = [None] * (len(times) - len(snapshots))
     events = [
-        dataclasses.replace(event, snapshot=snapshot)
+        event.model_copy(update={"snapshot": snapshot})
         for event, snapshot in zip(detection.events, [*snapshots, *missing], strict=True)
     ]
     return dataclasses.replace(detection, events=tuple(events))

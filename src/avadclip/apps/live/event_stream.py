@@ -82,15 +82,15 @@ class EventStream:
             id=f"{self._camera}-{round(span.start * 1000)}",
             source=self._camera,
             label=span.best_anomaly_class(network.classes),
-            score=round(float(span.peak), 6),
-            start=round(span.start, 3),
-            end=round(span.end, 3) if change.kind == "ended" else None,
+            score=float(span.peak),
+            start=span.start,
+            end=span.end if change.kind == "ended" else None,
             severity=network.thresholds.severity(float(span.peak)),
             modality=network.modality,
             model=self._model,
             threshold=network.thresholds.detection,
-            sound_gain=None if span.sound_gain is None else round(span.sound_gain, 6),
-        )
+            sound_gain=span.sound_gain,
+        ).rounded()
 
 
 def _says_nothing_new(event: LiveEvent, before: LiveEvent) -> bool:
