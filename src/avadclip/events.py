@@ -1,14 +1,16 @@
 """From a score per snippet to timed events, in seconds."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-UNNAMED_CLASSES = ("normal", "anomaly")  # of what finds events, but does not name them
+from avadclip.errors import ConfigError
+
+UNNAMED_CLASSES = ("normal", "anomaly")  # of networks without class predictions
 
 Severity = Literal["alert", "detection"]
 Modality = Literal["audio-visual", "visual", "audio"]
@@ -16,7 +18,7 @@ Modality = Literal["audio-visual", "visual", "audio"]
 
 @dataclass(frozen=True)
 class ScoreTrack:
-    """What one network says about one video, snippet by snippet."""
+    """The scores of one network for one video, snippet by snippet."""
 
     scores: NDArray[np.float32]
     """Anomaly score of the classification branch, [T], within [0, 1]."""
@@ -41,33 +43,66 @@ class Thresholds:
 
     detection: float
     alert: float | None
-    """None: this model raises no alarms, as zero-shot scores are not calibrated."""
+    """None: no event is an alert, as zero-shot scores are not calibrated."""
 
     def __post_init__(self) -> None:
         if math.isnan(self.detection) or (self.alert is not None and math.isnan(self.alert)):
-            raise ValueError("A threshold that is no number is reached by no score")
+            raise ValueError("A threshold is not a number (NaN): no score reaches it")
 
     def severity(self, score: float) -> Severity:
-        """What an event with this peak score is."""
+        """The severity of an event with this peak score."""
         return "alert" if self.alert is not None and score >= self.alert else "detection"
 
 
 UNVALIDATED = Thresholds(detection=0.5, alert=None)
-"""Where no labelled video was at hand to choose thresholds on: as likely anomalous as not, and no alarms."""
+"""Used where there is no labelled video to choose thresholds on: as likely anomalous as not, and no alerts."""
 
 
 @dataclass(frozen=True)
 class EventRules:
-    """How scores become events."""
+    """How scores become events. Its defaults are those of every command and application.
 
-    threshold: float
-    """An event needs one snippet at or above this score."""
+    Raises:
+        ConfigError: a value that is not finite, or outside its range.
+    """
+
+    threshold: float | None = None
+    """An event needs one snippet at or above this score, within [0, 1]; None: the checkpoint's own threshold of the
+    network that scores."""
     min_seconds: float = 0.0
     """Shorter events are dropped."""
     merge_gap_seconds: float = 1.0
     """Events closer than this become one; by default a single quiet snippet does not cut an event in two."""
     release_share: float = 0.8
-    """An event lasts while the score stays at or above this share of the threshold (hysteresis)."""
+    """An event lasts while the score stays at or above this share of the threshold (hysteresis), within [0, 1]."""
+
+    def __post_init__(self) -> None:
+        for name, most in (
+            ("threshold", 1.0),
+            ("min_seconds", math.inf),
+            ("merge_gap_seconds", math.inf),
+            ("release_share", 1.0),
+        ):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and 0.0 <= value <= most):
+                needed = "a finite number of seconds, 0 or more" if most == math.inf else "a number from 0 to 1"
+                raise ConfigError(f"the event rule {name} is {value}; give {needed}")
+
+    def resolved(self, threshold: float) -> "EventRules":
+        """The same rules with this threshold where they have none."""
+        return self if self.threshold is not None else replace(self, threshold=threshold)
+
+    @property
+    def start_score(self) -> float:
+        """The threshold; ValueError where it is None."""
+        if self.threshold is None:
+            raise ValueError("These rules have no threshold yet; call resolved() with the network's own")
+        return self.threshold
+
+    @property
+    def stay_score(self) -> float:
+        """An event lasts while the score stays at or above this; ValueError where the threshold is None."""
+        return self.start_score * self.release_share
 
 
 @dataclass(frozen=True)
@@ -140,12 +175,12 @@ class Event(BaseEvent):
 def find_spans(track: ScoreTrack, rules: EventRules) -> list[tuple[int, int]]:
     """Half-open snippet ranges of the events, by hysteresis, then gap filling, then the shortest length."""
     boundaries = track.boundaries()
-    held = track.scores >= rules.threshold * rules.release_share
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], held, [False]])))
+    is_above = track.scores >= rules.stay_score
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], is_above, [False]])))
     runs = [
         (int(start), int(stop))
         for start, stop in edges.reshape(-1, 2)
-        if (track.scores[start:stop] >= rules.threshold).any()
+        if (track.scores[start:stop] >= rules.start_score).any()
     ]
     merged: list[tuple[int, int]] = []
     for start, stop in runs:

@@ -7,7 +7,7 @@ from avadclip.apps.live.config import CameraConfig
 from avadclip.apps.live.messages import EventMessage, LiveEvent
 from avadclip.apps.live.schedule import is_due
 from avadclip.apps.live.spans import Change, LiveSpan, SpanFinder
-from avadclip.events import EventRules, Modality, Thresholds
+from avadclip.events import Modality, Thresholds
 
 
 class EventStream:
@@ -103,11 +103,9 @@ class _Network:
 
     def __init__(self, judgement: Judgement, config: CameraConfig) -> None:
         own = judgement.thresholds
+        rules = config.rules.resolved(own.detection)
         self.name = judgement.network
         self.modality: Modality = judgement.modality
         self.classes = judgement.classes
-        self.thresholds = Thresholds(
-            own.detection if config.threshold is None else config.threshold,
-            own.alert if config.alert is None else config.alert,
-        )
-        self.finder = SpanFinder(EventRules(self.thresholds.detection, config.min_seconds, config.merge_gap_seconds))
+        self.thresholds = Thresholds(rules.start_score, own.alert if config.alert is None else config.alert)
+        self.finder = SpanFinder(rules)
