@@ -1,4 +1,5 @@
 import dataclasses
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -7,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
-from avadclip.events import EventRules, ScoreTrack, best_anomaly_class, find_spans, mean_gain
+from avadclip.errors import ConfigError
+from avadclip.events import Event, EventRules, ScoreTrack, best_anomaly_class, find_spans, mean_gain
 
 Spans = list[tuple[int, int]]
 
@@ -145,7 +147,33 @@ def snippets_of(spans: Spans) -> set[int]:
     return {snippet for start, stop in spans for snippet in range(start, stop)}
 
 
-# What is said about a span
+# The rules
+
+
+@pytest.mark.parametrize(
+    ("wrong", "needed"),
+    [
+        ({"threshold": 1.5}, "threshold is 1.5; give a number from 0 to 1"),
+        ({"threshold": math.nan}, "threshold is nan; give a number from 0 to 1"),
+        ({"min_seconds": -0.5}, "min_seconds is -0.5; give a finite number of seconds, 0 or more"),
+        ({"merge_gap_seconds": math.inf}, "merge_gap_seconds is inf; give a finite number of seconds, 0 or more"),
+        ({"release_share": -1}, "release_share is -1; give a number from 0 to 1"),
+    ],
+)
+def test_rules_out_of_range_are_refused(wrong: dict[str, float], needed: str) -> None:
+    with pytest.raises(ConfigError, match=f"^the event rule {needed}$"):
+        EventRules(**wrong)
+
+
+def test_a_threshold_of_the_rules_goes_before_that_of_the_network() -> None:
+    assert EventRules(min_seconds=2.0).resolved(0.4) == EventRules(0.4, min_seconds=2.0)
+    assert EventRules(0.7).resolved(0.4).start_score == 0.7
+    assert EventRules(0.5).stay_score == 0.4
+    with pytest.raises(ValueError, match="no threshold"):
+        find_spans(make_track([0.9]), EventRules())
+
+
+# The class and the gain of a span
 
 
 def test_the_class_of_an_event_is_never_normal() -> None:
@@ -159,3 +187,17 @@ def test_gain_is_the_mean_difference_over_the_event() -> None:
     teacher, student = make_track([0.9, 0.8, 0.1]), make_track([0.5, 0.6, 0.9])
     assert mean_gain(teacher, student, (0, 2)) == pytest.approx(0.3)
     assert mean_gain(teacher, None, (0, 2)) is None
+
+
+# Events
+
+
+def test_times_are_rounded_to_milliseconds_and_scores_to_six_decimals() -> None:
+    event = Event(
+        id="yard-0001", source="yard.mp4", label="riot", score=0.12345678, start=2 / 3, end=4 / 3, severity="alert",
+        modality="visual", model="starter", threshold=0.1000000149, sound_gain=None, picture_gain=-1 / 3,
+    )  # fmt: skip
+    rounded = event.rounded()
+    assert (rounded.start, rounded.end, rounded.score) == (0.667, 1.333, 0.123457)
+    assert (rounded.threshold, rounded.sound_gain, rounded.picture_gain) == (0.1, None, -0.333333)
+    assert (rounded.id, rounded.snapshot) == (event.id, None)

@@ -1,13 +1,16 @@
 """From a score per snippet to timed events, in seconds."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
-UNNAMED_CLASSES = ("normal", "anomaly")  # of what finds events, but does not name them
+from avadclip.errors import ConfigError
+
+UNNAMED_CLASSES = ("normal", "anomaly")  # of networks without class predictions
 
 Severity = Literal["alert", "detection"]
 Modality = Literal["audio-visual", "visual", "audio"]
@@ -15,7 +18,7 @@ Modality = Literal["audio-visual", "visual", "audio"]
 
 @dataclass(frozen=True)
 class ScoreTrack:
-    """What one network says about one video, snippet by snippet."""
+    """The scores of one network for one video, snippet by snippet."""
 
     scores: NDArray[np.float32]
     """Anomaly score of the classification branch, [T], within [0, 1]."""
@@ -40,56 +43,130 @@ class Thresholds:
 
     detection: float
     alert: float | None
-    """None: this model raises no alarms, as zero-shot scores are not calibrated."""
+    """None: no event is an alert, as zero-shot scores are not calibrated."""
 
     def __post_init__(self) -> None:
         if math.isnan(self.detection) or (self.alert is not None and math.isnan(self.alert)):
-            raise ValueError("A threshold that is no number is reached by no score")
+            raise ValueError("A threshold is not a number (NaN): no score reaches it")
 
     def severity(self, score: float) -> Severity:
-        """What an event with this peak score is."""
+        """The severity of an event with this peak score."""
         return "alert" if self.alert is not None and score >= self.alert else "detection"
 
 
 UNVALIDATED = Thresholds(detection=0.5, alert=None)
-"""Where no labelled video was at hand to choose thresholds on: as likely anomalous as not, and no alarms."""
+"""Used where there is no labelled video to choose thresholds on: as likely anomalous as not, and no alerts."""
 
 
 @dataclass(frozen=True)
 class EventRules:
-    """How scores become events."""
+    """How scores become events. Its defaults are those of every command and application.
 
-    threshold: float
-    """An event needs one snippet at or above this score."""
+    Raises:
+        ConfigError: a value that is not finite, or outside its range.
+    """
+
+    threshold: float | None = None
+    """An event needs one snippet at or above this score, within [0, 1]; None: the checkpoint's own threshold of the
+    network that scores."""
     min_seconds: float = 0.0
     """Shorter events are dropped."""
     merge_gap_seconds: float = 1.0
     """Events closer than this become one; by default a single quiet snippet does not cut an event in two."""
     release_share: float = 0.8
-    """An event lasts while the score stays at or above this share of the threshold (hysteresis)."""
+    """An event lasts while the score stays at or above this share of the threshold (hysteresis), within [0, 1]."""
+
+    def __post_init__(self) -> None:
+        for name, most in (
+            ("threshold", 1.0),
+            ("min_seconds", math.inf),
+            ("merge_gap_seconds", math.inf),
+            ("release_share", 1.0),
+        ):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and 0.0 <= value <= most):
+                needed = "a finite number of seconds, 0 or more" if most == math.inf else "a number from 0 to 1"
+                raise ConfigError(f"the event rule {name} is {value}; give {needed}")
+
+    def resolved(self, threshold: float) -> "EventRules":
+        """The same rules with this threshold where they have none."""
+        return self if self.threshold is not None else replace(self, threshold=threshold)
+
+    @property
+    def start_score(self) -> float:
+        """The threshold; ValueError where it is None."""
+        if self.threshold is None:
+            raise ValueError("These rules have no threshold yet; call resolved() with the network's own")
+        return self.threshold
+
+    @property
+    def stay_score(self) -> float:
+        """An event lasts while the score stays at or above this; ValueError where the threshold is None."""
+        return self.start_score * self.release_share
 
 
 @dataclass(frozen=True)
-class Event:
-    """One predicted anomalous stretch, half open [start, end)."""
+class Decimals:
+    """Marks a number of an event that is rounded in files and messages, to so many decimals."""
+
+    places: int
+
+
+SECONDS, SCORE = Decimals(3), Decimals(6)
+Seconds = Annotated[float, SECONDS]
+Score = Annotated[float, SCORE]
+
+
+class BaseEvent(BaseModel):
+    """What an event of a video and an event of a camera have in common.
+
+    Files, messages, tables and the API take their fields from here: a field that is added with a default is in all of
+    them. Its value is set in `inference/detector.py` and `apps/live/event_stream.py`; the tables need a migration.
+    """
+
+    model_config = ConfigDict(frozen=True)
 
     id: str
     source: str
-    """The video, as the user named it."""
+    """The video, as the user named it, or the name of the camera."""
     label: str
     """The alignment branch's best anomaly class over the event."""
-    score: float
+    score: Score
     """Highest anomaly score inside, within [0, 1]."""
-    start: float
-    """Seconds from the start of the picture."""
-    end: float
+    start: Seconds
+    """From the start of the picture; of a camera, Unix time."""
+    end: Annotated[float | None, SECONDS]
+    """First moment after the event; None where it is not known yet."""
     severity: Severity
     modality: Modality
     model: str
-    threshold: float
-    sound_gain: float | None = None
+    """Checkpoint name."""
+    threshold: Score
+    """The score that an event needs."""
+    sound_gain: Annotated[float | None, SCORE]
     """Mean of teacher minus visual student over the event; None where either is missing."""
-    picture_gain: float | None = None
+
+    def rounded(self) -> Self:
+        """A copy with every number that is marked with Decimals rounded."""
+        marks = [
+            (name, mark.places)
+            for name, field in type(self).model_fields.items()
+            for mark in field.metadata
+            if isinstance(mark, Decimals)
+        ]
+        numbers = [(name, getattr(self, name), places) for name, places in marks]
+        return self.model_copy(
+            update={name: round(float(number), places) for name, number, places in numbers if number is not None}
+        )
+
+
+class Event(BaseEvent):
+    """One predicted anomalous stretch of a video, half open [start, end)."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    end: Seconds
+    picture_gain: Annotated[float | None, SCORE] = None
     """Mean of teacher minus audio student over the event; None where either is missing."""
     snapshot: str | None = None
     """Picture of the event's peak, a path; None where none was written."""
@@ -98,12 +175,12 @@ class Event:
 def find_spans(track: ScoreTrack, rules: EventRules) -> list[tuple[int, int]]:
     """Half-open snippet ranges of the events, by hysteresis, then gap filling, then the shortest length."""
     boundaries = track.boundaries()
-    held = track.scores >= rules.threshold * rules.release_share
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], held, [False]])))
+    is_above = track.scores >= rules.stay_score
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], is_above, [False]])))
     runs = [
         (int(start), int(stop))
         for start, stop in edges.reshape(-1, 2)
-        if (track.scores[start:stop] >= rules.threshold).any()
+        if (track.scores[start:stop] >= rules.start_score).any()
     ]
     merged: list[tuple[int, int]] = []
     for start, stop in runs:

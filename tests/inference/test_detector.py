@@ -14,7 +14,7 @@ from avadclip.encoders.base import Encoders, Identity
 from avadclip.encoders.load import EncoderOptions, load_encoders
 from avadclip.encoders.wav2clip import Wav2Clip, Wav2ClipEncoder
 from avadclip.errors import AvadclipError, CheckpointError, ConfigError, MediaError
-from avadclip.events import Thresholds
+from avadclip.events import EventRules, Thresholds
 from avadclip.features.extract import extract_features, provenance_of
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
@@ -207,12 +207,12 @@ def test_events_of_what_does_not_name_them_are_anomalies_and_the_result_says_so(
 def test_rules_change_the_events_and_nothing_else(tmp_path: Path, detector: Detector) -> None:
     path = write_clip(tmp_path / "yard.mkv", [0.0, 0.6, 0.7, 0.0, 0.0, 0.0, 1.0, 0.0])
     plain = detector.detect(path)
-    higher = detector.detect(path, threshold=0.8)
+    higher = detector.detect(path, rules=EventRules(threshold=0.8))
     assert [event.label for event in higher.events] == ["riot"]
     assert higher.events[0].severity == "alert"
     assert higher.thresholds == Thresholds(0.8, 0.9)
-    assert [event.label for event in detector.detect(path, min_seconds=1.0).events] == ["fighting"]
-    merged = detector.detect(path, merge_gap_seconds=3.0).events
+    assert [event.label for event in detector.detect(path, rules=EventRules(min_seconds=1.0)).events] == ["fighting"]
+    merged = detector.detect(path, rules=EventRules(merge_gap_seconds=3.0)).events
     assert [(event.start, event.end) for event in merged] == [pytest.approx((2 / 3, 14 / 3))]
     np.testing.assert_allclose(higher.track.scores, plain.track.scores, rtol=0, atol=1e-6)
 
@@ -323,12 +323,12 @@ def test_one_detector_serves_many_threads(tmp_path: Path, short_clip: Path, lite
     checkpoint = load_checkpoint(save_tiny(tmp_path / "tiny.safetensors", lite))
     detector = Detector(TrainedScorer(checkpoint, device=torch.device("cpu")), lite, grid=GRID)
     paths = [write_clip(tmp_path / "a.mkv", [0.8, 0.2, 0.5, 0.6], sound=None), short_clip]
-    alone = {path: detector.detect(path, threshold=0.3) for path in paths}
+    alone = {path: detector.detect(path, rules=EventRules(threshold=0.3)) for path in paths}
     together = threading.Barrier(4)
 
     def detect(path: Path) -> tuple[Path, Detection]:
         together.wait(timeout=60)
-        return path, detector.detect(path, threshold=0.3)
+        return path, detector.detect(path, rules=EventRules(threshold=0.3))
 
     with ThreadPoolExecutor(4) as pool:
         for path, found in pool.map(detect, paths * 2):
@@ -337,7 +337,7 @@ def test_one_detector_serves_many_threads(tmp_path: Path, short_clip: Path, lite
 
 def test_real_videos_with_real_encoders(tmp_path: Path, sample_videos, lite: Encoders) -> None:
     detector = load_detector(save_tiny(tmp_path / "tiny.safetensors", lite))
-    with_sound, without = (detector.detect(path, threshold=0.0) for path in sample_videos)
+    with_sound, without = (detector.detect(path, rules=EventRules(threshold=0.0)) for path in sample_videos)
     assert (with_sound.network, without.network) == ("teacher", "visual student")
     assert without.reason == "the file has no sound track"
     for found in (with_sound, without):

@@ -14,7 +14,7 @@ MakeDetection = Callable[..., Detection]
 
 def test_times_are_frames_counted_from_one_by_hand(made_up: MakeDetection) -> None:
     made = made_up(60)
-    event = dataclasses.replace(made.events[0], start=2.0, end=3.5, score=0.9, label="fighting")
+    event = made.events[0].model_copy(update={"start": 2.0, "end": 3.5, "score": 0.9, "label": "fighting"})
     media = dataclasses.replace(made.media, frame_rate_hz=10.0)
     task = label_studio_task(dataclasses.replace(made, media=media, events=(event,)), "yard.mp4")
     assert task == {

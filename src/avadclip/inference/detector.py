@@ -37,7 +37,7 @@ VideoProgress = Callable[[float, float], None]
 
 @dataclass(frozen=True)
 class Detection:
-    """Everything said about one video."""
+    """The result for one video."""
 
     source: str
     """The video, as the user named it."""
@@ -45,24 +45,24 @@ class Detection:
     model: str
     """Checkpoint name, e.g. `starter`."""
     network: str
-    """What scored it: teacher, visual student, audio student, zero-shot, or the name of a comparison system."""
+    """The network that scored it: teacher, visual student, audio student, zero-shot, or a comparison system."""
     modality: Modality
     reason: str
     """Why this network: one phrase, e.g. `the file has no sound track`."""
     track: ScoreTrack
     """The scores the events were found in."""
     visual_track: ScoreTrack | None
-    """The visual student's scores where the teacher scored the video: what the picture alone says."""
+    """The visual student's scores, from the picture alone, where the teacher scored the video."""
     audio_track: ScoreTrack | None
     """The audio student's scores where the teacher scored the video, once there is an audio student."""
     thresholds: Thresholds
     rules: EventRules
-    """How the events were cut out of the scores."""
+    """How the events were cut from the scores; the threshold is never None."""
     events: tuple[Event, ...]
     encoders: dict[str, Identity]
     """Identity of the visual and audio encoder."""
     notes: tuple[str, ...]
-    """What is odd about the file, or was decided for it."""
+    """Notes on the file, and on choices that were made for it."""
 
 
 class _Tracks(NamedTuple):
@@ -79,24 +79,20 @@ class Detector:
         self.encoders = encoders
         self.grid = grid
         self.notes = tuple(notes)
-        """What every result says of this detector."""
+        """Part of the notes of every result."""
 
     def detect(
         self,
         path: str | Path,
         *,
-        threshold: float | None = None,
-        min_seconds: float = 0.0,
-        merge_gap_seconds: float = 1.0,
+        rules: EventRules | None = None,
         on_progress: VideoProgress | None = None,
     ) -> Detection:
         """Score one video and list its anomalous events.
 
         Args:
             path: a video file.
-            threshold: anomaly score from which an event counts; by default the checkpoint's own.
-            min_seconds: shorter events are dropped.
-            merge_gap_seconds: events closer than this become one.
+            rules: how events are cut from the scores; by default EventRules().
             on_progress: see VideoProgress.
 
         Raises:
@@ -105,34 +101,18 @@ class Detector:
         media = MediaFile.open(path)
         report = None if on_progress is None else lambda seconds: on_progress(seconds, media.info.duration_seconds)
         features = extract_features(media, self.encoders, grid=self.grid, on_progress=report)
-        return self.judge(
-            features,
-            media.info,
-            source=str(path),
-            threshold=threshold,
-            min_seconds=min_seconds,
-            merge_gap_seconds=merge_gap_seconds,
-        )
+        return self.judge(features, media.info, source=str(path), rules=rules)
 
     def judge(
-        self,
-        features: SnippetFeatures,
-        media: MediaInfo,
-        *,
-        source: str,
-        threshold: float | None = None,
-        min_seconds: float = 0.0,
-        merge_gap_seconds: float = 1.0,
+        self, features: SnippetFeatures, media: MediaInfo, *, source: str, rules: EventRules | None = None
     ) -> Detection:
-        """The second half of `detect`, from a video's features on.
+        """The second half of `detect`: score a video's features and list its events.
 
         Args:
             features: made with this detector's encoders on its grid.
-            media: what `probe` says of the video.
-            source: the video, as the result is to name it.
-            threshold: as for `detect`, like those that follow.
-            min_seconds: as for `detect`.
-            merge_gap_seconds: as for `detect`.
+            media: properties of the video, from `probe`.
+            source: name of the video in the result.
+            rules: as for `detect`.
         """
         verdict = self.scorer.judge(features)
         tracks = _Tracks(
@@ -140,10 +120,8 @@ class Detector:
             None if verdict.visual_scores is None else self._track(verdict.visual_scores, features),
             None if verdict.audio_scores is None else self._track(verdict.audio_scores, features),
         )
-        thresholds = Thresholds(
-            verdict.thresholds.detection if threshold is None else threshold, verdict.thresholds.alert
-        )
-        rules = EventRules(thresholds.detection, min_seconds, merge_gap_seconds)
+        rules = (rules or EventRules()).resolved(verdict.thresholds.detection)
+        thresholds = replace(verdict.thresholds, detection=rules.start_score)
         events = tuple(
             self._event(
                 f"{Path(source).stem}-{number:04d}",

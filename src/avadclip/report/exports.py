@@ -1,7 +1,6 @@
-"""What was detected, in the forms other programs read: JSON, CSV and WebVTT.
+"""Detections in the formats that other programs read: JSON, CSV and WebVTT.
 
-All three say the same thing: the fields of `Event`, times in seconds rounded to the millisecond, scores and gains
-rounded to six decimals. docs/detect.md describes the JSON for its readers.
+JSON and CSV have every field of `Event`, rounded as its fields are marked. docs/detect.md describes the JSON.
 """
 
 import csv
@@ -22,7 +21,7 @@ from avadclip.media.probe import MediaInfo
 FORMAT = "avadclip-detection/1"
 """Names the JSON document and its version; the number rises when a reader of the old one would break."""
 
-EVENT_FIELDS = (
+_FIELDS_OF_0_1_0 = (
     "id",
     "source",
     "label",
@@ -37,23 +36,16 @@ EVENT_FIELDS = (
     "sound_gain",
     "picture_gain",
 )
-"""Columns of the CSV and keys of an event in JSON, in this order."""
+EVENT_FIELDS = (*_FIELDS_OF_0_1_0, *(name for name in Event.model_fields if name not in _FIELDS_OF_0_1_0))
+"""Columns of the CSV and keys of an event in JSON: those of version 0.1.0 in their order, then later ones."""
 
 Row = dict[str, str | float | None]
 
 
 def event_row(event: Event) -> Row:
     """One event with its numbers rounded, keyed by EVENT_FIELDS."""
-    row: Row = {}
-    for name in EVENT_FIELDS:
-        value = getattr(event, name)
-        if isinstance(value, str):
-            row[name] = clean_text(value)
-        elif value is None:
-            row[name] = None
-        else:
-            row[name] = round(float(value), 3 if name in ("start", "end") else 6)
-    return row
+    values = event.rounded().model_dump()
+    return {name: clean_text(values[name]) if isinstance(values[name], str) else values[name] for name in EVENT_FIELDS}
 
 
 def clean_text(text: str) -> str:

@@ -42,7 +42,7 @@ def write_pictures(detection: Detection, video: Path | MediaFile, folder: Path) 
         snapshots.append(f"{folder.name}/{name}")
     missing = [None] * (len(times) - len(snapshots))
     events = [
-        dataclasses.replace(event, snapshot=snapshot)
+        event.model_copy(update={"snapshot": snapshot})
         for event, snapshot in zip(detection.events, [*snapshots, *missing], strict=True)
     ]
     return dataclasses.replace(detection, events=tuple(events))

@@ -15,6 +15,7 @@ from avadclip.apps.archive.detection import MADE_FROM
 from avadclip.apps.archive.libraries import load_library
 from avadclip.apps.archive.manifest import MANIFEST
 from avadclip.errors import ConfigError
+from avadclip.events import EventRules
 from avadclip.features.store import read_features
 from avadclip.inference.detector import load_detector
 from avadclip.report.folder import write_report
@@ -47,7 +48,7 @@ def test_detect_on_ray_writes_what_detect_writes_and_leaves_nothing_behind(
     torch.set_num_threads(1)  # as the worker below
     detector = load_detector("starter")
     for name in "ab":
-        detection = detector.detect(f"yard/{name}.mp4", threshold=0.2, min_seconds=0.1)
+        detection = detector.detect(f"yard/{name}.mp4", rules=EventRules(threshold=0.2, min_seconds=0.1))
         write_report(detection, Path("plain") / name)
     before = set(temporary_folder.iterdir())
     options = ("--threshold", "0.2", "--min-seconds", "0.1", "--ray", "local", "--workers", "1")

@@ -144,7 +144,7 @@ def test_options_reach_the_detector(detector: Any, videos: Path, avadclip_comman
     }
     (call,) = detector.calls
     call.pop("on_progress")
-    assert call == {"path": "yard/a.mp4", "threshold": 0.25, "min_seconds": 2.0, "merge_gap_seconds": 0.0}
+    assert call == {"path": "yard/a.mp4", "rules": EventRules(0.25, min_seconds=2.0, merge_gap_seconds=0.0)}
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,8 @@ def test_bad_usage_exits_with_2_before_anything_is_read(
 
 def test_defaults_are_those_of_the_library() -> None:
     parameters = inspect.signature(detect).parameters
-    rules = EventRules(threshold=0.5)
+    rules = EventRules()
+    assert parameters["threshold"].default == rules.threshold
     assert parameters["min_seconds"].default == rules.min_seconds
     assert parameters["merge_gap"].default == rules.merge_gap_seconds
 

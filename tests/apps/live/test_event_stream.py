@@ -9,7 +9,7 @@ from avadclip.apps.live.causal import Judgement
 from avadclip.apps.live.config import CameraConfig
 from avadclip.apps.live.event_stream import EventStream
 from avadclip.apps.live.spans import ScoredSnippet
-from avadclip.events import Thresholds
+from avadclip.events import EventRules, Thresholds
 
 CLASSES = ("normal", "fighting", "riot")
 MONDAY_NOON = datetime(2026, 1, 5, 12).timestamp()
@@ -104,3 +104,9 @@ def test_events_outside_the_schedule_are_counted_and_not_sent(schedule, num_sent
     stream, steps = replay([0.9, 0.1, 0.1], schedule=schedule)
     assert sum(m.type == "new" for step in steps for m in step) == num_sent
     assert (stream.num_events, stream.num_unsent) == (1, 1 - num_sent)
+
+
+def test_rules_of_a_camera_are_those_of_the_library_where_it_has_none() -> None:
+    assert CameraConfig(source="x").rules == EventRules()
+    rules = CameraConfig(source="x", threshold=0.25, min_seconds=2.0, merge_gap_seconds=3.0).rules
+    assert rules == EventRules(0.25, min_seconds=2.0, merge_gap_seconds=3.0)

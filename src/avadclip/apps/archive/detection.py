@@ -1,5 +1,6 @@
 """`avadclip detect` over an archive: a report folder for every video."""
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from avadclip.apps.archive.sources import VideoSource
 from avadclip.apps.archive.storage import Storage
 from avadclip.encoders.precision import Precision
+from avadclip.events import EventRules
 from avadclip.features.batch import content_sha256
 from avadclip.features.extract import provenance_of
 from avadclip.features.snippets import SnippetFeatures
@@ -23,19 +25,17 @@ REPORT_FILES = ("detection.json", "events.csv", "events.vtt", "scores.png")
 
 @dataclass(frozen=True)
 class DetectionJob:
-    """See job.Job; the options are those of detection.load_detector and Detector.detect."""
+    """See job.ArchiveJob; the options are those of detector.load_detector, and the rules of Detector.judge."""
 
     model: str
     encoders: str | None
     classes: tuple[str, ...] | None
     device: str
     precision: Precision | None
-    threshold: float | None
-    min_seconds: float
-    merge_gap_seconds: float
+    rules: EventRules
 
     def load(self) -> "DetectionWork":
-        """See job.Job.load."""
+        """See job.ArchiveJob.load."""
         return DetectionWork(self)
 
     def output_name(self, place: str) -> str:
@@ -48,7 +48,7 @@ class DetectionJob:
 
 
 class DetectionWork:
-    """See job.Work."""
+    """See job.ArchiveWork."""
 
     def __init__(self, job: DetectionJob) -> None:
         self._job = job
@@ -60,32 +60,23 @@ class DetectionWork:
 
     def identity(self) -> dict[str, Any]:
         """Encoders, the model's content, and how events are cut."""
-        job = self._job
-        is_trained = job.model != ZERO_SHOT
+        model, rules = self._job.model, dataclasses.asdict(self._job.rules)
+        if rules["release_share"] == EventRules.release_share:
+            del rules["release_share"]  # archives of 0.1.0, which has no other, are current without it
         return {
             "features": provenance_of(self.encoders, self.grid).model_dump(mode="json"),
-            "model": content_sha256(locate_checkpoint(job.model)) if is_trained else ZERO_SHOT,
+            "model": ZERO_SHOT if model == ZERO_SHOT else content_sha256(locate_checkpoint(model)),
             "classes": list(self._detector.scorer.classes),
-            "threshold": job.threshold,
-            "min_seconds": job.min_seconds,
-            "merge_gap_seconds": job.merge_gap_seconds,
+            **rules,
         }
 
     def is_current(self, storage: Storage, place: str, source_sha256: str, scratch: Path) -> bool:  # noqa: ARG002
-        """By what the folder says that it was made from; that file is the last to be written."""
+        """Whether MADE_FROM, the last file that is written, holds the same content and options."""
         return storage.read(f"{place}/{MADE_FROM}") == self._made_from(source_sha256)
 
     def make(self, features: SnippetFeatures, source: VideoSource, media: MediaFile, folder: Path) -> tuple[Path, ...]:
         """The report folder's files, and what they were made from."""
-        job = self._job
-        detection = self._detector.judge(
-            features,
-            media.info,
-            source=source.name,
-            threshold=job.threshold,
-            min_seconds=job.min_seconds,
-            merge_gap_seconds=job.merge_gap_seconds,
-        )
+        detection = self._detector.judge(features, media.info, source=source.name, rules=self._job.rules)
         write_files(detection, folder)
         (folder / MADE_FROM).write_bytes(self._made_from(features.source_sha256 or ""))
         return tuple(folder / name for name in (*REPORT_FILES, MADE_FROM))

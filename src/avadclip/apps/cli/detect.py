@@ -27,6 +27,7 @@ from avadclip.errors import AvadclipError
 from avadclip.report.extras import Extra
 
 if TYPE_CHECKING:
+    from avadclip.events import EventRules
     from avadclip.inference.detector import Detection, Detector
 
 
@@ -90,6 +91,9 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
         raise typer.BadParameter(f"--scores goes with --format table or json, not {output_format}")
     if also and report is None:
         raise typer.BadParameter("--also says what goes into the folders of --report; add --report DIR")
+    from avadclip.events import EventRules
+
+    rules = EventRules(threshold, min_seconds, merge_gap)
     spread = spread_by(ray, workers, time_limit)
     if spread is not None:
         if out is None or report is not None or scores or output_format is not OutputFormat.TABLE:
@@ -104,9 +108,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
             classes=class_words,
             device=device,
             precision=None if precision is None else spread_precision(precision),
-            threshold=threshold,
-            min_seconds=min_seconds,
-            merge_gap_seconds=merge_gap,
+            rules=rules,
         )
         raise typer.Exit(run_spread(job, paths, out, spread))
     folder = None if out is None else local_folder(out)
@@ -130,9 +132,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     output = OUTPUTS[output_format](include_scores=scores)
     reports = Reports(inputs.videos, out=folder, pages=report, also=also or ())
     try:
-        for outcome in _detect_each(
-            detector, inputs.videos, reports, threshold=threshold, min_seconds=min_seconds, merge_gap_seconds=merge_gap
-        ):
+        for outcome in _detect_each(detector, inputs.videos, reports, rules):
             if isinstance(outcome, _Failed):
                 num_failed += 1
                 complain_about(str(outcome.path), outcome.problem)
@@ -155,13 +155,7 @@ class _Failed(NamedTuple):
 
 
 def _detect_each(
-    detector: "Detector",
-    videos: list[Path],
-    reports: Reports,
-    *,
-    threshold: float | None,
-    min_seconds: float,
-    merge_gap_seconds: float,
+    detector: "Detector", videos: list[Path], reports: Reports, rules: "EventRules"
 ) -> Iterator[_Done | _Failed]:
     """Detect in one video after the other, with progress; bars are away while the caller prints."""
     with show_work(len(videos)) as work:
@@ -169,13 +163,7 @@ def _detect_each(
             work.begin(str(path), index)
             outcome: _Done | _Failed
             try:
-                detection = detector.detect(
-                    path,
-                    threshold=threshold,
-                    min_seconds=min_seconds,
-                    merge_gap_seconds=merge_gap_seconds,
-                    on_progress=work.advance if work.is_shown else None,
-                )
+                detection = detector.detect(path, rules=rules, on_progress=work.advance if work.is_shown else None)
             except (AvadclipError, OSError) as problem:
                 outcome = _Failed(path, problem)
             else:

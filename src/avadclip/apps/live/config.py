@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from avadclip.apps.live.schedule import Period, parse_period
 from avadclip.config import SECRET_ERROR, FrozenConfig
+from avadclip.events import EventRules
 
 CameraName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 """Part of event ids, file names and MQTT topics."""
@@ -43,9 +44,9 @@ class CameraConfig(FrozenConfig):
     """Score from which an event counts; by default the checkpoint's own for the network that scores."""
     alert: Score | None = None
     """Score from which an event is an alert; by default the checkpoint's own."""
-    min_seconds: float = Field(0.0, ge=0.0)
+    min_seconds: float = Field(EventRules.min_seconds, ge=0.0)
     """An event begins once it has lasted this long."""
-    merge_gap_seconds: float = Field(1.0, ge=0.0)
+    merge_gap_seconds: float = Field(EventRules.merge_gap_seconds, ge=0.0)
     """Quiet for this long ends an event."""
     cooldown_seconds: float = Field(0.0, ge=0.0)
     """After an event, others that begin within this time are counted and not sent."""
@@ -64,6 +65,11 @@ class CameraConfig(FrozenConfig):
         for text in schedule:
             parse_period(text)
         return schedule
+
+    @property
+    def rules(self) -> EventRules:
+        """How scores become events."""
+        return EventRules(self.threshold, self.min_seconds, self.merge_gap_seconds)
 
     @property
     def periods(self) -> tuple[Period, ...]:

@@ -7,7 +7,7 @@ from avadclip.apps.live.config import CameraConfig
 from avadclip.apps.live.messages import EventMessage, LiveEvent
 from avadclip.apps.live.schedule import is_due
 from avadclip.apps.live.spans import Change, LiveSpan, SpanFinder
-from avadclip.events import EventRules, Modality, Thresholds
+from avadclip.events import Modality, Thresholds
 
 
 class EventStream:
@@ -82,15 +82,15 @@ class EventStream:
             id=f"{self._camera}-{round(span.start * 1000)}",
             source=self._camera,
             label=span.best_anomaly_class(network.classes),
-            score=round(float(span.peak), 6),
-            start=round(span.start, 3),
-            end=round(span.end, 3) if change.kind == "ended" else None,
+            score=float(span.peak),
+            start=span.start,
+            end=span.end if change.kind == "ended" else None,
             severity=network.thresholds.severity(float(span.peak)),
             modality=network.modality,
             model=self._model,
             threshold=network.thresholds.detection,
-            sound_gain=None if span.sound_gain is None else round(span.sound_gain, 6),
-        )
+            sound_gain=span.sound_gain,
+        ).rounded()
 
 
 def _says_nothing_new(event: LiveEvent, before: LiveEvent) -> bool:
@@ -103,11 +103,9 @@ class _Network:
 
     def __init__(self, judgement: Judgement, config: CameraConfig) -> None:
         own = judgement.thresholds
+        rules = config.rules.resolved(own.detection)
         self.name = judgement.network
         self.modality: Modality = judgement.modality
         self.classes = judgement.classes
-        self.thresholds = Thresholds(
-            own.detection if config.threshold is None else config.threshold,
-            own.alert if config.alert is None else config.alert,
-        )
-        self.finder = SpanFinder(EventRules(self.thresholds.detection, config.min_seconds, config.merge_gap_seconds))
+        self.thresholds = Thresholds(rules.start_score, own.alert if config.alert is None else config.alert)
+        self.finder = SpanFinder(rules)

@@ -1,10 +1,10 @@
-"""What a watch says: events, the cameras' states, scores and statistics, as JSON for every sink."""
+"""The messages of a watch: events, the cameras' states, scores and statistics, as JSON for every sink."""
 
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from avadclip.events import Modality, Severity
+from avadclip.events import BaseEvent
 
 CameraState = Literal["connecting", "online", "offline", "finished"]
 
@@ -17,24 +17,17 @@ class _Message(BaseModel):
         return self.model_dump_json()
 
 
-class LiveEvent(_Message):
-    """An event as far as it is known. Fields as in `events.Event`; times are unix seconds."""
+class LiveEvent(_Message, BaseEvent):
+    """An event of a camera, as far as it is known. Times are Unix seconds.
 
-    id: str
-    """Camera and start in unix milliseconds: the same after a restart."""
-    source: str
-    """The camera's name."""
-    label: str
-    score: float
-    start: float
-    end: float | None
-    """None while the event goes on."""
-    severity: Severity
-    modality: Modality
-    model: str
+    The id is the camera's name and the start in Unix milliseconds, the same after a restart. The end is None while the
+    event goes on.
+    """
+
     threshold: float
-    sound_gain: float | None
+    """As configured or in the checkpoint, not rounded."""
     snapshot: str | None = None
+    """Path of a picture; None where none was written."""
 
 
 class EventMessage(_Message):

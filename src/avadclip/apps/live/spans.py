@@ -89,7 +89,7 @@ class SpanFinder:
 
     def push(self, snippet: ScoredSnippet) -> list[Change]:
         """Take the next snippet, which starts at or after the end of the one before."""
-        is_held = bool(snippet.score >= self._rules.threshold * self._rules.release_share)
+        is_held = bool(snippet.score >= self._rules.stay_score)
         if not is_held or snippet.start > self._end:
             self._run, self._is_growing = None, False
         self._end = snippet.end
@@ -102,7 +102,7 @@ class SpanFinder:
         changes = self._end_if_apart(snippet.end if self._run is None else self._run.start)
         if self._event is not None:
             self._since = _joined(self._since, here)
-        if self._run is not None and snippet.score >= self._rules.threshold:
+        if self._run is not None and snippet.score >= self._rules.start_score:
             self._event = self._run if self._event is None else _joined(self._event, self._since)
             self._run, self._since, self._is_growing = None, None, True
             changes += self._told()

@@ -6,7 +6,7 @@ from typing import Annotated, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from avadclip.apps.live.config import CameraName
-from avadclip.events import Modality, Severity
+from avadclip.events import BaseEvent, Severity
 
 ItemT = TypeVar("ItemT")
 
@@ -67,47 +67,29 @@ class Job(_Model):
     """Share of the video that is scored, 0 to 1; only while it runs."""
 
 
-class StoredEvent(_Model):
+class StoredEvent(_Model, BaseEvent):
     """One anomalous stretch of a job's video, half open [start, end), seconds from the video's start."""
 
-    id: str
     job_id: str
     source: str
     """The video's name."""
-    label: str
-    score: float
-    start: float
     end: float
-    severity: Severity
-    modality: Modality
-    model: str
-    threshold: float
-    sound_gain: float | None
     picture_gain: float | None
 
 
-class StoredLiveEvent(_Model):
+class StoredLiveEvent(_Model, BaseEvent):
     """An event of a camera, as far as it is known. Times are Unix seconds."""
 
-    id: str
     number: int = Field(exclude=True)
     """Of the message that told of it last, from 0."""
     source: str
     """The camera's name."""
-    label: str
-    score: float
-    start: float
     end: float | None
     """None while it goes on, and where it is not known: the watch was killed."""
     is_open: bool
     """Whether it goes on, as far as the watch has told."""
     note: str | None
     """Why it ended, where not because it grew quiet."""
-    severity: Severity
-    modality: Modality
-    model: str
-    threshold: float
-    sound_gain: float | None
 
 
 class AuditEntry(_Model):

@@ -169,25 +169,11 @@ def _score(detector: "Detector", task: Task, connection: "Connection[object, obj
 def _renamed(detection: "Detection", task: Task) -> "Detection":
     """With the name that the client gave, and event ids that are unique in the whole service."""
     events = tuple(
-        dataclasses.replace(event, id=f"{task.job_id}-{number:04d}", source=task.name)
+        event.model_copy(update={"id": f"{task.job_id}-{number:04d}", "source": task.name})
         for number, event in enumerate(detection.events, start=1)
     )
     return dataclasses.replace(detection, source=task.name, events=events)
 
 
 def _stored(event: "Event", task: Task) -> StoredEvent:
-    return StoredEvent(
-        id=event.id,
-        job_id=task.job_id,
-        source=event.source,
-        label=event.label,
-        score=event.score,
-        start=event.start,
-        end=event.end,
-        severity=event.severity,
-        modality=event.modality,
-        model=event.model,
-        threshold=event.threshold,
-        sound_gain=event.sound_gain,
-        picture_gain=event.picture_gain,
-    )
+    return StoredEvent(job_id=task.job_id, **event.model_dump(exclude={"snapshot"}))

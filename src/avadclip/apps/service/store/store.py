@@ -178,7 +178,7 @@ class Store:
 
     def keep_live_event(self, event: StoredLiveEvent) -> None:
         """Keep what is known of an event by now. The same again changes nothing, and no older message a newer one."""
-        values = {**event.model_dump(), "number": event.number}
+        values = dict(event)  # with the fields that the API leaves out
         insert = sqlite.insert if self._engine.dialect.name == "sqlite" else postgresql.insert
         keep = (
             insert(live_events)

@@ -1,8 +1,31 @@
-"""Tables of the store. Times are Unix seconds, so that SQLite and PostgreSQL keep the same numbers."""
+"""Tables of the store. Times are Unix seconds, so that SQLite and PostgreSQL keep the same numbers.
+
+The columns of events come from their models: a field that is added to `events.BaseEvent` is a column here, and needs a
+migration that adds it to both tables.
+"""
+
+from collections.abc import Iterator
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
 
 import sqlalchemy as sa
 
+from avadclip.apps.service.schemas import StoredEvent, StoredLiveEvent
+
 metadata = sa.MetaData()
+
+_WORD = sa.String(16)  # of a few fixed words
+_TYPES: dict[Any, type[sa.types.TypeEngine[Any]]] = {str: sa.Text, float: sa.Double, int: sa.Integer, bool: sa.Boolean}
+
+
+def _columns(model: type[StoredEvent | StoredLiveEvent], *, leave_out: tuple[str, ...]) -> Iterator[sa.Column[Any]]:
+    """A column for each other field of a model, by its annotation; NULL is allowed where None is."""
+    for name, field in model.model_fields.items():
+        if name not in leave_out:
+            is_optional = NoneType in get_args(field.annotation)
+            kind = get_args(field.annotation)[0] if is_optional else field.annotation
+            yield sa.Column(name, _WORD if get_origin(kind) is Literal else _TYPES[kind], nullable=is_optional)
+
 
 jobs = sa.Table(
     "jobs",
@@ -32,16 +55,7 @@ events = sa.Table(
     metadata,
     sa.Column("id", sa.String(64), primary_key=True),
     sa.Column("job_id", sa.String(32), sa.ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
-    sa.Column("label", sa.Text, nullable=False),
-    sa.Column("score", sa.Double, nullable=False),
-    sa.Column("start", sa.Double, nullable=False),
-    sa.Column("end", sa.Double, nullable=False),
-    sa.Column("severity", sa.String(16), nullable=False),
-    sa.Column("modality", sa.String(16), nullable=False),
-    sa.Column("model", sa.Text, nullable=False),
-    sa.Column("threshold", sa.Double, nullable=False),
-    sa.Column("sound_gain", sa.Double),
-    sa.Column("picture_gain", sa.Double),
+    *_columns(StoredEvent, leave_out=("id", "job_id", "source")),  # the source is the job's name
     sa.Index("events_by_job", "job_id", "start"),
     sa.Index("events_by_label", "label", "score"),
 )
@@ -50,19 +64,8 @@ live_events = sa.Table(
     "live_events",
     metadata,
     sa.Column("id", sa.String(96), primary_key=True),
-    sa.Column("number", sa.Integer, nullable=False),
     sa.Column("source", sa.String(64), nullable=False),
-    sa.Column("label", sa.Text, nullable=False),
-    sa.Column("score", sa.Double, nullable=False),
-    sa.Column("start", sa.Double, nullable=False),
-    sa.Column("end", sa.Double),
-    sa.Column("is_open", sa.Boolean, nullable=False),
-    sa.Column("note", sa.Text),
-    sa.Column("severity", sa.String(16), nullable=False),
-    sa.Column("modality", sa.String(16), nullable=False),
-    sa.Column("model", sa.Text, nullable=False),
-    sa.Column("threshold", sa.Double, nullable=False),
-    sa.Column("sound_gain", sa.Double),
+    *_columns(StoredLiveEvent, leave_out=("id", "source")),
     sa.Index("live_events_by_time", "start"),
     sa.Index("live_events_by_camera", "source", "start"),
 )
