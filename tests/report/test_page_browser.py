@@ -116,7 +116,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Opened]]:
 
 @pytest.fixture(scope="session")
 def yard(detection_of: MakeDetection, clock_video: Path) -> Detection:
-    detection = detection_of(clock_video, notes=("sound starts 1.48 s after the picture",))
+    detection = detection_of(clock_video, notes=("audio starts 1.48 s after the video",))
     assert len(detection.events) >= 2
     return detection
 
@@ -221,7 +221,7 @@ def test_the_list_shows_the_events_that_were_found(
     assert opened.tab.locator(".event-gain").all_inner_texts() == gains
     about = opened.tab.locator(".about").inner_text()
     assert "picture and sound" in about
-    assert "sound starts 1.48 s after the picture" in about
+    assert "audio starts 1.48 s after the video" in about
 
 
 def test_the_slider_cuts_the_events_again(yard: Detection, yard_page: Path, open_page: Callable[..., Opened]) -> None:

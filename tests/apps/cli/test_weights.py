@@ -89,7 +89,7 @@ def test_two_files_are_a_model(avadclip_command: Command, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("a.pt", "b.pt", "c.pt"), "3 files, needed one of an encoder or two of a model"),
+        (("a.pt", "b.pt", "c.pt"), "3 files, needed one for an encoder or two for a model"),
         (("a.pt", "--clip", "folder"), "go with a model on CLIP's features"),
         (("a.pt", "--keep-encoder", "folder"), "go with a model on CLIP's features"),
         (("a.pt", "--out", "b.pt"), "b.pt is a file, needed a folder"),
