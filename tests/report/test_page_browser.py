@@ -450,7 +450,7 @@ def test_every_control_has_a_name_and_narrow_screens_need_no_scrolling_sideways(
 def test_colours_follow_the_system_until_the_reader_chooses(yard_page: Path, open_page: Callable[..., Opened]) -> None:
     opened = open_page(yard_page, color_scheme="dark")
     theme = "document.documentElement.dataset.theme"
-    curve = "document.getElementById('chart')._fullData.find(trace => trace.name === 'teacher').line.color"
+    curve = "document.getElementById('chart')._fullData.find(trace => trace.name === 'picture and sound').line.color"
     assert opened.tab.evaluate(theme) == "dark"
     dark = opened.tab.evaluate(curve)
     opened.tab.get_by_role("button", name="Switch to light").click()

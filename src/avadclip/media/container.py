@@ -81,9 +81,7 @@ def picture_stream(container: InputContainer) -> VideoStream:
     """The video stream to decode: FFmpeg's best choice, never cover art, set up to use about one core."""
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic and _decodable(s)]
     if not streams:
-        raise MediaError(
-            f"{shown(_path(container))} has no video stream that can be decoded; give a file with video"
-        )
+        raise MediaError(f"{shown(_path(container))} has no video stream that can be decoded; give a file with video")
     best = container.streams.best("video")
     stream = next((s for s in streams if best is not None and s.index == best.index), streams[0])
     _prepare(stream)

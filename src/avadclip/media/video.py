@@ -209,8 +209,7 @@ class _Pass:
     def _check_length(self) -> None:
         if self._end > MAX_SECONDS:
             raise MediaError(
-                f"{self._name} is longer than {MAX_SECONDS / 3600:g} hours by its timestamps; "
-                "cut it into shorter files"
+                f"{self._name} is longer than {MAX_SECONDS / 3600:g} hours by its timestamps; cut it into shorter files"
             )
         if self._still_seconds > MAX_STILL_SECONDS:
             raise MediaError(

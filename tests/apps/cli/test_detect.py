@@ -20,7 +20,7 @@ def test_one_video_gives_a_table_and_nothing_on_stderr(detector: Any, videos: Pa
     assert (code, err) == (0, "")
     first, second, header, *rows = out.splitlines()
     assert first == "yard/a.mp4  0:40.4, 1280x720, stereo sound"
-    assert second == "  starter, teacher: the file has sound"
+    assert second == "  model starter, network: picture and sound (the file has sound)"
     assert header.split() == ["start", "end", "label", "score", "severity", "sound", "gain"]
     assert rows[0].split()[2] == "fighting"
     assert "  note: odd: 5 fps" in rows

@@ -79,7 +79,7 @@ def test_sound_that_stops_is_told_from_sound_that_is_there(tmp_path, make_video,
 
 
 def test_a_stalled_picture_begins_a_new_grid(tmp_path, make_video, number_of) -> None:
-    """16 pictures, nothing for 3 s, 20 more: what was shown meanwhile is not known, and not invented."""
+    """16 pictures, nothing for 3 s, 20 more: what was shown meanwhile is unknown, and not invented."""
     times = [i / 24 for i in range(16)] + [3.7 + i / 24 for i in range(20)]
     path = make_video(tmp_path / "a.mkv", times=times)
     snippets, _ = play(path)
@@ -91,7 +91,7 @@ def test_a_recording_is_the_cameras_own_packets_from_a_key_frame_before_the_even
     out = tmp_path / "clips" / "event.mkv"
     seen = 0
     with open_camera(options(path, window_seconds=None)) as reader:
-        recorder = PacketRecorder([reader.picture], held_seconds=1.0)
+        recorder = PacketRecorder([reader.picture], buffer_seconds=1.0)
 
         def tap(packet):
             nonlocal seen

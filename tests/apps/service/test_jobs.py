@@ -215,7 +215,8 @@ def test_two_services_cannot_share_a_folder(settings: ServiceSettings, running: 
 
 
 @pytest.mark.parametrize(
-    ("load", "reason"), [(service_fakes.unloadable, "no such model; train one"), (service_fakes.dying, "enough memory")]
+    ("load", "reason"),
+    [(service_fakes.unloadable, "no such model; train one"), (service_fakes.dying, "available memory")],
 )
 def test_a_model_that_cannot_be_loaded_ends_the_service_with_the_reason(
     settings: ServiceSettings, running: Any, wait_until: Callable[..., Any], load: Callable[[], Any], reason: str

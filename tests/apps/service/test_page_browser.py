@@ -170,7 +170,7 @@ def test_events_of_cameras_appear_as_a_watch_tells_of_them(scored: Any, service:
     rows = scored.locator("#live-events tr")
     until(lambda: rows.count() == 1)
     assert rows.first.inner_text().split()[:3] == ["yard", "fighting", "alert"]
-    assert "goes on" in rows.first.inner_text()
+    assert "ongoing" in rows.first.inner_text()
     ended = begun.model_copy(update={"number": 1, "end": begun.start + 4.5, "is_open": False})
     service.service.store.keep_live_event(ended)
     service.service.store.keep_live_event(make_live_event(id="gate-1", source="gate", start=begun.start - 60, end=None))

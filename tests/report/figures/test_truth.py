@@ -50,7 +50,7 @@ def test_words_say_what_is_shaded_and_whose_curves_these_are() -> None:
 
 def test_a_normal_video_says_that_nothing_is_annotated() -> None:
     figure = draw()
-    assert figure.texts[1].get_text() == "yard.mp4, 2.8 s, normal: nothing is annotated"
+    assert figure.texts[1].get_text() == "yard.mp4, 2.8 s, normal: no annotated interval"
     assert figure.axes[0].get_legend() is None
 
 

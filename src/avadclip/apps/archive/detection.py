@@ -1,4 +1,4 @@
-"""`avadclip detect` over an archive: a report folder for every video."""
+"""`avadclip detect` over an archive: a report folder per video."""
 
 import json
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ REPORT_FILES = ("detection.json", "events.csv", "events.vtt", "scores.png")
 
 @dataclass(frozen=True)
 class DetectionJob:
-    """See job.Job; the options are those of detection.load_detector and Detector.detect."""
+    """Detection job, see job.ArchiveJob; options as in load_detector and Detector.detect."""
 
     model: str
     encoders: str | None
@@ -35,20 +35,20 @@ class DetectionJob:
     merge_gap_seconds: float
 
     def load(self) -> "DetectionWork":
-        """See job.Job.load."""
+        """See job.ArchiveJob.load."""
         return DetectionWork(self)
 
     def output_name(self, place: str) -> str:
-        """The report folder."""
+        """Path of the report folder."""
         return place
 
     def result_names(self, place: str) -> tuple[str, ...]:
-        """The report folder's files, and what they were made from."""
+        """Paths of the report folder's files and of its provenance file."""
         return tuple(f"{place}/{name}" for name in (*REPORT_FILES, MADE_FROM))
 
 
 class DetectionWork:
-    """See job.Work."""
+    """Detection work, see job.ArchiveWork."""
 
     def __init__(self, job: DetectionJob) -> None:
         self._job = job
@@ -59,7 +59,7 @@ class DetectionWork:
         self.grid = self._detector.grid
 
     def identity(self) -> dict[str, Any]:
-        """Encoders, the model's content, and how events are cut."""
+        """Encoders, the model's content, and the event rules."""
         job = self._job
         is_trained = job.model != ZERO_SHOT
         return {
@@ -72,11 +72,11 @@ class DetectionWork:
         }
 
     def is_current(self, storage: Storage, place: str, source_sha256: str, scratch: Path) -> bool:  # noqa: ARG002
-        """By what the folder says that it was made from; that file is the last to be written."""
+        """Compare the folder's provenance file, which is written last."""
         return storage.read(f"{place}/{MADE_FROM}") == self._made_from(source_sha256)
 
     def make(self, features: SnippetFeatures, source: VideoSource, video: Path, folder: Path) -> tuple[Path, ...]:
-        """The report folder's files, and what they were made from."""
+        """Write the report folder's files and the provenance file."""
         job = self._job
         detection = self._detector.judge(
             features,

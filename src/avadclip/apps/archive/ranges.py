@@ -1,8 +1,8 @@
-"""One large video in ranges of time, and back to what one pass over it gives, number for number.
+"""Division of a long video into time ranges, with features identical to those of one pass.
 
-A range begins to decode at a key picture ahead of it. Whether that leads to the pictures of an undivided pass is not
-taken for granted: every range also reads the first picture of the next one, and both must have come to the same time
-and the same pixels. Where they have not, or anything about the video is odd, it is done in one piece instead.
+A range starts decoding at a key frame before it. To verify that this gives the frames of an undivided pass, every range
+also decodes the first frame of the next one, and both must agree in time and pixels. If they differ, or the video has
+any irregularity, it is processed in one piece.
 """
 
 import dataclasses
@@ -25,37 +25,37 @@ from avadclip.media.container import header_seconds, open_media, picture_stream
 from avadclip.media.video import VideoReader, VideoReport
 from avadclip.timeline import SnippetGrid
 
-RANGE_SECONDS = 1800.0  # of video in one range; twice as much is the shortest video that is divided
+RANGE_SECONDS = 1800.0  # length of a range; videos shorter than two ranges are not divided
 
 
 class IndivisibleError(Exception):
-    """Ranges of this video are not what one pass over it gives; it is to be done in one piece."""
+    """The ranges of a video differ from one pass over it; it must be processed in one piece."""
 
 
 class TimeRange(NamedTuple):
-    """Snippets of one range, half open; the last range ends where the picture does."""
+    """Half-open range of snippets; the last range ends with the video."""
 
     start: int
     stop: int | None
 
 
 class RangeFeatures(NamedTuple):
-    """The picture's features in one range, and what shows whether it joins its neighbours."""
+    """Visual features of one range, with frame hashes that verify the joins to its neighbours."""
 
     visual: NDArray[np.float32]
     """[K, snippets of the range, Dv]"""
     first_picture: str
-    """Time and hash of the first picture of the range."""
+    """Time and hash of the first frame of the range."""
     next_picture: str | None
-    """The same of the next range's first, as seen from this one; None in the last range."""
+    """Time and hash of the next range's first frame, as decoded in this range; None in the last range."""
     duration_seconds: float | None
-    """Of the whole picture; known in the last range."""
+    """Length of the whole video; known in the last range."""
 
 
 def plan_spans(
     path: Path, encoder: VisualEncoder, grid: SnippetGrid, *, range_seconds: float = RANGE_SECONDS
 ) -> tuple[TimeRange, ...]:
-    """The ranges to divide a video into; none where it is short, odd, or cannot be entered in the middle.
+    """Plan the ranges of a video; none if it is short, irregular, or cannot seek.
 
     Raises:
         MediaError: the file cannot be read.
@@ -64,7 +64,7 @@ def plan_spans(
         seconds = header_seconds(container, picture_stream(container)) or 0.0
         if may_jump(container):
             return ()
-    # Whole batches: an encoder is given the same snippets together as in an undivided pass.
+    # Whole batches: the encoder gets the same snippets together as in an undivided pass.
     per_batch = encoder.snippets_per_batch
     length = max(1, int(range_seconds / grid.snippet_seconds) // per_batch) * per_batch
     num_snippets = grid.num_snippets(seconds)
@@ -75,15 +75,15 @@ def plan_spans(
 
 
 def encode_range(path: Path, encoder: VisualEncoder, grid: SnippetGrid, span: TimeRange) -> RangeFeatures:
-    """Encode the picture of one range.
+    """Encode the frames of one range.
 
     Raises:
-        IndivisibleError: something is odd, or the picture ends before the range does.
+        IndivisibleError: the video is irregular, or ends before the range does.
     """
     pictures = _RangePictures(path, encoder, grid, span)
     try:
         visual = encode_picture(pictures, path, encoder, grid)
-    except MediaError as error:  # from the middle; from the start it may well be readable
+    except MediaError as error:  # from the middle; from the start it may be readable
         raise IndivisibleError(str(error)) from error
     report = pictures.whole_report
     if report.notes or report.given_seconds is None:
@@ -98,19 +98,21 @@ def encode_range(path: Path, encoder: VisualEncoder, grid: SnippetGrid, span: Ti
 
 
 def join_ranges(path: Path, ranges: Sequence[RangeFeatures], encoders: Encoders, grid: SnippetGrid) -> SnippetFeatures:
-    """Put the ranges together and encode the sound, which may be normalised over the recording and stays one piece.
+    """Join the ranges and encode the audio, in one piece since it may be normalised over the recording.
 
     Raises:
         IndivisibleError: the ranges do not fit together.
-        MediaError: the sound cannot be read.
+        MediaError: the audio cannot be read.
     """
     for one, following in pairwise(ranges):
         if one.next_picture != following.first_picture:
-            raise IndivisibleError(f"{path}: decoding from the middle gives other pictures than from the start")
+            raise IndivisibleError(f"{path}: decoding from the middle gives other frames than from the start")
     visual = np.concatenate([each.visual for each in ranges], axis=1)
     duration = ranges[-1].duration_seconds
     if duration is None or visual.shape[1] != grid.num_snippets(duration):
-        raise IndivisibleError(f"{path}: the ranges hold {visual.shape[1]} snippets, the whole video another number")
+        raise IndivisibleError(
+            f"{path}: the ranges have {visual.shape[1]} snippets in total, the whole video a different number"
+        )
     audio, sound = None, None
     reader = SoundReader(path)
     if encoders.audio is not None and reader.has_sound:
@@ -127,7 +129,7 @@ def join_ranges(path: Path, ranges: Sequence[RangeFeatures], encoders: Encoders,
 
 
 class _RangePictures:
-    """The pictures of one range, on a clock that begins with it. See media.damage.PictureSource."""
+    """Frame source of one range, on a clock that begins with it. See media.damage.PictureSource."""
 
     def __init__(self, path: Path, encoder: VisualEncoder, grid: SnippetGrid, span: TimeRange) -> None:
         self._span = span
@@ -140,12 +142,12 @@ class _RangePictures:
 
     @property
     def whole_report(self) -> VideoReport:
-        """Of the pass, on the video's clock."""
+        """Report of the pass, on the video's clock."""
         return self._reader.report
 
     @property
     def report(self) -> VideoReport:
-        """Of the pass, with the length of the range."""
+        """Report of the pass, with the length of the range."""
         start, stop = self._span
         snippet_seconds = self._grid.snippet_seconds
         seconds = max(0.0, self.whole_report.duration_seconds - start * snippet_seconds)
@@ -155,7 +157,7 @@ class _RangePictures:
         )
 
     def frames_at(self, times: Iterable[float]) -> Iterator[Frame]:
-        """Of all times of the video, the pictures at those in the range; the next range's first is only looked at."""
+        """Yield the frames at the times in the range; the next range's first frame is only hashed."""
         start, stop = self._span
         end = None if stop is None else stop * self._per_snippet
         wanted = islice(times, start * self._per_snippet, None if end is None else end + 1)
@@ -168,7 +170,7 @@ class _RangePictures:
             else:
                 yield frame
         if num_own is not None and not self.next_sha256:
-            raise IndivisibleError(f"{self._reader.path}: the picture ends before the header says")
+            raise IndivisibleError(f"{self._reader.path}: the video ends before its header states")
 
 
 def _hash(frame: Frame) -> str:
@@ -176,7 +178,7 @@ def _hash(frame: Frame) -> str:
 
 
 def _starts_oddly(path: Path, encoder: VisualEncoder) -> bool:
-    """Whether the first picture already shows something to note, such as interlacing: no need to try ranges."""
+    """Whether the first frame already has an irregularity, such as interlacing, so that ranges need not be tried."""
     reader = VideoReader(path, frame_size=encoder.frame_size)
     for _ in reader.frames_at([0.0]):
         pass

@@ -32,11 +32,15 @@ class MeasuredPrecision(StrEnum):
 
 
 def benchmark(  # noqa: PLR0917  Typer's way to declare options
-    video: Annotated[Path | None, typer.Argument(help="Video of constant frame rate.", show_default="one is generated")] = None,
+    video: Annotated[
+        Path | None, typer.Argument(help="Video of constant frame rate.", show_default="one is generated")
+    ] = None,
     clip: Annotated[
         Path | None, typer.Option(help="Folder with CLIP's weights.", show_default="random weights, equally fast")
     ] = None,
-    precision: Annotated[MeasuredPrecision, typer.Option(help="Precision of avadclip's extraction.")] = MeasuredPrecision.INT8,
+    precision: Annotated[
+        MeasuredPrecision, typer.Option(help="Precision of avadclip's extraction.")
+    ] = MeasuredPrecision.INT8,
     height: Annotated[int, typer.Option(min=64, max=2160, help="Height of the generated video, in pixels.")] = 360,
     seconds: Annotated[float, typer.Option(min=2, help="Length of the generated video.")] = 30.0,
     rounds: Annotated[int, typer.Option(min=1, help="Number of rounds; each runs every stage once.")] = 3,

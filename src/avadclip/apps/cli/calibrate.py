@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avadclip.apps.cli.console import show_work
-from avadclip.report.words import printable
+from avadclip.report.words import network_words, printable
 
 if TYPE_CHECKING:
     from avadclip.data.footage import FootageFile
@@ -23,9 +23,7 @@ def calibrate(  # noqa: PLR0917  Typer's way to declare options
     out: Annotated[Path, typer.Option(dir_okay=False, help="The new checkpoint file.")],
     normal: Annotated[
         Path | None,
-        typer.Option(
-            help="Footage without events: a video, a feature file, a folder of either, or a CSV file."
-        ),
+        typer.Option(help="Footage without events: a video, a feature file, a folder of either, or a CSV file."),
     ] = None,
     false_alarms_per_hour: Annotated[
         float | None,
@@ -33,13 +31,19 @@ def calibrate(  # noqa: PLR0917  Typer's way to declare options
     ] = None,
     alerts_per_hour: Annotated[
         float | None,
-        typer.Option(min=0, max=60, help="For --normal: highest accepted rate of false alerts per hour.", show_default="a tenth of the alarms"),
+        typer.Option(
+            min=0,
+            max=60,
+            help="For --normal: highest accepted rate of false alerts per hour.",
+            show_default="a tenth of the alarms",
+        ),
     ] = None,
     labelled: Annotated[
         Path | None, typer.Option(dir_okay=False, help="A CSV file of footage with the times of all events.")
     ] = None,
     features: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Folder of feature files for a CSV file; without it videos are read.")
+        Path | None,
+        typer.Option(file_okay=False, help="Folder of feature files for a CSV file; without it videos are read."),
     ] = None,
     device: Annotated[str, typer.Option(help="Device of the networks: cpu, cuda, cuda:1 or mps.")] = "cpu",
 ) -> None:
@@ -83,7 +87,7 @@ def calibrate(  # noqa: PLR0917  Typer's way to declare options
         calibrated, results = choose(loaded, footage, begin_and_read, wanted=wanted)
     save_checkpoint(out, calibrated)
     for result in results:
-        typer.echo(result.network)
+        typer.echo(network_words(result.network))
         for line in describe(result):
             typer.echo(f"  {line}")
     typer.echo(f"written  {printable(str(out))}")

@@ -63,12 +63,12 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     output_format: Annotated[
         OutputFormat, typer.Option("--format", help="Output on stdout: a table for people, the others for programs.")
     ] = OutputFormat.TABLE,
-    scores: Annotated[bool, typer.Option("--scores", help="Also print every snippet's score (table and json).")] = False,
+    scores: Annotated[
+        bool, typer.Option("--scores", help="Also print every snippet's score (table and json).")
+    ] = False,
     out: Annotated[
         str | None,
-        typer.Option(
-            metavar="DIRECTORY", help="Write a report folder per video: JSON, CSV, WebVTT, PNG."
-        ),
+        typer.Option(metavar="DIRECTORY", help="Write a report folder per video: JSON, CSV, WebVTT, PNG."),
     ] = None,
     report: Annotated[
         Path | None,

@@ -72,10 +72,14 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
         typer.Option(file_okay=False, help="Folder of feature files, from avadclip extract; a CSV file needs one."),
     ] = None,
     split: Annotated[Split, typer.Option(help="Split to measure on.")] = Split.TEST,
-    seed: Annotated[int, typer.Option(min=0, help="The recipe's seed; determines synthetic data and the validation split.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="The recipe's seed; determines synthetic data and the validation split.")
+    ] = 0,
     figures: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Output folder for a figure per video: score over time against the ground truth."),
+        typer.Option(
+            file_okay=False, help="Output folder for a figure per video: score over time against the ground truth."
+        ),
     ] = None,
     baseline: Annotated[
         str | None, typer.Option(help="Checkpoint whose score --figures shows for comparison.", show_default=False)

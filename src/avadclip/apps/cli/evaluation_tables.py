@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Literal
 
 from avadclip.evaluation.metrics.records import Protocol, Report
-from avadclip.report.words import counted, printable
+from avadclip.report.words import counted, network_words, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,10 +60,10 @@ def _share_lines(report: Report) -> list[str]:
 
 
 def _subject(report: Report) -> str:
-    """The second line of every table's title."""
+    """Second line of every table's title: dataset, split, network and selection."""
     selection = SELECTION_WORDS.get(report.selection, f"selected: {report.selection}")
     dataset = f"{report.dataset} (synthetic data)" if report.is_synthetic else report.dataset
-    return printable(f"{dataset}, {report.split} split, {report.network}, {selection}")
+    return printable(f"{dataset}, {report.split} split, {network_words(report.network)}, {selection}")
 
 
 def _frame_table(report: Report) -> "Table":

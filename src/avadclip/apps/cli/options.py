@@ -68,7 +68,8 @@ RayAddress = Annotated[
     typer.Option(
         "--ray",
         metavar="ADDRESS",
-                "Inputs and --out may then be URLs such as s3://bucket/folder.",
+        help="Distribute the videos over worker processes: `local` on this machine, or the address of a Ray cluster. "
+        "Inputs and --out may then be URLs such as s3://bucket/folder.",
     ),
 ]
 NumWorkers = Annotated[
@@ -76,7 +77,9 @@ NumWorkers = Annotated[
 ]
 TimeLimit = Annotated[
     float | None,
-    typer.Option(min=1, help="With --ray: time limit in seconds per video, or per half hour of a long one.", show_default="3600"),
+    typer.Option(
+        min=1, help="With --ray: time limit in seconds per video, or per half hour of a long one.", show_default="3600"
+    ),
 ]
 
 

@@ -12,7 +12,7 @@ from avadclip.apps.cli.console import make_console
 from avadclip.inference.detector import Detection
 from avadclip.media.probe import MediaInfo
 from avadclip.report.exports import dump_json, to_csv, to_document, to_webvtt
-from avadclip.report.words import clock, counted, printable
+from avadclip.report.words import clock, counted, describe_network, printable
 
 
 class Output(Protocol):
@@ -108,7 +108,7 @@ CHANNELS = {1: "mono", 2: "stereo"}
 def print_detection(console: Console, detection: Detection, *, report: str | None, include_scores: bool) -> None:
     """Print the video, the model and network that scored it, its events or its highest score, and its notes."""
     _print_line(console, printable(detection.source), f"  {_media_words(detection.media)}", style="bold")
-    _print_line(console, f"  {network_line(detection)}")
+    _print_line(console, f"  model {detection.model}, network: {describe_network(detection.network, detection.reason)}")
     if detection.events:
         console.print(Padding.indent(_event_table(detection), 2))
     else:
@@ -125,7 +125,9 @@ def print_detection(console: Console, detection: Detection, *, report: str | Non
 def print_summary(console: Console, num_events: list[int], num_failed: int) -> None:
     """Print the totals of all videos in one line."""
     with_events = sum(count > 0 for count in num_events)
-    line = f"{counted(len(num_events), 'video')}, {with_events} with events, {counted(sum(num_events), 'event')} in total"
+    line = (
+        f"{counted(len(num_events), 'video')}, {with_events} with events, {counted(sum(num_events), 'event')} in total"
+    )
     _print_line(console, line + (f"; {num_failed} failed" if num_failed else ""))
 
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def report(
     results: Annotated[
-        list[Path], typer.Argument(help="JSON results of `detect`: detection.json, or the output of `--format json --scores`.")
+        list[Path],
+        typer.Argument(help="JSON results of `detect`: detection.json, or the output of `--format json --scores`."),
     ],
     out: Annotated[
         Path,
@@ -29,7 +30,9 @@ def report(
     ],
     video: Annotated[
         Path | None,
-        typer.Option(dir_okay=False, help="Path of the video, for a single result.", show_default="the path in the result"),
+        typer.Option(
+            dir_okay=False, help="Path of the video, for a single result.", show_default="the path in the result"
+        ),
     ] = None,
     also: Annotated[list[Extra] | None, typer.Option(help="Additional files in each folder.")] = None,
 ) -> None:
@@ -59,7 +62,9 @@ def report(
             )
             with work.paused():
                 if not is_there:
-                    note(f"{source} not found; its page has no event pictures, and the viewer can choose the file there")
+                    note(
+                        f"{source} not found; its page has no event pictures, and the viewer can choose the file there"
+                    )
                 typer.echo(printable(str(page)))
     write_index(out)
 

@@ -39,7 +39,9 @@ class TableName(StrEnum):
 
 
 def reproduce(  # noqa: PLR0917  Typer's way to declare options
-    table: Annotated[TableName, typer.Argument(help="A table of the paper; cross: trained on one dataset, tested on another.")],
+    table: Annotated[
+        TableName, typer.Argument(help="A table of the paper; cross: trained on one dataset, tested on another.")
+    ],
     data: Annotated[
         str,
         typer.Option(

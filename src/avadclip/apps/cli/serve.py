@@ -26,11 +26,10 @@ def serve(  # noqa: PLR0917  Typer's way to declare options
             envvar="AVADCLIP_DATABASE", help="postgresql://user:password@host/name.", show_default="SQLite in --data"
         ),
     ] = None,
-    folder: Annotated[
-        list[Path] | None, typer.Option(help="Folder whose videos jobs may use; repeatable.")
-    ] = None,
+    folder: Annotated[list[Path] | None, typer.Option(help="Folder whose videos jobs may use; repeatable.")] = None,
     token_file: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="File with one `name: token` per line; clients must send a token.")
+        Path | None,
+        typer.Option(dir_okay=False, help="File with one `name: token` per line; clients must send a token."),
     ] = None,
     host_name: Annotated[
         list[str] | None, typer.Option(help="Host name under which clients reach the service; repeatable.")

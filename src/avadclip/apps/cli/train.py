@@ -18,7 +18,9 @@ OutFolder = Annotated[
 
 
 Devices = Annotated[int, typer.Option(min=1, help="Processes on this machine, one per GPU or CPU share.")]
-Nodes = Annotated[int, typer.Option(min=1, help="Number of machines; start the same command on each, --out must exist on all.")]
+Nodes = Annotated[
+    int, typer.Option(min=1, help="Number of machines; start the same command on each, --out must exist on all.")
+]
 MainAddress = Annotated[
     str | None, typer.Option(metavar="HOST:PORT", help="With --nodes: address of one machine and a free port on it.")
 ]

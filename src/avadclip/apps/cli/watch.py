@@ -29,9 +29,7 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
     device: Annotated[str, typer.Option(help="Device of the networks; with SOURCE.")] = "cpu",
     threshold: Annotated[
         float | None,
-        typer.Option(
-            min=0, max=1, help="Score threshold of events; with SOURCE.", show_default="the model's own"
-        ),
+        typer.Option(min=0, max=1, help="Score threshold of events; with SOURCE.", show_default="the model's own"),
     ] = None,
     speed: Annotated[float, typer.Option(min=0.01, max=100, help="Playback speed of a file; with SOURCE.")] = 1.0,
     scores: Annotated[bool, typer.Option("--scores", help="Also print every snippet's score.")] = False,

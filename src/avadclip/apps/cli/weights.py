@@ -31,9 +31,7 @@ def show(
 
 @weights_app.command("list", epilog="Example: avadclip weights list --folder models/clip")
 def list_weights(
-    folder: Annotated[
-        Path | None, typer.Option(exists=True, file_okay=False, help="Also search this folder.")
-    ] = None,
+    folder: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Also search this folder.")] = None,
 ) -> None:
     """List the encoders' weights, where they are on this machine, and how to get missing ones.
 
@@ -68,7 +66,8 @@ def convert(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Output folder for an encoder, output file for a model.", show_default=f"beside the source; {RELEASED_FILE}"
+            help="Output folder for an encoder, output file for a model.",
+            show_default=f"beside the source; {RELEASED_FILE}",
         ),
     ] = None,
     clip: Annotated[
