@@ -55,7 +55,7 @@ def test_an_interval_said_twice_is_one(tmp_path):
 
 BAD = {
     "empty": ("", "labels.csv is empty; write a header `video,label`"),
-    "header only": ("video,label\n", "labels.csv names no video; write one line for each"),
+    "header only": ("video,label\n", "labels.csv lists no video; add one line per video"),
     "column missing": ("video,start,end\na,1,2\n", "labels.csv:1: no column `label` (found `video`, `start`, `end`)"),
     "column misspelt": ("video,lable\na,normal\n", "labels.csv:1: no column `label` (rename `lable`)"),
     "optional column misspelt": (
@@ -63,7 +63,7 @@ BAD = {
         "labels.csv:1: no column `group` (rename `groups`)",
     ),
     "semicolons": ("video;label\na;normal\n", "labels.csv:1: no column `video` (found `video;label`)"),
-    "column twice": ("video,label,label\na,normal,riot\n", "labels.csv:1: column `label` is there twice"),
+    "column twice": ("video,label,label\na,normal,riot\n", "labels.csv:1: duplicate column `label`"),
     "start alone": ("video,label,start\na,riot,1\n", "labels.csv:1: `start` and `end` are needed together"),
     "no video": ("video,label\n ,normal\n", "labels.csv:2: `video` is empty"),
     "no label": ("video,label\na,normal\nb,\n", "labels.csv:3: `label` is ''"),
@@ -74,8 +74,8 @@ BAD = {
     "no number": ("video,label,start,end\na,riot,0:10,20\n", "labels.csv:2: `start` is '0:10'; needed a number"),
     "not finite": ("video,label,start,end\na,riot,1,inf\n", "labels.csv:2: `end` is 'inf'; needed a number"),
     "end missing": ("video,label,start,end\na,riot,1,\n", "labels.csv:2: `end` is ''; needed a number"),
-    "end first": ("video,label,start,end\na,riot,5,5\n", "labels.csv:2: from 5 s to 5 s is no stretch of time"),
-    "before the video": ("video,label,start,end\na,riot,-1,5\n", "labels.csv:2: from -1 s to 5 s is no stretch"),
+    "end first": ("video,label,start,end\na,riot,5,5\n", "labels.csv:2: invalid interval from 5 s to 5 s"),
+    "before the video": ("video,label,start,end\na,riot,-1,5\n", "labels.csv:2: invalid interval from -1 s to 5 s"),
     "normal and not": ("video,label\na,normal\nb,riot\na,riot\n", "labels.csv:2 to 4: a is both `normal` and `riot`"),
     "normal and not in one row": ("video,label\na,normal|riot\n", "labels.csv:2: a is both `normal` and `riot`"),
     "two splits": (

@@ -127,5 +127,5 @@ def test_lite_loads_by_name_with_and_without_sound() -> None:
 
 
 def test_options_that_lite_does_not_have_are_refused() -> None:
-    with pytest.raises(ConfigError, match="no option audio_window_seconds, frames_per_snippet"):
+    with pytest.raises(ConfigError, match="do not support audio_window_seconds, frames_per_snippet"):
         load_encoders("lite", EncoderOptions(frames_per_snippet=2, audio_window_seconds=2.0))

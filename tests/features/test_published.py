@@ -57,14 +57,14 @@ def test_one_sound_row_too_few_is_repeated_and_noted(tmp_path: Path) -> None:
     picture, sound = save(tmp_path / "video__0.npy", rows(6)), save(tmp_path / "sound.npy", rows(5, 3))
     features = read_published([picture], sound, grid=GRID)
     np.testing.assert_array_equal(features.audio, np.concatenate([rows(5, 3), rows(5, 3)[-1:]]))
-    assert features.notes == ("last sound row repeated: one fewer than visual rows",)
+    assert features.notes == ("last audio row repeated: one fewer than visual rows",)
 
 
 def test_one_sound_row_too_many_is_dropped_and_noted(tmp_path: Path) -> None:
     picture, sound = save(tmp_path / "video__0.npy", rows(6)), save(tmp_path / "sound.npy", rows(7, 3))
     features = read_published([picture], sound, grid=GRID)
     np.testing.assert_array_equal(features.audio, rows(7, 3)[:6])
-    assert features.notes == ("last sound row dropped: one more than visual rows",)
+    assert features.notes == ("last audio row dropped: one more than visual rows",)
 
 
 @pytest.mark.parametrize("length", [0, 4, 8, 100])

@@ -149,5 +149,5 @@ def test_a_job_that_workers_cannot_do_is_one_error(tmp_path: Path, archive_of: A
     from avadclip.timeline import SnippetGrid
 
     job = ExtractionJob("nonsense", EncoderOptions(), SnippetGrid())
-    with pytest.raises(AvadclipError, match="there are no encoders 'nonsense'"):
+    with pytest.raises(AvadclipError, match="unknown encoders 'nonsense'"):
         list(run_archive(job, archive_of("a"), str(tmp_path / "out"), num_workers=1))

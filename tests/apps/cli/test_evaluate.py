@@ -148,7 +148,7 @@ def test_anybodys_scores_are_measured_and_their_selection_is_unknown(
     assert max(map(len, out.splitlines())) <= 80
     assert out.count("yard.csv (synthetic data), test split, rival.npz, selection unknown") == 4  # no F1
     assert re.search(r"^given +(?:\d+\.\d\d *){4}$", out, re.MULTILINE)
-    assert "note: rival.npz holds 3 class probabilities per snippet, as its 60 rows say" in out
+    assert "note: rival.npz has 3 class probabilities per snippet, inferred from its 60 rows" in out
     declared = ("--selection", "test", "--format", "json")
     code, out, _ = avadclip_command("evaluate", "--scores", str(scores), "--data", "yard.csv", *declared)
     (report,) = json.loads(out)

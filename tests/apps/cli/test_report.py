@@ -53,7 +53,10 @@ def test_a_video_that_is_gone_is_said_and_can_be_named(result: Path, avadclip_co
     Path("yard.mp4").rename("moved.mp4")
     code, _, err = avadclip_command("report", "result.json", "--out", "pages")
     assert code == 0
-    assert err == "avadclip: note: yard.mp4 is not there; its page asks for the file, and events have no pictures\n"
+    assert (
+        err
+        == "avadclip: note: yard.mp4 not found; its page has no event pictures, and the viewer can choose the file there\n"
+    )
     code, _, err = avadclip_command("report", "result.json", "--out", "pages", "--video", "moved.mp4")
     assert (code, err) == (0, "")
     assert 'src="../../moved.mp4"' in Path("pages/yard/index.html").read_text()

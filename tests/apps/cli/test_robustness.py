@@ -181,7 +181,7 @@ def test_a_folder_without_the_videos_is_one_line_and_leaves_nothing(
     code, out, err = avadclip_command("robustness", str(checkpoint), *options)
     assert (code, out) == (1, "")
     assert err.count("\n") == 1
-    assert "holds no video b.mkv; name the folder that the labels' names start from" in err
+    assert "has no unique video b.mkv; give the folder that the labels' paths are relative to" in err
     assert not (tmp_path / "out").exists()
 
 

@@ -43,7 +43,7 @@ def test_list_says_where_weights_are_or_how_to_get_them(
         "lite      picture",
         "          /there",
         "clip      picture and text",
-        "          not here; `hf download clip`",
+        "          missing; `hf download clip`",
     ]
 
 

@@ -46,11 +46,11 @@ def test_the_three_formats(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a 3 5\nb 3\n", "annotations.txt:2: b has unusable times (1 values, needed groups of 2)"),
-        ("a 5 5\n", "annotations.txt:1: a has unusable times (from 5 to 5, needed 0 <= start < end)"),
-        ("a 5 x\n", "annotations.txt:1: a has unusable times"),
-        ("a 1 2\na.mp4 1 2\n", "annotations.txt:2: a is there a second time"),
-        ("a\n", "annotations.txt:1: a has unusable times (0 values"),
+        ("a 3 5\nb 3\n", "annotations.txt:2: b has invalid times (1 values, needed groups of 2)"),
+        ("a 5 5\n", "annotations.txt:1: a has invalid times (from 5 to 5, needed 0 <= start < end)"),
+        ("a 5 x\n", "annotations.txt:1: a has invalid times"),
+        ("a 1 2\na.mp4 1 2\n", "annotations.txt:2: duplicate line of a"),
+        ("a\n", "annotations.txt:1: a has invalid times (0 values"),
     ],
 )
 def test_bad_lines_are_named(tmp_path, text, message):

@@ -64,7 +64,7 @@ def test_the_authors_lists_join_a_videos_crops(tmp_path):
     ("text", "message"),
     [
         ("name,label\na,A\n", "list.csv:1: columns name, label; needed `video,label` or `path,label`"),
-        ("video,label\na,A\na,A\n", "list.csv:3: a is there a second time"),
+        ("video,label\na,A\na,A\n", "list.csv:3: duplicate row of a"),
         (
             "video,label\nx__#1_label_B1-0-0,B2-0-0\n",
             "list.csv:2: x__#1_label_B1-0-0 has the label B2-0-0, its name says B1-0-0",

@@ -114,7 +114,7 @@ def test_one_audio_row_more_or_less_is_mended_and_noted(xd):
     np.save(path, rows(BOTH, TEST[BOTH] // 16 + 1))
     (bag,) = [bag for bag in load(xd).test if bag.name == BOTH]
     assert len(bag.features.audio) == len(bag.features)
-    assert bag.features.notes == ("last sound row dropped: one more than visual rows",)
+    assert bag.features.notes == ("last audio row dropped: one more than visual rows",)
 
 
 def test_a_list_decides_the_test_crop(xd):
@@ -136,11 +136,11 @@ def test_an_unusable_split_is_left_out_whole_and_says_why(xd):
     assert (dataset.test, len(dataset.train) > 0) == ((), True)
     with pytest.raises(DataError, match=rf"the test split of xd-violence holds no videos: {BOTH.replace('#', '.')}"):
         dataset.bags_of("test")
-    assert any(note.startswith("test split left out: ") for note in dataset.notes)
+    assert any(note.startswith("test split skipped: ") for note in dataset.notes)
     for path in (xd / "XDTrainClipFeatures").iterdir():
         path.unlink()
     with pytest.raises(
-        DataError, match=r"XD-Violence cannot be used from .*train: there are no features of its 6 videos"
+        DataError, match=r"XD-Violence in .* is unusable: .*train: there are no features of its 6 videos"
     ):
         load(xd)
 
@@ -150,7 +150,7 @@ def test_a_test_split_alone_is_enough_to_evaluate(xd):
         path.unlink()
     dataset = load(xd)
     assert (len(dataset.test), dataset.train, dataset.validation) == (4, (), ())
-    with pytest.raises(DataError, match=r"validation split .* held out of the training videos"):
+    with pytest.raises(DataError, match=r"validation split .* part of the training videos"):
         dataset.bags_of("validation")
 
 

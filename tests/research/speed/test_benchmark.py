@@ -45,5 +45,5 @@ def test_the_command_prints_a_table_or_json_and_says_that_weights_are_random(ava
 def test_what_cannot_be_measured_on_is_one_line(tmp_path: Path, footage: Path) -> None:
     with pytest.raises(MediaError, match="does not exist"):
         measure_speed(tmp_path / "missing.mp4")
-    with pytest.raises(WeightsError, match="holds no CLIP weights"):
+    with pytest.raises(WeightsError, match="contains no CLIP weights"):
         measure_speed(footage, clip_folder=tmp_path)

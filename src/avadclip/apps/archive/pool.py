@@ -119,7 +119,7 @@ class Pool:
             self._identity = introduction
         elif introduction != self._identity:
             raise ConfigError(
-                f"two machines of the cluster would produce different results ({_difference(introduction, self._identity)}); "
+                f"two machines would produce different results ({_difference(introduction, self._identity)}); "
                 "use the same weights and options on all"
             )
         self._num_start_failures = 0

@@ -21,8 +21,8 @@ class MqttSink:
     Topics below the prefix: `available` (retained, `offline` as last will), `events`, `<camera>/status` (retained),
     `stats`; with Home Assistant also `<camera>/anomaly` (retained, ON while an event is open).
 
-    Events are sent with QoS 1 and stay in the ledger until the broker has acknowledged them. If the broker disconnects in
-    between, the packet is sent again, marked as a duplicate; receivers can drop duplicates by the message's id.
+    Events are sent with QoS 1 and stay in the ledger until the broker has acknowledged them. If the broker disconnects
+    in between, the packet is sent again, marked as a duplicate; receivers can drop duplicates by the message's id.
     """
 
     name = "mqtt"

@@ -73,7 +73,7 @@ class Change(NamedTuple):
 
 
 class SpanFinder:
-    """Finder of events in one track of scores. An event begins at its shortest length and ends when no span can join it.
+    """Finder of events in one track of scores. An event begins at its shortest length and ends when no span can join.
 
     Time without snippets, as while a camera is disconnected, counts as a gap, like snippets below the threshold.
     """

@@ -92,7 +92,7 @@ class Guard:
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
         if len(hosts) != 1 or _host_name(hosts[0]) not in self._settings.host_names:
-            # Against DNS rebinding: a foreign page may resolve its own name to this address, but cannot choose the Host header.
+            # Against DNS rebinding: a foreign page can point its name here, but cannot choose the Host header.
             raise _RefusalError(
                 HTTPStatus.MISDIRECTED_REQUEST, "unknown host name for this service; the operator can allow it"
             )

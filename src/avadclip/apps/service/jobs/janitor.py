@@ -29,7 +29,7 @@ class Janitor:
         self._thread = threading.Thread(target=self._run, name="janitor")
 
     def start(self) -> None:
-        """Complete interrupted deletions, delete stray files, and start the periodic cleanup; before the runner starts."""
+        """Complete deletions, delete stray files, and start the periodic cleanup; call it before the runner starts."""
         for job in self._store.half_deleted():
             self._remove(job)
         for stray in self._media.sweep(self._store.ids()):

@@ -41,8 +41,8 @@ class MediaFolder:
         """Find a client's file in an allowed folder.
 
         Raises:
-            RefusedError: 403 for a path outside the allowed folders after resolving links, whether or not it exists; 404
-                for a missing file.
+            RefusedError: 403 for a path outside the allowed folders after resolving links, existing or not; 404 for a
+                missing file.
         """
         candidates = [_resolved(folder / named) for folder in self._settings.folders]  # an absolute name stays itself
         allowed = [path for path in candidates if path is not None and self._is_allowed(path)]
