@@ -57,7 +57,7 @@ def test_short_videos_are_not_binned(length: int) -> None:
 
 
 @pytest.mark.parametrize("length", [1, 3, 32, 40])
-def test_a_recipe_may_ask_for_bags_of_one_length(length: int) -> None:
+def test_a_recipe_may_request_bags_of_one_length(length: int) -> None:
     bag = make_bag(length)
     binned = bin_bag(bag, 32, stretch=True)
     assert len(binned.held) == len(binned.features) == 32

@@ -80,7 +80,7 @@ def test_one_column_is_a_score_and_several_give_one_minus_normal(tmp_path: Path)
         np.testing.assert_allclose(two, curve)
 
 
-def test_probabilities_that_do_not_sum_to_1_are_said_so(tmp_path: Path) -> None:
+def test_probabilities_that_do_not_sum_to_1_are_noted(tmp_path: Path) -> None:
     assert not any("sum to 1" in note for note in read(write_npy(tmp_path, PROBABILITIES)).notes)
     given = read(write_npy(tmp_path, [0.5 * rows for rows in PROBABILITIES]))
     assert "do not sum to 1 (off by up to 0.50)" in given.notes[-1]

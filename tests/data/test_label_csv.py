@@ -48,7 +48,7 @@ def test_files_of_spreadsheets_are_read(tmp_path):
     assert (video.video, video.labels) == ("a, b.mp4", ("fighting", "car accident"))
 
 
-def test_an_interval_said_twice_is_one(tmp_path):
+def test_a_repeated_interval_counts_once(tmp_path):
     (video,) = read(tmp_path, "video,label,start,end\na,riot,1,2\na,riot,1,2\n")
     assert video.intervals == (Interval("riot", 1.0, 2.0),)
 
@@ -105,7 +105,7 @@ def test_a_bad_file_is_one_line_with_its_place(tmp_path, text, message):
 
 
 @given(text=st.text(alphabet=st.characters(codec="utf-8"), max_size=80))
-def test_whatever_the_file_holds_a_user_sees_a_data_error(tmp_path_factory, text):
+def test_any_file_content_gives_a_result_or_a_data_error(tmp_path_factory, text):
     path = tmp_path_factory.getbasetemp() / "any.csv"
     path.write_text("video,label,start,end\n" + text, encoding="utf-8", newline="")
     try:

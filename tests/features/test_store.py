@@ -156,7 +156,7 @@ def test_other_format_versions_are_refused_with_what_to_do(written: Path) -> Non
     assert "update avadclip" in message
 
 
-def test_a_checkpoint_is_told_from_a_feature_file(written: Path) -> None:
+def test_a_checkpoint_is_not_read_as_a_feature_file(written: Path) -> None:
     tensors, header = parts_of(written)
     rewrite(written, tensors, {"format": 1, "classes": ["normal", "riot"]})
     assert "holds a checkpoint or another kind of avadclip file; give a file from" in refusal(written, header_too=True)

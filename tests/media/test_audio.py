@@ -28,7 +28,7 @@ def click_offset_ms(path, seconds, window_seconds=1.0):
         ("b.mkv", "libx264", "pcm_s16le"),
     ],
 )
-def test_a_click_is_where_the_picture_clock_says(tmp_path, make_video, sound_track, click_at, case):
+def test_a_click_is_at_its_time_on_the_video_clock(tmp_path, make_video, sound_track, click_at, case):
     name, codec, sound_codec = case
     path = make_video(
         tmp_path / name, num_frames=48, codec=codec, sound=sound_track(click_at(1.25, 2.0), codec=sound_codec)

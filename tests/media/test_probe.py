@@ -4,7 +4,7 @@ import pytest
 from avadclip.media.probe import SoundInfo, probe
 
 
-def test_probe_tells_size_rate_length_and_sound(tmp_path, make_video, sound_track):
+def test_probe_returns_size_rate_length_and_sound(tmp_path, make_video, sound_track):
     sound = sound_track(np.zeros((6, 48_000), np.float32), layout="5.1")
     info = probe(make_video(tmp_path / "a.mp4", rate_hz=24, sound=sound))
     assert (info.width, info.height, info.frame_rate_hz, info.rotation_degrees) == (64, 48, 24.0, 0)

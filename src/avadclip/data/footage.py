@@ -43,8 +43,8 @@ def find_normal_footage(source: Path, *, features: Path | None = None) -> list[F
         for video in videos:
             if video.intervals != ():
                 raise DataError(
-                    f"{video.origin}: {video.video} is {', '.join(video.labels)}; footage for counting false alarms must "
-                    "be `normal`: remove the video, or use annotated footage"
+                    f"{video.origin}: {video.video} is {', '.join(video.labels)}; counting false alarms "
+                    "needs `normal` footage: remove the video, or use annotated footage"
                 )
         return list(_of_csv(source, videos, features))
     if features is not None:

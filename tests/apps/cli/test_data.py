@@ -78,7 +78,7 @@ def test_problems_are_listed_and_their_split_runs_nothing(xd: Path, avadclip_com
     assert f"train, crop: {name} has no crop 1" in out
 
 
-def test_without_sound_the_eye_remains(xd: Path, avadclip_command: Command) -> None:
+def test_without_sound_the_visual_student_scores(xd: Path, avadclip_command: Command) -> None:
     for path in xd.glob("XD*ClapFeatures/*"):
         path.unlink()
     code, found = check(avadclip_command, xd)
@@ -87,7 +87,7 @@ def test_without_sound_the_eye_remains(xd: Path, avadclip_command: Command) -> N
     assert found["tables"].endswith("the rows without sound")
 
 
-def test_lists_alone_are_unusable_and_say_so_in_few_lines(xd: Path, avadclip_command: Command) -> None:
+def test_lists_alone_are_unusable_with_a_short_reason(xd: Path, avadclip_command: Command) -> None:
     for path in xd.glob("XD*Features/*"):
         path.unlink()
     code, found = check(avadclip_command, xd)

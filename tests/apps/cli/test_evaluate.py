@@ -80,7 +80,7 @@ def checkpoint(tmp_path: Path) -> Path:
     return tmp_path / "guard.safetensors"
 
 
-def test_every_table_says_what_was_measured_and_fits_80_columns(
+def test_every_table_names_its_subject_and_fits_80_columns(
     dataset: dict[str, object], checkpoint: Path, avadclip_command: Command
 ) -> None:
     code, out, err = avadclip_command("evaluate", str(checkpoint), "--data", "synthetic:small")

@@ -128,7 +128,7 @@ def test_videos_are_damaged_measured_and_kept_for_the_next_run(
     assert {path: path.stat().st_mtime_ns for path in sorted(out.rglob("*.safetensors"))} == kept
 
 
-def test_without_videos_features_are_damaged_and_the_result_says_so(
+def test_without_videos_features_are_damaged_with_a_note(
     tmp_path: Path, yard: Dataset, checkpoint: Path, avadclip_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(avadclip.encoders.load, "load_encoders", None)  # needs none

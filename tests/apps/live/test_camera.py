@@ -71,7 +71,7 @@ def test_unwanted_sound_is_not_read(tmp_path, make_video, sound_track, click_at)
     assert {snippet.sound for snippet in snippets} == {None}
 
 
-def test_sound_that_stops_is_told_from_sound_that_is_there(tmp_path, make_video, sound_track, click_at) -> None:
+def test_sound_that_stops_is_distinguished_from_present_sound(tmp_path, make_video, sound_track, click_at) -> None:
     path = make_video(tmp_path / "a.mkv", num_frames=144, sound=sound_track(click_at(1.0, 2.0), codec="pcm_s16le"))
     snippets, _ = play(path)
     assert len(snippets) == 9

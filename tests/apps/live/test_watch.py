@@ -160,9 +160,7 @@ def wait_until(condition):
         time.sleep(0.05)
 
 
-def test_a_killed_watch_ends_its_open_event_at_the_next_start_and_tells_nothing_twice(
-    hook, write_yard, tmp_path
-) -> None:
+def test_a_killed_watch_ends_its_open_event_at_the_next_start_and_repeats_nothing(hook, write_yard, tmp_path) -> None:
     """The program itself, with the starter model; at a threshold of 0 everything is an event."""
     video = write_yard(tmp_path / "yard.mkv", [0.2, 0.6] * 200, with_sound=False)
     config = tmp_path / "watch.toml"

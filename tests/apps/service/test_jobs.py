@@ -140,7 +140,7 @@ def test_a_job_that_kills_the_service_each_time_is_given_up(
         assert "the service was interrupted" in kept["error"]
 
 
-def test_a_database_that_goes_away_costs_an_attempt_and_no_job(
+def test_a_lost_database_costs_an_attempt_and_no_job(
     settings: ServiceSettings,
     running: Any,
     video: Path,

@@ -94,7 +94,7 @@ def test_a_frame_is_anomalous_where_any_span_covers_it(spans, num_snippets):
     assert truth.tolist() == [any(start <= frame < end for start, end in spans) for frame in range(16 * num_snippets)]
 
 
-def test_length_conventions_are_told_apart_where_frames_fill_the_last_snippet():
+def test_length_conventions_differ_where_frames_fill_the_last_snippet():
     frames = {"a": 32, "b": 40, "c": 48}
     clip, i3d = {"a": 2, "b": 2, "c": 3}, {"a": 1, "b": 2, "c": 2}
     assert recognise_lengths(clip, frames, snippet_frames=16).convention == "clip"

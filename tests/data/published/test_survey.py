@@ -100,7 +100,7 @@ def test_what_is_wrong_is_named_with_its_video(xd, spoil, kind, message):
     assert survey(xd).test.is_usable
 
 
-def test_swapped_names_are_told_by_their_lengths(xd):
+def test_swapped_names_are_recognised_by_their_lengths(xd):
     folder = xd / "XDTestClipFeatures"
     for pair in ("XDTestClipFeatures/{}__0.npy", "XDTestClapFeatures/{}.npy"):
         swap(xd / pair.format(FILM), xd / pair.format(NORMAL))
@@ -112,7 +112,7 @@ def test_swapped_names_are_told_by_their_lengths(xd):
     }
 
 
-def test_one_snippet_more_is_tolerated_and_told_two_are_not(xd):
+def test_one_snippet_more_is_tolerated_with_a_note_and_two_are_not(xd):
     write_video(xd, FILM, 31, crops=range(1), split="Test")
     found = survey(xd)
     assert found.test.is_usable
@@ -121,7 +121,7 @@ def test_one_snippet_more_is_tolerated_and_told_two_are_not(xd):
     assert [problem.kind for problem in survey(xd).test.problems] == ["length"]
 
 
-def test_without_frame_counts_an_event_after_the_end_gives_a_wrong_file_away(xd):
+def test_without_frame_counts_an_event_after_the_end_reveals_a_wrong_file(xd):
     (xd / "test_frame_counts.txt").unlink()
     assert survey(xd).lengths is None
     write_video(xd, FILM, 5, crops=range(1), split="Test")

@@ -57,7 +57,7 @@ def test_rows_hold_every_condition_with_its_gain_and_a_dash_for_what_is_missing(
     assert rows[4] == ["muted", "-", "30.00 (-20.00)"]
 
 
-def test_the_page_says_what_was_damaged_and_that_the_data_is_synthetic(report: RobustnessReport) -> None:
+def test_the_page_states_the_damage_and_that_the_data_is_synthetic(report: RobustnessReport) -> None:
     page = to_markdown(report)
     first = page.splitlines()[0]
     assert "synthetic data" in first
@@ -111,6 +111,6 @@ def test_each_student_shows_the_damage_that_it_notices() -> None:
         assert [patch.get_x() for patch in axes.patches if hasattr(patch, "get_x")] == [0.5]
 
 
-def test_a_student_that_could_not_hear_has_no_axis() -> None:
+def test_a_student_without_sound_has_no_axis() -> None:
     curves = {name: {"visual student": np.ones(2, dtype=np.float32)} for name in CONDITIONS}
     assert len(draw_variances(curves, np.array([0.0, 0.7, 1.4]), (), title="t").axes) == 1

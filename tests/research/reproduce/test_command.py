@@ -118,7 +118,7 @@ def test_a_row_that_cannot_be_run_is_a_dash_and_exit_code_3(
         (("7", "--data", "synthetic"), 2, "'7'"),
     ],
 )
-def test_what_cannot_be_reproduced_is_said_at_once(
+def test_what_cannot_be_reproduced_is_reported_at_once(
     tmp_path: Path, avadclip_command: Command, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     found, _, err = avadclip_command("reproduce", *arguments, "--out", str(tmp_path / "out"))

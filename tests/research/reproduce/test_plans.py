@@ -23,7 +23,7 @@ def test_every_printed_number_has_its_place(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", PRINTED)
-def test_a_row_that_the_paper_lacks_says_so(key: str) -> None:
+def test_a_row_that_the_paper_lacks_has_a_remark(key: str) -> None:
     for row in TABLES[key].rows:
         assert (row.label not in PRINTED[key]) == row.remark.startswith(("not a row of the paper", "printed in Table"))
 
@@ -70,7 +70,7 @@ def test_every_run_of_our_own_has_a_recipe_that_can_be_read(run: Run, dataset: s
     ("all but fusion", ("none", True, True)),
     ("all but prompt", ("adaptive", False, True)),
 ])  # fmt: skip
-def test_table_4_switches_off_what_its_rows_say(label: str, parts: tuple[str, bool, bool]) -> None:
+def test_table_4_switches_off_the_parts_of_its_rows(label: str, parts: tuple[str, bool, bool]) -> None:
     run = next(row.job.run for row in TABLES["4"].rows if row.label == label)
     config = read_recipe(run, recipes_of("xd-violence"))
     assert (config.network.fusion, config.network.audio_visual_prompt, config.loss.focal) == parts

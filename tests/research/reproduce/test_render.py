@@ -65,7 +65,7 @@ def test_latex() -> None:
     )
 
 
-def test_csv_says_everything_of_every_number() -> None:
+def test_csv_rows_are_complete_without_the_table() -> None:
     lines = list(csv.DictReader(io.StringIO(to_csv(TABLE))))
     assert [(line["row"], line["column"]) for line in lines] == [
         ("sound", "AP"),

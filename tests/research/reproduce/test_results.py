@@ -44,7 +44,7 @@ def test_ours_stand_beside_the_printed() -> None:
     assert (table.measured_on, table.printed_on) == ("XD-Violence", "XD-Violence")
 
 
-def test_what_was_measured_how_is_said() -> None:
+def test_notes_state_dataset_split_and_selection() -> None:
     notes = "\n".join(fill(TABLE_6).notes)
     assert "over 2 seeds; split: test; epoch selected on: validation" in notes
     assert "AP: head classifier, protocol frame" in notes
@@ -74,7 +74,7 @@ def test_the_cross_dataset_table_names_both() -> None:
     assert any("not comparable" in note for note in swapped.notes)
 
 
-def test_a_row_without_a_result_says_why() -> None:
+def test_a_row_without_a_result_has_the_reason() -> None:
     jobs: list[TableJob] = [row.job for row in TABLE_6.rows]
     outcomes = {(job, seed): RunOutcome(report(50.0)) for job in jobs for seed in (0, 1)}
     outcomes[jobs[0], 1] = RunOutcome(None, "no sound anywhere")

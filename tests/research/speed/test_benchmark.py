@@ -28,7 +28,7 @@ def test_everything_is_measured_and_the_ratios_are_those_of_the_times(footage: P
     assert report.video == "made.mp4, 160x90, 3.0 s"
 
 
-def test_the_command_prints_a_table_or_json_and_says_that_weights_are_random(avadclip_command, monkeypatch) -> None:
+def test_the_command_prints_a_table_or_json_and_notes_random_weights(avadclip_command, monkeypatch) -> None:
     made = ("benchmark", "--height", "64", "--seconds", "2", "--rounds", "1", "--precision", "fp32")
     code, out, err = avadclip_command(*made)
     assert (code, err) == (0, "")

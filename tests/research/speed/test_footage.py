@@ -7,7 +7,7 @@ from avadclip.media.video import VideoReader
 from avadclip.research.speed.footage import write_footage
 
 
-def test_the_made_video_is_what_was_asked_for(footage: Path) -> None:
+def test_the_generated_video_is_as_requested(footage: Path) -> None:
     media = probe(footage)
     assert (media.width, media.height, media.frame_rate_hz, media.sound) == (160, 90, 24.0, None)
     assert abs(media.duration_seconds - 3.0) < 0.05

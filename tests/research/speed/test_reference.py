@@ -14,7 +14,7 @@ from avadclip.research.speed.reference import extract_naively
 from avadclip.timeline import SnippetGrid
 
 
-def test_the_naive_reference_and_ours_say_the_same(footage: Path, small_clip: Clip) -> None:
+def test_the_naive_reference_gives_the_same_features(footage: Path, small_clip: Clip) -> None:
     encoder, grid = ClipVisualEncoder(small_clip), SnippetGrid()
     ours = encode_picture(VideoReader(footage), footage, encoder, grid)[0]
     times = list(itertools.islice(grid.frame_times(encoder.frame_offsets), len(ours)))
@@ -24,7 +24,7 @@ def test_the_naive_reference_and_ours_say_the_same(footage: Path, small_clip: Cl
     assert np.abs(naive - ours).max() < 0.2 * np.abs(ours[1:] - ours[:-1]).max() + 0.05
 
 
-def test_without_opencv_one_line_says_what_to_install(
+def test_without_opencv_the_error_names_what_to_install(
     footage: Path, small_clip: Clip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)

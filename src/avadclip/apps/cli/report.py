@@ -39,7 +39,7 @@ def report(
     """Write web pages from existing results.
 
     If a video is no longer at the path in its result, its page has no event
-    pictures, and the viewer can choose the file there.
+    pictures, and the viewer must choose the file.
     """
     from avadclip.report.documents import read_detections
     from avadclip.report.page_folder import write_index, write_page
@@ -62,9 +62,7 @@ def report(
             )
             with work.paused():
                 if not is_there:
-                    note(
-                        f"{source} not found; its page has no event pictures, and the viewer can choose the file there"
-                    )
+                    note(f"{source} not found; its page has no event pictures, and the viewer must choose the file")
                 typer.echo(printable(str(page)))
     write_index(out)
 
