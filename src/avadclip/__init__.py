@@ -4,5 +4,5 @@ import os
 
 __version__ = "0.1.0"
 
-# ONNX Runtime reports its use to its makers unless told so before its first import; docs/intended-use.md promises none.
+# ONNX Runtime sends telemetry unless disabled before its first import; docs/intended-use.md rules it out.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

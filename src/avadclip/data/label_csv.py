@@ -35,7 +35,7 @@ class LabelledVideo(NamedTuple):
     video: str
     """Path or name, as written."""
     labels: tuple[str, ...]
-    """Lower case; `normal` stands alone."""
+    """Classes in lower case; `normal` is never combined with others."""
     intervals: tuple[Interval, ...] | None
     """See Bag."""
     split: str

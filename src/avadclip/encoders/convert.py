@@ -29,7 +29,7 @@ def convert_weights(source: Path, out_folder: Path) -> Converted:
     """Convert a supported published file: ViT-B-16.pt, pytorch_model.bin or Wav2CLIP.pt.
 
     Raises:
-        WeightsError: it is none of them, is damaged, or the converted file exists already.
+        WeightsError: unsupported or damaged file, or the converted file exists already.
     """
     if is_torchscript(source):
         return convert_openai_clip(source, out_folder)

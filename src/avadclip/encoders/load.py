@@ -55,7 +55,7 @@ class EncoderOptions(BaseModel, frozen=True, extra="forbid"):
         """
         if visual["name"] != "clip":
             return cls()
-        said = {
+        values = {
             "snippet_frames": snippet_frames,
             "frames_per_snippet": len(cast(list[int], visual["frame_offsets"])),
             "framing": visual["framing"],
@@ -64,8 +64,8 @@ class EncoderOptions(BaseModel, frozen=True, extra="forbid"):
             "sound": audio is not None,
         }
         if audio is not None:
-            said |= {"audio_window_seconds": audio["window_seconds"], "audio_normalisation": audio["normalisation"]}
-        return cls.model_validate(said)
+            values |= {"audio_window_seconds": audio["window_seconds"], "audio_normalisation": audio["normalisation"]}
+        return cls.model_validate(values)
 
 
 DEFAULTS = EncoderOptions()

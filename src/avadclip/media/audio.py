@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SILENCE_DBFS = -60.0  # a track whose peak stays below this counts as silent: muted, or a dead microphone
 LOWEST_DBFS = -120.0  # reported for digital silence, whose true level is minus infinity
-MAX_REST_SECONDS = 600.0  # of a track that goes on after the last window, read for the report
+MAX_REST_SECONDS = 600.0  # of a track after the last window, decoded for the report
 LATE_SECONDS = 0.1  # a start this far from the picture's is noted; encoders shift it by some 0.02 s
 
 

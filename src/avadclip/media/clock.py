@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BACKWARD_SECONDS = 0.1  # a step back beyond this is a restart; below it, untidy rounding
 FORWARD_SECONDS = 10.0  # a step ahead beyond this is a restart in an MPEG stream (the ffmpeg program's limit)
-LONGEST_PAUSE_SECONDS = 3600.0  # the same at most in any other format, where a slide may stand for minutes
+LONGEST_PAUSE_SECONDS = 3600.0  # the limit in any other format, where a slide may be shown for minutes
 MAX_WAITING = 256  # sound packets held back until the picture shows whether it jumps too; about 5 s of AAC
 ZERO_PACKETS = 16  # of the picture, read to find the first one shown; B-frames reorder fewer
 

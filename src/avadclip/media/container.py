@@ -1,7 +1,7 @@
 """Opening of media files, and the checks made before any frame is decoded.
 
-A name says nothing about a file: FFmpeg would open a picture or a playlist called .mp4, and a playlist may pull in
-other files. Hence the whitelists and the pixel limit, at every open.
+The suffix is not trusted: FFmpeg would open an image or a playlist called .mp4, and a playlist may refer to other
+files. Hence the whitelists and the pixel limit at every open.
 """
 
 import os

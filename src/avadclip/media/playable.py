@@ -24,7 +24,7 @@ def why_unplayable(path: str | Path) -> str | None:
         picture, sound = picture_stream(container), sound_stream(container)
         codec, pixels = picture.codec_context.codec.canonical_name, picture.codec_context.pix_fmt
         formats = container.format.name.split(",")
-        heard = None if sound is None else sound.codec_context.codec.canonical_name
+        audio_codec = None if sound is None else sound.codec_context.codec.canonical_name
         has_mute_track = sound is None and bool(container.streams.audio)
     name = "mp4" if "mp4" in formats else Path(path).suffix.lower().removeprefix(".")
     if name not in formats or name not in PLAYABLE:
@@ -34,6 +34,6 @@ def why_unplayable(path: str | Path) -> str | None:
         return f"{codec} in {name}"
     if pixels not in PIXELS:
         return f"{codec} with pixel format {pixels}"
-    if has_mute_track or (heard is not None and heard not in sounds):
-        return f"{shown(heard or 'unknown codec')} audio in {name}"
+    if has_mute_track or (audio_codec is not None and audio_codec not in sounds):
+        return f"{shown(audio_codec or 'unknown codec')} audio in {name}"
     return None

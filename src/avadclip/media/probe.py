@@ -33,7 +33,7 @@ class SoundInfo:
     sample_rate_hz: int
     channels: int
     layout: str
-    """FFmpeg's name: mono, stereo, 5.1, ..; "6 channels" where the file does not say which is which."""
+    """FFmpeg's name: mono, stereo, 5.1, ..; "6 channels" if the file does not define the layout."""
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,8 @@ SEEK_MARGIN_SECONDS = 2.0  # an index may count in decoding order, some pictures
 MISSING_SECONDS = 0.5  # a picture that ends this much before the header's duration is noted
 # What a few kilobytes of timestamps may claim: features of 25 hours are 1.4 GB with `lite`.
 MAX_SECONDS = 25 * 3600.0  # a day, and what a recorder adds to it
-STILL_SECONDS = 60.0  # a picture shown for longer stands still
-MAX_STILL_SECONDS = 3 * 3600.0  # in all; a slide may stand for minutes, a recording does not for hours
+STILL_SECONDS = 60.0  # a frame displayed for longer counts as still
+MAX_STILL_SECONDS = 3 * 3600.0  # in total; a slide may be shown for minutes, but a recording is not still for hours
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     if scores and output_format in (OutputFormat.CSV, OutputFormat.VTT):
         raise typer.BadParameter(f"--scores goes with --format table or json, not {output_format}")
     if also and report is None:
-        raise typer.BadParameter("--also says what goes into the folders of --report; add --report DIR")
+        raise typer.BadParameter("--also needs --report; add --report DIR")
     spread = spread_by(ray, workers, time_limit)
     if spread is not None:
         if out is None or report is not None or scores or output_format is not OutputFormat.TABLE:
@@ -163,7 +163,7 @@ def _detect_each(
     min_seconds: float,
     merge_gap_seconds: float,
 ) -> Iterator[_Done | _Failed]:
-    """Detect in one video after the other, with progress; bars are away while the caller prints."""
+    """Detect in one video after the other, with progress; bars are hidden while the caller prints."""
     with show_work(len(videos)) as work:
         for index, path in enumerate(videos):
             work.begin(str(path), index)

@@ -104,7 +104,7 @@ def run() -> None:
 
 
 def _leave(code: int) -> None:
-    """Exit; a reader that has gone away (`| head`) must not make Python print a warning about it."""
+    """Exit without Python's warning about a closed pipe (`| head`)."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

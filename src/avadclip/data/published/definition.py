@@ -20,7 +20,7 @@ CODE_IN_NAME = re.compile(r".*_label_(.+)")  # XD-Violence writes a video's labe
 NO_CODE = "0"  # fills up XD-Violence's label codes to three parts
 
 Labels = tuple[str, ...]
-"""Classes of one video; `normal` stands alone."""
+"""Classes of one video; `normal` is never combined with others."""
 
 
 class ListedVideo(NamedTuple):

@@ -132,7 +132,7 @@ def draw_curve(
 
 def finish_curves(axes: Axes, *, with_labels: bool, with_legend: bool) -> None:
     """Set scale, grid and legend of the curves' axes."""
-    axes.set_ylim(0, 1.18 if with_labels else 1.04)  # labels of stretches stand above 1
+    axes.set_ylim(0, 1.18 if with_labels else 1.04)  # labels of stretches are above 1
     axes.set_yticks(np.linspace(0, 1, 6))
     axes.set_ylabel("anomaly score", color=INK)
     axes.grid(axis="y", color="#e4e4e4", linewidth=0.6, zorder=0)

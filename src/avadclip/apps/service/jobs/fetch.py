@@ -126,7 +126,7 @@ def _connect(target: Target) -> http.client.HTTPConnection:
     sock = socket.create_connection((target.address, target.port), SILENCE_SECONDS)
     if target.url.scheme == "https":
         sock = ssl.create_default_context().wrap_socket(sock, server_hostname=target.host)
-        connection.default_port = PORTS["https"]  # decides what the Host header says
+        connection.default_port = PORTS["https"]  # sets the port of the Host header
     connection.sock = sock
     return connection
 
