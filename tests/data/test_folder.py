@@ -123,7 +123,7 @@ BAD_LABELS = {
         None,
         "the videos are all anomalous (abuse, riot); needed the class `normal`",
     ),
-    "only normal": ("video,label\na,normal\n", None, "the videos are all `normal`; needed one more class"),
+    "only normal": ("video,label\na,normal\n", None, "the videos are all `normal`; needed at least one more class"),
     "no normal to train on": (
         "video,label,split\na,riot,train\nb,normal,test\n",
         None,
@@ -196,7 +196,7 @@ def test_a_csv_without_a_feature_folder_is_refused_with_the_remedy(tmp_path):
 
 
 def test_data_that_are_not_there_are_named(tmp_path):
-    with pytest.raises(ConfigError, match=r"nowhere\.csv: no such data; name a CSV file, a folder .*synthetic:tiny"):
+    with pytest.raises(ConfigError, match=r"nowhere\.csv: unknown dataset; give a CSV file, a folder .*synthetic:tiny"):
         load_dataset(str(tmp_path / "nowhere.csv"))
     with pytest.raises(ConfigError, match="synthetic:tiny has its own features"):
         load_dataset("synthetic:tiny", features=tmp_path)

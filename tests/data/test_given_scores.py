@@ -97,11 +97,11 @@ def without(number: int) -> list[np.ndarray]:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (without(0), r"holds 6 rows; needed 9, one for each snippet of the 3 videos, or 36, one for each frame"),
-        ([np.zeros((9, 2))], r"has the shape \(9, 2\); needed one anomaly score per row, or 3 class probabilities"),
+        (without(0), r"has 6 rows; needed 9, one for each snippet of the 3 videos, or 36, one for each frame"),
+        ([np.zeros((9, 2))], r"has the shape \(9, 2\); needed one anomaly score or 3 class probabilities per row"),
         ([np.zeros((3, 9))], r"has the shape \(3, 9\)"),
         ([np.array(["high"] * 9)], "has values of type <U4; needed numbers"),
-        ([np.zeros(0)], "holds 0 rows"),
+        ([np.zeros(0)], "has 0 rows"),
         (changed(1, np.array([0.1, np.nan])), "label_B2-0-0 has the score nan in row 1"),
         (changed(2, np.array([0, 0, np.inf, 0])), "street.mkv has the score inf in row 2"),
         ([np.full((9, 3), -2.0)], "brawl.mp4 has class values outside .0, 1. in row 0; give probabilities"),

@@ -54,7 +54,7 @@ def test_a_repeated_interval_counts_once(tmp_path):
 
 
 BAD = {
-    "empty": ("", "labels.csv is empty; write a header `video,label`"),
+    "empty": ("", "labels.csv is empty; add a header `video,label`"),
     "header only": ("video,label\n", "labels.csv lists no video; add one line per video"),
     "column missing": ("video,start,end\na,1,2\n", "labels.csv:1: no column `label` (found `video`, `start`, `end`)"),
     "column misspelt": ("video,lable\na,normal\n", "labels.csv:1: no column `label` (rename `lable`)"),
@@ -69,7 +69,7 @@ BAD = {
     "no label": ("video,label\na,normal\nb,\n", "labels.csv:3: `label` is ''"),
     "cell missing": ("video,label\na\n", "labels.csv:2: `label` is ''"),
     "half a label": ("video,label\na,riot|\n", "labels.csv:2: `label` is 'riot|'"),
-    "too many cells": ("video,label\na,b.mp4,normal\n", "labels.csv:2: more cells than the header names"),
+    "too many cells": ("video,label\na,b.mp4,normal\n", "labels.csv:2: more cells than columns"),
     "unknown split": ("video,label,split\na,normal,val\n", "labels.csv:2: `split` is 'val'; needed train, validation"),
     "no number": ("video,label,start,end\na,riot,0:10,20\n", "labels.csv:2: `start` is '0:10'; needed a number"),
     "not finite": ("video,label,start,end\na,riot,1,inf\n", "labels.csv:2: `end` is 'inf'; needed a number"),

@@ -97,7 +97,7 @@ def test_one_that_is_too_far_off_is_not_taken_however_fast(errors: dict[str, flo
     errors["int8"] = 60.0
     choice = choose_precision("clip", EncoderOptions(), [write_colours])
     assert choice.precision == "bf16"
-    assert choice.reason.count("too far from fp32") == 1
+    assert choice.reason.count("differs too much from fp32") == 1
     errors["bf16"] = 60.0
     assert choose_precision("clip", EncoderOptions(num_crops=1), [write_colours]).precision == "bf16"  # remembered
 

@@ -87,8 +87,8 @@ def test_a_file_is_written_whole_or_not_at_all(written: Path, made_features, mon
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"visual": np.full((1, 5, 6), np.nan, np.float32)}, "not a finite number"),
-        ({"audio": np.full((5, 1), np.inf, np.float32)}, "audio values one that is not a finite number"),
+        ({"visual": np.full((1, 5, 6), np.nan, np.float32)}, "a non-finite visual value"),
+        ({"audio": np.full((5, 1), np.inf, np.float32)}, "a non-finite audio value"),
         ({"audio": np.zeros((4, 1), np.float32)}, "5 visual but 4 audio snippets"),
         ({"visual": np.zeros((1, 0, 6), np.float32), "audio": None}, "has no snippets"),
         ({"provenance": None}, "have no provenance"),
@@ -109,7 +109,7 @@ def test_unusable_features_are_never_written(tmp_path: Path, made_features, chan
         (
             "visual",
             np.full((5, 6), np.nan, np.float32),
-            "visual values one that is not a finite number (snippet 0, channel 0)",
+            "a non-finite visual value (snippet 0, channel 0)",
         ),
         ("audio", np.zeros((3, 1), np.float32), "5 visual but 3 audio"),
         ("visual", np.zeros((0, 6), np.float32), "has no snippets"),
@@ -174,7 +174,7 @@ def test_a_damaged_header_is_refused(written: Path, header: str) -> None:
 def test_what_is_not_a_feature_file_is_refused(tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.safetensors"
     save_file({"visual": np.zeros((2, 2), np.float32)}, foreign)
-    assert "not of avadclip features" in refusal(foreign, header_too=True)
+    assert "without avadclip features" in refusal(foreign, header_too=True)
     text = tmp_path / "notes.txt"
     text.write_text("hello")
     empty = tmp_path / "empty.safetensors"

@@ -68,7 +68,7 @@ def test_a_tail_is_dropped_or_kept_with_the_last_snippet():
     assert (len(kept), kept.sum()) == (41, 11)
     # Features may have a snippet more than the frame count makes.
     assert len(build_frame_truth([], 3, snippet_frames=16, tail="keep", num_frames=41)) == 48
-    with pytest.raises(DataError, match="needs its frame count"):
+    with pytest.raises(DataError, match="needs the video's frame count"):
         build_frame_truth([], 2, snippet_frames=16, tail="keep")
 
 

@@ -76,12 +76,12 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "another width": (
         lambda xd: [np.save(of_train(xd, TRAINED, crop), np.zeros((300, 5), np.float32)) for crop in range(3)],
         "unlike",
-        f"{TRAINED} does not fit Film.A.1999__#00-01-00_00-01-20_label_B1-0-0: 5 visual channels, there 8",
+        f"{TRAINED} does not fit Film.A.1999__#00-01-00_00-01-20_label_B1-0-0: 5 visual channels, needed 8",
     ),
     "two sets": (
         lambda xd: np.save(xd / f"{TRAINED}__0.npy", rows(TRAINED, 300)),
         "double",
-        f"{TRAINED} has more features than one set",
+        f"{TRAINED} has more than one set of features",
     ),
 }
 
@@ -142,7 +142,7 @@ def test_annotations_and_lists_have_to_be_of_the_same_videos(xd):
     assert problem.message == "v=ghi__#1_label_B1-0-0 is anomalous, but has no times; download the annotations again"
     (xd / "annotations.txt").write_text("stranger 10 20\n")
     (xd / "annotations_multiclasses.txt").write_text("stranger G 10 20\n")
-    with pytest.raises(DataError, match=r"stranger is annotated, but .*test_videos.csv does not name it"):
+    with pytest.raises(DataError, match=r"stranger is annotated, but not in .*test_videos.csv"):
         survey(xd)
 
 

@@ -114,7 +114,7 @@ def test_a_row_that_cannot_be_run_is_a_dash_and_exit_code_3(
     ("arguments", "code", "message"),
     [
         (("cross", "--data", "xd-violence:nowhere"), 1, "needs two datasets"),
-        (("1", "--data", "nothing-of-that-name"), 1, "no such data"),
+        (("1", "--data", "nothing-of-that-name"), 1, "unknown dataset"),
         (("7", "--data", "synthetic"), 2, "'7'"),
     ],
 )
