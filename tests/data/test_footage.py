@@ -44,7 +44,10 @@ def test_annotated_footage_keeps_its_times(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["nights/b.mp4,normal,,", "c.mp4,fighting,1,2"], "labels.csv:3: c.mp4 is fighting; counting false alarms needs"),
+        (
+            ["nights/b.mp4,normal,,", "c.mp4,fighting,1,2"],
+            "labels.csv:3: c.mp4 is fighting; counting false alarms needs",
+        ),
         (["c.mp4,fighting,,"], "labels.csv:2: c.mp4 is fighting; counting false alarms needs"),
         (["c.mp4,normal,,"], r"labels.csv:2: .*c.mp4 does not exist"),
     ],

@@ -87,8 +87,7 @@ class SnippetFeatures:
             if rows.size and not np.isfinite([rows.min(), rows.max()]).all():
                 bad = np.argwhere(~np.isfinite(rows))[0]
                 raise FeatureError(
-                    f"{name} has a non-finite {modality} value "
-                    f"(snippet {bad[-2]}, channel {bad[-1]}); extract it again"
+                    f"{name} has a non-finite {modality} value (snippet {bad[-2]}, channel {bad[-1]}); extract it again"
                 )
         if len(self) == 0:
             raise FeatureError(f"{name} has no snippets (visual shape {self.visual.shape}); extract it again")

@@ -86,7 +86,10 @@ def test_every_table_names_its_subject_and_fits_80_columns(
     code, out, err = avadclip_command("evaluate", str(checkpoint), "--data", "synthetic:small")
     assert (code, err) == (0, "")
     assert max(map(len, out.splitlines())) <= 80
-    for network, selection in (("teacher", "selected on test"), ("visual student", "weights of the last epoch")):
+    for network, selection in (
+        ("picture and sound", "selected on test"),
+        ("picture only", "weights of the last epoch"),
+    ):
         title = f"synthetic:small (synthetic data), test split, {network}, {selection}"
         assert " ".join(out.split()).count(title) == 5  # frame level, alarms, F1, mAP, per class; long ones wrap
     assert "a random score gets frame AP 20.00" in out

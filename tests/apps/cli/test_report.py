@@ -77,7 +77,7 @@ def test_what_is_no_result_is_one_line(result: Path, avadclip_command: Command) 
 def test_one_video_is_not_for_many_results(result: Path, avadclip_command: Command) -> None:
     code, _, err = avadclip_command("report", "result.json", "result.json", "--out", "pages", "--video", "yard.mp4")
     assert code == 2
-    assert "--video is for one result" in err
+    assert "--video needs exactly one" in err
 
 
 def test_detect_writes_pages_and_their_list(

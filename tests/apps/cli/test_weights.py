@@ -90,8 +90,8 @@ def test_two_files_are_a_model(avadclip_command: Command, monkeypatch: pytest.Mo
     ("arguments", "said"),
     [
         (("a.pt", "b.pt", "c.pt"), "3 files, needed one for an encoder or two for a model"),
-        (("a.pt", "--clip", "folder"), "go with a model on CLIP's features"),
-        (("a.pt", "--keep-encoder", "folder"), "go with a model on CLIP's features"),
+        (("a.pt", "--clip", "folder"), "need a model on CLIP features"),
+        (("a.pt", "--keep-encoder", "folder"), "need a model on CLIP features"),
         (("a.pt", "--out", "b.pt"), "b.pt is a file, needed a folder"),
         (("a.pt", "b.pt", "--out", "folder"), "folder is a folder, needed a file"),
         (("a.pt", "folder"), "is a directory"),
