@@ -56,15 +56,15 @@ def test_header_and_tensors_are_read(tmp_path: Path) -> None:
     [
         ({**GOOD, "part": {}}, "cannot be read as a paint file (in its header `part.size` is missing); mix it again"),
         ({**GOOD, "part": {"size": 0}}, "`part.size` is 0: input should be greater than or equal to 1"),
-        ({**GOOD, "weight": 1}, "`weight` is a key that nobody knows"),
-        ({**GOOD, "new\nline": 1}, "`new\\nline` is a key that nobody knows"),
+        ({**GOOD, "weight": 1}, "`weight` is an unknown key"),
+        ({**GOOD, "new\nline": 1}, "`new\\nline` is an unknown key"),
         ({**GOOD, "colour": ["a\n"] * 1000}, ".."),
         ({**GOOD, "colour": "pink"}, "(in its header pink is not a colour)"),
         ({**GOOD, "format": 2}, "has paint format 2, this version reads 1; buy a new one"),
         ({"format": 1}, "holds something else; name a paint"),
-        ("{", "its header is no JSON object"),
-        ("3", "its header is no JSON object"),
-        ("[" * 100_000, "its header is no JSON object"),
+        ("{", "its header is not a JSON object"),
+        ("3", "its header is not a JSON object"),
+        ("[" * 100_000, "its header is not a JSON object"),
     ],
 )
 def test_a_refused_header_is_one_line_with_key_and_reason(tmp_path: Path, header: object, said: str) -> None:

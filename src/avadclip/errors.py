@@ -1,6 +1,6 @@
-"""What goes wrong with a user's input: one class per kind, one line per message.
+"""Exceptions for problems of a user's input: one class per kind, one line per message.
 
-Every message says what was found, what was needed, and what to do about it.
+Every message states what was found, what was needed, and what to do.
 """
 
 MAX_BEGINNING, MAX_END = 600, 200  # characters of a message; a file may hold a name or a number of a megabyte
@@ -21,7 +21,7 @@ class AvadclipError(Exception):
 
 
 def reason_by_pydantic(message: str) -> str:
-    """What pydantic says of a value, to stand in the middle of a message of ours."""
+    """Convert pydantic's message about a value for use inside another message."""
     reason = message.removeprefix("Value error, ")
     return reason[:1].lower() + reason[1:]
 

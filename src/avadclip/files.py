@@ -44,7 +44,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 def _usual_mode() -> int:
     """Permissions that `open` would have given a new file."""
-    # The mask can only be read by setting it, which is not safe between threads; Linux also tells it in /proc.
+    # The mask can only be read by setting it, which is not safe between threads; Linux also has it in /proc.
     with suppress(OSError, ValueError, StopIteration), Path("/proc/self/status").open() as status:
         mask = next(line for line in status if line.startswith("Umask:"))
         return 0o666 & ~int(mask.split()[1], 8)

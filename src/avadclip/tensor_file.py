@@ -1,6 +1,6 @@
-"""Our own files: safetensors whose header holds one JSON object that says what the tensors are.
+"""Files of avadclip: safetensors with one JSON object in the header that describes the tensors.
 
-Checkpoints and feature files are both made so. The header is read first; what it does not explain is not read at all.
+Checkpoints and feature files have this format. The header is read and validated before any tensor.
 """
 
 import json
@@ -24,7 +24,7 @@ HeaderT = TypeVar("HeaderT", bound=BaseModel)
 
 @dataclass(frozen=True)
 class TensorFile(Generic[HeaderT]):
-    """One kind of file, and what is said about files that are not of it."""
+    """One kind of file, with its error messages."""
 
     title: str
     """`a <title> file`, in messages."""
@@ -62,7 +62,7 @@ class TensorFile(Generic[HeaderT]):
         try:
             content = dict(json.loads(metadata[HEADER_KEY]))
         except (ValueError, TypeError, RecursionError) as error:  # not JSON, or not an object
-            self._refuse(path, f"its header is no JSON object: {str(error).splitlines()[0]}", error)
+            self._refuse(path, f"its header is not a JSON object: {str(error).splitlines()[0]}", error)
         if self.mark not in content:
             raise self.error(f"{path} holds {self.if_other_kind}")
         if content.get("format") != FORMAT:
@@ -91,7 +91,7 @@ def _first_problem(error: ValidationError) -> str:
         case "missing":
             return f"`{shown}` is missing"
         case "extra_forbidden":
-            return f"`{shown}` is a key that nobody knows"
+            return f"`{shown}` is an unknown key"
     return f"`{shown}` is {_short(first['input'])}: {reason}"
 
 

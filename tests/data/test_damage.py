@@ -26,7 +26,7 @@ def shift_of(late: NDArray[np.float32], clean: NDArray[np.float32]) -> int:
     return int(np.argmax([np.sum(late[k:] * clean[: len(clean) - k]) for k in range(20)]))
 
 
-def test_each_damage_does_what_it_says() -> None:
+def test_each_damage_has_its_documented_effect() -> None:
     bags = [make_bag(0), make_bag(1, length=300)]
     damage, clean = FeatureDamage(bags, GRID), bags[0].load()
     assert clean.audio is not None

@@ -31,8 +31,8 @@ def test_a_video_is_found_by_path_or_by_a_name_that_only_one_has(tmp_path: Path)
 
 def test_a_video_that_is_missing_or_could_be_two_is_one_line(tmp_path: Path) -> None:
     put(tmp_path, "day/a.mp4", "night/a.mp4")
-    with pytest.raises(DataError, match=r"holds no video yard; name the folder"):
+    with pytest.raises(DataError, match=r"has no unique video yard; give the folder"):
         find(["yard"], tmp_path)
-    with pytest.raises(DataError, match=r"holds no video a; .*day/a.mp4 and .*night/a.mp4 could both be it") as refused:
+    with pytest.raises(DataError, match=r"has no unique video a; .*day/a.mp4 and .*night/a.mp4 both match") as refused:
         find(["a"], tmp_path)
     assert "\n" not in str(refused.value)

@@ -111,7 +111,7 @@ def test_sub_folders_may_hold_the_feature_files_themselves(tmp_path):
     assert [bag.load().visual[0, 0, 0] for bag in dataset.train] == [0, 1]
 
 
-def test_a_test_set_alone_may_lack_classes_that_the_model_knows(tmp_path, store):
+def test_a_test_set_alone_may_lack_classes_of_the_model(tmp_path, store):
     path = write_csv(tmp_path, "video,label,split\na,riot,test\n")
     dataset = load_dataset(str(path), features=store, classes=("normal", "abuse", "riot"))
     assert dataset.test[0].targets.tolist() == [0, 0, 1]
@@ -123,7 +123,7 @@ BAD_LABELS = {
         None,
         "the videos are all anomalous (abuse, riot); needed the class `normal`",
     ),
-    "only normal": ("video,label\na,normal\n", None, "the videos are all `normal`; needed one more class"),
+    "only normal": ("video,label\na,normal\n", None, "the videos are all `normal`; needed at least one more class"),
     "no normal to train on": (
         "video,label,split\na,riot,train\nb,normal,test\n",
         None,
@@ -183,20 +183,20 @@ def test_a_video_without_sound_is_no_other_encoder(tmp_path, store):
     assert sum(bag.load().audio is None for bag in dataset.train) == 1
 
 
-def test_a_folder_without_sub_folders_says_what_it_needs(tmp_path):
+def test_a_folder_without_sub_folders_is_refused_with_the_remedy(tmp_path):
     with pytest.raises(DataError, match=r"no feature files .* in sub-folders named by class; .*`avadclip extract`"):
         load_dataset(str(tmp_path))
     with pytest.raises(DataError, match=r"no videos in sub-folders; sort them into .*normal"):
         load_dataset(str(tmp_path), features=tmp_path)
 
 
-def test_a_csv_without_a_feature_folder_says_how_to_make_one(tmp_path):
+def test_a_csv_without_a_feature_folder_is_refused_with_the_remedy(tmp_path):
     with pytest.raises(DataError, match=r"labels\.csv needs `features`.*`avadclip extract VIDEOS --out FOLDER`"):
         load_dataset(str(write_csv(tmp_path, FOUR)))
 
 
 def test_data_that_are_not_there_are_named(tmp_path):
-    with pytest.raises(ConfigError, match=r"nowhere\.csv: no such data; name a CSV file, a folder .*synthetic:tiny"):
+    with pytest.raises(ConfigError, match=r"nowhere\.csv: unknown dataset; give a CSV file, a folder .*synthetic:tiny"):
         load_dataset(str(tmp_path / "nowhere.csv"))
     with pytest.raises(ConfigError, match="synthetic:tiny has its own features"):
         load_dataset("synthetic:tiny", features=tmp_path)

@@ -44,9 +44,12 @@ def test_annotated_footage_keeps_its_times(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["nights/b.mp4,normal,,", "c.mp4,fighting,1,2"], "labels.csv:3: c.mp4 is fighting; footage to count"),
-        (["c.mp4,fighting,,"], "labels.csv:2: c.mp4 is fighting; footage to count"),
-        (["c.mp4,normal,,"], r"labels.csv:2: there is no .*c.mp4"),
+        (
+            ["nights/b.mp4,normal,,", "c.mp4,fighting,1,2"],
+            "labels.csv:3: c.mp4 is fighting; counting false alarms needs",
+        ),
+        (["c.mp4,fighting,,"], "labels.csv:2: c.mp4 is fighting; counting false alarms needs"),
+        (["c.mp4,normal,,"], r"labels.csv:2: .*c.mp4 does not exist"),
     ],
 )
 def test_normal_footage_that_is_not_is_refused(folder: Path, lines: list[str], message: str) -> None:
@@ -57,9 +60,9 @@ def test_normal_footage_that_is_not_is_refused(folder: Path, lines: list[str], m
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["nights/b.mp4,fighting,,"], "b.mp4 is fighting, but nothing says when"),
-        (["nights/b.mp4,normal,,"], "names no event"),
-        (["c.mp4,fighting,1,2"], r"labels.csv:2: there is no .*c.mp4"),
+        (["nights/b.mp4,fighting,,"], "b.mp4 is fighting, but has no times"),
+        (["nights/b.mp4,normal,,"], "lists no event"),
+        (["c.mp4,fighting,1,2"], r"labels.csv:2: .*c.mp4 does not exist"),
     ],
 )
 def test_annotated_footage_that_is_not_is_refused(folder: Path, lines: list[str], message: str) -> None:
@@ -69,14 +72,14 @@ def test_annotated_footage_that_is_not_is_refused(folder: Path, lines: list[str]
 
 def test_what_leads_to_no_footage_is_refused(folder: Path) -> None:
     for source, message in (
-        (folder, "holds videos and feature files"),
-        (folder / "none", "is not there"),
-        (folder / "empty", "holds no videos and no feature files"),
+        (folder, "contains both videos and feature files"),
+        (folder / "none", "does not exist"),
+        (folder / "empty", "contains no videos and no feature files"),
     ):
         (folder / "empty").mkdir(exist_ok=True)
         with pytest.raises(AvadclipError, match=message):
             find_normal_footage(source)
-    with pytest.raises(AvadclipError, match="is no CSV file"):
+    with pytest.raises(AvadclipError, match="is not a CSV file"):
         find_normal_footage(folder / "nights", features=folder / "rows")
     with pytest.raises(AvadclipError, match="no feature file in"):
         find_normal_footage(write_csv(folder, "nights/b.mp4,normal,,"), features=folder / "rows")

@@ -68,7 +68,7 @@ def test_every_form_gives_the_same_rows(
     for one, other in zip(given.rows, written, strict=True):
         np.testing.assert_array_equal(one, other)
     per = "snippet" if frames == 1 else "frame"
-    assert f"per {per}, as its {9 * frames} rows say" in given.notes[0]
+    assert f"per {per}, inferred from its {9 * frames} rows" in given.notes[0]
 
 
 def test_one_column_is_a_score_and_several_give_one_minus_normal(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_one_column_is_a_score_and_several_give_one_minus_normal(tmp_path: Path)
         np.testing.assert_allclose(two, curve)
 
 
-def test_probabilities_that_do_not_sum_to_1_are_said_so(tmp_path: Path) -> None:
+def test_probabilities_that_do_not_sum_to_1_are_noted(tmp_path: Path) -> None:
     assert not any("sum to 1" in note for note in read(write_npy(tmp_path, PROBABILITIES)).notes)
     given = read(write_npy(tmp_path, [0.5 * rows for rows in PROBABILITIES]))
     assert "do not sum to 1 (off by up to 0.50)" in given.notes[-1]
@@ -97,11 +97,11 @@ def without(number: int) -> list[np.ndarray]:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (without(0), r"holds 6 rows; needed 9, one for each snippet of the 3 videos, or 36, one for each frame"),
-        ([np.zeros((9, 2))], r"has the shape \(9, 2\); needed one anomaly score a row, or 3 class probabilities"),
+        (without(0), r"has 6 rows; needed 9, one for each snippet of the 3 videos, or 36, one for each frame"),
+        ([np.zeros((9, 2))], r"has the shape \(9, 2\); needed one anomaly score or 3 class probabilities per row"),
         ([np.zeros((3, 9))], r"has the shape \(3, 9\)"),
-        ([np.array(["high"] * 9)], "holds values of type <U4; needed numbers"),
-        ([np.zeros(0)], "holds 0 rows"),
+        ([np.array(["high"] * 9)], "has values of type <U4; needed numbers"),
+        ([np.zeros(0)], "has 0 rows"),
         (changed(1, np.array([0.1, np.nan])), "label_B2-0-0 has the score nan in row 1"),
         (changed(2, np.array([0, 0, np.inf, 0])), "street.mkv has the score inf in row 2"),
         ([np.full((9, 3), -2.0)], "brawl.mp4 has class values outside .0, 1. in row 0; give probabilities"),
@@ -156,9 +156,9 @@ def test_two_videos_of_one_name_do_not_share_scores(tmp_path: Path) -> None:
         ("all.npy", TERABYTE, "cannot be read as scores"),
         ("scores.npz", b"PK nonsense", "cannot be read as scores"),
         ("scores.json", b"{", "cannot be read as scores"),
-        ("scores.json", b"[1, 2]", "holds no object"),
-        ("scores.json", b'{"street.mkv": [[1], [1, 2]]}', "street.mkv is no list of numbers"),
-        ("scores.csv", b"1,2", "is no file of scores; give a .npy, .npz or .json"),
+        ("scores.json", b"[1, 2]", "is not a JSON object"),
+        ("scores.json", b'{"street.mkv": [[1], [1, 2]]}', "street.mkv is not a list of numbers"),
+        ("scores.csv", b"1,2", "is not a score file; give a .npy, .npz or .json"),
     ],
 )
 def test_a_file_that_holds_no_scores_is_one_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -173,7 +173,7 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path: Path, name: str) -> None
     with pytest.raises(DataError, match="none"):
         read(tmp_path / name)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"holds no .npy files"):
+    with pytest.raises(DataError, match=r"contains no .npy files"):
         read(tmp_path / "empty")
 
 

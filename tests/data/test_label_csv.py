@@ -48,14 +48,14 @@ def test_files_of_spreadsheets_are_read(tmp_path):
     assert (video.video, video.labels) == ("a, b.mp4", ("fighting", "car accident"))
 
 
-def test_an_interval_said_twice_is_one(tmp_path):
+def test_a_repeated_interval_counts_once(tmp_path):
     (video,) = read(tmp_path, "video,label,start,end\na,riot,1,2\na,riot,1,2\n")
     assert video.intervals == (Interval("riot", 1.0, 2.0),)
 
 
 BAD = {
-    "empty": ("", "labels.csv is empty; write a header `video,label`"),
-    "header only": ("video,label\n", "labels.csv names no video; write one line for each"),
+    "empty": ("", "labels.csv is empty; add a header `video,label`"),
+    "header only": ("video,label\n", "labels.csv lists no video; add one line per video"),
     "column missing": ("video,start,end\na,1,2\n", "labels.csv:1: no column `label` (found `video`, `start`, `end`)"),
     "column misspelt": ("video,lable\na,normal\n", "labels.csv:1: no column `label` (rename `lable`)"),
     "optional column misspelt": (
@@ -63,19 +63,19 @@ BAD = {
         "labels.csv:1: no column `group` (rename `groups`)",
     ),
     "semicolons": ("video;label\na;normal\n", "labels.csv:1: no column `video` (found `video;label`)"),
-    "column twice": ("video,label,label\na,normal,riot\n", "labels.csv:1: column `label` is there twice"),
+    "column twice": ("video,label,label\na,normal,riot\n", "labels.csv:1: duplicate column `label`"),
     "start alone": ("video,label,start\na,riot,1\n", "labels.csv:1: `start` and `end` are needed together"),
     "no video": ("video,label\n ,normal\n", "labels.csv:2: `video` is empty"),
     "no label": ("video,label\na,normal\nb,\n", "labels.csv:3: `label` is ''"),
     "cell missing": ("video,label\na\n", "labels.csv:2: `label` is ''"),
     "half a label": ("video,label\na,riot|\n", "labels.csv:2: `label` is 'riot|'"),
-    "too many cells": ("video,label\na,b.mp4,normal\n", "labels.csv:2: more cells than the header names"),
+    "too many cells": ("video,label\na,b.mp4,normal\n", "labels.csv:2: more cells than columns"),
     "unknown split": ("video,label,split\na,normal,val\n", "labels.csv:2: `split` is 'val'; needed train, validation"),
     "no number": ("video,label,start,end\na,riot,0:10,20\n", "labels.csv:2: `start` is '0:10'; needed a number"),
     "not finite": ("video,label,start,end\na,riot,1,inf\n", "labels.csv:2: `end` is 'inf'; needed a number"),
     "end missing": ("video,label,start,end\na,riot,1,\n", "labels.csv:2: `end` is ''; needed a number"),
-    "end first": ("video,label,start,end\na,riot,5,5\n", "labels.csv:2: from 5 s to 5 s is no stretch of time"),
-    "before the video": ("video,label,start,end\na,riot,-1,5\n", "labels.csv:2: from -1 s to 5 s is no stretch"),
+    "end first": ("video,label,start,end\na,riot,5,5\n", "labels.csv:2: invalid interval from 5 s to 5 s"),
+    "before the video": ("video,label,start,end\na,riot,-1,5\n", "labels.csv:2: invalid interval from -1 s to 5 s"),
     "normal and not": ("video,label\na,normal\nb,riot\na,riot\n", "labels.csv:2 to 4: a is both `normal` and `riot`"),
     "normal and not in one row": ("video,label\na,normal|riot\n", "labels.csv:2: a is both `normal` and `riot`"),
     "two splits": (
@@ -105,7 +105,7 @@ def test_a_bad_file_is_one_line_with_its_place(tmp_path, text, message):
 
 
 @given(text=st.text(alphabet=st.characters(codec="utf-8"), max_size=80))
-def test_whatever_the_file_holds_a_user_sees_a_data_error(tmp_path_factory, text):
+def test_any_file_content_gives_a_result_or_a_data_error(tmp_path_factory, text):
     path = tmp_path_factory.getbasetemp() / "any.csv"
     path.write_text("video,label,start,end\n" + text, encoding="utf-8", newline="")
     try:

@@ -88,5 +88,5 @@ def test_one_group_alone_is_not_held_out():
         ("fight/fi013.mp4", "fight/fi013.mp4"),
     ],
 )
-def test_a_group_is_the_film_where_the_name_tells_it(video, group):
+def test_a_group_is_the_film_in_the_name(video, group):
     assert group_of(video) == group

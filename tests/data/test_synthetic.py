@@ -82,7 +82,7 @@ def test_seeds_and_splits_give_different_videos(tiny):
 
 
 @pytest.mark.parametrize("size", ["tiny", "small"])
-def test_sizes_are_as_they_say(size):
+def test_sizes_are_as_documented(size):
     dataset, chosen = load_synthetic(size), SIZES[size]
     assert {split: len(getattr(dataset, split)) for split in SPLITS} == chosen.num_bags
     assert dataset.is_synthetic

@@ -105,7 +105,7 @@ def _with_another_tower(tensors):
 def test_weights_that_do_not_fit_are_refused_by_name(tiny, damage, message):
     tensors = dict(tiny.state_dict())
     damage(tensors)
-    with pytest.raises(WeightsError, match=f"^bad.bin does not hold CLIP ViT-B/16.*{message}"):
+    with pytest.raises(WeightsError, match=f"^bad.bin does not contain CLIP ViT-B/16.*{message}"):
         Clip(TINY).load_tensors(tensors, "bad.bin")
 
 

@@ -57,7 +57,7 @@ def test_no_phrases_give_no_rows(text):
     assert text.encode_words([]).shape == (0, 8)
 
 
-@pytest.mark.parametrize(("phrase", "message"), [(" ", "no word"), ("x " * 76, "76 tokens, CLIP reads at most 75")])
+@pytest.mark.parametrize(("phrase", "message"), [(" ", "no word"), ("x " * 76, "76 tokens, CLIP's limit is 75")])
 def test_phrases_clip_cannot_read_are_refused(text, phrase, message):
     with pytest.raises(ConfigError, match=message):
         text.encode_words([phrase])

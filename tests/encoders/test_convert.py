@@ -59,7 +59,7 @@ def test_a_file_is_never_overwritten(small_clip, tmp_path):
     assert (tmp_path / "model.safetensors").read_text() == "precious"
 
 
-def test_other_weights_are_refused_by_what_they_hold(tmp_path):
+def test_other_weights_are_refused_by_their_content(tmp_path):
     torch.save({"fc.weight": torch.zeros(2)}, tmp_path / "other.pth")
     with pytest.raises(WeightsError, match=r"neither CLIP nor Wav2CLIP \(its first tensor is fc.weight\)"):
         convert_weights(tmp_path / "other.pth", tmp_path)

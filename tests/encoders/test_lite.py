@@ -92,7 +92,7 @@ def test_motion_energy_equals_a_loop_over_cells(size: tuple[int, int]) -> None:
     np.testing.assert_allclose(found, plain_motion(frames), rtol=1e-4, atol=1e-6)
 
 
-def test_motion_does_not_say_where() -> None:
+def test_motion_energy_does_not_depend_on_the_position() -> None:
     frames = np.zeros((2, 48, 64, 3), np.uint8)
     frames[1, 8:16, 8:16] = 255  # one whole cell of 8 x 8
     elsewhere = np.roll(frames, (16, 24), axis=(1, 2))
@@ -127,5 +127,5 @@ def test_lite_loads_by_name_with_and_without_sound() -> None:
 
 
 def test_options_that_lite_does_not_have_are_refused() -> None:
-    with pytest.raises(ConfigError, match="no option audio_window_seconds, frames_per_snippet"):
+    with pytest.raises(ConfigError, match="do not support audio_window_seconds, frames_per_snippet"):
         load_encoders("lite", EncoderOptions(frames_per_snippet=2, audio_window_seconds=2.0))

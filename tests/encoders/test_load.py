@@ -47,7 +47,7 @@ def test_lite_needs_no_weights():
 
 
 def test_options_that_lite_has_not_are_refused():
-    with pytest.raises(ConfigError, match="lite encoders have no option framing, num_crops"):
+    with pytest.raises(ConfigError, match="lite encoders do not support framing, num_crops"):
         load_encoders("lite", EncoderOptions(framing="published", num_crops=5))
 
 
@@ -58,7 +58,7 @@ def test_unknown_names_are_answered_with_the_list(spec):
 
 
 def test_a_device_that_is_not_there_is_refused_before_anything_is_loaded(tmp_path):
-    with pytest.raises(ConfigError, match="device 'abacus' cannot be used here"):
+    with pytest.raises(ConfigError, match="device 'abacus' is not available"):
         load_encoders(f"clip:{tmp_path}", EncoderOptions(device="abacus"))
 
 

@@ -68,7 +68,7 @@ def test_a_recording_without_windows_has_no_rows() -> None:
     assert encode().shape == (0, LogMelEncoder.dim)
 
 
-def test_every_filter_is_a_mean_over_bins_it_can_hear() -> None:
+def test_every_filter_averages_at_least_one_bin() -> None:
     filters = mel_filters().numpy()
     assert filters.shape == (NUM_BANDS, FFT_SAMPLES // 2 + 1)
     assert (filters >= 0).all()
@@ -77,7 +77,7 @@ def test_every_filter_is_a_mean_over_bins_it_can_hear() -> None:
     assert (np.diff(peaks) >= 0).all()
 
 
-def test_the_identity_says_what_decides_the_numbers() -> None:
+def test_the_identity_contains_everything_that_affects_features() -> None:
     identity = LogMelEncoder().identity()
     assert identity["name"] == "log-mel"
     assert identity["window_seconds"] == 1.0

@@ -42,7 +42,7 @@ def centred_cosines(reference, found):
 
 
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
-def test_a_lower_precision_says_nearly_the_same(clip, prepared, precision):
+def test_a_lower_precision_gives_nearly_the_same_features(clip, prepared, precision):
     reference = ClipVisualEncoder(clip).encode(prepared)[0]
     found = ClipVisualEncoder(clip, precision=precision).encode(prepared)[0]
     assert found.dtype == np.float32
@@ -103,7 +103,7 @@ def test_int8_is_for_the_cpu(clip):
 
 
 def test_lite_has_one_precision():
-    with pytest.raises(ConfigError, match="lite encoders have no option precision"):
+    with pytest.raises(ConfigError, match="lite encoders do not support precision"):
         load_encoders("lite", EncoderOptions(precision="bf16"))
 
 

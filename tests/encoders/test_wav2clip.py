@@ -133,7 +133,7 @@ def test_identity_names_what_changes_the_numbers(net):
     assert changed == {"window_seconds", "normalisation"}
 
 
-def test_a_live_stream_is_normalised_over_what_it_held_so_far(net):
+def test_a_live_stream_is_normalised_over_the_stream_so_far(net):
     windows = recording(4)
     encoder = Wav2ClipEncoder(net)
     listen = encoder.listen()

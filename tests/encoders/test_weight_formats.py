@@ -156,7 +156,7 @@ def test_published_wav2clip_is_read_and_written_whole(wav2clip_tensors, tmp_path
 def test_wav2clip_without_a_layer_is_refused(wav2clip_tensors, tmp_path):
     tensors = {name: tensor for name, tensor in wav2clip_tensors.items() if "layer4.1.conv2" not in name}
     torch.save(tensors, tmp_path / "Wav2CLIP.pt")
-    with pytest.raises(WeightsError, match=r"does not hold Wav2CLIP: 1 of \d+ .* \(resnet.layer4.1.conv2.weight\)"):
+    with pytest.raises(WeightsError, match=r"does not contain Wav2CLIP: 1 of \d+ .* \(resnet.layer4.1.conv2.weight\)"):
         wav2clip_from_pickle(tmp_path / "Wav2CLIP.pt")
 
 

@@ -77,7 +77,7 @@ def test_a_download_takes_what_the_pinned_revision_has(tmp_path, monkeypatch):
     assert all(CLIP_REVISION in url for url in asked)
 
 
-def test_without_a_network_the_message_says_what_to_do(offline):
+def test_without_a_network_the_error_has_the_remedy(offline):
     with pytest.raises(WeightsError) as caught:
         find_clip()
     message = str(caught.value)
@@ -86,12 +86,12 @@ def test_without_a_network_the_message_says_what_to_do(offline):
         assert part in message
 
 
-def test_a_folder_without_weights_says_what_belongs_there(tmp_path):
+def test_a_folder_without_weights_is_refused_with_the_remedy(tmp_path):
     with pytest.raises(WeightsError, match=r"model.safetensors or pytorch_model.bin and tokenizer.json.*hf download"):
         find_clip(tmp_path / "nowhere")
 
 
-def test_a_folder_without_a_tokenizer_says_where_to_get_it(tmp_path):
+def test_a_folder_without_a_tokenizer_is_refused_with_the_remedy(tmp_path):
     (tmp_path / "model.safetensors").touch()
     with pytest.raises(WeightsError, match=r"no tokenizer.json: `hf download .* tokenizer.json"):
         find_clip(tmp_path)

@@ -97,7 +97,7 @@ def test_one_that_is_too_far_off_is_not_taken_however_fast(errors: dict[str, flo
     errors["int8"] = 60.0
     choice = choose_precision("clip", EncoderOptions(), [write_colours])
     assert choice.precision == "bf16"
-    assert choice.reason.count("too far from fp32") == 1
+    assert choice.reason.count("differs too much from fp32") == 1
     errors["bf16"] = 60.0
     assert choose_precision("clip", EncoderOptions(num_crops=1), [write_colours]).precision == "bf16"  # remembered
 
@@ -108,7 +108,7 @@ def test_what_was_measured_is_remembered_on_this_machine(
     first = choose_precision("clip", EncoderOptions(), [write_colours])
     again = choose_precision("clip", EncoderOptions(), [])
     assert again.precision == first.precision
-    assert again.reason == f"measured on this machine before: {first.reason}"
+    assert again.reason == f"cached measurement of this machine: {first.reason}"
     (kept,) = (tmp_path / "cache" / "avadclip").iterdir()
     kept.write_text("damaged")
     assert choose_precision("clip", EncoderOptions(), [write_colours]) == first
@@ -120,7 +120,7 @@ def test_a_sample_that_is_too_small_means_fp32_and_is_not_remembered(
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     choice = choose_precision("clip", EncoderOptions(), [tmp_path / "broken.mp4", tmp_path / "missing.mp4"])
     assert choice.precision == "fp32"
-    assert choice.reason == "0 different frames could be sampled, 16 are needed to check another"
+    assert choice.reason == "only 0 distinct frames in the sample, 16 are needed to check another precision"
     assert choose_precision("clip", EncoderOptions(), [write_colours]).precision == "int8"
 
 
@@ -141,5 +141,5 @@ def test_a_device_without_int8_never_gets_it(errors: dict[str, float], write_col
 
 
 def test_problems_of_the_encoders_are_those_of_loading_them() -> None:
-    with pytest.raises(ConfigError, match="there are no encoders"):
+    with pytest.raises(ConfigError, match="unknown encoders"):
         choose_precision("resnet", EncoderOptions(), [])

@@ -124,10 +124,10 @@ def test_features_made_otherwise_are_one_line(
     tmp_path: Path, clip: Path, clean: SnippetFeatures, fake_encoders
 ) -> None:
     target = tmp_path / "yard.safetensors"
-    with pytest.raises(FeatureError, match=r"made otherwise \(visual encoder: frame_offsets is \[0\]"):
+    with pytest.raises(FeatureError, match=r"do not match \(visual encoder: frame_offsets is \[0\]"):
         keep_damaged(target, clip, fake_encoders(frame_offsets=(0,)), "dark", clean=clean)
     published = SnippetFeatures(clean.visual, clean.audio, clean.duration_seconds, provenance=None)
-    with pytest.raises(FeatureError, match="do not say how they were made"):
+    with pytest.raises(FeatureError, match="have no provenance"):
         keep_damaged(target, clip, fake_encoders(), "dark", clean=published)
     assert not target.exists()
 

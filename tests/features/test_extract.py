@@ -92,7 +92,7 @@ def test_encoders_without_sound_do_not_listen(tmp_path: Path, write_clip, fake_e
     assert features.provenance.audio is None
 
 
-def test_features_say_how_they_were_made(tmp_path: Path, write_clip, fake_encoders) -> None:
+def test_features_have_their_provenance(tmp_path: Path, write_clip, fake_encoders) -> None:
     grid, encoders = SnippetGrid(snippet_frames=8), fake_encoders(frame_offsets=(0, 4))
     features = extract_features(write_clip(tmp_path / "clip.mkv"), encoders, grid=grid)
     assert len(features) == 6
@@ -255,7 +255,7 @@ def test_a_file_cut_off_gives_the_same_in_one_pass(
     same(*both_ways(cut, fake_encoders))
 
 
-def test_the_sound_is_read_with_the_picture_where_its_encoder_hears_it_once(
+def test_audio_is_decoded_in_the_video_pass_for_one_pass_encoders(
     tmp_path: Path, write_clip, fake_encoders, monkeypatch
 ) -> None:
     path = write_clip(tmp_path / "clip.mkv")

@@ -22,7 +22,7 @@ def test_items_come_in_their_order(max_waiting: int) -> None:
         assert list(items) == []
 
 
-def test_work_is_done_while_the_reader_is_busy_and_no_further_ahead_than_asked() -> None:
+def test_reading_runs_ahead_no_further_than_allowed() -> None:
     made: list[int] = []
 
     def work() -> Iterator[int]:

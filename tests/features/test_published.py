@@ -57,14 +57,14 @@ def test_one_sound_row_too_few_is_repeated_and_noted(tmp_path: Path) -> None:
     picture, sound = save(tmp_path / "video__0.npy", rows(6)), save(tmp_path / "sound.npy", rows(5, 3))
     features = read_published([picture], sound, grid=GRID)
     np.testing.assert_array_equal(features.audio, np.concatenate([rows(5, 3), rows(5, 3)[-1:]]))
-    assert features.notes == ("last sound row repeated: one fewer than visual rows",)
+    assert features.notes == ("last audio row repeated: one fewer than visual rows",)
 
 
 def test_one_sound_row_too_many_is_dropped_and_noted(tmp_path: Path) -> None:
     picture, sound = save(tmp_path / "video__0.npy", rows(6)), save(tmp_path / "sound.npy", rows(7, 3))
     features = read_published([picture], sound, grid=GRID)
     np.testing.assert_array_equal(features.audio, rows(7, 3)[:6])
-    assert features.notes == ("last sound row dropped: one more than visual rows",)
+    assert features.notes == ("last audio row dropped: one more than visual rows",)
 
 
 @pytest.mark.parametrize("length", [0, 4, 8, 100])
@@ -161,13 +161,13 @@ def test_a_damaged_byte_gives_features_or_one_line(tmp_path: Path, position: int
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("num_rows", [0, 1, 257])
-def test_the_head_of_a_file_tells_what_the_whole_file_holds(tmp_path: Path, dtype: type, num_rows: int) -> None:
+def test_the_header_of_a_file_agrees_with_its_content(tmp_path: Path, dtype: type, num_rows: int) -> None:
     path = tmp_path / "a.npy"
     np.save(path, np.zeros((num_rows, 6), dtype))
     assert read_shape(path) == (num_rows, 6) == np.load(path).shape
 
 
-def test_a_file_cut_anywhere_is_not_what_its_head_says(tmp_path: Path) -> None:
+def test_a_file_cut_anywhere_disagrees_with_its_header(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     np.save(path, np.zeros((20, 6), np.float32))
     whole = path.read_bytes()

@@ -25,13 +25,15 @@ def test_equal_provenances_do_not_differ(provenance: Provenance) -> None:
         ({"audio": {"name": "loudness", "window_seconds": 1.0, "version": 1}}, "audio encoder: window_seconds is 1.0"),
     ],
 )
-def test_the_first_difference_is_said_as_found_and_needed(provenance: Provenance, changes: dict, expected: str) -> None:
+def test_the_first_difference_is_given_as_found_and_needed(
+    provenance: Provenance, changes: dict, expected: str
+) -> None:
     found = provenance.model_copy(update=changes).difference(provenance)
     assert found is not None
     assert found.startswith(expected)
 
 
-def test_features_without_sound_fit_a_model_that_could_hear(provenance: Provenance) -> None:
+def test_features_without_sound_fit_a_model_that_uses_audio(provenance: Provenance) -> None:
     assert provenance.model_copy(update={"audio": None}).difference(provenance) is None
 
 

@@ -87,12 +87,12 @@ def test_a_file_is_written_whole_or_not_at_all(written: Path, made_features, mon
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"visual": np.full((1, 5, 6), np.nan, np.float32)}, "not a finite number"),
-        ({"audio": np.full((5, 1), np.inf, np.float32)}, "audio values one that is not a finite number"),
+        ({"visual": np.full((1, 5, 6), np.nan, np.float32)}, "a non-finite visual value"),
+        ({"audio": np.full((5, 1), np.inf, np.float32)}, "a non-finite audio value"),
         ({"audio": np.zeros((4, 1), np.float32)}, "5 visual but 4 audio snippets"),
-        ({"visual": np.zeros((1, 0, 6), np.float32), "audio": None}, "holds no snippets"),
-        ({"provenance": None}, "do not say where they come from"),
-        ({"source_sha256": None}, "do not say where they come from"),
+        ({"visual": np.zeros((1, 0, 6), np.float32), "audio": None}, "has no snippets"),
+        ({"provenance": None}, "have no provenance"),
+        ({"source_sha256": None}, "have no provenance"),
     ],
 )
 def test_unusable_features_are_never_written(tmp_path: Path, made_features, changes: dict, reason: str) -> None:
@@ -109,10 +109,10 @@ def test_unusable_features_are_never_written(tmp_path: Path, made_features, chan
         (
             "visual",
             np.full((5, 6), np.nan, np.float32),
-            "visual values one that is not a finite number (snippet 0, channel 0)",
+            "a non-finite visual value (snippet 0, channel 0)",
         ),
         ("audio", np.zeros((3, 1), np.float32), "5 visual but 3 audio"),
-        ("visual", np.zeros((0, 6), np.float32), "holds no snippets"),
+        ("visual", np.zeros((0, 6), np.float32), "has no snippets"),
         ("visual", np.zeros(5, np.float32), "visual shape (5,)"),
         ("visual", np.full(5, np.nan, np.float32), "visual shape (5,)"),
         ("audio", np.zeros(5, np.float32), "audio shape (5,)"),
@@ -156,10 +156,10 @@ def test_other_format_versions_are_refused_with_what_to_do(written: Path) -> Non
     assert "update avadclip" in message
 
 
-def test_a_checkpoint_is_told_from_a_feature_file(written: Path) -> None:
+def test_a_checkpoint_is_not_read_as_a_feature_file(written: Path) -> None:
     tensors, header = parts_of(written)
     rewrite(written, tensors, {"format": 1, "classes": ["normal", "riot"]})
-    assert "holds a checkpoint or something else of avadclip; name a file from" in refusal(written, header_too=True)
+    assert "holds a checkpoint or another kind of avadclip file; give a file from" in refusal(written, header_too=True)
     rewrite(written, tensors, {**header, "duration_seconds": "long"})
     assert "in its header `duration_seconds` is 'long': input should be a valid number" in refusal(written)
 
@@ -174,7 +174,7 @@ def test_a_damaged_header_is_refused(written: Path, header: str) -> None:
 def test_what_is_not_a_feature_file_is_refused(tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.safetensors"
     save_file({"visual": np.zeros((2, 2), np.float32)}, foreign)
-    assert "not of avadclip features" in refusal(foreign, header_too=True)
+    assert "without avadclip features" in refusal(foreign, header_too=True)
     text = tmp_path / "notes.txt"
     text.write_text("hello")
     empty = tmp_path / "empty.safetensors"

@@ -384,7 +384,7 @@ def test_a_checkpoint_of_other_encoders_is_refused_before_any_video(tmp_path: Pa
     [
         ({"model": "starer"}, CheckpointError, "there is no checkpoint starer"),
         ({"model": "starter", "classes": ["normal", "riot"]}, ConfigError, "has classes of its own"),
-        ({"model": "starter", "encoders": "resnet"}, ConfigError, "there are no encoders 'resnet'"),
+        ({"model": "starter", "encoders": "resnet"}, ConfigError, "unknown encoders 'resnet'"),
         ({"model": "zero-shot"}, ConfigError, "--classes"),
         ({"model": "zero-shot", "classes": ["riot"]}, ConfigError, "needed `normal` first"),
         ({"model": "zero-shot", "classes": ["normal", "riot"], "encoders": "lite"}, ConfigError, "--encoders clip"),

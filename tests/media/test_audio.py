@@ -28,7 +28,7 @@ def click_offset_ms(path, seconds, window_seconds=1.0):
         ("b.mkv", "libx264", "pcm_s16le"),
     ],
 )
-def test_a_click_is_where_the_picture_clock_says(tmp_path, make_video, sound_track, click_at, case):
+def test_a_click_is_at_its_time_on_the_video_clock(tmp_path, make_video, sound_track, click_at, case):
     name, codec, sound_codec = case
     path = make_video(
         tmp_path / name, num_frames=48, codec=codec, sound=sound_track(click_at(1.25, 2.0), codec=sound_codec)
@@ -45,7 +45,7 @@ def test_late_sound_keeps_its_place(tmp_path, make_video, sound_track, click_at,
     windows = list(reader.windows([0.1, late + 0.5], 0.1))
     assert not windows[0].any()
     assert reader.report.start_seconds == pytest.approx(late, abs=0.03)
-    assert any(note.startswith("sound starts") for note in reader.report.notes)
+    assert any(note.startswith("audio starts") for note in reader.report.notes)
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
@@ -79,7 +79,7 @@ def test_a_gap_is_silence_and_is_reported(tmp_path, make_video, sound_track, cli
     before, inside, after = reader.windows([0.5, 1.5, 2.3], 0.2)
     assert before.min() > 0.05 and not inside.any() and after.min() > 0.05  # noqa: PT018
     assert reader.report.num_gaps == 1
-    assert any("gaps" in note for note in reader.report.notes)
+    assert any("audio gaps" in note for note in reader.report.notes)
 
 
 def test_there_is_one_window_per_centre_beyond_the_track_too(tmp_path, make_video, sound_track):

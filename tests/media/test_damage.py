@@ -58,7 +58,7 @@ def test_a_picture_of_odd_width_keeps_its_larger_half(tmp_path: Path, make_video
     assert frame[8:, 10:].all()
 
 
-def test_muted_is_digital_silence_and_says_so(video: Path) -> None:
+def test_muted_is_digital_silence_and_reported_as_silent(video: Path) -> None:
     sound = MutedSound(SoundReader(video))
     assert not heard(sound).any()
     assert sound.report.silent

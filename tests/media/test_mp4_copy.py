@@ -101,7 +101,7 @@ def test_a_fast_video_is_thinned_and_a_slow_one_is_not_filled(make_video: MakeVi
         assert media.duration_seconds == pytest.approx(40 / rate_hz, abs=0.5 / wanted)
 
 
-def test_pictures_can_be_altered_and_progress_is_told(
+def test_pictures_can_be_altered_and_progress_is_reported(
     make_video: MakeVideo, number_of: NumberOf, tmp_path: Path
 ) -> None:
     source = make_video(tmp_path / "a.mp4", num_frames=30)

@@ -22,8 +22,8 @@ MakeVideo = Callable[..., Path]
         ("a.webm", "libvpx-vp9", "libopus", None),
         ("a.mp4", "libx265", "aac", "hevc in mp4"),
         ("a.mp4", "mpeg4", "aac", "mpeg4 in mp4"),
-        ("a.mov", "libx264", "pcm_s16le", "sound as pcm_s16le in mp4"),
-        ("a.mp4", "libx264", "ac3", "sound as ac3 in mp4"),
+        ("a.mov", "libx264", "pcm_s16le", "pcm_s16le audio in mp4"),
+        ("a.mp4", "libx264", "ac3", "ac3 audio in mp4"),
         ("a.mkv", "libx264", "aac", "h264 in matroska"),
         ("a.mkv", "libvpx-vp9", None, "vp9 in matroska"),
         ("a.avi", "mpeg4", None, "mpeg4 in avi"),
@@ -57,7 +57,7 @@ def test_browsers_play_av1(ffmpeg: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("pixels", ["yuv444p", "yuv420p10le"])
 def test_pixels_that_only_the_name_of_the_codec_hides(make_video: MakeVideo, tmp_path: Path, pixels: str) -> None:
     path = make_video(tmp_path / "a.mp4", pix_fmt=pixels)
-    assert why_unplayable(path) == f"h264 in pixels of the kind {pixels}"
+    assert why_unplayable(path) == f"h264 with pixel format {pixels}"
 
 
 def test_the_container_counts_and_not_the_name(make_video: MakeVideo, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from avadclip.media.probe import MediaFile, SoundInfo, probe
 from avadclip.media.video import VideoReader
 
 
-def test_probe_tells_size_rate_length_and_sound(tmp_path, make_video, sound_track):
+def test_probe_returns_size_rate_length_and_sound(tmp_path, make_video, sound_track):
     sound = sound_track(np.zeros((6, 48_000), np.float32), layout="5.1")
     info = probe(make_video(tmp_path / "a.mp4", rate_hz=24, sound=sound))
     assert (info.width, info.height, info.frame_rate_hz, info.rotation_degrees) == (64, 48, 24.0, 0)
@@ -19,18 +19,18 @@ def test_duration_is_the_pictures_even_if_sound_goes_on(tmp_path, make_video, so
     for name in ("a.mp4", "a.mkv"):
         info = probe(make_video(tmp_path / name, sound=sound_track(np.zeros(3 * 48_000, np.float32))))
         assert info.duration_seconds == pytest.approx(1.0, abs=0.05)
-        assert any("after the picture" in note for note in info.notes)
+        assert any("after the video" in note for note in info.notes)
 
 
 def test_sound_that_ends_early_is_noted(tmp_path, make_video, sound_track):
     info = probe(make_video(tmp_path / "a.mp4", num_frames=72, sound=sound_track(np.zeros(48_000, np.float32))))
-    assert any("before the picture" in note for note in info.notes)
+    assert any("before the video" in note for note in info.notes)
 
 
 def test_late_sound_is_noted(tmp_path, make_video, sound_track):
     sound = sound_track(np.zeros(48_000, np.float32), start_seconds=1.48)
     info = probe(make_video(tmp_path / "a.mkv", num_frames=72, sound=sound))
-    assert any(note.startswith("sound starts 1.48 s after") for note in info.notes)
+    assert any(note.startswith("audio starts 1.48 s after") for note in info.notes)
 
 
 def test_size_is_as_shown_after_rotation(tmp_path, make_video):

@@ -38,7 +38,7 @@ ARRANGEMENTS = st.fixed_dictionaries(
     every=st.integers(1, 60),
     data=st.data(),
 )
-def test_what_is_left_out_changes_no_picture_that_is_given(
+def test_skipping_does_not_change_the_returned_frames(
     tmp_path: Path,
     make_video: MakeVideo,
     number_of: Callable[..., int],
@@ -106,14 +106,14 @@ def decided(starts: list[int | None], times: list[float]) -> list[str]:
     return told
 
 
-def test_a_picture_is_read_where_a_time_falls_before_the_start_of_the_next_one_shown() -> None:
+def test_a_frame_is_decoded_if_a_time_falls_before_the_next_displayed_frame() -> None:
     rest = [200 + 40 * i for i in range(LOOK_AHEAD)]
     told = decided([0, 120, 40, 80, 160, *rest], [0.0, 0.079, 0.12])
     assert told[:5] == ["DEFAULT", "DEFAULT", "DEFAULT", "NONREF", "NONREF"]
     assert decided([0, 120, 40, 80, 160, *rest], [0.16])[:5] == ["NONREF"] * 4 + ["DEFAULT"]
 
 
-def test_the_end_is_decoded_whole_for_nobody_knows_what_follows() -> None:
+def test_the_end_is_decoded_completely_since_the_next_frame_is_unknown() -> None:
     assert set(decided([40 * i for i in range(LOOK_AHEAD)], [])) == {"DEFAULT"}
     assert decided([40 * i for i in range(LOOK_AHEAD + 3)], [])[3:] == ["DEFAULT"] * LOOK_AHEAD
 

@@ -25,7 +25,7 @@ def test_every_input_has_a_name_of_its_own() -> None:
     "case",
     [pytest.param(case, id=case.label, marks=[pytest.mark.long] if case.is_repeated else []) for case in CASES],
 )
-def test_an_input_gives_a_result_that_says_what_is_odd_or_one_line(
+def test_an_input_gives_a_result_with_notes_or_a_one_line_error(
     case: Case, tmp_path: Path, judge: Judge, record: Record
 ) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"

@@ -72,7 +72,7 @@ def test_what_is_no_result_is_refused_with_its_place(
     assert "\n" not in str(refused.value)
 
 
-def test_a_result_without_scores_says_how_to_get_them(made_up: MakeDetection) -> None:
+def test_a_result_without_scores_is_refused_with_the_remedy(made_up: MakeDetection) -> None:
     with pytest.raises(DataError, match=r"holds no scores.*--format json --scores"):
         from_document(to_document(made_up(5)), origin="old.json")
 

@@ -122,7 +122,7 @@ def test_json_holds_the_same_events_as_csv(made_up: MakeDetection) -> None:
     assert list(rows) == as_text
 
 
-def test_scores_are_in_the_json_only_when_asked(made_up: MakeDetection) -> None:
+def test_scores_are_in_the_json_only_if_requested(made_up: MakeDetection) -> None:
     detection = made_up(5)
     assert "scores" not in json.loads(to_json(detection))
     scores = json.loads(to_json(detection, include_scores=True))["scores"]
@@ -132,7 +132,7 @@ def test_scores_are_in_the_json_only_when_asked(made_up: MakeDetection) -> None:
     assert [len(row) for row in scores["class_probabilities"]] == [2] * 5
 
 
-def test_json_does_not_tell_where_on_the_machine_the_video_is(made_up: MakeDetection) -> None:
+def test_json_does_not_reveal_the_path_of_the_video(made_up: MakeDetection) -> None:
     assert "/home/someone" not in to_json(made_up(5), include_scores=True)
 
 

@@ -116,7 +116,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Opened]]:
 
 @pytest.fixture(scope="session")
 def yard(detection_of: MakeDetection, clock_video: Path) -> Detection:
-    detection = detection_of(clock_video, notes=("sound starts 1.48 s after the picture",))
+    detection = detection_of(clock_video, notes=("audio starts 1.48 s after the video",))
     assert len(detection.events) >= 2
     return detection
 
@@ -221,7 +221,7 @@ def test_the_list_shows_the_events_that_were_found(
     assert opened.tab.locator(".event-gain").all_inner_texts() == gains
     about = opened.tab.locator(".about").inner_text()
     assert "picture and sound" in about
-    assert "sound starts 1.48 s after the picture" in about
+    assert "audio starts 1.48 s after the video" in about
 
 
 def test_the_slider_cuts_the_events_again(yard: Detection, yard_page: Path, open_page: Callable[..., Opened]) -> None:
@@ -450,7 +450,7 @@ def test_every_control_has_a_name_and_narrow_screens_need_no_scrolling_sideways(
 def test_colours_follow_the_system_until_the_reader_chooses(yard_page: Path, open_page: Callable[..., Opened]) -> None:
     opened = open_page(yard_page, color_scheme="dark")
     theme = "document.documentElement.dataset.theme"
-    curve = "document.getElementById('chart')._fullData.find(trace => trace.name === 'teacher').line.color"
+    curve = "document.getElementById('chart')._fullData.find(trace => trace.name === 'picture and sound').line.color"
     assert opened.tab.evaluate(theme) == "dark"
     dark = opened.tab.evaluate(curve)
     opened.tab.get_by_role("button", name="Switch to light").click()

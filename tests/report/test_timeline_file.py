@@ -39,7 +39,7 @@ def test_without_a_frame_rate_times_are_milliseconds(made_up: MakeDetection, tmp
     assert clip.markers[0].marked_range.start_time.value == round(1000 * made.events[0].start)
 
 
-def test_without_the_library_it_says_how_to_get_it(
+def test_without_the_library_the_error_names_what_to_install(
     made_up: MakeDetection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "opentimelineio", None)

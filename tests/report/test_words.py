@@ -1,6 +1,6 @@
 import pytest
 
-from avadclip.report.words import clock, counted
+from avadclip.report.words import clock, counted, describe_network, network_words
 
 
 @pytest.mark.parametrize(
@@ -13,3 +13,15 @@ def test_clock_never_shows_sixty(seconds: float, decimals: int, text: str) -> No
 
 def test_counted() -> None:
     assert [counted(number, "event") for number in (0, 1, 2)] == ["no events", "1 event", "2 events"]
+
+
+def test_only_the_papers_networks_get_other_words():
+    assert network_words("teacher") == "picture and sound"
+    assert network_words("audio student") == "sound only"
+    assert network_words("ur-dmu") == "ur-dmu"
+
+
+def test_a_network_is_described_without_repeating_its_words():
+    assert describe_network("teacher", "the file has picture and sound") == "picture and sound (the file has both)"
+    assert describe_network("visual student", "no sound track") == "picture only (no sound track)"
+    assert describe_network("ur-dmu", "ur-dmu has no other") == "ur-dmu (ur-dmu has no other)"

@@ -1,8 +1,7 @@
-"""Damage to features where there is no video to damage: analogues of media.damage, as for the synthetic benchmark.
+"""Damage applied to features, as analogues of media.damage for data without videos.
 
-The same operations on rows of features instead of pixels and samples. An encoder does not turn a black picture into
-zeros, nor half a picture into half its channels: figures under these analogues say how networks bear them, and nothing
-about cameras and microphones.
+The same operations on feature rows instead of pixels and samples. An encoder does not map a black frame to zeros, nor
+half a frame to half the channels: results under these analogues do not carry over to real cameras and microphones.
 
 black           every visual row zeros
 dark            a fifth of every visual value
@@ -30,11 +29,11 @@ Rows = NDArray[np.float32]
 
 
 class FeatureDamage:
-    """Damages the features of bags, which stay as they are.
+    """Damaged copies of the features of bags.
 
     Args:
-        bags: those to damage; sound that is foreign comes from among them.
-        grid: of their snippets.
+        bags: bags to damage, also the source of foreign audio.
+        grid: their snippet grid.
     """
 
     of: Literal["features"] = "features"
@@ -80,12 +79,12 @@ def delay_rows(rows: Rows, grid: SnippetGrid) -> Rows:
 
 
 def draw_donors(bags: Sequence[Bag]) -> dict[int, int]:
-    """For every bag with sound the number of one whose sound is foreign to it: of another group, with usable sound.
+    """Draw for every bag with sound the index of a donor of foreign audio: of another group, with usable sound.
 
-    Drawn by a fixed seed, so that which classes meet is chance.
+    The draw uses a fixed seed and ignores classes.
 
     Raises:
-        DataError: a bag has none.
+        DataError: there is no donor for a bag.
     """
     draw = np.random.default_rng(0)
     usable = [number for number, bag in enumerate(bags) if bag.stored.has_usable_sound]

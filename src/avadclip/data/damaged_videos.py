@@ -1,6 +1,6 @@
-"""Features of damaged videos: the damaged modality is encoded again, the other one taken from the clean features.
+"""Features of damaged videos: the damaged modality is encoded again, the other one copied from the clean features.
 
-Their provenance names the damage, so no checkpoint takes them for clean ones; only a robustness run scores them.
+Their provenance names the damage, so checkpoints refuse them; only a robustness run scores them.
 """
 
 import dataclasses
@@ -32,16 +32,16 @@ from avadclip.media.video import VideoReader
 
 
 class VideoDamage:
-    """Damages the videos of bags; a file that is kept in the folder already, and is what it should be, is read.
+    """Features of the bags' videos under damage; up-to-date files in the folder are reused.
 
     Args:
-        bags: their features come from `avadclip extract`; sound that is foreign comes from among them.
-        videos: one per bag, in their order.
-        encoders: those of the bags' features.
-        folder: for feature files, one sub-folder per damage.
+        bags: bags with features from `avadclip extract`, also the source of foreign audio.
+        videos: one per bag, in the same order.
+        encoders: the encoders of the bags' features.
+        folder: folder of feature files, with one sub-folder per damage.
 
     Raises:
-        DataError: a bag has sound, but no other recording has any to replace it.
+        DataError: a bag has sound, but no other recording has sound to replace it.
     """
 
     of: Literal["videos"] = "videos"
@@ -54,7 +54,7 @@ class VideoDamage:
         self._donors = draw_donors(bags)
 
     def __call__(self, index: int, damage: DamageName) -> SnippetFeatures:
-        """Features of bag number `index` under a damage; see features.damaged for what it raises."""
+        """Features of bag `index` under a damage; raises as extract_damaged."""
         donor = None
         if damage == "foreign" and index in self._donors:
             other = self._donors[index]
@@ -65,10 +65,10 @@ class VideoDamage:
 
 
 def find_videos(bags: Sequence[Bag], folder: Path) -> list[Path]:
-    """The video of every bag: at its name below the folder, or else the only one of its name anywhere in there.
+    """Find the video of every bag: at the bag's path below the folder, else by a unique name anywhere below it.
 
     Raises:
-        DataError: a bag has no video, or one that cannot be told from another.
+        DataError: a bag has no video, or several candidates.
     """
     by_stem: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
@@ -84,15 +84,17 @@ def _find_video(name: str, folder: Path, by_stem: dict[str, list[Path]]) -> Path
     found = by_stem.get(Path(name).name) or by_stem.get(Path(name).stem) or []
     if len(found) == 1:
         return found[0]
-    many = f"; {found[0]} and {found[1]} could both be it" if found else ""
-    raise DataError(f"{folder} holds no video {name}{many}; name the folder that the labels' names start from")
+    many = f"; {found[0]} and {found[1]} both match" if found else ""
+    raise DataError(
+        f"{folder} has no unique video {name}{many}; give the folder that the labels' paths are relative to"
+    )
 
 
-DAMAGE_VERSION = 1  # goes into the provenance; a change to media.damage that changes a number raises it
+DAMAGE_VERSION = 1  # part of the provenance; increased with every change of media.damage that affects features
 
 
 class Donor(NamedTuple):
-    """The video whose sound is the foreign one."""
+    """The video with the foreign audio."""
 
     path: Path
     clean: SnippetFeatures
@@ -104,15 +106,15 @@ def extract_damaged(
     """Encode a video under a damage.
 
     Args:
-        path: the video that the clean features were made from.
-        encoders: those of the clean features.
-        damage: to its picture or its sound. A video without a sound track has no sound to damage: only its provenance
-            then differs.
-        clean: its features from extract_features; their modality that is not damaged is taken over.
-        donor: for the damage `foreign`, a video with sound.
+        path: the video of the clean features.
+        encoders: the encoders of the clean features.
+        damage: damage to its frames or audio. For a video without a sound track, an audio damage changes only the
+            provenance.
+        clean: its features from extract_features; the undamaged modality is copied.
+        donor: a video with sound, for the damage `foreign`.
 
     Raises:
-        FeatureError: the clean features were made otherwise.
+        FeatureError: the clean features have another provenance.
         MediaError: the file cannot be read.
     """
     provenance = damaged_provenance(path, encoders, damage, clean=clean, donor=donor)
@@ -137,15 +139,15 @@ def keep_damaged(
     clean: SnippetFeatures,
     donor: Donor | None = None,
 ) -> SnippetFeatures:
-    """Read the feature file `target` where it is of this content, damage and encoders; else extract and write it.
+    """Read the feature file `target` if it has this content, damage and encoders; else extract and write it.
 
-    See extract_damaged; the clean features need to be of this very content, or FeatureError says so.
+    See extract_damaged; FeatureError if the clean features are of other content.
     """
     needed = damaged_provenance(path, encoders, damage, clean=clean, donor=donor)
     if clean.source_sha256 is not None and is_current(target, needed, clean.source_sha256):
         return read_features(target)
     if content_sha256(path) != clean.source_sha256:
-        raise FeatureError(f"{path} is not the video that its features were made from; extract them again")
+        raise FeatureError(f"{path} has changed since its features were extracted; extract them again")
     features = extract_damaged(path, encoders, damage, clean=clean, donor=donor)
     write_features(target, features)
     return features
@@ -154,16 +156,16 @@ def keep_damaged(
 def damaged_provenance(
     path: Path, encoders: Encoders, damage: DamageName, *, clean: SnippetFeatures, donor: Donor | None
 ) -> Provenance:
-    """What such features will say of themselves; FeatureError where the clean ones are no match for the encoders."""
+    """Provenance of damaged features; FeatureError if the clean ones were made with other encoders."""
     if clean.provenance is None:
         raise FeatureError(
-            f"the features of {path} do not say how they were made, so damaged ones cannot be made alike; "
+            f"the features of {path} have no provenance, so matching damaged features cannot be extracted; "
             "extract them with `avadclip extract`"
         )
     provenance = provenance_of(encoders, clean.provenance.grid)
     difference = provenance.difference(clean.provenance)
     if difference is not None:
-        raise FeatureError(f"the clean features of {path} were made otherwise ({difference}); extract them again")
+        raise FeatureError(f"the clean features of {path} do not match ({difference}); extract them again")
     identity: Identity = {"name": damage, "version": DAMAGE_VERSION}
     if damage == "foreign":
         identity["donor_sha256"] = None if donor is None else donor.clean.source_sha256
@@ -177,7 +179,7 @@ def _damage_sound(path: Path, damage: SoundDamage, clean: SnippetFeatures, donor
     if damage == "late":
         return LateSound(reader)
     if damage == "noisy":
-        # Other noise for other content, the same whenever it is extracted.
+        # The noise depends on the content, so that it is reproducible.
         seed = int((clean.source_sha256 or "0")[:8], 16)
         return NoisySound(reader, clean.duration_seconds, seed)
     if donor is None:

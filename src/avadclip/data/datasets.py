@@ -1,4 +1,4 @@
-"""Datasets by name: `synthetic:small`, `xd-violence:FOLDER`, or a CSV file with a folder of features."""
+"""Loading of datasets by name: `synthetic:small`, `xd-violence:FOLDER`, or a CSV file with a folder of features."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,26 +15,26 @@ SYNTHETIC = "synthetic:"
 def load_dataset(
     spec: str | Path, *, features: str | Path | None = None, classes: Sequence[str] | None = None, seed: int = 0
 ) -> Dataset:
-    """Load what a recipe's `data.source` names.
+    """Load a dataset by the value of a recipe's `data.source`.
 
     Args:
         spec: `synthetic:SIZE`, one of data.synthetic.SIZES; or `xd-violence:FOLDER`, `cctv-fights:FOLDER`,
             `ucf-crime:FOLDER`; or a CSV file; or a folder of sub-folders by class.
-        features: folder of feature files from `avadclip extract`, for the user's own videos; for a benchmark, a folder
-            to look into besides its own.
-        classes: of the user's own videos, `normal` first; by default those the labels name.
+        features: folder of feature files from `avadclip extract`, for the user's own videos; for a benchmark, an
+            additional folder to search.
+        classes: classes of the user's own videos, `normal` first; by default those of the labels.
         seed: of synthetic data, and of the hold-out of others.
 
     Raises:
-        ConfigError: nothing of this name.
-        DataError: the labels are not usable.
-        FeatureError: the features are not.
+        ConfigError: unknown name.
+        DataError: unusable labels.
+        FeatureError: unusable features.
     """
     path, spec = Path(spec), str(spec)
     features = None if features is None else Path(features)
     if spec.startswith(SYNTHETIC):
         if features is not None:
-            raise ConfigError(f"{spec} has its own features, but `features` is {features}; leave it out")
+            raise ConfigError(f"{spec} has its own features, but `features` is {features}; omit it")
         return load_synthetic(spec.removeprefix(SYNTHETIC), seed=seed)
     name, _, folder = spec.partition(":")
     if name in BENCHMARKS and folder:
@@ -46,8 +46,8 @@ def load_dataset(
         if features is None:
             raise DataError(
                 f"{path} needs `features`, the folder of its feature files; "
-                "make one with `avadclip extract VIDEOS --out FOLDER`"
+                "create it with `avadclip extract VIDEOS --out FOLDER`"
             )
         return load_csv(path, features=features, classes=classes, seed=seed)
     known = ", ".join([*(f"{SYNTHETIC}{size}" for size in SIZES), *(f"{each}:FOLDER" for each in BENCHMARKS)])
-    raise ConfigError(f"{spec}: no such data; name a CSV file, a folder of videos by class, or one of {known}")
+    raise ConfigError(f"{spec}: unknown dataset; give a CSV file, a folder of videos by class, or one of {known}")

@@ -32,7 +32,7 @@ def load_csv(path: Path, *, features: Path, classes: Sequence[str] | None = None
 
     Raises:
         DataError: the labels are not usable.
-        FeatureError: a feature file is missing, damaged, or made unlike the others.
+        FeatureError: a feature file is missing, damaged, or differs in provenance.
     """
     return _build(read_label_csv(path), path, features, classes, seed)
 
@@ -40,24 +40,24 @@ def load_csv(path: Path, *, features: Path, classes: Sequence[str] | None = None
 def load_folder(
     folder: Path, *, features: Path | None = None, classes: Sequence[str] | None = None, seed: int = 0
 ) -> Dataset:
-    """Load the videos in sub-folders named by class, `folder/normal/*.mp4`, `folder/fighting/*.mp4`: all to train on.
+    """Load the videos in sub-folders named by class, `folder/normal/*.mp4`, `folder/fighting/*.mp4`: for training.
 
     Args:
         folder: with a sub-folder per class.
-        features: as for load_csv; None where the sub-folders hold the feature files themselves.
+        features: as for load_csv; None if the sub-folders contain the feature files.
         classes: as for load_csv.
         seed: of the hold-out.
 
     Raises:
         DataError: the labels are not usable.
-        FeatureError: a feature file is missing, damaged, or made unlike the others.
+        FeatureError: a feature file is missing, damaged, or differs in provenance.
     """
     suffixes = frozenset({FEATURE_SUFFIX}) if features is None else VIDEO_SUFFIXES
     videos = list(_videos_by_subfolder(folder, suffixes))
     if not videos and features is None:
         raise DataError(
             f"{folder} has no feature files (*{FEATURE_SUFFIX}) in sub-folders named by class; "
-            "if they hold videos, run `avadclip extract` and name its folder as `features`"
+            "if they contain videos, run `avadclip extract` and give its output folder as `features`"
         )
     if not videos:
         raise DataError(
@@ -72,7 +72,7 @@ def _videos_by_subfolder(folder: Path, suffixes: frozenset[str]) -> Iterator[Lab
         subfolders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     except OSError as error:
         raise DataError(
-            f"{folder}: cannot be read ({error.strerror}); name a folder of videos or a CSV file"
+            f"{folder}: cannot be read ({error.strerror}); give a folder of videos or a CSV file"
         ) from error
     for subfolder in subfolders:
         label = subfolder.name.strip().lower()
@@ -86,7 +86,7 @@ def _videos_by_subfolder(folder: Path, suffixes: frozenset[str]) -> Iterator[Lab
 def _build(
     videos: list[LabelledVideo], source: Path, features: Path, classes: Sequence[str] | None, seed: int
 ) -> Dataset:
-    """The dataset of these videos; `source` is the CSV file or folder that named them."""
+    """Build the dataset of these videos; `source` is their CSV file or folder."""
     class_names = _class_names(videos, classes, source)
     _check_splits(videos, source)
     files = _feature_files(videos, source, features)
@@ -106,7 +106,7 @@ def _build(
 
 
 def _class_names(videos: list[LabelledVideo], given: Sequence[str] | None, source: Path) -> tuple[str, ...]:
-    """`normal`, then the others; every label is one of them."""
+    """Class names, `normal` first; checks that every label is one of them."""
     named = {label for video in videos for label in video.labels}
     if given is None:
         _check_both_kinds(videos, f"{source}: the videos")
@@ -119,15 +119,15 @@ def _class_names(videos: list[LabelledVideo], given: Sequence[str] | None, sourc
 
 
 def _check_both_kinds(videos: list[LabelledVideo], subject: str) -> None:
-    """Weak supervision learns from the difference between normal and anomalous videos: both are needed."""
+    """Check that there are normal and anomalous videos: weak supervision needs both."""
     named = sorted({label for video in videos for label in video.labels})
     if NORMAL not in named:
         raise DataError(
             f"{subject} are all anomalous ({', '.join(named)}); needed the class `{NORMAL}` too: "
-            f"add videos in which nothing happens, labelled `{NORMAL}`"
+            f"add videos without events, labelled `{NORMAL}`"
         )
     if len(named) == 1:
-        raise DataError(f"{subject} are all `{NORMAL}`; needed one more class: add videos in which something happens")
+        raise DataError(f"{subject} are all `{NORMAL}`; needed at least one more class: add anomalous videos")
 
 
 def _check_splits(videos: list[LabelledVideo], source: Path) -> None:
@@ -140,7 +140,7 @@ def _check_splits(videos: list[LabelledVideo], source: Path) -> None:
         if first.split != video.split:
             raise DataError(
                 f"{video.origin}: {video.video} is in split {video.split}, but {first.video} of the same group "
-                f"`{video.group}` in {first.split}; put a group into one split"
+                f"`{video.group}` in {first.split}; put the whole group into one split"
             )
 
 
@@ -200,7 +200,7 @@ def _provenance(file: Path, features: SnippetFeatures) -> Provenance:
 
 
 def _check_widths(bags: list[Bag]) -> None:
-    """Raise FeatureError where channels differ; silence and missing sound tracks are no difference."""
+    """Raise FeatureError if numbers of channels differ; silent or missing sound tracks are allowed."""
     first: dict[str, tuple[int, str]] = {}
     for bag in bags:
         for modality, own in (("visual", bag.stored.visual_width), ("audio", bag.stored.audio_width)):

@@ -1,4 +1,4 @@
-"""A user's own footage to set thresholds on: videos or feature files, in which nothing happens or all is annotated."""
+"""A user's footage for calibration: videos or feature files, either without events or fully annotated."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ class FootageFile(NamedTuple):
     path: Path
     """A video, or its feature file."""
     intervals: tuple[Interval, ...]
-    """What happens when; () where nothing does."""
+    """Annotated events; () if there are none."""
 
     @property
     def is_features(self) -> bool:
@@ -26,7 +26,7 @@ class FootageFile(NamedTuple):
 
 
 def find_normal_footage(source: Path, *, features: Path | None = None) -> list[FootageFile]:
-    """Footage in which nothing happens.
+    """Find footage without events.
 
     Args:
         source: a video, a feature file, a folder with either kind at any depth, or a CSV file (data.label_csv) whose
@@ -35,7 +35,7 @@ def find_normal_footage(source: Path, *, features: Path | None = None) -> list[F
             where the CSV names them.
 
     Raises:
-        DataError: nothing there, both kinds in one folder, or a video that is not normal.
+        DataError: no files, both kinds in one folder, or a video that is not normal.
         FeatureError: a feature file is missing.
     """
     if source.suffix.lower() == ".csv":
@@ -43,15 +43,15 @@ def find_normal_footage(source: Path, *, features: Path | None = None) -> list[F
         for video in videos:
             if video.intervals != ():
                 raise DataError(
-                    f"{video.origin}: {video.video} is {', '.join(video.labels)}; footage to count false alarms in is "
-                    "`normal` throughout: take it out, or use annotated footage"
+                    f"{video.origin}: {video.video} is {', '.join(video.labels)}; counting false alarms "
+                    "needs `normal` footage: remove the video, or use annotated footage"
                 )
         return list(_of_csv(source, videos, features))
     if features is not None:
-        raise DataError(f"{source} is no CSV file, so `features` has no names to look for; name that folder instead")
+        raise DataError(f"{source} is not a CSV file, which `features` needs; give that folder as the source")
     if not source.is_dir():
         if not source.is_file():
-            raise DataError(f"{source} is not there; name a folder, a video, a feature file or a CSV file")
+            raise DataError(f"{source} does not exist; give a folder, a video, a feature file or a CSV file")
         return [FootageFile(source, ())]
     files = [
         path
@@ -60,28 +60,28 @@ def find_normal_footage(source: Path, *, features: Path | None = None) -> list[F
     ]
     kinds = {path.suffix.lower() == FEATURE_SUFFIX for path in files}
     if len(kinds) == 2:
-        raise DataError(f"{source} holds videos and feature files, which may be of the same hours; name one kind")
+        raise DataError(f"{source} contains both videos and feature files, possibly of the same footage; give one kind")
     if not files:
-        raise DataError(f"{source} holds no videos and no feature files; name a folder of your own footage")
+        raise DataError(f"{source} contains no videos and no feature files; give a folder with footage")
     return [FootageFile(path, ()) for path in files]
 
 
 def find_labelled_footage(source: Path, *, features: Path | None = None) -> list[FootageFile]:
-    """Footage whose events a CSV file gives with their times; see find_normal_footage.
+    """Find footage whose events a CSV file lists with their times; see find_normal_footage.
 
     Raises:
-        DataError: an anomalous video without times, or nothing anomalous, or a video that is not there.
+        DataError: an anomalous video without times, no anomalous video, or a missing video.
         FeatureError: a feature file is missing.
     """
     videos = read_label_csv(source)
     for video in videos:
         if video.intervals is None:
             raise DataError(
-                f"{video.origin}: {video.video} is {', '.join(video.labels)}, but nothing says when; "
+                f"{video.origin}: {video.video} is {', '.join(video.labels)}, but has no times; "
                 "give `start` and `end` in seconds"
             )
     if not any(video.intervals for video in videos):
-        raise DataError(f"{source} names no event; thresholds for normal footage need a rate of false alarms instead")
+        raise DataError(f"{source} lists no event; for normal footage use --normal with a false-alarm rate")
     return list(_of_csv(source, videos, features))
 
 
@@ -90,7 +90,9 @@ def _of_csv(source: Path, videos: list[LabelledVideo], features: Path | None) ->
         if features is None:
             path = source.parent / video.video
             if not path.is_file():
-                raise DataError(f"{video.origin}: there is no {path}; correct the name, or name the folder of features")
+                raise DataError(
+                    f"{video.origin}: {path} does not exist; correct the name, or give the folder of features"
+                )
         else:
             found = feature_file(features, video.video)
             if found is None:

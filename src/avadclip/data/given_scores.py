@@ -1,14 +1,14 @@
-"""Somebody's predictions, as files, made to fit the videos of a split.
+"""Predictions given as files, matched to the videos of a split.
 
-One file for all videos, or one array for each, in whatever form people keep them:
+One file for all videos, or one array per video:
 
     all.npy           the videos' rows one after the other, in the order of the list
     scores.npz        an array per video, under its name
     scores.json       an object of lists, likewise
     folder/NAME.npy   a file per video
 
-A row is an anomaly score, or a probability for every class; it stands for a snippet or for a frame, which is recognised
-from the number of rows. Nothing is cut, repeated or left out to make it fit.
+A row is an anomaly score, or a probability for every class, of a snippet or of a frame, which is recognised from the
+number of rows. Rows are never cut, repeated or dropped to fit.
 """
 
 import json
@@ -33,22 +33,22 @@ class GivenScores(NamedTuple):
     """Predictions for the videos of a split, in their order."""
 
     name: str
-    """Of the file or folder."""
+    """Name of the file or folder."""
     rows: tuple[Rows, ...]
     """Per video, [T] anomaly scores on any scale, or [T, C] class probabilities within [0, 1]."""
     frames_per_row: int
     """1, or the frames of a snippet."""
     notes: tuple[str, ...]
-    """What was recognised."""
+    """The recognised format, one line each."""
 
     @property
     def probabilities(self) -> tuple[Rows, ...] | None:
-        """[T, C] per video; None where only anomaly scores were given."""
+        """[T, C] per video; None if only anomaly scores were given."""
         return self.rows if self.rows[0].ndim == 2 else None
 
     @property
     def anomaly_scores(self) -> list[Rows]:
-        """[T] per video; 1 - p(normal) where class probabilities were given."""
+        """[T] per video; 1 - p(normal) if class probabilities were given."""
         return [rows if rows.ndim == 1 else 1 - rows[:, 0] for rows in self.rows]
 
 
@@ -62,7 +62,7 @@ def read_scores(path: Path, bags: Sequence[Bag], *, num_classes: int, snippet_fr
         snippet_frames: frames of a snippet.
 
     Raises:
-        DataError: unreadable; a video is missing, unknown or of another length; a value is no number or no probability.
+        DataError: unreadable; a video is missing, unknown or of another length; a value is invalid.
     """
     if path.suffix.lower() == ".npy" and path.is_file():
         rows, frames_per_row = _cut(path, _as_rows(_load(path), path.name, num_classes), bags, snippet_frames)
@@ -71,13 +71,15 @@ def read_scores(path: Path, bags: Sequence[Bag], *, num_classes: int, snippet_fr
     kinds = {each.ndim for each in rows}
     if len(kinds) > 1:
         odd = next(bag.name for bag, each in zip(bags, rows, strict=True) if each.ndim != rows[0].ndim)
-        raise DataError(f"{path}: {bags[0].name} and {odd} differ, one has class probabilities; give all videos alike")
+        raise DataError(
+            f"{path}: {bags[0].name} and {odd} differ, one has class probabilities; use one format for all videos"
+        )
     for bag, each in zip(bags, rows, strict=True):
         _check_values(each, bag.name)
     num_rows = sum(map(len, rows))
     per = "frame" if frames_per_row == 1 else "snippet"
     what = "an anomaly score" if rows[0].ndim == 1 else f"{num_classes} class probabilities"
-    notes = [f"{path.name} holds {what} per {per}, as its {num_rows:,} rows say"]
+    notes = [f"{path.name} has {what} per {per}, inferred from its {num_rows:,} rows"]
     if rows[0].ndim == 2:
         notes += ["the anomaly score is 1 - p(normal)", *_note_on_sums(rows)]
     return GivenScores(path.name, rows, frames_per_row, tuple(notes))
@@ -90,7 +92,7 @@ def _cut(path: Path, rows: Rows, bags: Sequence[Bag], snippet_frames: int) -> tu
         if len(rows) == factor * lengths.sum():
             return tuple(np.split(rows, np.cumsum(factor * lengths)[:-1])), frames_per_row
     raise DataError(
-        f"{path} holds {len(rows):,} rows; needed {lengths.sum():,}, one for each snippet of the {len(bags)} videos, "
+        f"{path} has {len(rows):,} rows; needed {lengths.sum():,}, one for each snippet of the {len(bags)} videos, "
         f"or {snippet_frames * lengths.sum():,}, one for each frame of their whole snippets"
     )
 
@@ -107,7 +109,7 @@ def _match(
         if key is None:
             missing.append(bag.name)
         elif key in owners:
-            raise DataError(f"{path}: {owners[key]} and {bag.name} would share `{key}`; name them by their paths")
+            raise DataError(f"{path}: {owners[key]} and {bag.name} would share `{key}`; use their paths as names")
         else:
             owners[key] = bag.name
             rows.append(_as_rows(given[key], bag.name, num_classes))
@@ -117,7 +119,7 @@ def _match(
     if extra:
         raise DataError(
             f"{path} has scores of {len(extra)} videos that the data does not have, the first is {extra[0]}; "
-            "take them out, or name the data they belong to"
+            "remove them, or give the data they belong to"
         )
     frames_per_row = snippet_frames if len(rows[0]) == len(bags[0].stored) else 1
     for bag, each in zip(bags, rows, strict=True):
@@ -131,7 +133,7 @@ def _match(
 
 
 def _names_of(video: str) -> list[str]:
-    """What a video may be called: its path or its name, with a video's suffix or without."""
+    """Accepted names of a video: path or file name, with or without suffix."""
     path = PurePath(video)
     names = [video, path.name]
     if path.suffix.lower() in VIDEO_SUFFIXES:
@@ -140,23 +142,23 @@ def _names_of(video: str) -> list[str]:
 
 
 def _read_each(path: Path) -> dict[str, NDArray[np.generic]]:
-    """The array of every video, by the name it has there."""
+    """Read the array of every video, by its name in the file."""
     if path.is_dir():
         files = sorted(path.rglob("*.npy"))
         if not files:
-            raise DataError(f"{path} holds no .npy files; give a folder with one for each video")
+            raise DataError(f"{path} contains no .npy files; give a folder with one per video")
         return {file.relative_to(path).as_posix().removesuffix(".npy"): _load(file) for file in files}
     suffix = path.suffix.lower()
     if suffix == ".npz":
         return _load_all(path)
     if suffix == ".json":
         return _load_json(path)
-    raise DataError(f"{path} is no file of scores; give a .npy, .npz or .json file, or a folder of .npy files")
+    raise DataError(f"{path} is not a score file; give a .npy, .npz or .json file, or a folder of .npy files")
 
 
 def _load(path: Path) -> NDArray[np.generic]:
     try:
-        loaded: NDArray[np.generic] = np.load(path, allow_pickle=False)  # pickled content could run anything
+        loaded: NDArray[np.generic] = np.load(path, allow_pickle=False)  # pickled content could run arbitrary code
     except Exception as error:  # numpy reads the header as Python source, and a damaged one can fail in any way
         raise _unreadable(path, error) from error
     return loaded
@@ -180,24 +182,24 @@ def _load_json(path: Path) -> dict[str, NDArray[np.generic]]:
     except (OSError, ValueError, RecursionError) as error:
         raise _unreadable(path, error) from error
     if not isinstance(content, dict):
-        raise DataError(f"{path} holds no object; needed one list of scores for each video, under its name")
+        raise DataError(f"{path} is not a JSON object; needed one list of scores per video, by name")
     arrays: dict[str, NDArray[np.generic]] = {}
     for name, rows in content.items():
         try:
             arrays[name] = np.array(rows, dtype=np.float64)
         except (ValueError, TypeError) as error:
-            raise DataError(f"{path}: {name} is no list of numbers, or of lists of one length; correct it") from error
+            raise DataError(f"{path}: {name} is not a list of numbers or equally long lists; correct it") from error
     return arrays
 
 
 def _as_rows(array: NDArray[np.generic], name: str, num_classes: int) -> Rows:
     """[N] or [N, C], as real numbers."""
     if array.dtype.kind not in "fiu":
-        raise DataError(f"{name} holds values of type {array.dtype}; needed numbers")
+        raise DataError(f"{name} has values of type {array.dtype}; needed numbers")
     rows = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
     if rows.ndim != 1 and (rows.ndim != 2 or rows.shape[1] != num_classes):
         raise DataError(
-            f"{name} has the shape {array.shape}; needed one anomaly score a row, or {num_classes} class probabilities"
+            f"{name} has the shape {array.shape}; needed one anomaly score or {num_classes} class probabilities per row"
         )
     # Half precision overflows in sums; single and double stay as they are, for the published measure's sake.
     numbers: Rows = rows.astype(rows.dtype if rows.dtype in (np.float32, np.float64) else np.float64, copy=False)

@@ -1,12 +1,12 @@
 """Labels of a user's own videos, read from a CSV file.
 
-The header names the columns; others than these are passed over:
+The header names the columns; columns other than these are ignored:
 
     video   path or name
-    label   class, several separated by `|`; `normal` where nothing happens; case does not matter
-    start   optional, with `end`: when it happens, in seconds; for evaluation, training never reads it
+    label   class, several separated by `|`; `normal` for videos without events; case-insensitive
+    start   optional, with `end`: time of the event in seconds; used in evaluation, never in training
     split   optional: train (also where empty), validation or test
-    group   optional: the recording a video was cut from; no split parts it
+    group   optional: the recording a video was cut from; a group is never divided between splits
 
 A video may have several rows; their classes are joined.
 """
@@ -30,18 +30,18 @@ CLASS_SEPARATOR = "|"
 
 
 class LabelledVideo(NamedTuple):
-    """What its owner says of a video."""
+    """Labels of a video."""
 
     video: str
     """Path or name, as written."""
     labels: tuple[str, ...]
-    """Lower case; `normal` stands alone."""
+    """Classes in lower case; `normal` is never combined with others."""
     intervals: tuple[Interval, ...] | None
     """See Bag."""
     split: str
     group: str
     origin: str
-    """Where it is said, for messages: `labels.csv:7`."""
+    """Location of the label, for messages: `labels.csv:7`."""
 
 
 class LabelRow(NamedTuple):
@@ -60,7 +60,7 @@ def read_label_csv(path: Path) -> list[LabelledVideo]:
     """Read a file of labels, its videos in the order they first appear in.
 
     Raises:
-        DataError: unreadable, empty, a column or label missing, times that are none, rows that contradict each other.
+        DataError: unreadable, empty, a column or label missing, invalid times, contradicting rows.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -72,7 +72,7 @@ def read_label_csv(path: Path) -> list[LabelledVideo]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read ({error}); give a CSV file in UTF-8") from error
     if not rows:
-        raise DataError(f"{path} names no video; write one line for each under the header `{','.join(columns)}`")
+        raise DataError(f"{path} lists no video; add one line per video below the header `{','.join(columns)}`")
     of_video: dict[str, list[LabelRow]] = {}
     for row in rows:
         of_video.setdefault(row.video, []).append(row)
@@ -81,11 +81,11 @@ def read_label_csv(path: Path) -> list[LabelledVideo]:
 
 def _check_columns(path: Path, columns: list[str]) -> None:
     if not columns:
-        raise DataError(f"{path} is empty; write a header `video,label` and one line for each video")
+        raise DataError(f"{path} is empty; add a header `video,label` and one line per video")
     for column in (*NEEDED_COLUMNS, *OPTIONAL_COLUMNS):
         if column in columns:
             if columns.count(column) > 1:
-                raise DataError(f"{path}:1: column `{column}` is there twice; name each column once")
+                raise DataError(f"{path}:1: duplicate column `{column}`; keep one of them")
             continue
         others = [other for other in columns if other not in NEEDED_COLUMNS + OPTIONAL_COLUMNS]
         close = difflib.get_close_matches(column, others, n=1, cutoff=0.75)
@@ -93,18 +93,18 @@ def _check_columns(path: Path, columns: list[str]) -> None:
             found = f"rename `{close[0]}`" if close else f"found {', '.join(f'`{other}`' for other in columns)}"
             raise DataError(f"{path}:1: no column `{column}` ({found}); needed `video,label`, separated by commas")
     if ("start" in columns) != ("end" in columns):
-        raise DataError(f"{path}:1: `start` and `end` are needed together; add the other one, or leave both out")
+        raise DataError(f"{path}:1: `start` and `end` are needed together; add the other one, or omit both")
 
 
 def _parse_row(origin: str, cells: dict[str | None, str | list[str] | None]) -> LabelRow:
     if None in cells:
-        raise DataError(f"{origin}: more cells than the header names; put names that hold a comma in double quotes")
+        raise DataError(f"{origin}: more cells than columns; put names with a comma in double quotes")
     texts = {column: (cell or "").strip() for column, cell in cells.items() if not isinstance(cell, list)}
     if not texts["video"]:
-        raise DataError(f"{origin}: `video` is empty; name the video, or take the line out")
+        raise DataError(f"{origin}: `video` is empty; name the video, or remove the line")
     labels = tuple(dict.fromkeys(label.strip().lower() for label in texts["label"].split(CLASS_SEPARATOR)))
     if "" in labels:
-        raise DataError(f"{origin}: `label` is {texts['label']!r}; name a class, `{NORMAL}` where nothing happens")
+        raise DataError(f"{origin}: `label` is {texts['label']!r}; give a class, `{NORMAL}` for a video without events")
     split = texts.get("split", "").lower()
     if split and split not in SPLITS:
         raise DataError(f"{origin}: `split` is {split!r}; needed {', '.join(SPLITS)}, or nothing for {SPLITS[0]}")
@@ -124,12 +124,12 @@ def _parse_span(origin: str, start: str, end: str) -> tuple[float, float] | None
         if not math.isfinite(times[-1]):
             raise DataError(f"{origin}: `{column}` is {text!r}; needed a number of seconds such as 12.5")
     if times[0] < 0 or times[1] <= times[0]:
-        raise DataError(f"{origin}: from {start} s to {end} s is no stretch of time; needed 0 <= start < end")
+        raise DataError(f"{origin}: invalid interval from {start} s to {end} s; needed 0 <= start < end")
     return times[0], times[1]
 
 
 def _join(rows: Sequence[LabelRow]) -> LabelledVideo:
-    """What all rows of one video say together."""
+    """Merge the rows of one video."""
     video, origin = rows[0].video, rows[0].origin
     labels = tuple(dict.fromkeys(label for row in rows for label in row.labels))
     if NORMAL in labels and len(labels) > 1:
@@ -137,7 +137,7 @@ def _join(rows: Sequence[LabelRow]) -> LabelledVideo:
         where = origin if len(rows) == 1 else f"{origin} to {last}"
         other = next(label for label in labels if label != NORMAL)
         raise DataError(
-            f"{where}: {video} is both `{NORMAL}` and `{other}`; keep one, an anomalous video needs no other"
+            f"{where}: {video} is both `{NORMAL}` and `{other}`; keep one, an anomalous video does not need `{NORMAL}`"
         )
     return LabelledVideo(
         video=video,
@@ -157,13 +157,13 @@ def _intervals(rows: Sequence[LabelRow], labels: tuple[str, ...]) -> tuple[Inter
     if timed and without:
         raise DataError(
             f"{without[0].origin}: no start and end, but other rows of {rows[0].video} have them; "
-            "give them in all its rows or in none"
+            "give them in all of its rows or in none"
         )
     return tuple(sorted(timed, key=lambda interval: (interval.start, interval.end, interval.label))) or None
 
 
 def _agreed(rows: Sequence[LabelRow], column: str) -> str:
-    """The one value that all rows of a video give where they give any."""
+    """The common value of a column in all rows of a video that have one."""
     values = {str(getattr(row, column)): row.origin for row in rows if getattr(row, column)}
     if len(values) > 1:
         (one, _), (other, origin), *_ = values.items()

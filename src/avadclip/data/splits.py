@@ -1,4 +1,4 @@
-"""Hold out training videos for choosing checkpoints and thresholds, never parting a group."""
+"""Hold-out of training videos for checkpoint and threshold selection, without dividing a group."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ XD_SEPARATOR = "__#"  # between film and position in XD-Violence's names
 
 
 def group_of(video: str) -> str:
-    """The film of an XD-Violence name (`Bad.Boys.1995__#00-26-51_..`: `Bad.Boys.1995`); other videos are their own."""
+    """The film of an XD-Violence name (`Bad.Boys.1995__#00-26-51_..`: `Bad.Boys.1995`); else the name itself."""
     film, separator, _ = PurePath(video).name.partition(XD_SEPARATOR)
     return film if separator else video
 
@@ -21,14 +21,14 @@ def group_of(video: str) -> str:
 def hold_out(
     bags: Sequence[Bag], *, share: float = HELD_OUT_SHARE, seed: int = 0
 ) -> tuple[tuple[Bag, ...], tuple[Bag, ...]]:
-    """Part training bags into those to learn from and those held out.
+    """Split training bags into kept and held-out ones.
 
     Groups are tried in random order, and one is held out where that brings the number of normal and of anomalous bags
-    held out closer to `share` of each, at least one. Both kinds stay in training. Bags that all belong to one group, or
-    a kind that only one group has, leave nothing of that kind to hold out.
+    held out closer to `share` of each, at least one. Both kinds remain in training. If all bags, or
+    all bags of a kind, belong to one group, none of that kind are held out.
 
     Args:
-        bags: of one training split; their order does not matter.
+        bags: bags of one training split, in any order.
         share: within [0, 1).
         seed: of the order of the groups.
 

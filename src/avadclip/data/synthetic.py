@@ -1,7 +1,7 @@
-"""The synthetic benchmark: made-up features with planted events, for tests and for comparing parts of the method.
+"""Synthetic benchmark: generated features with planted events, for tests and for comparing parts of the method.
 
-No camera and no microphone was involved: a figure measured on it says how a part behaves under the assumptions below,
-nothing about real video, and has to be called synthetic wherever it is shown.
+No real video is involved: results describe the behaviour of a part under the assumptions below, do not carry over to
+real video, and must be labelled as synthetic wherever they are shown.
 
 The world. A joint space of K = 32 latent directions, as the frozen encoders' features vary in few of their D channels.
 It holds unit vectors: a prototype p_c and a reaction r_c for every anomaly class c, and for the class `normal` several
@@ -45,7 +45,7 @@ Rows = NDArray[np.float64]
 Split = Literal["train", "validation", "test"]
 SoundKind = Literal["true", "noise", "contradicts"]
 
-GENERATOR_VERSION = 1  # goes into the features' provenance; a change that changes a number raises it
+GENERATOR_VERSION = 1  # part of the features' provenance; increased with every change of the generated values
 LATENT_DIM = 32  # K
 NUM_SCENES = 6  # looks of the class `normal`
 MEAN, SCENE, DRIFT, NOISE, CHANNEL_NOISE = 7.0, 4.0, 3.0, 3.5, 1.0  # expected norms
@@ -62,7 +62,7 @@ DISTRACTOR_STRENGTH = 0.5
 
 @dataclass(frozen=True)
 class SyntheticSize:
-    """How much of it, and how hard."""
+    """Size and difficulty of a synthetic dataset."""
 
     num_bags: dict[Split, int]
     classes: tuple[str, ...]
@@ -91,7 +91,7 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 class World(NamedTuple):
-    """What all videos of one dataset share; unit rows."""
+    """Directions shared by all videos of a dataset; unit rows."""
 
     prototypes: Rows
     """p_c, [C, K]; row 0 is not used."""
@@ -111,12 +111,12 @@ class World(NamedTuple):
 
 
 class Happening(NamedTuple):
-    """Something in the picture, the sound or both, over snippets [start, end)."""
+    """A change of the visual or audio features, or both, over snippets [start, end)."""
 
     start: int
     end: int
     label: int
-    """Class index; 0 where nothing happens that it looks or sounds like."""
+    """Class index; 0 if it does not resemble an event of a class."""
     visual_gain: Rows
     """Added to the picture's latent features at intensity 1, [K]."""
     audio_gain: Rows

@@ -1,4 +1,4 @@
-"""What feature extraction asks of an encoder, whichever network stands behind it."""
+"""Interfaces of the encoders used in feature extraction."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
@@ -7,36 +7,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 Frame = NDArray[np.uint8]
-"""One RGB picture, [H, W, 3], 0..255."""
+"""RGB frame, [H, W, 3], 0..255."""
 
 Prepared = NDArray[np.uint8]
-"""What an encoder makes of one picture before its network sees it: small, whatever the picture's size."""
+"""Preprocessed frame, the network's input; its size does not depend on the frame's size."""
 
 Windows = NDArray[np.float32]
-"""A batch of sound windows, [N, samples], mono at media.track.SAMPLE_RATE_HZ, nominally within [-1, 1]."""
+"""Batch of audio windows, [N, samples], mono at media.track.SAMPLE_RATE_HZ, nominally within [-1, 1]."""
 
 Identity = dict[str, str | int | float | bool | list[int] | None]
-"""Everything about an encoder that changes its numbers; written into feature files and checkpoints and compared.
+"""Everything about an encoder that affects its output; stored in feature files and checkpoints, and compared.
 
-None stands in checkpoints only, for what their makers do not say: anything fits.
+None occurs in checkpoints only, for unknown values, and matches any value.
 """
 
 
 class VisualEncoder(Protocol):
-    """Turns the frames of snippets into one vector per snippet and crop."""
+    """Encoder of frames to one vector per snippet and crop."""
 
     name: str
     dim: int
     frame_offsets: tuple[int, ...]
-    """Which model frames of a snippet it looks at, ascending, e.g. (0,) or (0, 2, 4, .., 14)."""
+    """Model frames of a snippet that it samples, ascending, e.g. (0,) or (0, 2, 4, .., 14)."""
     frame_size: tuple[int, int] | None
-    """(height, width) the reader's scaler should deliver; None asks for full-size frames."""
+    """(height, width) of its input frames, resized by the reader; None for full size."""
     num_crops: int
     snippets_per_batch: int
-    """How many snippets one `encode` call should hold for good speed in bounded memory."""
+    """Snippets per `encode` call for good speed in bounded memory."""
 
     def prepare(self, frame: Frame) -> Prepared:
-        """What `encode` takes of a picture: resized, its crops cut. May run in another thread than `encode`."""
+        """Resize a frame and cut its crops, as input of `encode`. May run in another thread than `encode`."""
         ...
 
     def encode(self, frames: list[Prepared]) -> NDArray[np.float32]:
@@ -52,28 +52,28 @@ class VisualEncoder(Protocol):
 
 
 class AudioEncoder(Protocol):
-    """Turns one sound window per snippet into one vector per snippet."""
+    """Encoder of audio windows to one vector per snippet."""
 
     name: str
     dim: int
     window_seconds: float
     """Length of the window, centred on the snippet."""
     reads_once: bool
-    """Whether `listen` gives the numbers of `encode_recording`: nothing is normalised over the recording."""
+    """Whether `listen` gives the same features as `encode_recording`: nothing is normalised over the recording."""
 
     def encode_recording(self, read_windows: Callable[[], Iterator[Windows]]) -> NDArray[np.float32]:
         """Encode a whole recording, [T, dim].
 
         Args:
             read_windows: each call reads the recording from its start and yields consecutive batches of windows; an
-                encoder that normalises over the recording calls it twice. Batch sizes never change a number.
+                encoder that normalises over the recording calls it twice. Features do not depend on batch sizes.
         """
         ...
 
     def listen(self) -> Callable[[Windows], NDArray[np.float32]]:
-        """Begin to encode a live stream: the result turns its next windows [N, samples] into [N, dim].
+        """Start encoding a live stream: the returned function encodes its next windows [N, samples] to [N, dim].
 
-        An encoder that normalises over a recording does so over what this stream held so far.
+        An encoder that normalises over a recording normalises over the stream so far.
         """
         ...
 
@@ -83,7 +83,7 @@ class AudioEncoder(Protocol):
 
 
 class TextEncoder(Protocol):
-    """Turns class words into vectors in the joint space of picture, sound and text."""
+    """Encoder of class names to vectors in the joint space of images, audio and text."""
 
     def encode_words(self, phrases: Iterable[str]) -> NDArray[np.float32]:
         """[number of phrases, D], not normalised."""
@@ -94,7 +94,7 @@ class Encoders(NamedTuple):
     """The frozen encoders one model was trained on."""
 
     name: str
-    """As a user writes it: `lite`, `clip`, `clip:/folder`."""
+    """Name as in `--encoders`: `lite`, `clip`, `clip:/folder`."""
     visual: VisualEncoder
     audio: AudioEncoder | None
     text: TextEncoder | None

@@ -1,4 +1,4 @@
-"""CLIP (Radford et al., 2021): picture and text in one 512-d space, as a small module of our own.
+"""CLIP (Radford et al., 2021), a joint 512-d space of images and text, as a small module.
 
 Attributes are named so that the state dict has the tensor names of Hugging Face's checkpoints (where `pre_layrnorm` is
 spelled so). Unlike transformers' CLIPModel, the text tower runs on embeddings, because prompts are learned vectors.
@@ -28,11 +28,11 @@ class ClipConfig:
     text_heads: int = 8
     num_positions: int = 77  # text tokens, SOS and EOT included
     vocabulary: int = 49_408  # the last two are SOS and EOT
-    embed_dim: int = 512  # of the space that picture and text share
+    embed_dim: int = 512  # of the joint space
 
 
 def quick_gelu(x: Tensor) -> Tensor:
-    """CLIP's cheap stand-in for GELU; the weights were trained with it, so the exact GELU would be wrong."""
+    """CLIP's approximation of GELU; the weights were trained with it, so the exact GELU would be wrong."""
     return x * torch.sigmoid(1.702 * x)
 
 
@@ -58,7 +58,7 @@ class Attention(nn.Module):
 
 
 class ClipFeedForward(nn.Module):
-    """Two linear layers, four times as wide in between."""
+    """Two linear layers with a hidden layer four times as wide."""
 
     def __init__(self, *, width: int) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class ClipFeedForward(nn.Module):
 
 
 class ClipBlock(nn.Module):
-    """One transformer block, normalised before each part."""
+    """Transformer block with pre-normalisation."""
 
     def __init__(self, *, width: int, heads: int, causal: bool) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class Blocks(nn.Module):
 
 
 class PatchEmbeddings(nn.Module):
-    """Cuts a picture into patches, embeds each, and puts the class token in front."""
+    """Embedding of image patches, preceded by the class token."""
 
     def __init__(self, *, width: int, image_size: int, patch_size: int) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class PatchEmbeddings(nn.Module):
 
 
 class TokenEmbeddings(nn.Module):
-    """The tables of the text tower: words and positions."""
+    """Token and position embeddings of the text tower."""
 
     def __init__(self, *, width: int, vocabulary: int, num_positions: int) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class TokenEmbeddings(nn.Module):
 
 
 class VisionTower(nn.Module):
-    """A picture to one vector, before projection."""
+    """Vision transformer: an image to one vector, before projection."""
 
     def __init__(self, config: ClipConfig) -> None:
         super().__init__()
@@ -137,19 +137,19 @@ class VisionTower(nn.Module):
         self.post_layernorm = nn.LayerNorm(width)
 
     def forward(self, pixels: Tensor, *, lean: bool = False) -> Tensor:
-        """A picture's vector, [N, width], read at the class token.
+        """Image vectors, [N, width], read at the class token.
 
         Args:
             pixels: [N, 3, S, S], normalised.
-            lean: leave out of the last block what the class token does not need, a fifteenth of the whole. Products of
-                other sizes round otherwise, so that published features need all of it.
+            lean: skip the parts of the last block that the class token does not need, a fifteenth of the computation.
+                Other product sizes round differently, so published features need the full computation.
         """
         tokens = self.encoder(self.pre_layrnorm(self.embeddings(pixels)), 1 if lean else None)
         return cast(Tensor, self.post_layernorm(tokens[:, 0]))
 
 
 class TextTower(nn.Module):
-    """A sequence of token embeddings to one vector, before projection."""
+    """Text transformer: token embeddings to one vector, before projection."""
 
     def __init__(self, config: ClipConfig) -> None:
         super().__init__()
@@ -160,7 +160,7 @@ class TextTower(nn.Module):
 
     def forward(self, embeddings: Tensor, end_positions: Tensor) -> Tensor:
         """embeddings: [N, L, width]; end_positions: [N] int. Returns [N, width], read at the end positions."""
-        # Attention is causal, so what stands behind the last end position is never read: leave it out.
+        # Attention is causal, so tokens after the last end position are never read and can be dropped.
         length = int(end_positions.max()) + 1
         x = self.encoder(embeddings[:, :length] + self.embeddings.position_embedding.weight[:length])
         at_end = x[torch.arange(len(x), device=x.device), end_positions]
@@ -168,7 +168,7 @@ class TextTower(nn.Module):
 
 
 class Clip(FrozenModule):
-    """Both towers and their projections into the shared space; features are not normalised."""
+    """Both towers and their projections into the joint space; features are not normalised."""
 
     title = "CLIP ViT-B/16 in Hugging Face's layout"
     ignored_suffixes = (".position_ids",)  # buffers of older checkpoints, only 0, 1, 2, ..
@@ -196,7 +196,7 @@ class Clip(FrozenModule):
 
         Args:
             embeddings: [N, L, text_width] without positions, which are added here; L is at most num_positions.
-            end_positions: [N] int, where EOT stands and the feature is read. Whatever follows is without effect.
+            end_positions: [N] int, position of EOT, where the feature is read. Later tokens have no effect.
 
         Returns:
             [N, embed_dim]

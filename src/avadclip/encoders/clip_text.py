@@ -1,4 +1,4 @@
-"""Words into CLIP: its tokenizer, and plain phrases as vectors."""
+"""CLIP's tokenizer and text encoder."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +18,7 @@ END_OF_TEXT = "<|endoftext|>"
 
 
 class ClipTokenizer:
-    """CLIP's byte-pair tokenizer, read from Hugging Face's tokenizer.json.
+    """CLIP's byte-pair tokenizer, loaded from Hugging Face's tokenizer.json.
 
     Args:
         path: tokenizer.json
@@ -48,12 +48,12 @@ class ClipTokenizer:
         """
         ids: list[int] = self._tokenizer.encode(phrase, add_special_tokens=False).ids
         if not ids:
-            raise ConfigError(f"{phrase!r} holds no word, needed at least one; give each class a name")
+            raise ConfigError(f"{phrase!r} contains no word, needed at least one; give each class a name")
         return ids
 
 
 class ClipTextEncoder:
-    """Plain phrases (SOS, words, EOT) through the frozen text tower; its parts serve learned prompts."""
+    """Encoder of phrases (SOS, words, EOT) with the frozen text tower; its parts are also used by learned prompts."""
 
     def __init__(self, clip: Clip, tokenizer: ClipTokenizer, *, device: str = "cpu") -> None:
         if tokenizer.eot != clip.config.vocabulary - 1:
@@ -71,13 +71,13 @@ class ClipTextEncoder:
         """See TextEncoder.
 
         Raises:
-            ConfigError: a phrase is empty, or longer than CLIP reads.
+            ConfigError: a phrase is empty, or longer than CLIP's limit.
         """
         sequences = [self._with_ends(phrase) for phrase in phrases]
         if not sequences:
             return np.zeros((0, self.dim), np.float32)
         longest = max(map(len, sequences))
-        # What fills the shorter ones stands behind their EOT and is without effect.
+        # Padding follows the EOT of the shorter ones and has no effect.
         ids = torch.tensor([[*ids, *[self.tokenizer.eot] * (longest - len(ids))] for ids in sequences])
         end_positions = torch.tensor([len(ids) - 1 for ids in sequences])
         embeddings = self.clip.token_embedding(ids.to(self._device))
@@ -93,5 +93,5 @@ class ClipTextEncoder:
         ids = [self.tokenizer.sos, *self.tokenizer.word_ids(phrase), self.tokenizer.eot]
         limit = self.clip.config.num_positions
         if len(ids) > limit:
-            raise ConfigError(f"{phrase!r} has {len(ids) - 2} tokens, CLIP reads at most {limit - 2}; shorten it")
+            raise ConfigError(f"{phrase!r} has {len(ids) - 2} tokens, CLIP's limit is {limit - 2}; shorten it")
         return ids

@@ -13,26 +13,26 @@ from avadclip.encoders.precision import Precision, picture_network
 from avadclip.encoders.preprocess import Framing, crop_frame
 from avadclip.timeline import SNIPPET_FRAMES
 
-IMAGES_PER_BATCH = 16  # of one forward pass; more gain nothing on a CPU
-IMAGES_PER_GPU_BATCH = 128  # not tried: no GPU was at hand
+IMAGES_PER_BATCH = 16  # of one forward pass; larger batches are not faster on a CPU
+IMAGES_PER_GPU_BATCH = 128  # not measured: no GPU was available
 
 
 class ClipVisualEncoder:
-    """A snippet as the mean embedding of a few of its frames, one row per crop.
+    """Visual encoder: the mean CLIP embedding of some frames of a snippet, one row per crop.
 
     Args:
-        clip: the towers, loaded.
-        frames_per_snippet: 1 takes a snippet's first frame, n takes n evenly spaced ones. Which of the two the
-            published features are is not known.
+        clip: the loaded model.
+        frames_per_snippet: 1 uses a snippet's first frame, n uses n evenly spaced ones. Which one the published
+            features used is unknown.
         framing: see preprocess.Framing.
         num_crops: 1, 5 or 10; more than 1 with `published` framing only.
         snippet_frames: model frames in a snippet.
-        device: where the tower runs; frames are resized on the CPU.
-        precision: what the tower computes in, see precision.py.
+        device: device of the vision tower; frames are resized on the CPU.
+        precision: precision of the vision tower, see precision.py.
     """
 
     name = "clip"
-    frame_size: tuple[int, int] | None = None  # full size: FFmpeg's scaler differs from CLIP's by whole levels
+    frame_size: tuple[int, int] | None = None  # full size: FFmpeg's scaler differs from CLIP's by whole grey levels
 
     def __init__(
         self,

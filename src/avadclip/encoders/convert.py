@@ -1,4 +1,4 @@
-"""What `avadclip weights convert` does: published weight files into safetensors, so that detection never unpickles."""
+"""Conversion of published encoder weights to safetensors, so that detection never unpickles."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -19,17 +19,17 @@ from avadclip.files import write_atomically
 
 
 class Converted(NamedTuple):
-    """A file that was written, and what the user still has to know; the note may be empty."""
+    """A written file, and a note for the user, which may be empty."""
 
     path: Path
     note: str
 
 
 def convert_weights(source: Path, out_folder: Path) -> Converted:
-    """Convert any published file known here: ViT-B-16.pt, pytorch_model.bin or Wav2CLIP.pt.
+    """Convert a supported published file: ViT-B-16.pt, pytorch_model.bin or Wav2CLIP.pt.
 
     Raises:
-        WeightsError: it is none of them, is damaged, or the converted file exists already.
+        WeightsError: unsupported or damaged file, or the converted file exists already.
     """
     if is_torchscript(source):
         return convert_openai_clip(source, out_folder)
@@ -39,14 +39,14 @@ def convert_weights(source: Path, out_folder: Path) -> Converted:
     if any(name.startswith("vision_model.") for name in tensors):
         return Converted(_write_new(clip_from_pickle(source), out_folder / CLIP_FILES[0]), _tokenizer_note(out_folder))
     raise WeightsError(
-        f"{source} holds neither CLIP nor Wav2CLIP (its first tensor is {next(iter(tensors), 'none')});"
+        f"{source} contains neither CLIP nor Wav2CLIP (its first tensor is {next(iter(tensors), 'none')});"
         " needed: OpenAI's ViT-B-16.pt, Hugging Face's pytorch_model.bin, Wav2CLIP.pt,"
         " or both files of the authors' model, model_xd_t.pth model_xd_s.pth"
     )
 
 
 def convert_openai_clip(source: Path, out_folder: Path) -> Converted:
-    """OpenAI's ViT-B-16.pt, a TorchScript archive, to `model.safetensors` with Hugging Face's names in float32.
+    """Convert OpenAI's ViT-B-16.pt, a TorchScript archive, to `model.safetensors` with Hugging Face's names in float32.
 
     Raises:
         WeightsError: not such an archive, not of the size or shapes of ViT-B/16, or the converted file exists already.
@@ -55,7 +55,7 @@ def convert_openai_clip(source: Path, out_folder: Path) -> Converted:
 
 
 def convert_wav2clip(source: Path, out_folder: Path) -> Converted:
-    """The published Wav2CLIP.pt to `wav2clip.safetensors` with our names.
+    """Convert the published Wav2CLIP.pt to `wav2clip.safetensors` with this package's names.
 
     Raises:
         WeightsError: unreadable, other names or shapes, or the converted file exists already.
@@ -64,10 +64,10 @@ def convert_wav2clip(source: Path, out_folder: Path) -> Converted:
 
 
 def write_clip_folder(clip: Clip, tokenizer: Path, folder: Path) -> None:
-    """Write what `--encoders clip:FOLDER` takes.
+    """Write a folder for `--encoders clip:FOLDER`.
 
     Raises:
-        WeightsError: the folder holds CLIP already, or cannot be written.
+        WeightsError: the folder contains CLIP already, or cannot be written.
     """
     _write_new(clip, folder / CLIP_FILES[0])
     if tokenizer != folder / TOKENIZER_FILE:
@@ -75,9 +75,9 @@ def write_clip_folder(clip: Clip, tokenizer: Path, folder: Path) -> None:
 
 
 def refuse_to_overwrite(path: Path) -> None:
-    """Raise WeightsError where there is something already."""
+    """Raise WeightsError if the path exists."""
     if path.exists():
-        raise WeightsError(f"{path} exists already and is not overwritten; remove it or choose another place")
+        raise WeightsError(f"{path} exists already and is not overwritten; remove it or choose another path")
 
 
 def _write_new(module: FrozenModule, path: Path) -> Path:
@@ -88,4 +88,4 @@ def _write_new(module: FrozenModule, path: Path) -> Path:
 def _tokenizer_note(folder: Path) -> str:
     if (folder / TOKENIZER_FILE).exists():
         return ""
-    return f"{TOKENIZER_FILE} is still needed beside it, from Hugging Face: {get_tokenizer(folder)}"
+    return f"{TOKENIZER_FILE} is also needed in this folder, from Hugging Face: {get_tokenizer(folder)}"

@@ -1,4 +1,4 @@
-"""Modules that are loaded once and never trained."""
+"""Frozen modules: loaded once and never trained."""
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
@@ -9,34 +9,34 @@ from torch import Tensor, nn
 
 from avadclip.errors import WeightsError
 
-WEIGHT_DTYPES = (torch.float32, torch.float16, torch.bfloat16)  # what float32 holds exactly
+WEIGHT_DTYPES = (torch.float32, torch.float16, torch.bfloat16)  # exactly representable in float32
 
 
 class FrozenModule(nn.Module):
-    """A module in evaluation mode and without trainable parameters, for good.
+    """Module that stays in evaluation mode and has no trainable parameters.
 
-    A stray `.train()` on a parent would otherwise switch batch norm to the statistics of the batch and change features
-    without a word. Gradients still pass *through* the module, from its output to its input: learned prompts need them.
+    A stray `.train()` on a parent would otherwise switch batch norm to batch statistics and silently change features.
+    Gradients still flow through the module, from its output to its input: learned prompts need them.
     """
 
     title: ClassVar[str]
-    """What the weights are, as a user knows them; for messages."""
+    """Name of the weights in messages."""
     ignored_suffixes: ClassVar[tuple[str, ...]] = ()
-    """Endings of tensor names that weight files may carry and this module does not need."""
+    """Suffixes of tensor names in weight files that this module ignores."""
 
-    def train(self, mode: bool = True) -> Self:  # noqa: ARG002 - the signature is torch's; the answer is always no
-        """Freeze (again), whatever the mode asked for. Returns self."""
+    def train(self, mode: bool = True) -> Self:  # noqa: ARG002 - torch's signature; the mode is always ignored
+        """Freeze again, whatever `mode` is. Returns self."""
         super().train(False)
         for parameter in self.parameters():
             parameter.requires_grad_(False)
         return self
 
     def load_tensors(self, tensors: Mapping[str, Tensor], source: str) -> Self:
-        """Take the weights over as float32, all of them and nothing else.
+        """Load the weights as float32; names must match exactly.
 
         Args:
-            tensors: by this module's names; half precision is widened, which is exact.
-            source: where they come from, for the message.
+            tensors: by this module's names; half precision is converted, which is exact.
+            source: their origin, for the message.
 
         Raises:
             WeightsError: a name is missing or unknown, or a shape or dtype is not the one needed.
@@ -45,15 +45,15 @@ class FrozenModule(nn.Module):
         found = {name: tensor for name, tensor in tensors.items() if not name.endswith(self.ignored_suffixes)}
         problems = _differences(found, needed)
         if problems:
-            raise WeightsError(f"{source} does not hold {self.title}: {'; '.join(problems)}; use a file made for it")
+            raise WeightsError(f"{source} does not contain {self.title}: {'; '.join(problems)}; use a file made for it")
         self.load_state_dict({name: tensor.to(torch.float32) for name, tensor in found.items()}, assign=True)
         return self.train(False)
 
     def sha256(self, *prefixes: str) -> str:
-        """Hash of the weights' content: the same whatever kind of file they came from.
+        """Hash of the weights' content, independent of the file format.
 
         Args:
-            prefixes: only tensors whose name begins with one of them; none means all.
+            prefixes: hash only tensors whose name begins with one of them; none means all.
         """
         digest = hashlib.sha256()
         for name, tensor in sorted(self.state_dict().items()):

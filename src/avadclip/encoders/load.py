@@ -1,4 +1,4 @@
-"""The encoders by the name a user gives: `lite`, `clip`, `clip:FOLDER`."""
+"""Loading of encoders by name: `lite`, `clip`, `clip:FOLDER`."""
 
 from pathlib import Path
 from typing import Literal, Self, cast
@@ -18,26 +18,26 @@ OPTIONS_FOR_ALL = {"sound", "device"}
 
 
 class EncoderOptions(BaseModel, frozen=True, extra="forbid"):
-    """How the encoders look and listen. All of it but `sound` and `device` is for `clip`; `lite` has one way."""
+    """Options of the encoders. All but `sound` and `device` are for `clip`; `lite` has no other options."""
 
     frames_per_snippet: int = Field(1, ge=1)
     """Frames whose embeddings are averaged; 1 is the snippet's first frame."""
     snippet_frames: int = Field(SNIPPET_FRAMES, ge=1)
-    """Model frames in a snippet; CCTV-Fights has 4."""
+    """Model frames per snippet; CCTV-Fights uses 4."""
     framing: Framing = "centre"
     """`centre`: 224 crop with the aspect kept. `published`: crops of 340 x 256, aspect not kept."""
     num_crops: Literal[1, 5, 10] = 1
-    """Centre; and four corners; and the mirror images of these. More than one needs `published` framing."""
+    """1: centre; 5: plus four corners; 10: plus mirror images. More than one needs `published` framing."""
     audio_window_seconds: float = Field(1.0, ge=0.1, le=60.0)
-    """Length of the sound window centred on each snippet."""
+    """Length of the audio window centred on each snippet."""
     audio_normalisation: Normalisation = "recording"
     """Unit over which Wav2CLIP's spectrograms are z-scored."""
     sound: bool = True
-    """False goes without an audio encoder; True fails where its weights are missing."""
+    """False loads no audio encoder; True fails if its weights are missing."""
     precision: Precision = "fp32"
-    """What CLIP's picture side computes in; the sound is always fp32."""
+    """Precision of CLIP's vision tower; audio is always fp32."""
     device: str = "cpu"
-    """Where CLIP and Wav2CLIP run: cpu, cuda, cuda:1, mps. `lite` always runs on the CPU."""
+    """Device of CLIP and Wav2CLIP: cpu, cuda, cuda:1, mps. `lite` always runs on the CPU."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -49,13 +49,13 @@ class EncoderOptions(BaseModel, frozen=True, extra="forbid"):
 
     @classmethod
     def behind(cls, visual: Identity, audio: Identity | None, snippet_frames: int) -> Self:
-        """The options that encoders of these identities were loaded with; the defaults for others than CLIP's.
+        """Reconstruct the options of encoders from their identities; defaults for encoders other than CLIP.
 
-        The device, which decides no number, stays as by default.
+        The device does not affect features and keeps its default.
         """
         if visual["name"] != "clip":
             return cls()
-        said = {
+        values = {
             "snippet_frames": snippet_frames,
             "frames_per_snippet": len(cast(list[int], visual["frame_offsets"])),
             "framing": visual["framing"],
@@ -64,8 +64,8 @@ class EncoderOptions(BaseModel, frozen=True, extra="forbid"):
             "sound": audio is not None,
         }
         if audio is not None:
-            said |= {"audio_window_seconds": audio["window_seconds"], "audio_normalisation": audio["normalisation"]}
-        return cls.model_validate(said)
+            values |= {"audio_window_seconds": audio["window_seconds"], "audio_normalisation": audio["normalisation"]}
+        return cls.model_validate(values)
 
 
 DEFAULTS = EncoderOptions()
@@ -79,8 +79,8 @@ def load_encoders(spec: str = "lite", options: EncoderOptions = DEFAULTS) -> Enc
         options: see EncoderOptions.
 
     Raises:
-        ConfigError: an unknown name, an option that the encoders do not have, or a device that is not there.
-        WeightsError: weights that are missing or damaged, those of the sound included unless `options.sound` is False.
+        ConfigError: an unknown name, an unsupported option, or an unavailable device.
+        WeightsError: missing or damaged weights, including those of audio unless `options.sound` is False.
     """
     name, _, folder = spec.partition(":")
     match name:
@@ -88,7 +88,7 @@ def load_encoders(spec: str = "lite", options: EncoderOptions = DEFAULTS) -> Enc
             return _load_lite(options)
         case "clip" if folder or spec == "clip":
             return _load_clip(spec, Path(folder).expanduser() if folder else None, options)
-    raise ConfigError(f"there are no encoders {spec!r}, needed one of {', '.join(NAMES)}")
+    raise ConfigError(f"unknown encoders {spec!r}, needed one of {', '.join(NAMES)}")
 
 
 def _load_lite(options: EncoderOptions) -> Encoders:
@@ -101,12 +101,12 @@ def _load_lite(options: EncoderOptions) -> Encoders:
         if getattr(options, name) != getattr(DEFAULTS, name)
     )
     if without_effect:
-        raise ConfigError(f"the lite encoders have no option {', '.join(without_effect)}; leave it out or use clip")
+        raise ConfigError(f"the lite encoders do not support {', '.join(without_effect)}; omit it or use clip")
     return Encoders("lite", LiteVisualEncoder(), LogMelEncoder() if options.sound else None, text=None)
 
 
 def _load_clip(spec: str, folder: Path | None, options: EncoderOptions) -> Encoders:
-    # Imported here: a run with `lite` needs none of it.
+    # Imported here, since `lite` does not need it.
     from avadclip.encoders.clip_text import ClipTextEncoder, ClipTokenizer
     from avadclip.encoders.clip_visual import ClipVisualEncoder
     from avadclip.encoders.wav2clip import Wav2ClipEncoder
@@ -142,6 +142,6 @@ def _check_device(name: str) -> None:
         kind = torch.empty(0, device=name).device.type
     except (RuntimeError, AssertionError) as error:
         reason = (str(error).splitlines() or ["unknown"])[0]
-        raise ConfigError(f"device {name!r} cannot be used here ({reason}); use cpu, or one that torch finds") from None
+        raise ConfigError(f"device {name!r} is not available ({reason}); use cpu or a device of this machine") from None
     if kind == "cuda":
-        torch.backends.cudnn.allow_tf32 = False  # torch's default cuts the inputs of convolutions to 10 bits
+        torch.backends.cudnn.allow_tf32 = False  # by default inputs are rounded to 10 bits

@@ -1,4 +1,4 @@
-"""The sound half of the `lite` encoders: statistics of a log-mel spectrogram, no network and no weights."""
+"""Audio encoder of `lite`: statistics of a log-mel spectrogram, without network and weights."""
 
 from collections.abc import Callable, Iterator
 
@@ -19,7 +19,7 @@ POWER_FLOOR = 1e-7
 
 
 class LogMelEncoder:
-    """Mean, deviation and maximum over the window of every log-mel band. See base.AudioEncoder."""
+    """Audio encoder: mean, standard deviation and maximum of every log-mel band. See base.AudioEncoder."""
 
     name = "log-mel"
     dim = 3 * NUM_BANDS
@@ -37,7 +37,7 @@ class LogMelEncoder:
         return rows.take()
 
     def listen(self) -> Callable[[Windows], NDArray[np.float32]]:
-        """See base.AudioEncoder.listen; nothing is normalised, a window is the same live and in a file."""
+        """See base.AudioEncoder.listen; without normalisation, features are the same live and in a file."""
         return lambda windows: self._encode(torch.from_numpy(windows))
 
     def _encode(self, samples: Tensor) -> NDArray[np.float32]:
@@ -74,5 +74,5 @@ def mel_filters() -> Tensor:
     left, centre, right = corners[:-2, None], corners[1:-1, None], corners[2:, None]
     rising, falling = (bins - left) / (centre - left), (right - bins) / (right - centre)
     filters = np.clip(np.minimum(rising, falling), 0.0, None)
-    # The lowest triangle is 59 Hz wide and bins are 31 Hz apart: none is empty.
+    # The lowest triangle is 59 Hz wide and bins are 31 Hz apart, so no triangle is empty.
     return torch.from_numpy(filters / filters.sum(axis=1, keepdims=True)).float()

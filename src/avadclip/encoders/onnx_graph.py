@@ -1,4 +1,4 @@
-"""Networks on ONNX Runtime, on the CPU: exported once per machine and kept in the user's cache."""
+"""Networks on ONNX Runtime (CPU), exported once per machine and cached for the user."""
 
 import logging
 import warnings
@@ -14,16 +14,16 @@ from avadclip.files import write_atomically
 
 
 def cached_session(file_name: str, make_graph: Callable[[], bytes], *, num_threads: int) -> InferenceSession:
-    """A session of the graph in the user's cache, which is made now (some seconds) where it is not there.
+    """Start a session of a cached graph, which is exported first if missing (some seconds).
 
     Args:
-        file_name: in the cache; names everything that the graph depends on.
+        file_name: name in the cache; it must identify everything that the graph depends on.
         make_graph: exports the network.
-        num_threads: that one run may use.
+        num_threads: threads of one run.
     """
     cached = user_cache_path("avadclip") / file_name
     if cached.is_file():
-        with suppress(Exception):  # a damaged file is made again; ONNX Runtime has an exception for each way to fail
+        with suppress(Exception):  # a damaged file is exported again; ONNX Runtime raises many types of exceptions
             return start_session(cached.read_bytes(), num_threads)
     graph = make_graph()
     try:
@@ -34,15 +34,15 @@ def cached_session(file_name: str, make_graph: Callable[[], bytes], *, num_threa
 
 
 def start_session(graph: bytes, num_threads: int) -> InferenceSession:
-    """A session on the CPU."""
+    """Start a session on the CPU."""
     options = SessionOptions()
     options.intra_op_num_threads = num_threads
     return InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def export_graph(network: nn.Module, example: Tensor, input_name: str) -> bytes:
-    """The network as an ONNX graph for inputs of the example's shape."""
-    with less_said("torch.onnx"), warnings.catch_warnings():  # it warns that torchvision is missing, as it should be
+    """Export a network as an ONNX graph for inputs of the example's shape."""
+    with less_said("torch.onnx"), warnings.catch_warnings():  # it warns that torchvision is missing, which is intended
         warnings.simplefilter("ignore", FutureWarning)
         program = torch.onnx.export(network.eval(), (example,), input_names=[input_name], dynamo=True, verbose=False)
     assert program is not None
@@ -52,7 +52,7 @@ def export_graph(network: nn.Module, example: Tensor, input_name: str) -> bytes:
 
 @contextmanager
 def less_said(logger_name: str | None) -> Iterator[None]:
-    """Only errors from a library's logger while the block runs; None is the root's."""
+    """Limit a logger to errors inside the block; None is the root logger."""
     logger = logging.getLogger(logger_name)
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,8 +1,8 @@
-"""CLIP's picture side in the precisions that it can run in.
+"""Precisions of CLIP's vision tower.
 
-fp32    what published features are, and the default
-bf16    weights and arithmetic in bfloat16: fast where the processor or GPU multiplies it itself
-int8    weights in 8 bits, inputs of every product in 8 bits scaled picture by picture, on ONNX Runtime and the CPU
+fp32    the default, as in published features
+bf16    weights and arithmetic in bfloat16: fast if the processor or GPU supports it in hardware
+int8    8-bit weights and 8-bit inputs of every product, scaled per image, on ONNX Runtime and the CPU
 """
 
 from collections.abc import Callable
@@ -23,21 +23,21 @@ PictureNetwork = Callable[[Tensor], Tensor]
 
 
 def precisions_on(device: str) -> tuple[Precision, ...]:
-    """What can be asked for on this device."""
+    """Supported precisions of a device."""
     return ("fp32", "bf16", "int8") if torch.device(device).type == "cpu" else ("fp32", "bf16")
 
 
 def picture_network(clip: Clip, precision: Precision, device: str, weights_sha256: str) -> PictureNetwork:
-    """The vision tower and its projection in one of its precisions.
+    """Build the vision tower and its projection in a given precision.
 
     Args:
         clip: in float32, on the device; not changed.
         precision: see the module.
-        device: where fp32 and bf16 run.
-        weights_sha256: of the vision tower and its projection.
+        device: device of fp32 and bf16.
+        weights_sha256: hash of the vision tower and its projection.
 
     Raises:
-        ConfigError: int8 on another device than the CPU.
+        ConfigError: int8 on a device other than the CPU.
     """
     if precision not in precisions_on(device):
         raise ConfigError(f"{precision} runs on the CPU only, not on {device}; use bf16 there, or --device cpu")
@@ -55,6 +55,6 @@ def picture_network(clip: Clip, precision: Precision, device: str, weights_sha25
 
 
 def _in_bfloat16(clip: Clip) -> PictureNetwork:
-    """A copy: the text tower stays in float32, and so does whoever else holds this CLIP."""
+    """Convert a copy, so that the text tower and other users of this CLIP stay in float32."""
     tower, projection = (deepcopy(part).bfloat16() for part in (clip.vision_model, clip.visual_projection))
     return lambda pixels: projection(tower(pixels, lean=True))

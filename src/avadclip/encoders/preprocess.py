@@ -1,7 +1,7 @@
-"""From a full-size frame to the pixels CLIP was trained on, in torch and within 1/255 of PIL.
+"""CLIP's preprocessing of full-size frames in torch, within 1/255 of PIL.
 
-Everything up to the crop stays in 8 bits, as in PIL, and on the CPU, so that features do not depend on the device.
-The horizontal pass comes first, as in all of Pillow before 13 (which begins vertically for some tall frames).
+Everything up to the crop is computed in 8 bits, as in PIL, and on the CPU: features do not depend on the device.
+The horizontal pass comes first, as in Pillow before 13 (which begins vertically for some tall frames).
 """
 
 from typing import Literal
@@ -18,10 +18,10 @@ INPUT_SIZE = 224  # pixels a side; CLIP ViT-B/16's
 PUBLISHED_SIZE = (256, 340)  # height, width; the published features' frames, aspect not kept
 PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)  # of RGB within [0, 1]; CLIP's
 PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
-LONGEST_ASPECT = 32  # longer : shorter side; beyond it the resized frame would take memory without showing anything
+LONGEST_ASPECT = 32  # longer : shorter side; a longer frame would only cost memory
 
 Framing = Literal["centre", "published"]
-"""`centre`: shorter side to 224, the middle square. `published`: squeezed to 340 x 256, one to ten squares of it."""
+"""`centre`: shorter side to 224, centre square. `published`: resized to 340 x 256, one to ten square crops of it."""
 
 
 def crop_frame(frame: Frame, framing: Framing = "centre", num_crops: int = 1) -> Tensor:
@@ -47,7 +47,7 @@ def crop_frame(frame: Frame, framing: Framing = "centre", num_crops: int = 1) ->
 
 
 def normalise_pixels(crops: Tensor) -> Tensor:
-    """crops: [.., 3, S, S] uint8. Returns the same shape in float32, as CLIP takes it."""
+    """crops: [.., 3, S, S] uint8. Returns the same shape in float32, normalised for CLIP."""
     mean = torch.tensor(PIXEL_MEAN, device=crops.device)[:, None, None]
     std = torch.tensor(PIXEL_STD, device=crops.device)[:, None, None]
     return (crops.float() / 255 - mean) / std

@@ -1,8 +1,8 @@
-"""CLIP's picture side in 8 bits on ONNX Runtime.
+"""CLIP's vision tower in 8 bits on ONNX Runtime.
 
-Weights are quantised once, the inputs of every product while it runs (so no calibration data is needed), with one scale
-for each picture: a run takes one picture alone, and its features do not depend on its neighbours. Side by side run as
-many pictures as torch has threads.
+Weights are quantised once, the inputs of every product at run time (so no calibration data is needed) with one scale
+per image: a run processes one image, and its features do not depend on its neighbours. As many images run in parallel
+as torch has threads.
 """
 
 import tempfile
@@ -18,15 +18,15 @@ from avadclip.encoders.clip import Clip
 from avadclip.encoders.onnx_graph import cached_session, export_graph, less_said
 from avadclip.encoders.preprocess import normalise_pixels
 
-GRAPH_VERSION = 2  # in the cached file's name; a change to what is exported raises it
+GRAPH_VERSION = 2  # in the cached file's name; increased with every change of the exported graph
 
 
 class Int8Pictures:
-    """See precision.PictureNetwork.
+    """Vision tower in 8 bits, see precision.PictureNetwork.
 
     Args:
         clip: in float32.
-        weights_sha256: of the vision tower and its projection.
+        weights_sha256: hash of the vision tower and its projection.
     """
 
     def __init__(self, clip: Clip, weights_sha256: str) -> None:
@@ -59,13 +59,13 @@ class _FromCrops(nn.Module):
 
 
 def _quantised(clip: Clip) -> bytes:
-    """The graph with the weights of its matrix products in 8 bits. Products of two activations stay in float32."""
+    """Export the graph with 8-bit weights of matrix products; products of two activations stay in float32."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     size = clip.config.image_size
     graph = export_graph(_FromCrops(clip), torch.zeros(1, 3, size, size, dtype=torch.uint8), "crops")
-    with tempfile.TemporaryDirectory() as folder, less_said(None):  # it advises a step that changes nothing here
+    with tempfile.TemporaryDirectory() as folder, less_said(None):  # it recommends a step that has no effect here
         target = Path(folder) / "int8.onnx"
         quantize_dynamic(
             onnx.load_model_from_string(graph),

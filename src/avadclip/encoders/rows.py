@@ -1,16 +1,16 @@
-"""Rows of features that arrive in batches and are held once."""
+"""Growing buffer of feature rows."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-SPARE = 64  # a growth makes room for a 64th more than is needed: numpy writes zeros there, so that it counts
+SPARE = 64  # the buffer grows by a 64th more than needed; numpy fills it with zeros, so it uses memory
 
 
 class Rows:
-    """Joins batches of rows in one buffer that grows in place, where a list and `np.concatenate` would hold all twice.
+    """Buffer that appends batches of rows in place; a list and `np.concatenate` would need twice the memory.
 
     Args:
-        width: of a row.
+        width: length of a row.
     """
 
     def __init__(self, width: int) -> None:
@@ -30,10 +30,10 @@ class Rows:
         self._num_rows = end
 
     def take(self, num_rows: int | None = None) -> NDArray[np.float32]:
-        """The first `num_rows` rows, or all, [T, width]; no copy, so nothing may be appended afterwards."""
+        """The first `num_rows` rows, or all, [T, width]; without a copy, so nothing may be appended afterwards."""
         self._resize(self._num_rows if num_rows is None else num_rows)
         return self._buffer
 
     def _resize(self, num_rows: int) -> None:
-        # Without a check for other references: nobody has one before `take`.
+        # Without a check for other references: there are none before `take`.
         self._buffer.resize((num_rows, self.width), refcheck=False)

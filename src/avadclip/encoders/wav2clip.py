@@ -1,8 +1,8 @@
-"""Wav2CLIP (Wu et al., ICASSP 2022): one second of sound to a vector in CLIP's space, ported to plain torch.
+"""Wav2CLIP (Wu et al., ICASSP 2022): one second of audio to a vector in CLIP's space, ported to plain torch.
 
-The published function z-scores the spectrograms of whatever is batched together, so that the same second gets another
-vector beside a loud one. Here the unit of normalisation is fixed (a recording, or each window alone), and windows are
-grouped anew into batches of one size: how a reader cuts its batches never changes a number.
+The published function z-scores the spectrograms of a batch, so that a window's vector depends on the other windows in
+the batch. Here the unit of normalisation is fixed (a recording, or each window), and windows are regrouped into batches
+of one size, so that features do not depend on the reader's batches.
 """
 
 import math
@@ -27,11 +27,11 @@ DEVIATION_FLOOR = 1e-9  # added to the deviation before the division
 WINDOWS_PER_BATCH = 32
 
 Normalisation = Literal["recording", "window"]
-"""Over what spectrograms are z-scored: all windows of the recording together, or each window on its own."""
+"""Unit over which spectrograms are z-scored: all windows of the recording, or each window."""
 
 
 def log_spectrogram(windows: Tensor) -> Tensor:
-    """Logarithm of the power spectrogram, not yet normalised.
+    """Log power spectrogram, not normalised.
 
     Args:
         windows: [N, samples] mono at 16 kHz, at least 257 samples.
@@ -60,7 +60,7 @@ class Moments:
     squares: float = 0.0
 
     def add(self, values: Tensor) -> "Moments":
-        """The moments of everything so far and these values together (Chan et al., 1979)."""
+        """Return the moments including these values (Chan et al., 1979)."""
         values = values.double()
         count, mean = values.numel(), float(values.mean())
         total, shift = self.count + count, mean - self.mean
@@ -74,7 +74,7 @@ class Moments:
 
 
 class BatchNorm(nn.Module):
-    """Batch norm that can only ever use its stored statistics."""
+    """Batch norm that always uses its stored statistics."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class BatchNorm(nn.Module):
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a way around them."""
+    """Two 3x3 convolutions with a residual connection."""
 
     def __init__(self, *, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 
 
 class Wav2Clip(FrozenModule):
-    """The network behind the normalised spectrogram; features are not normalised."""
+    """Network on normalised spectrograms; features are not normalised."""
 
     title = "Wav2CLIP"
 
@@ -167,7 +167,7 @@ class Wav2ClipEncoder:
         self._device = device
 
     def encode_recording(self, read_windows: Callable[[], Iterator[Windows]]) -> NDArray[np.float32]:
-        """See AudioEncoder. With the normalisation `recording` the sound is read twice."""
+        """See AudioEncoder. With normalisation `recording` the audio is read twice."""
         recording = Moments()
         if self.normalisation == "recording":
             for batch in _regroup(read_windows(), WINDOWS_PER_BATCH):
@@ -178,7 +178,7 @@ class Wav2ClipEncoder:
         return rows.take()
 
     def listen(self) -> Callable[[Windows], NDArray[np.float32]]:
-        """See AudioEncoder. With the normalisation `recording`, over all windows so far, these included."""
+        """See AudioEncoder. With normalisation `recording`, statistics cover all windows up to and including these."""
         so_far = Moments()
 
         def encode(windows: Windows) -> NDArray[np.float32]:
@@ -195,7 +195,7 @@ class Wav2ClipEncoder:
 
         Args:
             windows: [N, samples]
-            recording: of the log-spectrograms of the recording they belong to; not read with normalisation `window`.
+            recording: moments of the recording's log-spectrograms; unused with normalisation `window`.
         """
         images = self._spectrogram(windows)
         if self.normalisation == "recording":
@@ -224,7 +224,7 @@ def _alone(image: Tensor) -> Tensor:
 
 
 def _regroup(batches: Iterable[Windows], size: int) -> Iterator[Windows]:
-    """The same windows in batches of `size`; the last may be shorter."""
+    """Regroup windows into batches of `size`; the last may be shorter."""
     kept: list[Windows] = []
     for batch in batches:
         kept.append(batch)

@@ -1,4 +1,4 @@
-"""Reads the published weight files: safetensors, pickles (nothing in them is run) and OpenAI's TorchScript archive."""
+"""Readers of published weight files: safetensors, pickles (without running code) and OpenAI's TorchScript archive."""
 
 import re
 import warnings
@@ -40,8 +40,8 @@ _OPENAI_BLOCK_PARTS = {
     ".mlp.c_fc.": ".mlp.fc1.",
     ".mlp.c_proj.": ".mlp.fc2.",
 }
-_OPENAI_TRANSPOSED = ("visual.proj", "text_projection")  # kept for x @ W there, for a linear layer here
-_OPENAI_SETTINGS = ("input_resolution", "context_length", "vocab_size")  # stored beside the weights
+_OPENAI_TRANSPOSED = ("visual.proj", "text_projection")  # stored for x @ W there, for a linear layer here
+_OPENAI_SETTINGS = ("input_resolution", "context_length", "vocab_size")  # stored with the weights
 
 _WAV2CLIP_PREFIXES = {
     "audio_encoder.": "resnet.",
@@ -51,28 +51,28 @@ _WAV2CLIP_PREFIXES = {
 # The window is a constant, batches are no longer counted, and VGGSound's classifier is not part of the embedding.
 _WAV2CLIP_UNUSED = ("spectrogram.window", "num_batches_tracked", "audio_encoder.fc.weight", "audio_encoder.fc.bias")
 
-MAX_PICKLE_BYTES = 2**31  # three times CLIP in float32; none of the published files comes near
+MAX_PICKLE_BYTES = 2**31  # three times CLIP in float32, well above all published files
 
 ModuleT = TypeVar("ModuleT", bound=FrozenModule)
 
 
 def clip_from_safetensors(path: Path) -> Clip:
-    """CLIP from Hugging Face's or our model.safetensors."""
+    """Load CLIP from model.safetensors, Hugging Face's or converted."""
     return _empty(Clip).load_tensors(_read_safetensors(path), str(path))
 
 
 def wav2clip_from_safetensors(path: Path) -> Wav2Clip:
-    """Wav2CLIP from a converted file."""
+    """Load Wav2CLIP from a converted file."""
     return _empty(Wav2Clip).load_tensors(_read_safetensors(path), str(path))
 
 
 def clip_from_pickle(path: Path) -> Clip:
-    """CLIP from Hugging Face's pytorch_model.bin."""
+    """Load CLIP from Hugging Face's pytorch_model.bin."""
     return _empty(Clip).load_tensors(read_pickled(path), str(path))
 
 
 def wav2clip_from_pickle(path: Path) -> Wav2Clip:
-    """Wav2CLIP from the published Wav2CLIP.pt."""
+    """Load Wav2CLIP from the published Wav2CLIP.pt."""
     renamed = {}
     for name, tensor in read_pickled(path).items():
         prefix = next((prefix for prefix in _WAV2CLIP_PREFIXES if name.startswith(prefix)), None)
@@ -82,7 +82,7 @@ def wav2clip_from_pickle(path: Path) -> Wav2Clip:
 
 
 def clip_from_openai(path: Path) -> Clip:
-    """CLIP from OpenAI's ViT-B-16.pt. The only place that opens TorchScript, and only after looking at the archive."""
+    """Load CLIP from OpenAI's ViT-B-16.pt, the only TorchScript file that is opened, after a check of the archive."""
     _check_torchscript(path, num_weights=sum(tensor.numel() for tensor in _empty(Clip).state_dict().values()))
     try:
         with warnings.catch_warnings(action="ignore"):  # torch has deprecated the format, OpenAI has not
@@ -95,14 +95,14 @@ def clip_from_openai(path: Path) -> Clip:
 
 
 def clip_from_openai_tensors(state: Mapping[str, Tensor], source: str) -> Clip:
-    """CLIP from tensors under OpenAI's names; raises WeightsError, which begins with `source`."""
+    """Load CLIP from tensors with OpenAI's names; WeightsError begins with `source`."""
     return _empty(Clip).load_tensors(hugging_face_names(state), source)
 
 
 def hugging_face_names(openai: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """CLIP's tensors from OpenAI's names to Hugging Face's: q, k and v apart, projections transposed.
+    """Rename CLIP's tensors from OpenAI's to Hugging Face's names, with q, k and v split and projections transposed.
 
-    A name or a shape that OpenAI's CLIP does not have is passed on, for the caller's check to refuse.
+    Unknown names and shapes are kept, for the caller's check to refuse.
     """
     renamed = {}
     for name, tensor in openai.items():
@@ -121,14 +121,14 @@ def hugging_face_names(openai: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def read_pickled(path: Path) -> dict[str, Tensor]:
-    """A flat dict of tensors from a file of torch.save, without running anything in it.
+    """Read a flat dict of tensors from a file of torch.save, without running code in it.
 
     Raises:
-        WeightsError: unreadable, larger than anything published, or it holds anything but named tensors.
+        WeightsError: unreadable, larger than any published file, or with other content than named tensors.
     """
     try:
         _check_archive(path)
-        with warnings.catch_warnings(action="ignore"):  # about odd pickles, which are refused or fine
+        with warnings.catch_warnings(action="ignore"):  # about unusual pickles, which are refused or harmless
             found = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except WeightsError:
         raise
@@ -136,12 +136,12 @@ def read_pickled(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path} cannot be read as weights ({_why_unreadable(error)}); download it again") from None
     if not isinstance(found, dict) or not all(isinstance(tensor, Tensor) for tensor in found.values()):
         raise WeightsError(
-            f"{path} holds a {type(found).__name__}, needed a flat dict of tensors; use the published file"
+            f"{path} contains a {type(found).__name__}, needed a flat dict of tensors; use the published file"
         )
     for name, tensor in found.items():
         if not isinstance(name, str) or not _is_in_the_file(tensor):
             raise WeightsError(
-                f"{path} holds {name!r:.60} as something else than plain numbers under a name; use the published file"
+                f"{path} contains {name!r:.60}, which is not a named plain tensor; use the published file"
             )
     return found
 
@@ -160,7 +160,7 @@ def write_weights(module: FrozenModule, path: Path) -> Path:
 
 
 def _empty(kind: type[ModuleT]) -> ModuleT:
-    """The module with names and shapes but without memory for its weights: they are about to be replaced."""
+    """Create the module without memory for its weights, which are loaded next."""
     with torch.device("meta"):
         return kind()
 
@@ -173,7 +173,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def is_torchscript(path: Path) -> bool:
-    """Whether the file is a TorchScript archive, judged by its table of contents; any file may be asked about."""
+    """Whether the file is a TorchScript archive, judged by its table of contents; works for any file."""
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("/constants.pkl") for name in archive.namelist())
@@ -182,7 +182,7 @@ def is_torchscript(path: Path) -> bool:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuse what would take more memory than the published files do, before anything is read."""
+    """Refuse files that need more memory than the published ones, before reading them."""
     size = path.stat().st_size
     if size > MAX_PICKLE_BYTES:
         raise WeightsError(
@@ -195,17 +195,17 @@ def _check_archive(path: Path) -> None:
 
 
 def _is_in_the_file(tensor: Tensor) -> bool:
-    """Whether every number has its place in the file: a pickle may claim any shape over a few bytes, or none."""
+    """Whether all numbers are stored in the file: a pickle may declare any shape over a few bytes."""
     is_plain = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
     return is_plain and tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def _why_unreadable(error: Exception) -> str:
-    """Torch's own text goes on for a page, and says how to run the code in the file."""
+    """Shorten torch's message, which is a page long and explains how to run the code in the file."""
     if isinstance(error, OSError | RuntimeError):
         return first_line(error)
     code = re.search(r"GLOBAL (\S+) was not an allowed", str(error))
-    return "it is no file of torch.save" if code is None else f"it holds code, {code[1]}, which is never run"
+    return "it is not a file of torch.save" if code is None else f"it contains code, {code[1]}, which is never run"
 
 
 def _check_torchscript(path: Path, num_weights: int) -> None:
@@ -224,5 +224,5 @@ def _check_torchscript(path: Path, num_weights: int) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """What went wrong, short enough for a message of one line."""
+    """First line of an error, shortened for a one-line message."""
     return (str(error).splitlines() or [type(error).__name__])[0]

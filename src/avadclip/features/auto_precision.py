@@ -1,7 +1,7 @@
-"""`--precision auto`: the fastest precision of `clip` that agrees with fp32 on the user's own frames.
+"""`--precision auto`: choice of the fastest precision of `clip` that agrees with fp32 on the user's own frames.
 
-Plain cosines say nothing, because features of any two pictures lie close together: the sample's mean feature is
-subtracted first. What was measured is remembered in the user's cache, once per machine and weights.
+Features of any two frames have a high cosine similarity, so the sample's mean feature is subtracted first. The choice
+is cached for the user, per machine and weights.
 """
 
 import hashlib
@@ -32,59 +32,61 @@ LOWEST_SAME_NEIGHBOUR = 0.95  # of the frames
 SAMPLE_FRAMES = 64
 SAMPLE_VIDEOS = 8
 SAMPLE_STEP_SECONDS = 4.0
-FEWEST_FRAMES = 16  # different ones; fewer say too little about neighbours
+FEWEST_FRAMES = 16  # distinct frames; fewer are too few to compare neighbours
 
 
 class Agreement(NamedTuple):
-    """How features of one precision compare with those in fp32."""
+    """Agreement of one precision's features with those in fp32."""
 
     cosine: float
-    """Lowest of all frames, after subtracting the sample's mean feature in fp32."""
+    """Lowest cosine of all frames, after subtracting the sample's mean feature in fp32."""
     same_neighbour: float
-    """Share of frames whose nearest other frame is the same."""
+    """Share of frames with the same nearest neighbour."""
 
     @property
     def passes(self) -> bool:
-        """Whether one may stand for the other."""
+        """Whether the precision is close enough to fp32."""
         return self.cosine >= LOWEST_COSINE and self.same_neighbour >= LOWEST_SAME_NEIGHBOUR
 
 
 class PrecisionChoice(BaseModel):
-    """What `auto` came to."""
+    """Result of `auto`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     precision: Precision
     reason: str
-    """One line, with what was measured."""
+    """One line with the measurements."""
 
 
 def choose_precision(spec: str, options: EncoderOptions, videos: Sequence[Path]) -> PrecisionChoice:
-    """The fastest precision that passes the check, or what was found on this machine before.
+    """Choose the fastest precision that passes the check, or return the cached choice of this machine.
 
     Args:
-        spec: as load_encoders takes it.
-        options: the rest of how the encoders look; their own precision is not read.
-        videos: sample frames come from their first minutes; those that cannot be read are left out.
+        spec: as for load_encoders.
+        options: other options of the encoders; their precision is ignored.
+        videos: sources of sample frames, from their first minutes; unreadable ones are skipped.
 
     Raises:
         ConfigError, WeightsError: as load_encoders.
     """
     reference = _visual(spec, options, "fp32")
     if spec.partition(":")[0] != "clip":
-        return PrecisionChoice(precision="fp32", reason=f"{spec} has no other")
+        return PrecisionChoice(precision="fp32", reason=f"{spec} supports no other")
     remembered = user_cache_path("avadclip") / f"precision-{_key(reference, options.device)}.json"
     if (choice := _read(remembered)) is not None:
-        return choice.model_copy(update={"reason": f"measured on this machine before: {choice.reason}"})
+        return choice.model_copy(update={"reason": f"cached measurement of this machine: {choice.reason}"})
     frames = sample_frames(videos, reference)
     if len(frames) < FEWEST_FRAMES:
-        reason = f"{len(frames)} different frames could be sampled, {FEWEST_FRAMES} are needed to check another"
+        reason = (
+            f"only {len(frames)} distinct frames in the sample, {FEWEST_FRAMES} are needed to check another precision"
+        )
         return PrecisionChoice(precision="fp32", reason=reason)
     choice = _measure(spec, options, reference, frames)
     try:
         write_atomically(remembered, choice.model_dump_json())
     except OSError as error:
-        return choice.model_copy(update={"reason": f"{choice.reason} (not remembered: {error})"})
+        return choice.model_copy(update={"reason": f"{choice.reason} (not cached: {error})"})
     return choice
 
 
@@ -97,7 +99,7 @@ def agreement(reference: NDArray[np.float32], found: NDArray[np.float32]) -> Agr
 
 
 def sample_frames(videos: Sequence[Path], encoder: VisualEncoder) -> list[Frame]:
-    """Different frames out of the first minutes of some of the videos, prepared for the encoder."""
+    """Sample distinct frames from the first minutes of some of the videos, prepared for the encoder."""
     chosen = [videos[i * len(videos) // SAMPLE_VIDEOS] for i in range(SAMPLE_VIDEOS)] if videos else []
     chosen = list(dict.fromkeys(chosen))
     found: dict[bytes, Frame] = {}
@@ -111,7 +113,7 @@ def _frames_of(path: Path, encoder: VisualEncoder, num_frames: int) -> Iterator[
     try:
         yield from map(encoder.prepare, VideoReader(path, frame_size=encoder.frame_size).frames_at(times))
     except (MediaError, OSError):
-        return  # extraction will say what is wrong with it
+        return  # extraction will report the error
 
 
 def _measure(spec: str, options: EncoderOptions, reference: VisualEncoder, frames: list[Frame]) -> PrecisionChoice:
@@ -125,7 +127,7 @@ def _measure(spec: str, options: EncoderOptions, reference: VisualEncoder, frame
             rates[precision] = rate
         findings.append(
             f"{precision} {rate:.1f} frames/s, cosine {agrees.cosine:.4f}, "
-            f"same neighbour {agrees.same_neighbour:.0%}{'' if agrees.passes else ', too far from fp32'}"
+            f"same neighbour {agrees.same_neighbour:.0%}{'' if agrees.passes else ', differs too much from fp32'}"
         )
     fastest = max(rates, key=rates.__getitem__)
     return PrecisionChoice(precision=fastest, reason=f"{'; '.join(findings)} on {len(frames)} frames")
@@ -135,7 +137,7 @@ def _encode(encoder: VisualEncoder, frames: list[Frame]) -> tuple[NDArray[np.flo
     """Features [N, D] of the first crop, and frames per second."""
     per_snippet = len(encoder.frame_offsets)
     repeated = list(itertools.chain.from_iterable([frame] * per_snippet for frame in frames))
-    encoder.encode(repeated[:per_snippet])  # what only the first run takes is not the precision's
+    encoder.encode(repeated[:per_snippet])  # warm-up, excluded from the timing
     start = time.perf_counter()
     features = encoder.encode(repeated)[0]
     return features, len(repeated) / (time.perf_counter() - start)
@@ -146,7 +148,7 @@ def _visual(spec: str, options: EncoderOptions, precision: Precision) -> VisualE
 
 
 def _key(encoder: VisualEncoder, device: str) -> str:
-    """All that decides how fast and how exact a precision is: weights and framing, machine and libraries."""
+    """Cache key of everything that affects speed and accuracy: weights and framing, machine and libraries."""
     known = {
         "encoder": encoder.identity(),
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,

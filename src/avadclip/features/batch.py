@@ -1,4 +1,4 @@
-"""Extract many videos into a folder; what is done is kept, what is broken is reported, the rest goes on."""
+"""Extraction of many videos into a folder; finished files are kept, failures are reported without stopping."""
 
 import dataclasses
 import hashlib
@@ -22,12 +22,12 @@ BatchProgress = Callable[[Path, float, float], None]
 
 @dataclass(frozen=True)
 class ExtractionOutcome:
-    """What became of one video."""
+    """Outcome of one video."""
 
     path: Path
     feature_file: Path
     status: Literal["done", "kept", "failed"]
-    """`kept`: the file was there already, from the same content and the same encoders."""
+    """`kept`: an up-to-date file of the same content and encoders existed."""
     message: str = ""
     """Why it failed, one line."""
 
@@ -44,7 +44,7 @@ def extract_to_folder(
 
     Args:
         paths: videos; no two of the same NAME (file name without suffix).
-        folder: made if missing.
+        folder: created if missing.
         encoders: see encoders.load.
         grid: how to cut snippets; 16 frames at 24 fps by default.
         on_progress: see BatchProgress.
@@ -86,7 +86,7 @@ def _target_files(paths: list[Path], folder: Path) -> dict[Path, Path]:
 
 
 def is_current(target: Path, needed: Provenance, source_sha256: str) -> bool:
-    """Whether the feature file at hand is what extraction would write; a damaged one is not."""
+    """Whether an existing feature file equals what extraction would write; False for a damaged one."""
     if not target.is_file():
         return False
     try:
@@ -97,6 +97,6 @@ def is_current(target: Path, needed: Provenance, source_sha256: str) -> bool:
 
 
 def content_sha256(path: Path) -> str:
-    """What feature files know a video by."""
+    """Hash of a video's content, as stored in feature files."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

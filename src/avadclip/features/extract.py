@@ -1,4 +1,4 @@
-"""From a video to its snippet features, in memory that does not grow with the picture's size or length."""
+"""Extraction of a video's snippet features, in memory independent of frame size and length."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -18,10 +18,10 @@ from avadclip.media.probe import MediaFile
 from avadclip.media.video import MISSING_SECONDS, VideoReader
 from avadclip.timeline import SnippetGrid
 
-FRAMES_WAITING = 2  # pictures at full size between decoding and preparing; one of 4K weighs 25 MB
+FRAMES_WAITING = 2  # full-size frames between decoding and preprocessing; a 4K frame has 25 MB
 
 Progress = Callable[[float], None]
-"""Called with the seconds of the video that are done."""
+"""Called with the processed seconds of the video."""
 
 
 def extract_features(
@@ -43,7 +43,7 @@ def extract_features(
         on_progress: see Progress.
 
     Raises:
-        MediaError: the file cannot be read, or its picture is shorter than one snippet.
+        MediaError: the file cannot be read, or the video is shorter than one snippet.
     """
     grid = grid or SnippetGrid()
     media = MediaFile.open(path)
@@ -70,7 +70,7 @@ def extract_features(
 def _sound_notes(sound: SoundReport, picture_seconds: float) -> Iterator[str]:
     yield from sound.notes
     if sound.end_seconds > sound.start_seconds and picture_seconds - sound.end_seconds > MISSING_SECONDS:
-        yield f"sound ends at {sound.end_seconds:.2f} s; silence stands in for the rest"
+        yield f"audio ends at {sound.end_seconds:.2f} s; the rest is treated as silence"
 
 
 def _audio_features(
@@ -87,7 +87,7 @@ def _audio_features(
 
 
 def provenance_of(encoders: Encoders, grid: SnippetGrid) -> Provenance:
-    """What features made with these encoders on this grid will say of themselves."""
+    """Provenance of features made with these encoders on this grid."""
     return Provenance(
         grid=grid,
         visual=encoders.visual.identity(),
@@ -103,9 +103,9 @@ def encode_picture(
     *,
     on_progress: Progress | None = None,
 ) -> NDArray[np.float32]:
-    """Visual features, [K, T, Dv], of a video's pictures or damaged ones, at the size that the encoder asks for.
+    """Encode a video's frames, damaged or not, to visual features [K, T, Dv].
 
-    Reading and preparing each have a thread; the encoder's network runs in the caller's.
+    Reading and preprocessing have a thread each; the encoder's network runs in the caller's thread.
     """
     per_snippet = len(encoder.frame_offsets)
     once = StillsOnce(encoder)
@@ -126,12 +126,12 @@ def encode_picture(
     num_snippets = grid.num_snippets(reader.report.duration_seconds)
     if num_snippets == 0:
         raise MediaError(
-            f"{path} holds {reader.report.duration_seconds:.2f} s of picture, less than one snippet of "
+            f"{path} has {reader.report.duration_seconds:.2f} s of video, less than one snippet of "
             f"{grid.snippet_seconds:.2f} s ({grid.snippet_frames} frames at {grid.frame_rate_hz:g} fps); "
             "give a longer video"
         )
     if len(crops[0]) < num_snippets:
-        # The last snippet ends within half a model frame of the picture's end: its last picture stays on.
+        # The last snippet ends within half a model frame of the video's end: its last frame is extended.
         leftover += leftover[-1:] * (per_snippet - len(leftover))
         _append(crops, once.encode(leftover))
     return _stack(crops, num_snippets)
@@ -144,7 +144,7 @@ def _append(crops: list[Rows], features: NDArray[np.float32]) -> None:
 
 
 def _stack(crops: list[Rows], num_snippets: int) -> NDArray[np.float32]:
-    """[K, T, Dv]; a single crop is not copied, and of several only one is there twice at a time."""
+    """Stack crops to [K, T, Dv]; a single crop is not copied, and of several only one is duplicated at a time."""
     if len(crops) == 1:
         return crops[0].take(num_snippets)[None]
     stacked = np.empty((len(crops), num_snippets, crops[0].width), np.float32)
@@ -156,7 +156,7 @@ def _stack(crops: list[Rows], num_snippets: int) -> NDArray[np.float32]:
 def encode_sound(
     reader: SoundSource, encoder: AudioEncoder, grid: SnippetGrid, num_snippets: int
 ) -> NDArray[np.float32]:
-    """Audio features, [T, Da], of a video's sound or damaged sound."""
+    """Encode a video's audio, damaged or not, to audio features [T, Da]."""
 
     def read_windows() -> Iterator[Windows]:
         centres = itertools.islice(grid.centres(), num_snippets)

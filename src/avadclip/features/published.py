@@ -11,11 +11,11 @@ from avadclip.errors import FeatureError
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.timeline import SnippetGrid
 
-MAX_ROW_DIFFERENCE = 1  # snippet; a rounding of the track's length, more is another recording
+MAX_ROW_DIFFERENCE = 1  # snippet; caused by rounding of the track's length, more means another recording
 
 
 class ArrayShape(NamedTuple):
-    """What the head of a file says is in it."""
+    """Shape and type of a file's array, from its header."""
 
     num_rows: int
     width: int
@@ -23,7 +23,7 @@ class ArrayShape(NamedTuple):
 
 @dataclass(frozen=True)
 class PublishedFeatures:
-    """One crop of a video, and its sound, that stay in their files until they are read (data.bags.StoredFeatures)."""
+    """Lazily read features of one crop of a video and its audio (data.bags.StoredFeatures)."""
 
     visual_path: Path
     audio_path: Path | None
@@ -35,7 +35,7 @@ class PublishedFeatures:
 
     @property
     def has_usable_sound(self) -> bool:
-        """The files do not say of silence; there is sound where there is a file."""
+        """Whether there is an audio file; published features do not mark silence."""
         return self.audio_path is not None
 
     def __len__(self) -> int:
@@ -52,10 +52,10 @@ class PublishedFeatures:
 
 
 def read_shape(path: Path) -> ArrayShape:
-    """Read only the head of a .npy file, and hold it against the file's size.
+    """Read only the header of a .npy file, and check it against the file's size.
 
     Raises:
-        FeatureError: missing, damaged, cut short, or no float rows.
+        FeatureError: missing, damaged, truncated, or not rows of floats.
     """
     try:
         with path.open("rb") as file:
@@ -76,12 +76,12 @@ def read_shape(path: Path) -> ArrayShape:
 def read_published(visual_paths: list[Path], audio_path: Path | None, *, grid: SnippetGrid) -> SnippetFeatures:
     """Read one video's published features.
 
-    Sound that is one row shorter or longer than the picture is padded by repetition or cut, and the notes say so.
+    Audio with one row less or more than the visual features is padded by repetition or cut, with a note.
 
     Args:
         visual_paths: one file per crop, the centre (`NAME__0.npy`) first.
-        audio_path: None for a model that only sees.
-        grid: how the publisher cut snippets; the files do not say.
+        audio_path: None for a visual-only model.
+        grid: the publisher's snippet grid, which the files do not state.
 
     Raises:
         FeatureError: a file is missing or damaged, or row counts differ by more than one.
@@ -90,7 +90,7 @@ def read_published(visual_paths: list[Path], audio_path: Path | None, *, grid: S
     for path, rows in zip(visual_paths, crops, strict=True):
         if rows.shape != crops[0].shape:
             raise FeatureError(
-                f"{path} holds rows of shape {rows.shape}, {visual_paths[0]} of {crops[0].shape}; "
+                f"{path} has rows of shape {rows.shape}, {visual_paths[0]} of {crops[0].shape}; "
                 "the crops of one video need the same shape: download them again"
             )
     visual = np.stack(crops)
@@ -122,7 +122,7 @@ def _read_rows(path: Path) -> NDArray[np.float32]:
 
 def _check_rows(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> None:
     if len(shape) != 2 or not np.issubdtype(dtype, np.floating):
-        raise FeatureError(f"{path} holds {dtype} of shape {shape}, needed floats [snippets, width]")
+        raise FeatureError(f"{path} has {dtype} of shape {shape}, needed floats [snippets, width]; download it again")
 
 
 def _unreadable(path: Path, error: Exception) -> FeatureError:
@@ -138,9 +138,9 @@ def _match_rows(
         return audio, ()
     if abs(missing) > MAX_ROW_DIFFERENCE or len(audio) == 0:
         raise FeatureError(
-            f"{path} holds {len(audio)} audio rows for {num_snippets} visual snippets, needed as many "
+            f"{path} has {len(audio)} audio rows for {num_snippets} visual snippets, needed as many "
             f"(or {MAX_ROW_DIFFERENCE} more or less); check that both are of the same video"
         )
     if missing > 0:
-        return np.concatenate([audio, audio[-1:]]), ("last sound row repeated: one fewer than visual rows",)
-    return audio[:num_snippets], ("last sound row dropped: one more than visual rows",)
+        return np.concatenate([audio, audio[-1:]]), ("last audio row repeated: one fewer than visual rows",)
+    return audio[:num_snippets], ("last audio row dropped: one more than visual rows",)

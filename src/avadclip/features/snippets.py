@@ -1,4 +1,4 @@
-"""The features of one video, and where they come from."""
+"""Features of one video, and their provenance."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from avadclip.timeline import SnippetGrid
 
 
 class Provenance(BaseModel):
-    """Everything that decides a feature file's numbers; compared with what a model was trained on."""
+    """Everything that determines a feature file's values; compared with a model's training features."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -22,12 +22,12 @@ class Provenance(BaseModel):
     audio: Identity | None
     """None for features made without an audio encoder."""
     damage: Identity | None = None
-    """What was done to the video on its way to the encoders (features.damaged); None in checkpoints, always."""
+    """Damage applied to the video before encoding (data.damaged_videos); always None in checkpoints."""
 
     def difference(self, needed: "Provenance") -> str | None:
-        """The first thing that is not as needed, `<what> is <found>, needed <needed>`; None where all agrees.
+        """The first difference, `<what> is <found>, needed <needed>`; None if there is none.
 
-        A key that `needed` has as None is not known there, and not compared; a damage is.
+        A key that is None in `needed` is unknown and not compared, except for the damage.
         """
         if self.damage != needed.damage:
             found, wanted = ("none" if damage is None else damage["name"] for damage in (self.damage, needed.damage))
@@ -47,19 +47,19 @@ class SnippetFeatures:
     """Features of one video."""
 
     visual: NDArray[np.float32]
-    """[K, T, Dv], one row per crop of the crop set; the first is the centre."""
+    """[K, T, Dv], one entry per crop; the first is the centre."""
     audio: NDArray[np.float32] | None
     """[T, Da]; None without a sound track."""
     duration_seconds: float
-    """Of the picture."""
+    """Length of the video stream."""
     provenance: Provenance | None
-    """None for published features, which do not say."""
+    """None for published features, whose provenance is unknown."""
     sound_is_silent: bool = False
-    """There is a sound track, but nothing on it."""
+    """Whether there is a sound track but it is silent."""
     source_sha256: str | None = None
-    """Of the video file's content; of the arrays themselves where features came as arrays."""
+    """Hash of the video file's content."""
     notes: tuple[str, ...] = field(default=())
-    """What was odd about the file."""
+    """Irregularities of the file, one line each."""
 
     @classmethod
     def from_arrays(
@@ -123,7 +123,7 @@ class SnippetFeatures:
 
     @property
     def has_usable_sound(self) -> bool:
-        """Whether there is a sound track, and it is not silent."""
+        """Whether there is a sound track that is not silent."""
         return self.audio is not None and not self.sound_is_silent
 
     def validate(self, name: str) -> None:
@@ -133,20 +133,19 @@ class SnippetFeatures:
                 continue
             if rows.ndim != axes or rows.dtype != np.float32 or rows.shape[-1] == 0:
                 raise FeatureError(
-                    f"{name} holds {rows.dtype} values of {modality} shape {rows.shape}, needed float32 rows, "
+                    f"{name} has {rows.dtype} values of {modality} shape {rows.shape}, needed float32 rows, "
                     "one per snippet; extract it again"
                 )
-            # The extremes tell, and unlike isfinite of every number they take no memory.
+            # Minimum and maximum suffice, and need no memory, unlike isfinite of every value.
             if rows.size and not np.isfinite([rows.min(), rows.max()]).all():
                 bad = np.argwhere(~np.isfinite(rows))[0]
                 raise FeatureError(
-                    f"{name} holds among its {modality} values one that is not a finite number "
-                    f"(snippet {bad[-2]}, channel {bad[-1]}); extract it again"
+                    f"{name} has a non-finite {modality} value (snippet {bad[-2]}, channel {bad[-1]}); extract it again"
                 )
         if len(self) == 0:
-            raise FeatureError(f"{name} holds no snippets (visual shape {self.visual.shape}); extract it again")
+            raise FeatureError(f"{name} has no snippets (visual shape {self.visual.shape}); extract it again")
         if self.audio is not None and len(self.audio) != len(self):
             raise FeatureError(
-                f"{name} holds {len(self)} visual but {len(self.audio)} audio snippets; "
+                f"{name} has {len(self)} visual but {len(self.audio)} audio snippets; "
                 "extract both again in one `avadclip extract` run"
             )

@@ -24,19 +24,19 @@ from avadclip.tensor_file import FORMAT, HEADER_KEY, TensorFile
 
 
 class FeatureHeader(BaseModel):
-    """What a feature file says of itself."""
+    """Header of a feature file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1]
     provenance: Provenance
     source_sha256: str
-    """Of the video's content; a copy or a new date does not change it."""
+    """Hash of the video's content; independent of path and date."""
     duration_seconds: float = Field(ge=0, allow_inf_nan=False)
     sound_is_silent: bool
     notes: tuple[str, ...]
     written_by: str
-    """Tool version, for people; never compared."""
+    """Tool version, for information; never compared."""
 
 
 FEATURE_FILE = TensorFile(
@@ -45,8 +45,8 @@ FEATURE_FILE = TensorFile(
     error=FeatureError,
     framework="numpy",
     mark="provenance",
-    if_foreign="not of avadclip features; name a file from `avadclip extract`",
-    if_other_kind="a checkpoint or something else of avadclip; name a file from `avadclip extract`",
+    if_foreign="without avadclip features; give a file from `avadclip extract`",
+    if_other_kind="a checkpoint or another kind of avadclip file; give a file from `avadclip extract`",
     if_other_format="extract it again, or update avadclip",
     if_damaged="extract it again",
 )
@@ -60,7 +60,7 @@ def write_features(path: Path, features: SnippetFeatures) -> None:
     """
     features.validate(str(path))
     if features.provenance is None or features.source_sha256 is None:
-        raise FeatureError(f"{path}: these features do not say where they come from; extract them from the video")
+        raise FeatureError(f"{path}: these features have no provenance; extract them from the video")
     header = FeatureHeader(
         format=FORMAT,
         provenance=features.provenance,
@@ -85,13 +85,13 @@ def write_features(path: Path, features: SnippetFeatures) -> None:
 
 
 def read_header(path: Path) -> FeatureHeader:
-    """Read only what a feature file says of itself; raises FeatureError."""
+    """Read only the header of a feature file; raises FeatureError."""
     with FEATURE_FILE.open(path) as (header, _):
         return header
 
 
 class FeatureShape(NamedTuple):
-    """What the head of a feature file says is in it."""
+    """Shapes of a feature file's arrays, from its header."""
 
     header: FeatureHeader
     num_crops: int
@@ -103,7 +103,7 @@ class FeatureShape(NamedTuple):
 
 @dataclass(frozen=True)
 class FileFeatures:
-    """One crop of a feature file that stays there until it is read (data.bags.StoredFeatures)."""
+    """Lazily read features of one crop of a feature file (data.bags.StoredFeatures)."""
 
     path: Path
     shape: FeatureShape
@@ -116,7 +116,7 @@ class FileFeatures:
 
     @property
     def has_usable_sound(self) -> bool:
-        """Whether there is a sound track, and it is not silent."""
+        """Whether there is a sound track that is not silent."""
         return self.shape.audio_width > 0 and not self.shape.header.sound_is_silent
 
     def __len__(self) -> int:
@@ -138,12 +138,12 @@ class FileFeatures:
 
 
 def read_feature_shape(path: Path) -> FeatureShape:
-    """Read only the head of a feature file; raises FeatureError."""
+    """Read only the header and shapes of a feature file; raises FeatureError."""
     with FEATURE_FILE.open(path) as (header, file):
         shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118  (not a dict)
     visual, audio = shapes.get("visual", []), shapes.get("audio", [0, 0])
     if len(visual) not in {2, 3} or len(audio) != 2:
-        raise FeatureError(f"{path} holds visual rows of shape {visual}, needed [snippets, width]; extract it again")
+        raise FeatureError(f"{path} has visual rows of shape {visual}, needed [snippets, width]; extract it again")
     num_crops, num_snippets, width = (1, *visual)[-3:]
     return FeatureShape(header, num_crops, num_snippets, width, audio[1])
 
@@ -152,7 +152,7 @@ def read_features(path: Path, *, crop: int | None = None) -> SnippetFeatures:
     """Read a feature file, all crops or one of them.
 
     Raises:
-        FeatureError: missing, damaged, of unequal row counts, or with a number that is not finite.
+        FeatureError: missing, damaged, with unequal row counts, or with a value that is not finite.
     """
     with FEATURE_FILE.open(path) as (header, file):
         tensors = {name: file.get_tensor(name) for name in file.keys() if crop is None or name != "visual"}  # noqa: SIM118
@@ -160,7 +160,7 @@ def read_features(path: Path, *, crop: int | None = None) -> SnippetFeatures:
             stored = file.get_slice("visual")
             tensors["visual"] = stored[crop] if len(stored.get_shape()) == 3 else stored[:]
     if "visual" not in tensors:
-        raise FeatureError(f"{path} holds no tensor `visual` (found: {', '.join(tensors)}); extract it again")
+        raise FeatureError(f"{path} has no tensor `visual` (found: {', '.join(tensors)}); extract it again")
     visual = tensors["visual"]
     features = SnippetFeatures(
         visual=visual[None] if visual.ndim == 2 else visual,

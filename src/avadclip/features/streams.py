@@ -1,4 +1,4 @@
-"""Streams of extraction: a thread that reads ahead, sound encoded with the picture, still frames encoded once."""
+"""Streaming parts of extraction: read-ahead thread, audio encoding during the video pass, reuse of still frames."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,21 +19,21 @@ ItemT = TypeVar("ItemT")
 
 
 class _End(NamedTuple):
-    """Stands behind the last item."""
+    """Marker after the last item."""
 
     error: BaseException | None
 
 
 @contextmanager
 def ahead(items: Iterable[ItemT], max_waiting: int) -> Iterator[Iterator[ItemT]]:
-    """Run an iterable in a thread of its own; inside the block its items come in their order.
+    """Iterate in a separate thread; inside the block the items are yielded in order.
 
-    What it raises is raised in its place among the items. Leaving the block, early or by an exception too, closes a
-    generator and ends the thread.
+    An exception of the iterable is raised at its position among the items. Leaving the block, also early or by an
+    exception, closes a generator and ends the thread.
 
     Args:
         items: iterated, and closed, in the thread.
-        max_waiting: how many items may wait for whoever takes them, at least 1.
+        max_waiting: number of items that may be buffered, at least 1.
     """
     waiting: Queue[ItemT | _End] = Queue(max_waiting)
     left = Event()
@@ -45,7 +45,7 @@ def ahead(items: Iterable[ItemT], max_waiting: int) -> Iterator[Iterator[ItemT]]
                 if left.is_set():
                     break
                 waiting.put(item)
-        except BaseException as raised:  # whatever it is belongs to the reader
+        except BaseException as raised:  # raised in the consumer's thread
             error = raised
         if left.is_set() and (close := getattr(items, "close", None)) is not None:
             close()
@@ -59,7 +59,7 @@ def ahead(items: Iterable[ItemT], max_waiting: int) -> Iterator[Iterator[ItemT]]
     finally:
         left.set()
         while thread.is_alive():
-            while not waiting.empty():  # room for an item that the thread is about to put down
+            while not waiting.empty():  # make room for an item that the thread is about to put
                 waiting.get_nowait()
             thread.join(timeout=0.01)
 
@@ -74,7 +74,7 @@ def _taken(waiting: "Queue[ItemT | _End]") -> Iterator[ItemT]:
         yield item
 
 
-WINDOWS_PER_BATCH = 64  # sound windows encoded at once: 4 MB of samples
+WINDOWS_PER_BATCH = 64  # audio windows encoded at once: 4 MB of samples
 
 
 class AudioStreamEncoder:
@@ -90,7 +90,7 @@ class AudioStreamEncoder:
         self._rows = Rows(encoder.dim)
         self._waiting: list[NDArray[np.float32]] = []
         self.listener = SoundListener(grid.centres(), encoder.window_seconds, self._take)
-        """For the reader of the picture."""
+        """Listener for the VideoReader."""
 
     @property
     def report(self) -> SoundReport | None:
@@ -98,7 +98,7 @@ class AudioStreamEncoder:
         return self.listener.report
 
     def features(self, num_snippets: int) -> NDArray[np.float32]:
-        """Audio features [T, Da] of the first snippets, once the file has been read; called once."""
+        """Audio features [T, Da] of the first snippets; call it once, after the file has been read."""
         self.listener.fill(num_snippets)
         self._encode_waiting()
         return self._rows.take(num_snippets)
@@ -115,9 +115,9 @@ class AudioStreamEncoder:
 
 
 class StillsOnce:
-    """Encodes the snippets of one video in order; one that shows the pictures of its neighbour shares its features.
+    """Visual encoder wrapper that reuses the features of a snippet with the same frames as its predecessor.
 
-    Readers give a picture that is shown twice as the same array, so nothing is compared pixel by pixel.
+    Readers return a repeated frame as the same array object, so no pixels are compared.
     """
 
     def __init__(self, encoder: VisualEncoder) -> None:
@@ -128,7 +128,7 @@ class StillsOnce:
         self._last_rows: NDArray[np.float32] | None = None
 
     def prepare(self, frame: Frame) -> Prepared:
-        """See base.VisualEncoder.prepare; the same array gives the same one."""
+        """See base.VisualEncoder.prepare; the same array object gives the same result."""
         if self._prepared is None or frame is not self._frame:
             self._frame, self._prepared = frame, self._encoder.prepare(frame)
         return self._prepared
@@ -137,7 +137,7 @@ class StillsOnce:
         """See base.VisualEncoder.encode."""
         per_snippet = len(self._encoder.frame_offsets)
         fresh: list[Prepared] = []
-        picks = []  # of every snippet, its place among the last one before and the fresh ones
+        picks = []  # per snippet, its index among the previous snippet and the newly encoded ones
         for first in range(0, len(frames), per_snippet):
             snippet = frames[first : first + per_snippet]
             if len(self._last) != len(snippet) or any(a is not b for a, b in zip(snippet, self._last, strict=True)):

@@ -1,4 +1,4 @@
-"""Sound on the video's clock: mono, 16 kHz, in windows, never held as a whole."""
+"""Audio on the video's clock: mono, 16 kHz, in windows; the whole track is never in memory."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -21,15 +21,15 @@ from avadclip.media.windows import WindowCutter
 if TYPE_CHECKING:
     from av.packet import Packet
 
-SILENCE_DBFS = -60.0  # a track whose peak stays below this says nothing: muted, or a dead microphone
+SILENCE_DBFS = -60.0  # a track whose peak stays below this counts as silent: muted, or a dead microphone
 LOWEST_DBFS = -120.0  # reported for digital silence, whose true level is minus infinity
-MAX_REST_SECONDS = 600.0  # of a track that goes on after the last window, read for the report
+MAX_REST_SECONDS = 600.0  # of a track after the last window, decoded for the report
 LATE_SECONDS = 0.1  # a start this far from the picture's is noted; encoders shift it by some 0.02 s
 
 
 @dataclass(frozen=True)
 class SoundReport:
-    """What one pass over the sound track found; seconds on the video's clock."""
+    """Findings of one pass over the sound track; times in seconds on the video's clock."""
 
     start_seconds: float
     end_seconds: float
@@ -40,11 +40,11 @@ class SoundReport:
     undecodable_share: float
     """Share of packets that failed to decode, [0, 1]."""
     notes: tuple[str, ...]
-    """What was odd, one line each."""
+    """Irregularities, one line each."""
 
     @property
     def silent(self) -> bool:
-        """There is a track, but nothing to hear on it: not the same as no track."""
+        """Whether the track exists but is silent, which is not the same as no track."""
         return self.peak_dbfs < SILENCE_DBFS
 
 
@@ -66,13 +66,13 @@ class SoundReader:
 
     @property
     def report(self) -> SoundReport:
-        """What the last complete pass found; raises RuntimeError before one is complete."""
+        """Findings of the last complete pass; RuntimeError before the first one is complete."""
         if self._report is None:
             raise RuntimeError("the report is known once windows() has been read to its end")
         return self._report
 
     def windows(self, centres: Iterable[float], window_seconds: float) -> Iterator[NDArray[np.float32]]:
-        """One window of sound per centre, zeros where the track has nothing; each call is a fresh pass.
+        """Yield one window of audio per centre, zeros where the track has no samples; each call is a new pass.
 
         After the last window up to MAX_REST_SECONDS of the track are read too, for the report.
 
@@ -129,17 +129,17 @@ class SoundDecoder:
 
     @property
     def end_seconds(self) -> float:
-        """End of what was decoded so far."""
+        """End of the audio decoded so far, in seconds."""
         return self._track.end / SAMPLE_RATE_HZ
 
     def decode(self, packet: "Packet[Any]") -> Iterator[SoundBlock]:
-        """The samples that one more packet brings; its timestamps are on the video's clock."""
+        """Decode one packet, whose timestamps are on the video's clock, into blocks of samples."""
         if packet.size:  # the demuxer's own flush packet has none
             self.count.num_packets += 1
             yield from self._place(decode_packet(self._context, packet, self.count))
 
     def finish(self) -> Iterator[SoundBlock]:
-        """The samples that decoder and resampler held back to the end of the file."""
+        """Flush the decoder and the resampler at the end of the file."""
         yield from self._place(decode_packet(self._context, None, self.count))
         yield from self._measure(self._track.finish())
 
@@ -167,22 +167,22 @@ class SoundDecoder:
     def _notes(self, num_jumps: int) -> Iterator[str]:
         start = self._track.start / SAMPLE_RATE_HZ
         if abs(start) > LATE_SECONDS:
-            yield f"sound starts {abs(start):.2f} s {'after' if start > 0 else 'before'} the picture"
+            yield f"audio starts {abs(start):.2f} s {'after' if start > 0 else 'before'} the video"
         if self._track.end == self._track.start:
-            yield "no packet of the sound track could be decoded"
+            yield "audio track present, but no packet of it could be decoded"
         elif self.count.num_failed:
-            yield f"{self.count.num_failed} of {self.count.num_packets} sound packets could not be decoded"
+            yield f"{self.count.num_failed} of {self.count.num_packets} audio packets could not be decoded"
         if self._track.num_damaged:
-            yield f"{self._track.num_damaged} samples of sound are no numbers or far too loud; silence instead"
+            yield f"{self._track.num_damaged} audio samples are not finite or far out of range; replaced by silence"
         if self._track.impossible_rate_hz is not None:
-            yield f"sound of {self._track.impossible_rate_hz} samples a second is none, and left out"
+            yield f"audio ignored: implausible sample rate ({self._track.impossible_rate_hz} Hz)"
         if self.count.read_error:
-            yield f"reading the sound stopped early: {self.count.read_error}"
+            yield f"audio reading stopped early: {self.count.read_error}"
         if self.is_cut_short:
-            yield f"sound goes on long after the picture; read up to {self.end_seconds:.0f} s"
+            yield f"audio continues long after the video; read up to {self.end_seconds:.0f} s"
         if self._track.num_gaps:
-            yield f"{self._track.num_gaps} gaps, {self._track.gap_seconds:.2f} s in all, filled with silence"
+            yield f"audio gaps filled with silence: {self._track.num_gaps}, {self._track.gap_seconds:.2f} s in total"
         if num_jumps:
-            yield f"timestamps restart {num_jumps} times (joined file?); the clock continues across them"
+            yield f"timestamps restart {num_jumps} times (joined file?); times continue across the restarts"
         if self._track.num_formats > 1:
-            yield f"sample rate or channels change {self._track.num_formats - 1} times"
+            yield f"audio sample rate or channels change {self._track.num_formats - 1} times"

@@ -1,7 +1,7 @@
-"""The video's clock: seconds since the first picture, without jumps, the same for picture and sound.
+"""The video's clock: seconds since the first frame, without jumps, the same for video and audio.
 
-Transport streams start anywhere (1.48 s is common), and joined ones jump in the middle. The picture's packets decide
-where the clock is set again; sound follows the picture's decision, so the two stay together across a join.
+Transport streams start anywhere (1.48 s is common), and joined ones jump in the middle. The video packets decide
+where the clock is reset and audio follows them, so the two stay synchronous across a join.
 """
 
 from collections import deque
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 BACKWARD_SECONDS = 0.1  # a step back beyond this is a restart; below it, untidy rounding
 FORWARD_SECONDS = 10.0  # a step ahead beyond this is a restart in an MPEG stream (the ffmpeg program's limit)
-LONGEST_PAUSE_SECONDS = 3600.0  # the same at most in any other format, where a slide may stand for minutes
+LONGEST_PAUSE_SECONDS = 3600.0  # the limit in any other format, where a slide may be shown for minutes
 MAX_WAITING = 256  # sound packets held back until the picture shows whether it jumps too; about 5 s of AAC
 
 
 def may_jump(container: InputContainer) -> bool:
-    """Whether timestamps may restart inside the file: true of MPEG streams, which are joined by appending."""
+    """Whether timestamps may restart inside the file: true for MPEG streams, which are joined by appending."""
     return container.format.name in ("mpegts", "mpeg")
 
 
@@ -34,10 +34,10 @@ def longest_pause(container: InputContainer, picture: VideoStream) -> float:
 
 
 class Clock:
-    """Moves packets from the file's own time to the video's clock by rewriting their timestamps.
+    """Converter of packets from the file's own time to the video's clock; it rewrites their timestamps.
 
     Args:
-        picture: its packets must all pass through `set_picture`, in file order.
+        picture: the video stream; all its packets must pass through `set_picture`, in file order.
         zero: time of the first picture on the file's own clock, in seconds.
         longest_pause: a longer step ahead is a restart, in seconds.
     """
@@ -52,25 +52,25 @@ class Clock:
 
     @property
     def num_jumps(self) -> int:
-        """How often the picture's timestamps restarted so far."""
+        """Times the video stream's timestamps restarted so far."""
         return len(self._offsets) - 1
 
     def set_picture(self, packet: "Packet[Any]") -> None:
-        """Rewrite the timestamps of the picture's next packet."""
+        """Rewrite the timestamps of the next video packet."""
         now = _seconds(packet)
         if now is not None:
             if self._jumps(now, self._picture):
                 self._offsets.append(self._offsets[-1] + self._picture.expected - now)
             self._picture.follow(now, packet)
             if packet.pts is not None and abs(packet.pts * packet.time_base - now) > self._longest_pause:
-                packet.pts = None  # no decoder holds a picture that long: a damaged timestamp
+                packet.pts = None  # no decoder delays a frame that long: a damaged timestamp
         _shift(packet, self._offsets[-1])
 
     def set_sound(self, packet: "Packet[Any]", *, wait: bool) -> bool:
-        """Rewrite the timestamps of the next sound packet.
+        """Rewrite the timestamps of the next audio packet.
 
         Returns:
-            False if it jumps and `wait` is set: the picture may be about to jump too; ask again after its next packet.
+            False if it jumps and `wait` is set: the video may be about to jump too; call again after its next packet.
         """
         now = _seconds(packet)
         if now is not None:
@@ -100,7 +100,7 @@ class Clock:
 
 
 class _Trail:
-    """Where a stream was last, on the file's own clock."""
+    """Last position of a stream, on the file's own clock."""
 
     def __init__(self, step: float) -> None:
         self.last: float | None = None
@@ -117,10 +117,10 @@ class _Trail:
 
 
 class SoundQueue:
-    """Sound packets on their way to the video's clock; one that jumps waits for the picture to jump too.
+    """Queue of audio packets before conversion to the video's clock; one that jumps waits until the video jumps too.
 
     Args:
-        clock: moves them; whoever reads the picture's packets passes those through its `set_picture`.
+        clock: converts them; the reader of the video packets passes those through its `set_picture`.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -128,23 +128,23 @@ class SoundQueue:
         self._waiting: deque[Packet[Any]] = deque()
 
     def add(self, packet: "Packet[Any]") -> None:
-        """Take the next sound packet."""
+        """Append the next audio packet."""
         self._waiting.append(packet)
 
     def ready(self) -> "Iterator[Packet[Any]]":
-        """Packets that are on the video's clock by now; ask after every packet of sound or picture."""
+        """Yield the packets that are converted by now; call after every audio or video packet."""
         while self._waiting and self._clock.set_sound(self._waiting[0], wait=len(self._waiting) < MAX_WAITING):
             yield self._waiting.popleft()
 
     def rest(self) -> "Iterator[Packet[Any]]":
-        """What still waits at the end of the file."""
+        """Yield the packets still waiting at the end of the file."""
         while self._waiting:
             self._clock.set_sound(self._waiting[0], wait=False)
             yield self._waiting.popleft()
 
 
 def sound_packets(packets: "Iterable[Packet[Any]]", picture: VideoStream, clock: Clock) -> "Iterator[Packet[Any]]":
-    """Of the packets of picture and sound, those of sound, their timestamps on the video's clock."""
+    """Yield the audio packets among video and audio packets, with timestamps on the video's clock."""
     queue = SoundQueue(clock)
     for packet in packets:
         if packet.stream_index != picture.index:

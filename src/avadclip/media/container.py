@@ -1,7 +1,7 @@
-"""The one place that opens media files, and what it refuses before a single picture is decoded.
+"""Opening of media files, and the checks made before any frame is decoded.
 
-A name says nothing about a file: FFmpeg would open a picture or a playlist called .mp4, and a playlist may pull in
-other files. Hence the whitelists and the pixel limit, at every open.
+The suffix is not trusted: FFmpeg would open an image or a playlist called .mp4, and a playlist may refer to other
+files. Hence the whitelists and the pixel limit at every open.
 """
 
 import os
@@ -30,13 +30,13 @@ _OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "max_pixe
 
 
 def shown(path: str | Path) -> str:
-    """A path as it may stand in a one-line message: line breaks and bytes that are no text are escaped."""
+    """Escape a path for a one-line message: line breaks and bytes that are not text."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in os.fspath(path))
 
 
 @contextmanager
 def open_media(path: str | Path) -> Iterator[InputContainer]:
-    """Open a video file for reading; the picture's header has been checked, nothing has been decoded for use.
+    """Open a video file for reading, with the video stream's header checked and nothing decoded yet.
 
     Raises:
         MediaError: missing, a directory, empty, no permission, not a video, no picture, or a picture above MAX_PIXELS.
@@ -56,34 +56,32 @@ def open_media(path: str | Path) -> Iterator[InputContainer]:
 
 
 def check_picture_size(container: InputContainer, name: str) -> None:
-    """Raise MediaError, starting with `name`, for a picture above MAX_PIXELS; nothing has been decoded for use."""
+    """Raise MediaError, starting with `name`, for frames above MAX_PIXELS, before anything is decoded."""
     context = picture_stream(container).codec_context
-    # FFmpeg, told of the limit, states a larger picture's size as 0 for some codecs.
+    # FFmpeg, given the limit, reports the size of larger frames as 0 for some codecs.
     if not 0 < context.width * context.height <= MAX_PIXELS:
         raise MediaError(
-            f"{name} states a picture size of {context.width}x{context.height}, 1 to {MAX_PIXELS} pixels are needed "
+            f"{name} has a frame size of {context.width}x{context.height}, supported are 1 to {MAX_PIXELS} pixels "
             "(0x0: damaged or too large); convert it to a smaller size first"
         )
 
 
 @contextmanager
 def readable_or_refused(path: str | Path) -> Iterator[None]:
-    """Turn what FFmpeg refuses in the middle of a file into a MediaError."""
+    """Convert FFmpeg errors in the middle of a file to MediaError."""
     try:
         yield
     except av.FFmpegError as error:
         raise MediaError(
-            f"{shown(path)} holds something that cannot be processed ({error.strerror}); convert it to mp4 first"
+            f"{shown(path)} contains data that cannot be processed ({error.strerror}); convert it to mp4 first"
         ) from error
 
 
 def picture_stream(container: InputContainer) -> VideoStream:
-    """The video stream to watch: FFmpeg's best choice, never cover art, set up to decode on about one core."""
+    """The video stream to decode: FFmpeg's best choice, never cover art, set up to use about one core."""
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic and _decodable(s)]
     if not streams:
-        raise MediaError(
-            f"{shown(_path(container))} holds no video stream that can be decoded; give a file with a picture"
-        )
+        raise MediaError(f"{shown(_path(container))} has no video stream that can be decoded; give a file with video")
     best = container.streams.best("video")
     stream = next((s for s in streams if best is not None and s.index == best.index), streams[0])
     _prepare(stream)
@@ -91,7 +89,7 @@ def picture_stream(container: InputContainer) -> VideoStream:
 
 
 def sound_stream(container: InputContainer) -> AudioStream | None:
-    """The sound track that belongs to the picture, or None."""
+    """The audio stream that belongs to the video stream, or None."""
     streams = [s for s in container.streams.audio if _decodable(s)]
     if not streams:
         return None
@@ -110,12 +108,12 @@ def keep_only(container: InputContainer, *streams: Stream) -> None:
 
 
 def start_seconds(stream: Stream) -> float:
-    """Start of a stream on the file's own clock as the headers state it, 0 if they do not."""
+    """Start of a stream on the file's own clock by its headers, 0 if they do not state it."""
     return float((stream.start_time or 0) * (stream.time_base or 0))
 
 
 def header_seconds(container: InputContainer, stream: Stream) -> float | None:
-    """Length of a stream as the headers state it, of the whole file where they state only that, None if neither."""
+    """Length of a stream by its headers, else of the whole file, None if neither is stated."""
     if stream.duration is not None and stream.time_base:
         return float(stream.duration * stream.time_base)
     # Matroska has no such field, but its usual writers leave a tag, 01:02:03.456, that counts from the file's start.
@@ -128,7 +126,7 @@ def header_seconds(container: InputContainer, stream: Stream) -> float | None:
 
 
 def lacks_bytes(container: InputContainer) -> bool:
-    """Whether the file is shorter than its first bytes state; known of AVI, whose other lengths FFmpeg adapts."""
+    """Whether an AVI file is shorter than its first bytes state (FFmpeg adapts the other lengths); else False."""
     if container.format.name != "avi":
         return False
     with Path(_path(container)).open("rb") as file:
@@ -161,7 +159,7 @@ def _check_path(path: Path) -> None:
     except (OSError, ValueError) as error:
         raise MediaError(f"{name} cannot be opened ({getattr(error, 'strerror', None) or error})") from error
     if stat.S_ISDIR(status.st_mode):
-        raise MediaError(f"{name} is a directory, a video file was needed; give the files inside it")
+        raise MediaError(f"{name} is a directory, needed a video file; give the files inside it")
     if not stat.S_ISREG(status.st_mode):
         raise MediaError(f"{name} is not a regular file (a pipe or a device); copy the video to a file first")
     if status.st_size == 0:

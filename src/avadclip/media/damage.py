@@ -1,12 +1,12 @@
-"""Damage done to a video's pictures and sound on their way to an encoder; no video file is ever changed.
+"""Damage applied to a video's frames and audio before encoding; video files are never changed.
 
-A damaged picture or sound is read like the video's own: `frames_at` or `windows`, then `report`.
+A damaged source has the interface of the undamaged reader: `frames_at` or `windows`, then `report`.
 
-black, dark, half covered       every picture: nothing, a fifth of every value, its left half black
+black, dark, half covered       every frame: all zero, a fifth of every value, its left half black
 muted                           digital silence
-foreign                         another video's sound from its start
-late                            sound 2 s after its picture
-noisy                           white noise as strong as the sound, 0 dB
+foreign                         another video's audio from its start
+late                            audio delayed by 2 s
+noisy                           white noise as strong as the audio, 0 dB
 """
 
 import itertools
@@ -36,18 +36,18 @@ Samples = NDArray[np.float32]
 
 
 def blacken(frame: Pixels) -> Pixels:
-    """Nothing but black."""
+    """Set every pixel to black."""
     return np.zeros_like(frame)
 
 
 def darken(frame: Pixels) -> Pixels:
-    """A fifth of every value."""
+    """Scale every value to a fifth."""
     dark: Pixels = np.rint(frame * DARK_SHARE).astype(np.uint8)
     return dark
 
 
 def cover_half(frame: Pixels) -> Pixels:
-    """The left half black; of an odd width, the smaller half. A crop from the centre is half covered too."""
+    """Set the left half to black (the smaller half of an odd width); a centre crop is half covered too."""
     covered = frame.copy()
     covered[:, : frame.shape[1] // 2] = 0
     return covered
@@ -61,7 +61,7 @@ PICTURE_DAMAGES: dict[PictureDamage, Callable[[Pixels], Pixels]] = {
 
 
 class PictureSource(Protocol):
-    """A VideoReader, or one that is damaged."""
+    """Interface of a VideoReader, damaged or not."""
 
     @property
     def report(self) -> VideoReport:
@@ -74,7 +74,7 @@ class PictureSource(Protocol):
 
 
 class SoundSource(Protocol):
-    """A SoundReader, or one that is damaged."""
+    """Interface of a SoundReader, damaged or not."""
 
     @property
     def report(self) -> SoundReport:
@@ -87,7 +87,7 @@ class SoundSource(Protocol):
 
 
 class DamagedPicture:
-    """A video's pictures, each changed."""
+    """Video reader that damages every frame."""
 
     def __init__(self, reader: VideoReader, damage: PictureDamage) -> None:
         self._reader = reader
@@ -95,7 +95,7 @@ class DamagedPicture:
 
     @property
     def report(self) -> VideoReport:
-        """Of the undamaged picture."""
+        """Report of the undamaged video."""
         return self._reader.report
 
     def frames_at(self, times: Iterable[float]) -> Iterator[Pixels]:
@@ -105,14 +105,14 @@ class DamagedPicture:
 
 
 class MutedSound:
-    """A track with nothing on it: digital silence."""
+    """Audio reader that returns digital silence."""
 
     def __init__(self, reader: SoundReader) -> None:
         self._reader = reader
 
     @property
     def report(self) -> SoundReport:
-        """Of the undamaged sound, but for its level."""
+        """Report of the undamaged audio, with the level of silence."""
         return replace(self._reader.report, peak_dbfs=LOWEST_DBFS)
 
     def windows(self, centres: Iterable[float], window_seconds: float) -> Iterator[Samples]:
@@ -122,7 +122,7 @@ class MutedSound:
 
 
 class ForeignSound:
-    """Another video's sound from its start, again and again where it is shorter.
+    """Audio reader that returns another video's audio from its start, repeated if it is shorter.
 
     Args:
         donor: reads the other video.
@@ -135,25 +135,25 @@ class ForeignSound:
 
     @property
     def report(self) -> SoundReport:
-        """Of the other video's sound."""
+        """Report of the other video's audio."""
         return self._donor.report
 
     def windows(self, centres: Iterable[float], window_seconds: float) -> Iterator[Samples]:
-        """See SoundReader.windows. A window that reaches over the other video's end hears silence there."""
+        """See SoundReader.windows. A window across the other video's end contains silence there."""
         length = self._length_seconds
         for lap, own in itertools.groupby(centres, key=lambda centre: int(centre // length)):
             yield from self._donor.windows((centre - lap * length for centre in own), window_seconds)
 
 
 class LateSound:
-    """Sound that comes DELAY_SECONDS after its picture, silence before it."""
+    """Audio reader with a delay of DELAY_SECONDS, preceded by silence."""
 
     def __init__(self, reader: SoundReader) -> None:
         self._reader = reader
 
     @property
     def report(self) -> SoundReport:
-        """Of the sound in its own time."""
+        """Report of the audio without the delay."""
         return self._reader.report
 
     def windows(self, centres: Iterable[float], window_seconds: float) -> Iterator[Samples]:
@@ -162,7 +162,7 @@ class LateSound:
 
 
 class NoisySound:
-    """Sound under white noise of its own mean power, a signal-to-noise ratio of 0 dB while the picture lasts.
+    """Audio reader that adds white noise of the audio's mean power (0 dB) for the length of the video.
 
     The mean is taken over the length of the picture; silence stays silence. Sums beyond full scale are not clipped.
 
@@ -180,7 +180,7 @@ class NoisySound:
 
     @property
     def report(self) -> SoundReport:
-        """Of the sound without the noise."""
+        """Report of the audio without the noise."""
         return self._reader.report
 
     def windows(self, centres: Iterable[float], window_seconds: float) -> Iterator[Samples]:

@@ -10,7 +10,7 @@ from av.packet import Packet
 
 @dataclass
 class DecodeCount:
-    """What happened to the packets of one stream in one pass."""
+    """Counts of decoded and failed packets of one stream in one pass."""
 
     num_packets: int = 0
     num_failed: int = 0
@@ -19,12 +19,12 @@ class DecodeCount:
 
     @property
     def failed_share(self) -> float:
-        """Share of packets that could not be decoded, 0 where there was none."""
+        """Share of packets that could not be decoded, 0 without packets."""
         return self.num_failed / max(self.num_packets, 1)
 
 
 def readable(packets: "Iterable[Packet[Any]]", count: DecodeCount) -> "Iterator[Packet[Any]]":
-    """Packets until the end of the file or of what can be read; the reason is kept in `count`."""
+    """Yield packets until the end of the file or the first read error, which is stored in `count`."""
     try:
         yield from packets
     except IndexError:
@@ -34,7 +34,7 @@ def readable(packets: "Iterable[Packet[Any]]", count: DecodeCount) -> "Iterator[
 
 
 def decode(packets: "Iterable[Packet[Any]]", codec_context: Any, count: DecodeCount) -> Iterator[Any]:
-    """Frames of one stream in the order they are shown; the decoder is flushed at the end whatever happened before."""
+    """Yield the frames of one stream in display order; the decoder is always flushed at the end."""
     for packet in packets:
         if packet.size == 0:  # the demuxer's own flush packet; ours comes below, also after a read error
             continue
@@ -44,7 +44,7 @@ def decode(packets: "Iterable[Packet[Any]]", codec_context: Any, count: DecodeCo
 
 
 def decode_packet(codec_context: Any, packet: "Packet[Any] | None", count: DecodeCount) -> list[Any]:
-    """Frames that one packet completes; None flushes the decoder."""
+    """Decode one packet into the frames it completes; None flushes the decoder."""
     try:
         return list(codec_context.decode(packet))
     except av.FFmpegError:

@@ -1,4 +1,4 @@
-"""Sound that is read along with the picture, in one pass over the file."""
+"""Audio that is decoded in the same pass over the file as the video."""
 
 import itertools
 from collections.abc import Callable, Iterable
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 class SoundListener:
-    """Receives the sound in the pass that a VideoReader makes over the file.
+    """Receiver of audio windows during a VideoReader's pass over the file.
 
-    Each window is handed on as soon as the file has shown what lies in it, so that nothing piles up, however a file
-    interleaves picture and sound.
+    Each window is delivered as soon as its samples have been decoded, so that memory stays bounded however the file
+    interleaves video and audio.
 
     Args:
         centres: see SoundReader.windows; endless.
         window_seconds: length of a window.
-        take: gets the windows in their order, in the thread that reads the picture.
+        take: called with each window in order, in the thread that reads the video.
     """
 
     def __init__(
@@ -37,30 +37,30 @@ class SoundListener:
         self._cutter = WindowCutter(centres, window_seconds)
         self._take = take
         self.report: SoundReport | None = None
-        """Of the whole track; None where the file could not be read to its end: read the sound alone then."""
+        """Report on the whole track; None if the file could not be read to its end: read the audio alone then."""
 
     def begin(self, container: InputContainer, stream: AudioStream, zero: float, picture_clock: Clock) -> "SoundPass":
         """Begin a pass; the reader of the picture calls it for every packet.
 
         Args:
-            container: where the picture is read from.
+            container: the file the video is read from.
             stream: the sound track in it.
-            zero: time of the first picture on the file's own clock, in seconds.
-            picture_clock: the reader's own.
+            zero: time of the first frame on the file's own clock, in seconds.
+            picture_clock: the reader's clock.
         """
         picture = picture_stream(container)
-        # As in a pass of its own: only where files may jump does the picture have a say in where the sound is.
+        # As in a pass of its own: the video's clock decides the audio's position only in files that may jump.
         alone = Clock(picture, zero, longest_pause=longest_pause(container, picture))
         clock = picture_clock if may_jump(container) else alone
         return SoundPass(self, SoundDecoder(stream), SoundQueue(clock), clock)
 
     def fill(self, num_windows: int) -> None:
-        """Hand on what is left of the first `num_windows` windows: the track may end before the picture does."""
+        """Deliver the rest of the first `num_windows` windows; the track may end before the video does."""
         for window in itertools.islice(self._cutter.rest(), max(num_windows - self._cutter.num_cut, 0)):
             self._take(window)
 
     def add(self, block: SoundBlock) -> None:
-        """The next block of sound."""
+        """Add the next block of samples."""
         for window in self._cutter.add(block):
             self._take(window)
 
@@ -84,7 +84,7 @@ class SoundPass(NamedTuple):
             self._decode(packet)
 
     def finish(self) -> None:
-        """Decode the rest once the file has been read to its end."""
+        """Decode the rest at the end of the file, and set the listener's report."""
         for packet in self.queue.rest():
             self._decode(packet)
         for block in self.track.finish():

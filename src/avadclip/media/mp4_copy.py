@@ -1,4 +1,4 @@
-"""Copies of videos that play everywhere: H.264 and AAC in mp4, upright, on the video's clock."""
+"""Copies of videos that every browser plays: H.264 and AAC in mp4, upright, on the video's clock."""
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator
@@ -32,7 +32,7 @@ SOUND_GAP_SAMPLES = 960  # 0.02 s; timestamps off by less are continuous sound
 SECONDS_PER_KEY_PICTURE = 2  # a player seeks to key pictures
 
 Alter = Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]
-"""From a picture, RGB [H, W, 3], and its time in seconds to the picture that is written, of the same size."""
+"""Function of a frame, RGB [H, W, 3], and its time in seconds; returns the frame to write, of the same size."""
 Progress = Callable[[float], None]
 """Called with the seconds of the video that are done."""
 
@@ -40,15 +40,15 @@ Progress = Callable[[float], None]
 def write_copy(
     source: str | Path | MediaFile, target: Path, *, alter: Alter | None = None, on_progress: Progress | None = None
 ) -> None:
-    """Write a video again, with its first sound track, whole or not at all.
+    """Transcode a video with its first sound track, whole or not at all.
 
-    Zero is the first picture; sound before it is left out, gaps in the sound become silence. The larger side is at most
+    Zero is the first frame; audio before it is dropped, gaps in the audio become silence. The larger side is at most
     MAX_SIDE, the frame rate constant and at most MAX_RATE_HZ.
 
     Args:
         source: any video this package reads.
         target: of suffix .mp4.
-        alter: changes each picture.
+        alter: changes each frame.
         on_progress: see Progress.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Decoded pictures to RGB arrays: colour, size, rotation."""
+"""Conversion of decoded frames to RGB arrays: colour, size, rotation."""
 
 from collections.abc import Iterator
 
@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 
 _HDR = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
 _UNSPECIFIED = 2  # by the codes of ITU-T H.273, as below
-_MATRICES = (0, 1, 2, 3, 4, 5, 6, 7, 9)  # what FFmpeg's scaler converts; it refuses YCgCo, ICtCp and the like
+_MATRICES = (0, 1, 2, 3, 4, 5, 6, 7, 9)  # supported by FFmpeg's scaler; it refuses YCgCo, ICtCp and the like
 
 
 def quarter_turns(frame: av.VideoFrame) -> int:
-    """How many quarter turns counter-clockwise the file asks for, 0..3."""
+    """Quarter turns counter-clockwise by the file's rotation flag, 0..3."""
     return round(frame.rotation / 90) % 4
 
 
 class RgbConverter:
-    """Turns decoded pictures into RGB through one reused scaler.
+    """Converter of decoded frames to RGB through one reused scaler.
 
     Colour matrix and range are the file's own; a file that names none is read as BT.601, limited range, as FFmpeg and
     OpenCV do. The scaler sets itself up again where size or format change.
@@ -37,7 +37,7 @@ class RgbConverter:
         self._turned = self._interlaced = self._hdr = self._unknown_matrix = False
 
     def convert(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
-        """One picture as RGB [H, W, 3], turned as its rotation flag says."""
+        """Convert one frame to RGB [H, W, 3], rotated by its rotation flag."""
         self._look(frame)
         turns = quarter_turns(frame)
         height, width = self._frame_size or (None, None)
@@ -66,14 +66,14 @@ class RgbConverter:
             frame.colorspace = _UNSPECIFIED
 
     def notes(self) -> Iterator[str]:
-        """What was odd about the pictures converted so far."""
+        """Irregularities of the frames converted so far, one line each."""
         if len(self._sizes) > 1:
-            yield f"picture size changes {len(self._sizes) - 1} times: {', '.join(self._sizes[:4])}"
+            yield f"frame size changes {len(self._sizes) - 1} times: {', '.join(self._sizes[:4])}"
         if self._turned:
-            yield "turned as the rotation flag says"
+            yield "rotated by the rotation flag"
         if self._interlaced:
-            yield "interlaced, and left so: fast motion shows combs"
+            yield "interlaced, not deinterlaced: fast motion shows comb lines"
         if self._hdr:
-            yield "HDR, not tone-mapped: colours look flat"
+            yield "HDR, not tone-mapped: colours are washed out"
         if self._unknown_matrix:
-            yield "colour matrix of a kind that cannot be converted, read as BT.601: colours are off"
+            yield "unsupported colour matrix, read as BT.601: colours are inaccurate"

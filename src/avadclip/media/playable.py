@@ -1,4 +1,4 @@
-"""Which files play in any browser as they are, by container, picture and sound."""
+"""Browser playability of files by container, video codec and audio codec."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ PLAYABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 def why_unplayable(path: str | Path) -> str | None:
-    """One phrase such as `hevc in matroska`, None where every browser plays the file.
+    """Name what browsers cannot play, such as `hevc in matroska`; None if every browser plays the file.
 
     Matroska counts only as .webm: it is the same container, but browsers differ on the rest of it.
 
@@ -24,7 +24,7 @@ def why_unplayable(path: str | Path) -> str | None:
         picture, sound = picture_stream(container), sound_stream(container)
         codec, pixels = picture.codec_context.codec.canonical_name, picture.codec_context.pix_fmt
         formats = container.format.name.split(",")
-        heard = None if sound is None else sound.codec_context.codec.canonical_name
+        audio_codec = None if sound is None else sound.codec_context.codec.canonical_name
         has_mute_track = sound is None and bool(container.streams.audio)
     name = "mp4" if "mp4" in formats else Path(path).suffix.lower().removeprefix(".")
     if name not in formats or name not in PLAYABLE:
@@ -33,7 +33,7 @@ def why_unplayable(path: str | Path) -> str | None:
     if codec not in pictures:
         return f"{codec} in {name}"
     if pixels not in PIXELS:
-        return f"{codec} in pixels of the kind {pixels}"
-    if has_mute_track or (heard is not None and heard not in sounds):
-        return f"sound as {shown(heard or 'an unknown codec')} in {name}"
+        return f"{codec} with pixel format {pixels}"
+    if has_mute_track or (audio_codec is not None and audio_codec not in sounds):
+        return f"{shown(audio_codec or 'unknown codec')} audio in {name}"
     return None

@@ -1,4 +1,4 @@
-"""What a video file is, from its headers and its first picture."""
+"""Properties of a video file, from its headers and its first frame."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,31 +34,31 @@ END_SECONDS = 0.5  # sound that ends this far from the picture's end is noted
 
 @dataclass(frozen=True)
 class SoundInfo:
-    """The sound track as its header states it."""
+    """Properties of the sound track, from its header."""
 
     sample_rate_hz: int
     channels: int
     layout: str
-    """FFmpeg's name: mono, stereo, 5.1, ..; "6 channels" where the file does not say which is which."""
+    """FFmpeg's name: mono, stereo, 5.1, ..; "6 channels" if the file does not define the layout."""
 
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """A video as its headers and its first picture show it."""
+    """Properties of a video, from its headers and its first frame."""
 
     path: Path
     duration_seconds: float
-    """Of the picture; sound may be shorter or longer. Joined transport streams state less than they hold."""
+    """Length of the video stream; audio may be shorter or longer. Joined transport streams state too little."""
     frame_rate_hz: float
-    """Average; 0 if nothing states it."""
+    """Average; 0 if the file does not state it."""
     width: int
     """In pixels, as shown, after rotation."""
     height: int
     rotation_degrees: int
-    """Counter-clockwise turn that the file asks for: 0, 90, 180 or 270."""
+    """Counter-clockwise rotation flag of the file: 0, 90, 180 or 270."""
     sound: SoundInfo | None
     notes: tuple[str, ...]
-    """What is odd about the file, one line each."""
+    """Irregularities of the file, one line each."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _read_facts(path: str | Path, container: InputContainer) -> MediaFile:
     zero = packets.read_zero_seconds()
     if duration is None:
         duration = packets.read_length_seconds(rate_hz)
-        notes.append(f"the header states no duration; its packets add up to {duration:.2f} s")
+        notes.append(f"the header states no duration; the packets add up to {duration:.2f} s")
     if rotation % 180:
         width, height = height, width
     info = MediaInfo(
@@ -185,7 +185,7 @@ class _TimedPackets:
 def _stream_notes(container: InputContainer, stream: VideoStream) -> Iterator[str]:
     others = len(container.streams.video) - 1
     if others:
-        yield f"{others} more video streams (cover art counts as one) are left out"
+        yield f"{others} more video streams (cover art counts as one) are ignored"
     average, base = float(stream.average_rate or 0), float(stream.base_rate or 0)
     # Interlaced video states its fields, twice the frames.
     timed = stream.start_time is not None
@@ -193,35 +193,35 @@ def _stream_notes(container: InputContainer, stream: VideoStream) -> Iterator[st
         yield f"variable frame rate, {average:.2f} frames/s on average"
     aspect = stream.sample_aspect_ratio
     if aspect and aspect != 1:
-        yield f"pixels are not square ({aspect.numerator}:{aspect.denominator}); the picture is not stretched"
+        yield f"pixels are not square ({aspect.numerator}:{aspect.denominator}); frames are not stretched"
 
 
 def _picture_notes(first: av.VideoFrame | None) -> Iterator[str]:
     if first is None:
-        yield f"no picture among the first {PROBE_PACKETS} packets"
+        yield f"no frame could be decoded from the first {PROBE_PACKETS} packets"
         return
     if first.rotation:
-        yield f"rotation flag: turned {first.rotation % 360} degrees counter-clockwise"
+        yield f"rotation flag: rotated {first.rotation % 360} degrees counter-clockwise"
     if first.interlaced_frame:
         yield "interlaced"
     bits = first.format.components[0].bits
     if bits > 8:
-        yield f"{bits} bits per colour, read as 8"
+        yield f"{bits} bits per colour, converted to 8"
 
 
 def _sound_notes(container: InputContainer, picture: VideoStream, sound: AudioStream | None) -> Iterator[str]:
     if sound is None:
         if container.streams.audio:
-            yield "has a sound track in a format that cannot be decoded"
+            yield "audio ignored: its format cannot be decoded"
         return
     if len(container.streams.audio) > 1:
-        yield f"{len(container.streams.audio)} sound tracks, one is used"
+        yield f"{len(container.streams.audio)} audio tracks, one is used"
     late = start_seconds(sound) - start_seconds(picture)
     if abs(late) > START_SECONDS:
-        yield f"sound starts {abs(late):.2f} s {'after' if late > 0 else 'before'} the picture"
+        yield f"audio starts {abs(late):.2f} s {'after' if late > 0 else 'before'} the video"
     length, picture_length = header_seconds(container, sound), header_seconds(container, picture)
     if length is None or picture_length is None:
         return
     longer = late + length - picture_length
     if abs(longer) > END_SECONDS:
-        yield f"sound ends {abs(longer):.2f} s {'after' if longer > 0 else 'before'} the picture"
+        yield f"audio ends {abs(longer):.2f} s {'after' if longer > 0 else 'before'} the video"

@@ -1,7 +1,7 @@
-"""Pictures that nobody asks for are not decoded, where no other picture is made from them.
+"""H.264 non-reference frames that no requested time samples are skipped.
 
-In H.264 that is about every second picture of a file, and each says so itself: what is decoded is the same to the bit
-with them and without. Other codecs tell it less surely; they are decoded whole.
+About every second frame of an H.264 file is a non-reference frame and is marked as one, so the other frames are
+decoded to the same bits with or without it. Other codecs mark them less reliably and are decoded completely.
 """
 
 import math
@@ -18,20 +18,20 @@ PROGRESSIVE = 1  # AV_FIELD_PROGRESSIVE: of interlaced pictures, each half may c
 
 
 def skip_unread(packets: "Iterator[Packet[Any]]", codec_context: Any, asked: "AskedTimes") -> "Iterator[Packet[Any]]":
-    """Pass packets on in their order; before each one, tell the decoder whether its picture may be left out.
+    """Yield packets in order; before each one, set whether the decoder may skip its frame.
 
-    It may be where nobody asks for a time between its own start and that of the picture shown next.
+    A frame may be skipped if no requested time lies between its start and that of the next displayed frame.
 
     Args:
-        packets: of one stream, on the clock of the times that are asked for.
+        packets: of one stream, on the clock of the requested times.
         codec_context: decodes a packet before it takes the next one.
-        asked: those times.
+        asked: the requested times.
     """
     if codec_context.name != "h264" or codec_context.field_order != PROGRESSIVE:
         yield from packets
         return
     waiting: deque[tuple[int, Packet[Any]]] = deque()
-    starts: list[int] = []  # ascending: of those that wait, and of earlier ones that are shown after one of them
+    starts: list[int] = []  # ascending: of the waiting packets, and of earlier ones displayed after one of them
     without_time = None
     for packet in packets:
         if packet.pts is None:
@@ -51,13 +51,13 @@ def skip_unread(packets: "Iterator[Packet[Any]]", codec_context: Any, asked: "As
             asked.forget_before(oldest * tick)
     codec_context.skip_frame = "DEFAULT"
     yield from (packet for _, packet in waiting)
-    if without_time is not None:  # nobody knows any longer what is shown next to what
+    if without_time is not None:  # the display order is unknown from here on
         yield without_time
         yield from packets
 
 
 class AskedTimes:
-    """Ascending times, known ahead of whoever reads pictures for them.
+    """Ascending requested times with a look-ahead.
 
     Args:
         times: in seconds; may be endless.
@@ -68,11 +68,11 @@ class AskedTimes:
         self._known: list[float] = []
 
     def any_between(self, start: float, end: float) -> bool:
-        """Whether one of them lies in [start, end)."""
+        """Whether a requested time lies in [start, end)."""
         while not self._known or self._known[-1] < end:
             self._known.append(next(self._times, math.inf))
         return self._known[bisect_left(self._known, start)] < end
 
     def forget_before(self, start: float) -> None:
-        """Nobody will ask for less."""
+        """Drop the times before `start`."""
         del self._known[: bisect_left(self._known, start)]

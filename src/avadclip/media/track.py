@@ -1,4 +1,4 @@
-"""A decoded sound track as mono samples at 16 kHz, each at its place on the video's clock."""
+"""Decoded audio as mono samples at 16 kHz, positioned on the video's clock."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -11,30 +11,30 @@ from numpy.typing import NDArray
 SAMPLE_RATE_HZ = 16_000  # what every audio encoder here was made for
 JITTER_SECONDS = 0.015  # timestamps off by less are continuous sound; one lost AAC packet is 0.021 s
 
-MAX_SAMPLE = 16.0  # full scale is 1; beyond this, or no number at all, a sample is damage
-RATES_HZ = (1_000, 768_000)  # lowest and highest taken for sound; at 1 Hz, a kilobyte would become megabytes
+MAX_SAMPLE = 16.0  # full scale is 1; a sample beyond this, or NaN, is damaged
+RATES_HZ = (1_000, 768_000)  # lowest and highest plausible; at 1 Hz, a kilobyte would become megabytes
 
 
 class SoundBlock(NamedTuple):
-    """Samples [N] and the place of the first one, in samples since the video's zero."""
+    """Samples [N] and the position of the first one, in samples since the video's zero."""
 
     start: int
     samples: NDArray[np.float32]
 
     @property
     def end(self) -> int:
-        """Place after the last sample."""
+        """Position after the last sample."""
         return self.start + len(self.samples)
 
     def copy_into(self, window: NDArray[np.float32], window_start: int) -> None:
-        """Write the part that falls into a window [N] which begins at window_start."""
+        """Copy the samples that overlap a window [N] which begins at window_start."""
         first, last = max(window_start, self.start), min(window_start + len(window), self.end)
         if first < last:
             window[first - window_start : last - window_start] = self.samples[first - self.start : last - self.start]
 
 
 class Track:
-    """Resamples decoded frames and places them by timestamp.
+    """Resampler that positions decoded audio frames by timestamp.
 
     Within a stretch of continuous timestamps samples are counted, so that rounded timestamps tear no holes; only a step
     of more than JITTER_SECONDS ends the stretch and places the next one anew, which also stops slow drift.
@@ -43,14 +43,14 @@ class Track:
     def __init__(self, tick_seconds: float) -> None:
         self.start = 0
         self.end = 0
-        """Place after the last sample so far."""
+        """Position after the last sample so far."""
         self.num_gaps = 0
         self.gap_seconds = 0.0
         self.num_formats = 0
         self.num_damaged = 0
-        """Samples that were no numbers or far beyond full scale, set to 0."""
+        """Samples that were not finite or far beyond full scale, set to 0."""
         self.impossible_rate_hz: int | None = None
-        """Of frames that were left out; see RATES_HZ."""
+        """Sample rate of the ignored frames; see RATES_HZ."""
         self._tick = tick_seconds
         self._resampler: AudioResampler | None = None
         self._format: tuple[str, str, int] | None = None
@@ -58,13 +58,13 @@ class Track:
         self._expected = 0.0  # timestamp of the next frame if sound is continuous, seconds
 
     def place(self, frames: Iterable[av.AudioFrame]) -> Iterator[SoundBlock]:
-        """Ascending blocks that never overlap, from frames whose timestamps are on the video's clock."""
+        """Yield ascending, non-overlapping blocks from frames whose timestamps are on the video's clock."""
         for frame in frames:
             yield from self.add(frame)
         yield from self.finish()
 
     def add(self, frame: av.AudioFrame) -> Iterator[SoundBlock]:
-        """What is known once this frame is there; the resampler holds back some milliseconds."""
+        """Add a frame and yield the finished blocks; the resampler delays some milliseconds."""
         if not RATES_HZ[0] <= frame.sample_rate <= RATES_HZ[1]:
             self.impossible_rate_hz = frame.sample_rate
             return
@@ -94,7 +94,7 @@ class Track:
         self._expected = start
 
     def finish(self) -> Iterator[SoundBlock]:
-        """What the resampler still holds."""
+        """Flush the resampler."""
         if self._resampler is not None:
             yield from self._resample(None)
 

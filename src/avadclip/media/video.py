@@ -1,4 +1,4 @@
-"""Pictures at the times asked for, in one pass over the file."""
+"""Video frames at requested times, decoded in one pass over the file."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -37,28 +37,28 @@ SEEK_MARGIN_SECONDS = 2.0  # an index may count in decoding order, some pictures
 MISSING_SECONDS = 0.5  # a picture that ends this much before the header's duration is noted
 # What a few kilobytes of timestamps may claim: features of 25 hours are 1.4 GB with `lite`.
 MAX_SECONDS = 25 * 3600.0  # a day, and what a recorder adds to it
-STILL_SECONDS = 60.0  # a picture shown for longer stands still
-MAX_STILL_SECONDS = 3 * 3600.0  # in all; a slide may stand for minutes, a recording does not for hours
+STILL_SECONDS = 60.0  # a frame displayed for longer counts as still
+MAX_STILL_SECONDS = 3 * 3600.0  # in total; a slide may be shown for minutes, but a recording is not still for hours
 
 
 @dataclass(frozen=True)
 class VideoReport:
-    """What one pass over the picture found."""
+    """Findings of one pass over the video stream."""
 
     duration_seconds: float
     """From the first picture to the end of the last one."""
     num_frames: int
-    """Decoded pictures; some that nobody asked for are left out."""
+    """Decoded frames; non-reference frames that no requested time samples may be skipped."""
     undecodable_share: float
     """Share of packets that failed to decode, [0, 1]."""
     given_seconds: tuple[float, float] | None
-    """When the first and the last picture that was given began to be shown; None where none was."""
+    """Start times of the first and the last returned frame; None if no frame was returned."""
     notes: tuple[str, ...]
-    """What was odd, one line each."""
+    """Irregularities, one line each."""
 
 
 class _Shown(NamedTuple):
-    """A decoded picture and the stretch of time it is shown, in seconds on the video's clock."""
+    """A decoded frame and the interval it is displayed, in seconds on the video's clock."""
 
     picture: av.VideoFrame
     start: float
@@ -66,9 +66,9 @@ class _Shown(NamedTuple):
 
 
 class VideoReader:
-    """Reads the pictures of one video; each call of `frames_at` opens the file once, for a pass of its own.
+    """Reader of one video's frames; each call of `frames_at` is a new pass over the file.
 
-    Rotation flags are applied. Interlaced pictures stay interlaced, and HDR is not tone-mapped; the notes say so.
+    Rotation flags are applied. Interlaced frames stay interlaced and HDR is not tone-mapped; the report notes both.
 
     Args:
         path: a video file, or what MediaFile.open returned for it.
@@ -94,20 +94,20 @@ class VideoReader:
 
     @property
     def report(self) -> VideoReport:
-        """What the last complete pass found; raises RuntimeError before one is complete."""
+        """Findings of the last complete pass; RuntimeError before the first one is complete."""
         if self._report is None:
             raise RuntimeError("the report is known once frames_at() has been read to its end")
         return self._report
 
     def frames_at(self, times: Iterable[float]) -> Iterator[NDArray[np.uint8]]:
-        """The picture shown at each time: the last one that began at or before it.
+        """Yield the frame displayed at each time: the last one that began at or before it.
 
         Args:
             times: ascending seconds on the video's clock, whose zero is the first picture; may be endless. Where they
                 end before the picture does, the rest is not read, and the report is about what was.
 
         Yields:
-            RGB [H, W, 3] for each time before the picture's end. A picture asked for twice comes as the same array.
+            RGB [H, W, 3] for each time before the video's end. A frame sampled twice is the same array object.
 
         Raises:
             MediaError: the file cannot be opened, holds no picture, or is mostly undecodable.
@@ -124,7 +124,7 @@ class VideoReader:
 
 
 class _Pass:
-    """One run through the packets of a video."""
+    """One pass over the packets of a video."""
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class _Pass:
         self._complete = False
 
     def skip_to(self, seconds: float) -> None:
-        """Go to the last key picture before a time on the file's own clock."""
+        """Seek to the last key frame before a time on the file's own clock."""
         self._container.seek(round(seconds / self._tick), stream=self._stream)
         self._from_start = False
 
@@ -209,13 +209,12 @@ class _Pass:
     def _check_length(self) -> None:
         if self._end > MAX_SECONDS:
             raise MediaError(
-                f"{self._name} goes on for more than {MAX_SECONDS / 3600:g} hours, or claims to; "
-                "cut it into shorter files"
+                f"{self._name} is longer than {MAX_SECONDS / 3600:g} hours by its timestamps; cut it into shorter files"
             )
         if self._still_seconds > MAX_STILL_SECONDS:
             raise MediaError(
-                f"{self._name} shows {self._num_frames} pictures that stand still for more than "
-                f"{MAX_STILL_SECONDS / 3600:g} hours in all; check its timestamps, or cut out what moves"
+                f"{self._name} has {self._num_frames} frames that stand still for more than "
+                f"{MAX_STILL_SECONDS / 3600:g} hours in total; check its timestamps, or cut out the parts with motion"
             )
 
     def _packets(self) -> "Iterator[av.Packet[Any]]":
@@ -250,8 +249,8 @@ class _Pass:
         share = self._count.failed_share
         if self._num_frames == 0 or share > MAX_UNDECODABLE_SHARE:
             raise MediaError(
-                f"{self._name} is unreadable: {self._count.num_failed} of {self._count.num_packets} packets of its "
-                f"picture failed, {self._num_frames} pictures were decoded; copy or download it again"
+                f"{self._name} is unreadable: {self._count.num_failed} of {self._count.num_packets} video "
+                f"packets failed, {self._num_frames} frames were decoded; copy or download it again"
             )
         notes = (*self._notes(), *self._converter.notes())
         return VideoReport(self._end, self._num_frames, share, self._given, notes)
@@ -259,18 +258,18 @@ class _Pass:
     def _notes(self) -> Iterator[str]:
         header = header_seconds(self._container, self._stream)
         if self._complete and header is not None and header - self._end > MISSING_SECONDS:
-            yield f"picture ends at {self._end:.2f} s, the header states {header:.2f} s: cut off, or only sound goes on"
+            yield f"video ends at {self._end:.2f} s, the header states {header:.2f} s: cut off, or only audio continues"
         if self._count.read_error:
             yield f"reading stopped early: {self._count.read_error}"
         if self._count.num_failed:
-            yield f"{self._count.num_failed} of {self._count.num_packets} packets could not be decoded"
+            yield f"{self._count.num_failed} of {self._count.num_packets} video packets could not be decoded"
         if self._num_corrupt:
-            yield f"{self._num_corrupt} pictures are damaged; the decoder filled in what was missing"
+            yield f"{self._num_corrupt} frames are damaged; the decoder concealed the missing parts"
         if lacks_bytes(self._container):
-            yield "the file is shorter than its own header states: cut off"
+            yield "the file is shorter than its header states: cut off"
         if self._from_start and self._first > MISSING_SECONDS:
-            yield f"first decodable picture at {self._first:.2f} s; it stands in for the time before"
+            yield f"first decodable frame at {self._first:.2f} s; it is also used for the time before"
         if self._clock.num_jumps:
-            yield f"timestamps restart {self._clock.num_jumps} times (joined file?); the clock continues across them"
+            yield f"timestamps restart {self._clock.num_jumps} times (joined file?); times continue across the restarts"
         if self._num_without_time:
-            yield f"{self._num_without_time} pictures without timestamps, placed at {self._rate_hz:g} frames/s"
+            yield f"{self._num_without_time} frames without timestamps, placed at {self._rate_hz:g} frames/s"

@@ -1,4 +1,4 @@
-"""Windows around given times out of a stream of sound blocks."""
+"""Windows around given times, cut from a stream of audio blocks."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ from avadclip.media.track import SAMPLE_RATE_HZ, SoundBlock
 
 
 class WindowCutter:
-    """Windows out of ascending blocks, holding only those blocks that a window still needs."""
+    """Cutter of windows from ascending blocks; only blocks that a window still needs stay in memory."""
 
     def __init__(self, centres: Iterable[float], window_seconds: float) -> None:
         self._centres = iter(centres)
@@ -27,14 +27,14 @@ class WindowCutter:
         return self._start is None
 
     def add(self, block: SoundBlock) -> Iterator[NDArray[np.float32]]:
-        """The windows that are whole once this block is there."""
+        """Add a block and yield the windows it completes."""
         self._held.append(block)
         while self._start is not None and block.end >= self._start + self._num_samples:
             yield self._cut(self._start)
         self._forget()
 
     def rest(self) -> Iterator[NDArray[np.float32]]:
-        """The windows after the last block, with zeros where there is none; endless where the centres are."""
+        """Yield the windows after the last block, padded with zeros; endless if the centres are."""
         while self._start is not None:
             yield self._cut(self._start)
 

@@ -1,4 +1,4 @@
-"""The video with its score and events written into the picture."""
+"""Annotated video: score and events drawn into the frames."""
 
 from functools import cache
 from pathlib import Path
@@ -31,14 +31,14 @@ def write_annotated(
 
 
 class Annotator:
-    """Draws what a detection says of a moment over its picture."""
+    """Overlay of a detection's score and events on video frames."""
 
     def __init__(self, detection: Detection) -> None:
         self._detection = detection
         self._boundaries = detection.track.boundaries()
 
     def draw(self, picture: NDArray[np.uint8], seconds: float) -> NDArray[np.uint8]:
-        """A copy of the picture, RGB [H, W, 3], with the bar and the words for this time."""
+        """Return a copy of the frame, RGB [H, W, 3], with the bar and text for this time."""
         score = self._score_at(seconds)
         event = self._event_at(seconds)
         image = Image.fromarray(picture)

@@ -1,4 +1,4 @@
-"""Events for ELAN, the annotation tool of linguists and behaviour researchers: EAF, format 3.0."""
+"""Export of events to ELAN, an annotation tool: EAF, format 3.0."""
 
 import mimetypes
 from datetime import UTC, datetime
@@ -18,11 +18,11 @@ EVENT_TYPE, SCORE_TYPE = "events", "scores of events"
 
 
 def write_elan(detection: Detection, media_url: str | None, path: Path) -> None:
-    """Write a tier of labels with their times in milliseconds, and below it a tier of scores, one for each label.
+    """Write a tier of labels with their times in milliseconds, and a child tier with one score per label.
 
     Args:
         detection: whose events are written.
-        media_url: address of the video, relative to the file or whole; None: only its name, and ELAN asks for it.
+        media_url: URL of the video, relative or absolute; None writes only its name, and ELAN prompts for the file.
         path: of the file to write.
     """
     document = Element("ANNOTATION_DOCUMENT", {

@@ -1,4 +1,4 @@
-"""What a report folder with a page holds on request; apart from what writes it, so that a command line loads fast."""
+"""Optional files of a report folder; separate from their writers, so that the command line loads fast."""
 
 from enum import StrEnum
 

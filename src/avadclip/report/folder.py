@@ -15,12 +15,12 @@ from avadclip.report.figures.detection import save_figure
 def write_report(detection: Detection, folder: Path) -> Path:
     """Write detection.json (with every snippet's scores), events.csv, events.vtt and scores.png.
 
-    The files appear together, after all of them are made. In a folder that exists, these four are replaced and nothing
-    else is touched.
+    The files appear together, after all of them are complete. In an existing folder these four files are replaced and
+    nothing else is changed.
 
     Args:
-        detection: what was found in one video.
-        folder: made with its parents where missing.
+        detection: result of one video.
+        folder: created with its parents if missing.
 
     Returns:
         The folder.
@@ -31,7 +31,7 @@ def write_report(detection: Detection, folder: Path) -> Path:
 
 
 def write_files(detection: Detection, folder: Path) -> None:
-    """The four files of `write_report`, one after the other."""
+    """Write the four files of `write_report` directly into a folder."""
     write_atomically(folder / "detection.json", to_json(detection, include_scores=True))
     write_atomically(folder / "events.csv", to_csv(detection.events))
     write_atomically(folder / "events.vtt", to_webvtt(detection))
@@ -40,9 +40,9 @@ def write_files(detection: Detection, folder: Path) -> None:
 
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
-    """A folder to write to; its files and folders move into `folder` once the block is done, or vanish with an error.
+    """Yield a temporary folder whose content moves into `folder` at the end of the block; an error discards it.
 
-    What is in `folder` under the same name is replaced.
+    Entries of the same name in `folder` are replaced.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".report-", ignore_cleanup_errors=True) as name:

@@ -1,7 +1,7 @@
-"""The page of one video, and the list of many, as HTML; what they load lies in page/ beside this file.
+"""HTML page of one video and index page of many; their scripts and styles are in page/ beside this file.
 
 A page works from disk as well as from a server: browsers load neither modules nor JSON from file:// addresses, so the
-scripts are classic ones and the result stands in the page itself.
+scripts are classic scripts and the result is embedded in the page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from avadclip.files import write_atomically
-from avadclip.report.words import clock, counted
+from avadclip.report.words import clock, counted, describe_network, network_words
 
 SCRIPTS = (
     "plotly.min.js",
@@ -26,15 +26,15 @@ SCRIPTS = (
     "keyboard.js",
     "page.js",
 )
-"""Of a video's page, in the order they are loaded."""
-THEME_SCRIPT = "theme.js"  # of every page, before it is drawn
+"""Scripts of a video's page, in load order."""
+THEME_SCRIPT = "theme.js"  # loaded by every page before it is drawn
 STYLES = ("page.css",)
-PLOTLY_STYLE = "plotly.css"  # stands in the page under the name by which Plotly finds it
+PLOTLY_STYLE = "plotly.css"  # linked in the page under the id that Plotly looks up
 
 PLOTLY_MAP_STYLE = "'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"
-"""Of the one style, for maps, that Plotly writes into the page itself; another version's would only be refused."""
+"""Hash of the one style, for maps, that Plotly inserts inline; that of another version would be blocked."""
 
-# Nothing from elsewhere, nothing inline. data: is how Plotly draws the class map, blob: a chosen video.
+# No external and no inline resources. Plotly draws the class map as data: URLs, a chosen video is a blob: URL.
 POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -54,50 +54,55 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters |= {"clock": clock, "counted": counted}
+_templates.filters |= {
+    "clock": clock,
+    "counted": counted,
+    "describe_network": describe_network,
+    "network_words": network_words,
+}
 
 
 @dataclass(frozen=True)
 class PageMedia:
-    """What the page plays."""
+    """The video of a page."""
 
     url: str | None
-    """Address of the video, relative to the page or whole; None: the page asks its reader for the file."""
+    """URL of the video, relative or absolute; None: the viewer has to choose the file."""
     offset_seconds: float = 0.0
-    """Where the first picture stands on the player's clock; the result counts from the first picture."""
+    """Time of the first frame on the player's clock; the result's times start at the first frame."""
     note: str | None = None
-    """What the reader has to know about it: that it is a copy, and why."""
+    """Note for the viewer, for example that the video is a copy."""
 
 
 @dataclass(frozen=True)
 class PagePlaces:
-    """Addresses the page refers to, relative to the page or whole; those of folders end in a slash."""
+    """URLs the page refers to, relative or absolute; those of folders end in a slash."""
 
     assets: str = "../assets/"
     """Folder of the scripts and styles, see `asset_files`."""
     files: str = ""
-    """Folder that the events' snapshots are named from."""
+    """Folder of the events' snapshots."""
     index: str | None = None
-    """The list of all videos."""
+    """The index page of all videos."""
     downloads: Mapping[str, str] = field(default_factory=dict)
-    """Other forms of the result: what a link says, and where it leads."""
+    """Link texts and URLs of the result in other formats."""
 
 
 class IndexEntry(NamedTuple):
-    """One video in the list."""
+    """One video of the index page."""
 
     document: Mapping[str, Any]
     url: str
-    """Of its page."""
+    """URL of its page."""
 
 
 def render_page(document: Mapping[str, Any], media: PageMedia, places: PagePlaces) -> str:
-    """The page of one video.
+    """Render the page of one video.
 
     Args:
-        document: of `exports.to_document`, with scores.
-        media: what is played.
-        places: where everything else is found.
+        document: from `exports.to_document`, with scores.
+        media: the video to play.
+        places: URLs of everything else.
     """
     return _templates.get_template("page.html").render(
         document=document, media=media, places=places, policy=POLICY, scripts=SCRIPTS, styles=STYLES
@@ -105,7 +110,7 @@ def render_page(document: Mapping[str, Any], media: PageMedia, places: PagePlace
 
 
 def render_index(entries: Sequence[IndexEntry], *, assets_url: str) -> str:
-    """The list of videos, those with the highest scores first; documents need no scores per snippet."""
+    """Render the index page, highest scores first; documents need no scores per snippet."""
     ranked = sorted(entries, key=lambda entry: -entry.document["peak_score"])
     return _templates.get_template("index.html").render(
         entries=ranked, assets_url=assets_url, policy=POLICY, styles=STYLES
@@ -113,7 +118,7 @@ def render_index(entries: Sequence[IndexEntry], *, assets_url: str) -> str:
 
 
 def asset_files() -> dict[str, Path]:
-    """Scripts and styles by the name a page gives them; none is made for a certain page."""
+    """Scripts and styles by file name; the same for every page."""
     own = Path(str(resources.files("avadclip.report"))) / "page"
     plotly = Path(str(resources.files("plotly"))) / "package_data" / "plotly.min.js"
     return {
@@ -122,7 +127,7 @@ def asset_files() -> dict[str, Path]:
 
 
 def write_assets(folder: Path) -> None:
-    """Write the scripts and styles that are missing from a folder, or differ."""
+    """Write the scripts and styles that are missing from a folder or differ."""
     for name, path in asset_files().items():
         content = path.read_bytes()
         target = folder / name

@@ -1,4 +1,4 @@
-"""Events for Label Studio, as predictions that people correct there: its JSON for import, `timelinelabels`."""
+"""Export of events to Label Studio as predictions to correct: its import JSON, `timelinelabels`."""
 
 import math
 from pathlib import Path
@@ -13,16 +13,16 @@ from avadclip.media.video import NOMINAL_RATE_HZ
 from avadclip.report.exports import clean_text, dump_json
 
 CONTROL, VIDEO = "event", "video"
-"""Names that the labelling interface and the predictions have in common."""
+"""Names shared by the labelling interface and the predictions."""
 
 
 def write_label_studio(detection: Detection, media_url: str | None, path: Path) -> None:
-    """Write the tasks to import, and beside them, as .xml, the labelling interface they need.
+    """Write the tasks to import, and the labelling interface they need as .xml beside them.
 
     Args:
         detection: whose events are written.
-        media_url: address of the video; None: the source as it was named. Label Studio loads it from its own server, so
-            that it usually has to be changed to where the video was uploaded.
+        media_url: URL of the video; None uses the source path. Label Studio loads it from its own server, so it usually
+            has to be changed to the URL of the uploaded video.
         path: of the JSON file.
     """
     task = label_studio_task(detection, media_url or clean_text(detection.source))
@@ -31,7 +31,7 @@ def write_label_studio(detection: Detection, media_url: str | None, path: Path) 
 
 
 def label_studio_task(detection: Detection, url: str) -> dict[str, Any]:
-    """One task: the video and one prediction with a region for every event."""
+    """Build the task: the video and one prediction with a region per event."""
     rate_hz = _rate(detection)
     return {
         "data": {VIDEO: url},
@@ -46,7 +46,7 @@ def label_studio_task(detection: Detection, url: str) -> dict[str, Any]:
 
 
 def label_studio_interface(detection: Detection) -> str:
-    """The labelling interface: the model's anomaly classes, and the frame rate by which Label Studio counts frames."""
+    """Build the labelling interface: the model's anomaly classes, and the frame rate of its frame numbers."""
     view = Element("View")
     labels = SubElement(view, "TimelineLabels", name=CONTROL, toName=VIDEO)
     for name in detection.track.classes[1:]:
@@ -57,7 +57,7 @@ def label_studio_interface(detection: Detection) -> str:
 
 
 def _region(number: int, event: Event, rate_hz: float) -> dict[str, Any]:
-    """Frames are counted from 1, the last one included."""
+    """Build a region; frames are counted from 1, with the last one included."""
     first = math.floor(event.start * rate_hz) + 1
     return {
         "id": f"event-{number}",

@@ -1,4 +1,4 @@
-"""Report folders with a page to look at, and the list of them."""
+"""Report folders with a web page, and their index page."""
 
 import json
 import os
@@ -35,7 +35,7 @@ EXPORTS: dict[Extra, tuple[str, str, Export]] = {
     Extra.LABEL_STUDIO: ("Label Studio", "label-studio.json", write_label_studio),
     Extra.TIMELINE: ("OpenTimelineIO", "events.otio", write_timeline),
 }
-"""What a link says, the file's name, and what writes it."""
+"""Link text, file name and writer of each extra."""
 ANNOTATED_NAME = "annotated.mp4"
 
 
@@ -47,30 +47,30 @@ def write_page(
     also: Collection[Extra] = (),
     on_progress: Progress | None = None,
 ) -> Path:
-    """Write what `write_report` does, a picture of every event, and index.html; its scripts go to a folder beside.
+    """Write the files of `write_report`, a picture of every event, and index.html; scripts go to a sibling folder.
 
-    The page refers to the video where it lies; one that browsers cannot play gets a copy in the folder. In a folder
-    that exists, files of these names are replaced and nothing else is touched.
+    The page refers to the video at its own path; one that browsers cannot play gets a copy in the folder. In an
+    existing folder, files of these names are replaced and nothing else is changed.
 
     Args:
-        detection: what was found in one video.
-        folder: made with its parents where missing; one folder above it serves many videos.
-        video: the file the detection is about; None: no pictures, and the page asks its reader for the video.
-        also: more files.
+        detection: result of one video.
+        folder: created with its parents if missing; its parent may contain the folders of many videos.
+        video: the video file; None: no event pictures, and the viewer has to choose the file.
+        also: additional files.
         on_progress: called while a copy is written.
 
     Returns:
         The page.
 
     Raises:
-        MediaError: the video cannot be read, or is another one than the detection's.
+        MediaError: the video cannot be read, or is not the one of the detection.
         ConfigError: a library that an extra needs is not installed.
     """
     media_file = None if video is None else MediaFile.open(video)
     if media_file is not None:
         _check_same(detection, media_file.info)
     elif Extra.ANNOTATED_VIDEO in also:
-        raise MediaError(f"{detection.source} is not there, and an annotated video needs it; name it with --video")
+        raise MediaError(f"{detection.source} not found, but the annotated video needs it; give its path with --video")
     write_assets(folder.parent / ASSETS)
     with staged(folder) as stage:
         if media_file is not None:
@@ -89,10 +89,10 @@ def write_page(
 
 
 def write_index(root: Path) -> Path:
-    """Write root/index.html, the list of all pages in the folders of `root`, also of earlier runs.
+    """Write root/index.html with all pages in the folders of `root`, including those of earlier runs.
 
     Raises:
-        DataError: a folder holds a page, but its result cannot be read.
+        DataError: a folder contains a page, but its result cannot be read.
     """
     entries = []
     for folder in sorted(path for path in root.iterdir() if not path.name.startswith(".")):
@@ -110,12 +110,14 @@ def _read_document(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise DataError(f"{path} is damaged ({error}); remove its folder, or write its report again") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise DataError(f"{path} is no result of this avadclip; remove its folder, or write its report again")
+        raise DataError(
+            f"{path} is not a result of this version of avadclip; remove its folder, or write its report again"
+        )
     return document
 
 
 def address(path: Path, folder: Path) -> str:
-    """Address of a file, relative to a page in `folder`."""
+    """URL of a file, relative to a page in `folder`."""
     try:
         relative = Path(os.path.relpath(path.resolve(), folder.resolve()))
     except ValueError:  # another drive on Windows
@@ -124,7 +126,7 @@ def address(path: Path, folder: Path) -> str:
 
 
 def _quoted(text: str) -> str:
-    return quote(os.fsencode(text))  # a file name need not be text
+    return quote(os.fsencode(text))  # file names need not be valid text
 
 
 def _check_same(detection: Detection, found: MediaInfo) -> None:
@@ -149,7 +151,7 @@ def _prepare_media(media: MediaFile | None, stage: Path, folder: Path, on_progre
 
 
 def _write_exports(detection: Detection, media_url: str | None, stage: Path, also: Collection[Extra]) -> dict[str, str]:
-    """The names of the files that were written, by what a link to them says."""
+    """Write the exports; return the file names by link text."""
     written = {}
     for extra, (label, name, write) in EXPORTS.items():
         if extra in also:

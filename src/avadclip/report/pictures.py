@@ -1,4 +1,4 @@
-"""A picture of every event, taken where its score is highest."""
+"""Snapshots of the events, taken at their highest scores."""
 
 import dataclasses
 from pathlib import Path
@@ -19,12 +19,12 @@ def write_pictures(detection: Detection, video: Path | MediaFile, folder: Path) 
     """Write NUMBER.jpg for every event, in one pass over the video.
 
     Args:
-        detection: whose events are pictured.
-        video: the file it is about.
-        folder: made where missing, and only if there are events; its name stands in front of a snapshot's.
+        detection: the events to picture.
+        video: the scored file.
+        folder: created if missing and if there are events; snapshots are named FOLDER/NUMBER.jpg.
 
     Returns:
-        The detection with `snapshot` set, FOLDER/NUMBER.jpg. An event beyond the last picture has none.
+        The detection with `snapshot` set. An event after the last frame has none.
 
     Raises:
         MediaError: the video cannot be read.
@@ -34,7 +34,7 @@ def write_pictures(detection: Detection, video: Path | MediaFile, folder: Path) 
     reader = VideoReader(video, frame_size=(height, WIDTH))
     times = [_peak_seconds(detection, event) for event in detection.events]
     snapshots: list[str] = []
-    # Without a time to ask for, a reader would go through the whole video.
+    # Without requested times the reader would decode the whole video.
     for number, picture in enumerate(reader.frames_at(times) if times else (), start=1):
         folder.mkdir(exist_ok=True)
         name = f"{number:04d}.jpg"

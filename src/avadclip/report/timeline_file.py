@@ -1,4 +1,4 @@
-"""Events as markers for video editors: an OpenTimelineIO timeline."""
+"""Export of events as markers for video editors: an OpenTimelineIO timeline."""
 
 from pathlib import Path
 from typing import Any
@@ -14,22 +14,22 @@ MILLISECONDS_HZ = 1000.0  # times are whole milliseconds where a file states no 
 
 
 def load_library() -> Any:
-    """The library OpenTimelineIO; ConfigError where it is not installed."""
+    """Import OpenTimelineIO; ConfigError if it is not installed."""
     try:
         import opentimelineio
     except ImportError as error:
         raise ConfigError(
-            'OpenTimelineIO is not installed; run `pip install "avadclip[export]"`, or leave opentimelineio out'
+            'OpenTimelineIO is not installed; run `pip install "avadclip[export]"`, or omit `opentimelineio`'
         ) from error
     return opentimelineio
 
 
 def write_timeline(detection: Detection, media_url: str | None, path: Path) -> None:
-    """Write one track with the whole video as its clip, and a marker for each event, red for alerts.
+    """Write one track with the whole video as a clip and a marker per event, red for alerts.
 
     Args:
-        detection: whose events are written.
-        media_url: address of the video; None: the clip has no media, and an editor asks for it.
+        detection: the events to write.
+        media_url: URL of the video; None: the clip has no media, and the editor prompts for it.
         path: of the file to write, of suffix .otio.
 
     Raises:

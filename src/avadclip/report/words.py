@@ -1,4 +1,23 @@
-"""Numbers as people read them."""
+"""Numbers and names as people read them."""
+
+MODALITY_WORDS = {"audio-visual": "picture and sound", "visual": "picture only", "audio": "sound only"}
+NETWORK_WORDS = {
+    "teacher": MODALITY_WORDS["audio-visual"],
+    "visual student": MODALITY_WORDS["visual"],
+    "audio student": MODALITY_WORDS["audio"],
+}
+"""Names of the paper's networks in pages, tables and terminal output; files and the API keep the keys."""
+
+
+def network_words(name: str) -> str:
+    """A network's name for people; names that are not in NETWORK_WORDS are returned unchanged."""
+    return NETWORK_WORDS.get(name, name)
+
+
+def describe_network(name: str, reason: str) -> str:
+    """A network with the reason it was chosen: `picture and sound (the file has both)`."""
+    words = network_words(name)
+    return f"{words} ({reason.replace(words, 'both') if name in NETWORK_WORDS else reason})"
 
 
 def clock(seconds: float, *, decimals: int = 0) -> str:
@@ -18,5 +37,5 @@ def counted(number: int, noun: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Text that is safe on a terminal and in a picture: what is not printable is written as an escape."""
+    """Replace unprintable characters by escapes, so that the text is safe in terminals and figures."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

@@ -133,7 +133,7 @@ def test_neighbours_that_saw_another_first_picture_are_not_joined(long_video: Pa
         join_ranges(MediaFile.open(long_video), parts[:-1], encoders, GRID)
 
 
-def test_a_video_that_ends_before_its_header_says_is_not_divided(long_video: Path) -> None:
+def test_a_video_shorter_than_its_header_states_is_not_divided(long_video: Path) -> None:
     encoder = tiny_encoders().visual
     for span in (TimeRange(30, 36), TimeRange(36, None), TimeRange(90, None)):
         with pytest.raises(IndivisibleError):

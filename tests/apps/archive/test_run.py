@@ -38,7 +38,7 @@ def test_an_archive_becomes_the_same_files_as_one_video_after_the_other(
         assert (out / f"{name}.safetensors").read_bytes() == plain_features
 
 
-def test_the_manifest_says_what_became_of_every_video(
+def test_the_manifest_records_the_outcome_of_every_video(
     tmp_path: Path, archive_of: Archive, run_here: RunTiny, one_video: Path
 ) -> None:
     out = tmp_path / "out"
@@ -108,7 +108,7 @@ def test_a_long_video_is_divided_and_joined_to_the_same_file(
     assert not (out / ".parts").exists()
 
 
-def test_videos_that_would_share_a_result_are_told_and_the_first_is_done(
+def test_videos_that_would_share_a_result_are_reported_and_the_first_is_done(
     tmp_path: Path, archive_of: Archive, run_here: RunTiny
 ) -> None:
     (first,) = archive_of("a")

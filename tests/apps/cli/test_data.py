@@ -78,7 +78,7 @@ def test_problems_are_listed_and_their_split_runs_nothing(xd: Path, avadclip_com
     assert f"train, crop: {name} has no crop 1" in out
 
 
-def test_without_sound_the_eye_remains(xd: Path, avadclip_command: Command) -> None:
+def test_without_sound_the_visual_student_scores(xd: Path, avadclip_command: Command) -> None:
     for path in xd.glob("XD*ClapFeatures/*"):
         path.unlink()
     code, found = check(avadclip_command, xd)
@@ -87,14 +87,14 @@ def test_without_sound_the_eye_remains(xd: Path, avadclip_command: Command) -> N
     assert found["tables"].endswith("the rows without sound")
 
 
-def test_lists_alone_are_unusable_and_say_so_in_few_lines(xd: Path, avadclip_command: Command) -> None:
+def test_lists_alone_are_unusable_with_a_short_reason(xd: Path, avadclip_command: Command) -> None:
     for path in xd.glob("XD*Features/*"):
         path.unlink()
     code, found = check(avadclip_command, xd)
     assert (code, found["status"], found["runs"], len(found["problems"])) == (1, "unusable", [], 10)
     _, out, _ = avadclip_command("data", "check", "xd-violence", str(xd))
     assert "train: there are no features of its 6 videos" in out
-    assert "nothing runs yet" in out
+    assert "no command can run yet" in out
     assert next(iter(TRAIN)) not in out
 
 
@@ -106,7 +106,7 @@ def test_videos_without_features_come_with_the_command_that_makes_them(xd: Path,
     _, found = check(avadclip_command, xd)
     assert found["runs"] == [
         f"avadclip extract {xd / 'videos'} --out {xd / 'features'} --encoders clip --crops published-10, "
-        "which 1 of its videos lack"
+        "needed for 1 of its videos"
     ]
 
 

@@ -20,7 +20,7 @@ def test_one_video_gives_a_table_and_nothing_on_stderr(detector: Any, videos: Pa
     assert (code, err) == (0, "")
     first, second, header, *rows = out.splitlines()
     assert first == "yard/a.mp4  0:40.4, 1280x720, stereo sound"
-    assert second == "  starter, teacher: the file has sound"
+    assert second == "  model starter, network: picture and sound (the file has sound)"
     assert header.split() == ["start", "end", "label", "score", "severity", "sound", "gain"]
     assert rows[0].split()[2] == "fighting"
     assert "  note: odd: 5 fps" in rows
@@ -28,7 +28,7 @@ def test_one_video_gives_a_table_and_nothing_on_stderr(detector: Any, videos: Pa
     assert "\x1b" not in out
 
 
-def test_no_events_says_how_far_the_scores_stayed_below(detector: Any, videos: Path, avadclip_command: Command) -> None:
+def test_without_events_the_highest_score_is_printed(detector: Any, videos: Path, avadclip_command: Command) -> None:
     _, out, _ = avadclip_command("detect", "yard/b.mp4")
     assert "no events: the highest score is 0.1" in out
     assert "the threshold 0.500" in out
@@ -50,7 +50,7 @@ def test_json_is_one_list_in_the_order_of_the_inputs(detector: Any, videos: Path
     assert all("scores" not in each for each in detections)
 
 
-def test_scores_only_when_asked(detector: Any, videos: Path, avadclip_command: Command) -> None:
+def test_scores_are_printed_only_with_the_option(detector: Any, videos: Path, avadclip_command: Command) -> None:
     _, out, _ = avadclip_command("detect", "yard/a.mp4", "--format", "json", "--scores")
     assert len(json.loads(out)[0]["scores"]["anomaly"]) == 60
     _, out, _ = avadclip_command("detect", "yard/a.mp4", "--scores")
@@ -197,7 +197,7 @@ def test_a_precision_reaches_the_detector(detector, videos: Path, avadclip_comma
     assert detector.loaded["precision"] == "int8"
 
 
-def test_auto_asks_for_the_encoders_of_the_model(detector, videos: Path, avadclip_command) -> None:
+def test_auto_precision_uses_the_models_encoders(detector, videos: Path, avadclip_command) -> None:
     code, _, err = avadclip_command("detect", "yard/a.mp4", "--precision", "auto")
     assert (code, detector.loaded["precision"]) == (0, "fp32")
-    assert "note: --precision auto takes fp32: lite has no other" in err  # the starter's encoders
+    assert "note: --precision auto picked fp32: lite supports no other" in err  # the starter's encoders

@@ -78,13 +78,16 @@ def checkpoint(tmp_path: Path) -> Path:
     return tmp_path / "guard.safetensors"
 
 
-def test_every_table_says_what_was_measured_and_fits_80_columns(
+def test_every_table_names_its_subject_and_fits_80_columns(
     dataset: dict[str, object], checkpoint: Path, avadclip_command: Command
 ) -> None:
     code, out, err = avadclip_command("evaluate", str(checkpoint), "--data", "synthetic:small")
     assert (code, err) == (0, "")
     assert max(map(len, out.splitlines())) <= 80
-    for network, selection in (("teacher", "selected on test"), ("visual student", "weights of the last epoch")):
+    for network, selection in (
+        ("picture and sound", "selected on test"),
+        ("picture only", "weights of the last epoch"),
+    ):
         title = f"synthetic:small (synthetic data), test split, {network}, {selection}"
         assert " ".join(out.split()).count(title) == 5  # frame level, alarms, F1, mAP, per class; long ones wrap
     assert "a random score gets frame AP 20.00" in out
@@ -146,7 +149,7 @@ def test_anybodys_scores_are_measured_and_their_selection_is_unknown(
     assert max(map(len, out.splitlines())) <= 80
     assert out.count("yard.csv (synthetic data), test split, rival.npz, selection unknown") == 4  # no F1
     assert re.search(r"^given +(?:\d+\.\d\d *){4}$", out, re.MULTILINE)
-    assert "note: rival.npz holds 3 class probabilities per snippet, as its 60 rows say" in out
+    assert "note: rival.npz has 3 class probabilities per snippet, inferred from its 60 rows" in out
     declared = ("--selection", "test", "--format", "json")
     code, out, _ = avadclip_command("evaluate", "--scores", str(scores), "--data", "yard.csv", *declared)
     (report,) = json.loads(out)

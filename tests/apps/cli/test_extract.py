@@ -106,7 +106,7 @@ def test_a_precision_reaches_the_encoders(calls: dict[str, Any], videos: Path, a
     assert calls["options"] == EncoderOptions(precision="int8")
 
 
-def test_auto_takes_what_was_measured_on_these_videos_and_says_so(
+def test_auto_precision_is_measured_on_the_videos_and_reported(
     calls: dict[str, Any], videos: Path, avadclip_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
@@ -120,4 +120,4 @@ def test_auto_takes_what_was_measured_on_these_videos_and_says_so(
     _, _, err = avadclip_command("extract", "yard/a.mp4", "yard/b.mp4", "--out", "features", *options)
     assert asked == ["clip", 5, ["a.mp4", "b.mp4"]]
     assert calls["options"].precision == "bf16"
-    assert "avadclip: note: --precision auto takes bf16: twice as fast\n" in err
+    assert "avadclip: note: --precision auto picked bf16: twice as fast\n" in err

@@ -70,7 +70,7 @@ def test_an_unknown_command_exits_with_2(avadclip_command: Command) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes differ")
-def test_a_reader_that_leaves_is_no_error() -> None:
+def test_a_closed_pipe_is_not_an_error() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "avadclip", "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )

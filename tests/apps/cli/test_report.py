@@ -49,11 +49,14 @@ def test_results_of_one_name_get_a_folder_each(result: Path, avadclip_command: C
     assert out.splitlines() == ["pages/yard/index.html", "pages/yard-2/index.html"]
 
 
-def test_a_video_that_is_gone_is_said_and_can_be_named(result: Path, avadclip_command: Command) -> None:
+def test_a_moved_video_is_noted_and_can_be_given(result: Path, avadclip_command: Command) -> None:
     Path("yard.mp4").rename("moved.mp4")
     code, _, err = avadclip_command("report", "result.json", "--out", "pages")
     assert code == 0
-    assert err == "avadclip: note: yard.mp4 is not there; its page asks for the file, and events have no pictures\n"
+    assert (
+        err
+        == "avadclip: note: yard.mp4 not found; its page has no event pictures, and the viewer must choose the file\n"
+    )
     code, _, err = avadclip_command("report", "result.json", "--out", "pages", "--video", "moved.mp4")
     assert (code, err) == (0, "")
     assert 'src="../../moved.mp4"' in Path("pages/yard/index.html").read_text()
@@ -74,7 +77,7 @@ def test_what_is_no_result_is_one_line(result: Path, avadclip_command: Command) 
 def test_one_video_is_not_for_many_results(result: Path, avadclip_command: Command) -> None:
     code, _, err = avadclip_command("report", "result.json", "result.json", "--out", "pages", "--video", "yard.mp4")
     assert code == 2
-    assert "--video is for one result" in err
+    assert "--video needs exactly one" in err
 
 
 def test_detect_writes_pages_and_their_list(
@@ -111,7 +114,7 @@ def test_more_files_need_pages_to_go_with(detector: Any, videos: Path, avadclip_
     assert not detector.loaded
 
 
-def test_a_missing_library_is_said_before_the_work(
+def test_a_missing_library_is_reported_before_the_work(
     detector: Any, videos: Path, avadclip_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "opentimelineio", None)

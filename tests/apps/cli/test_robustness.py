@@ -126,7 +126,7 @@ def test_videos_are_damaged_measured_and_kept_for_the_next_run(
     assert {path: path.stat().st_mtime_ns for path in sorted(out.rglob("*.safetensors"))} == kept
 
 
-def test_without_videos_features_are_damaged_and_the_result_says_so(
+def test_without_videos_features_are_damaged_with_a_note(
     tmp_path: Path, yard: Dataset, checkpoint: Path, avadclip_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(avadclip.encoders.load, "load_encoders", None)  # needs none
@@ -179,7 +179,7 @@ def test_a_folder_without_the_videos_is_one_line_and_leaves_nothing(
     code, out, err = avadclip_command("robustness", str(checkpoint), *options)
     assert (code, out) == (1, "")
     assert err.count("\n") == 1
-    assert "holds no video b.mkv; name the folder that the labels' names start from" in err
+    assert "has no unique video b.mkv; give the folder that the labels' paths are relative to" in err
     assert not (tmp_path / "out").exists()
 
 

@@ -29,7 +29,7 @@ def test_show_of_an_unknown_model_is_one_line(avadclip_command: Command, monkeyp
     assert avadclip_command("weights", "show", "x") == (1, "", "avadclip: error: there is no checkpoint x\n")
 
 
-def test_list_says_where_weights_are_or_how_to_get_them(
+def test_list_prints_paths_or_instructions_for_weights(
     avadclip_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = [
@@ -43,11 +43,11 @@ def test_list_says_where_weights_are_or_how_to_get_them(
         "lite      picture",
         "          /there",
         "clip      picture and text",
-        "          not here; `hf download clip`",
+        "          missing; `hf download clip`",
     ]
 
 
-def test_convert_writes_beside_the_source_unless_told(
+def test_convert_writes_beside_the_source_by_default(
     avadclip_command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -89,9 +89,9 @@ def test_two_files_are_a_model(avadclip_command: Command, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("a.pt", "b.pt", "c.pt"), "3 files, needed one of an encoder or two of a model"),
-        (("a.pt", "--clip", "folder"), "go with a model on CLIP's features"),
-        (("a.pt", "--keep-encoder", "folder"), "go with a model on CLIP's features"),
+        (("a.pt", "b.pt", "c.pt"), "3 files, needed one for an encoder or two for a model"),
+        (("a.pt", "--clip", "folder"), "need a model on CLIP features"),
+        (("a.pt", "--keep-encoder", "folder"), "need a model on CLIP features"),
         (("a.pt", "--out", "b.pt"), "b.pt is a file, needed a folder"),
         (("a.pt", "b.pt", "--out", "folder"), "folder is a folder, needed a file"),
         (("a.pt", "folder"), "is a directory"),
@@ -110,7 +110,7 @@ def test_options_that_do_not_go_with_the_files_are_bad_usage(
     assert said in err
 
 
-def test_help_says_where_the_authors_publish_their_weights(avadclip_command: Command) -> None:
+def test_help_names_the_source_of_the_authors_weights(avadclip_command: Command) -> None:
     out = " ".join(avadclip_command("weights", "convert", "--help")[1].replace("│", " ").split())
     assert "model_xd_t.pth model_xd_s.pth" in out
     assert "github.com/WanshunSu/AVadCLIP" in out

@@ -71,7 +71,7 @@ def test_unwanted_sound_is_not_read(tmp_path, make_video, sound_track, click_at)
     assert {snippet.sound for snippet in snippets} == {None}
 
 
-def test_sound_that_stops_is_told_from_sound_that_is_there(tmp_path, make_video, sound_track, click_at) -> None:
+def test_sound_that_stops_is_distinguished_from_present_sound(tmp_path, make_video, sound_track, click_at) -> None:
     path = make_video(tmp_path / "a.mkv", num_frames=144, sound=sound_track(click_at(1.0, 2.0), codec="pcm_s16le"))
     snippets, _ = play(path)
     assert len(snippets) == 9
@@ -79,7 +79,7 @@ def test_sound_that_stops_is_told_from_sound_that_is_there(tmp_path, make_video,
 
 
 def test_a_stalled_picture_begins_a_new_grid(tmp_path, make_video, number_of) -> None:
-    """16 pictures, nothing for 3 s, 20 more: what was shown meanwhile is not known, and not invented."""
+    """16 pictures, nothing for 3 s, 20 more: what was shown meanwhile is unknown, and not invented."""
     times = [i / 24 for i in range(16)] + [3.7 + i / 24 for i in range(20)]
     path = make_video(tmp_path / "a.mkv", times=times)
     snippets, _ = play(path)
@@ -91,7 +91,7 @@ def test_a_recording_is_the_cameras_own_packets_from_a_key_frame_before_the_even
     out = tmp_path / "clips" / "event.mkv"
     seen = 0
     with open_camera(options(path, window_seconds=None)) as reader:
-        recorder = PacketRecorder([reader.picture], held_seconds=1.0)
+        recorder = PacketRecorder([reader.picture], buffer_seconds=1.0)
 
         def tap(packet):
             nonlocal seen
@@ -163,7 +163,7 @@ def test_a_playlist_reads_no_local_file(tmp_path, make_video, site, address) -> 
     (tmp_path / "bad.m3u8").write_text(lines.format(address.format(folder=tmp_path)))
     snippets, _ = play(f"{site}/good.m3u8")
     assert len(snippets) == 3
-    with pytest.raises(MediaError, match=r"does not answer|no video stream"):
+    with pytest.raises(MediaError, match=r"cannot be opened|no video stream"):
         play(f"{site}/bad.m3u8")
 
 
@@ -187,5 +187,5 @@ def test_passwords_are_in_no_message() -> None:
     with pytest.raises(MediaError) as refused, open_camera(options("rtsp://user:secret@127.0.0.1:9/x")):
         pass
     assert "secret" not in str(refused.value)
-    assert "does not answer" in str(refused.value)
+    assert "cannot be opened" in str(refused.value)
     assert "\n" not in str(refused.value)

@@ -53,7 +53,7 @@ def test_a_process_that_dies_is_started_again(follow, write_yard, tmp_path) -> N
     os.kill(camera.process_id, signal.SIGKILL)
     while not isinstance(lost := news(), Lost):
         pass
-    assert lost == Lost("its process died (exit code -9)", 1.0)
+    assert lost == Lost("reader process died (exit code -9)", 1.0)
     while not isinstance(news(), LiveSnippet):
         pass
     assert camera.num_starts == 2
@@ -80,7 +80,7 @@ def test_a_process_that_hangs_is_killed_by_the_watchdog(follow, write_yard, tmp_
     os.kill(hung, signal.SIGSTOP)
     while not isinstance(lost := news(), Lost):
         pass
-    assert lost.reason == "no picture for 5 s"
+    assert lost.reason == "no frames for 5 s"
     while not isinstance(news(), LiveSnippet):
         pass
     with pytest.raises(ProcessLookupError):

@@ -58,7 +58,7 @@ def test_sound_that_goes_hands_over_to_the_student_at_once_and_back_once_it_is_s
     assert judged[4].snippet.sound_gain is None
 
 
-def test_a_dead_microphone_is_no_sound(detector, make_snippet) -> None:
+def test_a_dead_microphone_counts_as_missing_sound(detector, make_snippet) -> None:
     judged, _ = run(detector, [make_snippet(i, sound=sound) for i, sound in enumerate([0.0, 1e-4, 0.5])])
     assert [(j.network, j.reason) for j in judged] == [
         ("visual student", "the sound is silent"),

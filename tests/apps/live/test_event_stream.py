@@ -62,7 +62,7 @@ def test_a_change_of_the_label_is_an_update() -> None:
     assert [(message.type, message.after.label) for message in told] == [("new", "fighting"), ("update", "riot")]
 
 
-def test_another_network_ends_the_event_and_says_so() -> None:
+def test_another_network_ends_the_event_with_a_note() -> None:
     stream = EventStream("yard", CameraConfig(source="x"), model="tiny")
     told = [*stream.push(judge(0, 0.6)), *stream.push(judge(1, 0.45, network="visual student"))]
     assert [(m.type, m.after.modality, m.after.threshold) for m in told] == [
@@ -73,7 +73,7 @@ def test_another_network_ends_the_event_and_says_so() -> None:
     assert told[1].note == "visual student took over: made up"
 
 
-def test_a_camera_that_goes_away_ends_its_event() -> None:
+def test_a_disconnected_camera_ends_its_event() -> None:
     stream, _ = replay([0.9])
     (end,) = stream.finish("the camera is offline")
     assert (end.type, end.after.end, end.note) == ("end", MONDAY_NOON + 1, "the camera is offline")

@@ -182,7 +182,7 @@ def test_availability_is_retained_and_the_last_will_says_offline(broker, subscri
     late.close()
 
 
-def test_states_are_retained_and_home_assistant_is_told(broker, subscriber, make_sink) -> None:
+def test_states_are_retained_and_published_for_home_assistant(broker, subscriber, make_sink) -> None:
     sink = make_sink(home_assistant=True)
     wait_until(lambda: subscriber.payloads("site/avadclip/available") == ["online"])
     wait_until(lambda: subscriber.payloads("site/avadclip/yard/anomaly") == ["OFF"])

@@ -82,7 +82,7 @@ def test_every_event_begins_once_then_grows_then_ends_once(track: ScoreTrack, ru
 
 
 @given(track=tracks, rules=all_rules)
-def test_nothing_is_told_later_than_it_is_certain(track: ScoreTrack, rules: EventRules) -> None:
+def test_events_are_reported_as_soon_as_they_are_certain(track: ScoreTrack, rules: EventRules) -> None:
     """An event has begun once the track so far, cut here, holds it for good; the reference is the offline function."""
     boundaries, open_now = track.boundaries(), False
     for count, step in enumerate(changes_of(track, rules)[:-1], start=1):

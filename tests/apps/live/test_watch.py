@@ -55,7 +55,7 @@ def test_messages_are_exactly_what_the_scores_imply(bright_is_bad, write_yard, t
     assert [event.score for event in ended] == pytest.approx([scores[a:b].max() for a, b in spans], abs=1e-6)
     assert [event.severity for event in ended] == ["alert", "detection"]
     assert [message.type for message in events] == ["new", "update", "end", "new", "end"]
-    assert [message.note for message in events] == [None] * 4 + ["the camera is away: the stream ended"]
+    assert [message.note for message in events] == [None] * 4 + ["camera disconnected: the stream ended"]
     # Each message came with the score that made it certain: `end` only once nothing could be joined.
     places = {message.id: sum(isinstance(m, ScoreMessage) for m in messages[:i]) for i, message in enumerate(messages)
               if isinstance(message, EventMessage)}  # fmt: skip
@@ -160,9 +160,7 @@ def wait_until(condition):
         time.sleep(0.05)
 
 
-def test_a_killed_watch_ends_its_open_event_at_the_next_start_and_tells_nothing_twice(
-    hook, write_yard, tmp_path
-) -> None:
+def test_a_killed_watch_ends_its_open_event_at_the_next_start_and_repeats_nothing(hook, write_yard, tmp_path) -> None:
     """The program itself, with the starter model; at a threshold of 0 everything is an event."""
     video = write_yard(tmp_path / "yard.mkv", [0.2, 0.6] * 200, with_sound=False)
     config = tmp_path / "watch.toml"
@@ -187,4 +185,4 @@ def test_a_killed_watch_ends_its_open_event_at_the_next_start_and_tells_nothing_
     assert first_end[2] == Hook.taken[0][2]
     assert first_end[3].startswith("avadclip was restarted")
     assert lines[-1]["type"] == "end"
-    assert lines[-1]["note"] == "the camera is away: avadclip was stopped"
+    assert lines[-1]["note"] == "camera disconnected: avadclip was stopped"

@@ -35,7 +35,7 @@ def fight(served: Any, sample_videos: tuple[Path, Path]) -> dict[str, Any]:
     return follow(served, job["id"])[-1]
 
 
-def test_a_jobs_stream_tells_its_way_to_the_end(served: Any, make_video: Callable[..., Path]) -> None:
+def test_a_jobs_stream_reports_its_progress_to_the_end(served: Any, make_video: Callable[..., Path]) -> None:
     upload(served, make_video(20))  # what is followed waits behind it, and cannot be over before the stream begins
     told = follow(served, upload(served, make_video(20))["id"])
     states = [state["state"] for state in told]
@@ -139,7 +139,7 @@ def test_deleting_a_job_deletes_everything_of_it(served: Any, make_video: Callab
     assert served.client.delete(f"/api/jobs/{job['id']}").status_code == 404
 
 
-def test_the_audit_says_who_asked_for_what(served: Any, make_video: Callable[..., Path]) -> None:
+def test_the_audit_records_clients_and_requests(served: Any, make_video: Callable[..., Path]) -> None:
     job_id = upload(served, make_video(2), "named.mp4")["id"]
     served.client.delete(f"/api/jobs/{job_id}")
     served.client.post("/api/jobs", json={"path": "../secret.mp4"})

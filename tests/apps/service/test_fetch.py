@@ -124,13 +124,15 @@ def test_what_comes_of_other_urls(fetching: Any, elsewhere: Elsewhere, path: str
     assert set(fetching.service.settings.uploads.iterdir()) == before
 
 
-def test_a_host_that_is_not_allowed_is_not_asked(fetching: Any, elsewhere: Elsewhere) -> None:
+def test_a_host_that_is_not_allowed_gets_no_request(fetching: Any, elsewhere: Elsewhere) -> None:
     elsewhere.asked.clear()
     assert ask(fetching, elsewhere, "/yard.mp4", host="127.0.0.1").status_code == 403
     assert elsewhere.asked == []
 
 
-def test_an_allowed_host_in_a_private_network_is_not_asked(tmp_path: Path, running: Any, elsewhere: Elsewhere) -> None:
+def test_an_allowed_host_in_a_private_network_gets_no_request(
+    tmp_path: Path, running: Any, elsewhere: Elsewhere
+) -> None:
     settings = ServiceSettings(data=tmp_path, fetch_hosts=frozenset(["localhost"]))
     elsewhere.asked.clear()
     with running(settings, service_fakes.Refusing) as service:

@@ -140,7 +140,7 @@ def test_a_job_that_kills_the_service_each_time_is_given_up(
         assert "the service was interrupted" in kept["error"]
 
 
-def test_a_database_that_goes_away_costs_an_attempt_and_no_job(
+def test_a_lost_database_costs_an_attempt_and_no_job(
     settings: ServiceSettings,
     running: Any,
     video: Path,
@@ -215,7 +215,8 @@ def test_two_services_cannot_share_a_folder(settings: ServiceSettings, running: 
 
 
 @pytest.mark.parametrize(
-    ("load", "reason"), [(service_fakes.unloadable, "no such model; train one"), (service_fakes.dying, "enough memory")]
+    ("load", "reason"),
+    [(service_fakes.unloadable, "no such model; train one"), (service_fakes.dying, "available memory")],
 )
 def test_a_model_that_cannot_be_loaded_ends_the_service_with_the_reason(
     settings: ServiceSettings, running: Any, wait_until: Callable[..., Any], load: Callable[[], Any], reason: str

@@ -123,7 +123,7 @@ def _is_within(score: dict[str, Any], event: dict[str, Any]) -> bool:
 
 
 @pytest.mark.system
-def test_a_postgresql_that_was_away_has_every_event_once(
+def test_a_postgresql_that_was_unreachable_has_every_event_once(
     own_postgres: Any, deliver_to: Callable[..., Any], ledger: Ledger, wait_until: Any, tmp_path: Path
 ) -> None:
     tell = deliver_to(own_postgres.url)
@@ -164,7 +164,7 @@ def test_a_locked_sqlite_has_every_event_once_when_it_is_free(
     assert kept(url) == [stored_event(message(0, 2, kind="new")), stored_event(message(2, kind="end"))]
 
 
-def test_a_store_that_is_not_there_yet_is_waited_for(
+def test_a_store_that_is_not_reachable_yet_is_waited_for(
     deliver_to: Callable[..., Any], ledger: Ledger, wait_until: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = f"sqlite:///{tmp_path / 'later' / 'store.sqlite'}"

@@ -124,7 +124,7 @@ def test_uploads_appear_with_live_progress_and_end_in_results(scored: Any) -> No
     assert scored.locator("#jobs-count").inner_text() == "2 videos"
 
 
-def test_dropped_files_are_uploaded_and_what_is_no_video_is_said(scored: Any) -> None:
+def test_dropped_files_are_uploaded_and_others_refused_with_a_reason(scored: Any) -> None:
     transfer = scored.evaluate_handle(
         """() => {
           const transfer = new DataTransfer();
@@ -163,14 +163,14 @@ def test_events_are_found_by_class_and_score(scored: Any, tmp_path: Path) -> Non
     draw(scored, "service.png", tmp_path)
 
 
-def test_events_of_cameras_appear_as_a_watch_tells_of_them(scored: Any, service: Any) -> None:
+def test_events_of_cameras_appear_as_a_watch_reports_them(scored: Any, service: Any) -> None:
     assert not scored.locator("#live-events-section").is_visible()
     begun = make_live_event(0, id="yard-1", start=time.time() - 5, severity="alert", score=0.91)
     service.service.store.keep_live_event(begun)
     rows = scored.locator("#live-events tr")
     until(lambda: rows.count() == 1)
     assert rows.first.inner_text().split()[:3] == ["yard", "fighting", "alert"]
-    assert "goes on" in rows.first.inner_text()
+    assert "ongoing" in rows.first.inner_text()
     ended = begun.model_copy(update={"number": 1, "end": begun.start + 4.5, "is_open": False})
     service.service.store.keep_live_event(ended)
     service.service.store.keep_live_event(make_live_event(id="gate-1", source="gate", start=begun.start - 60, end=None))

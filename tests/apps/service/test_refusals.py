@@ -55,7 +55,7 @@ def test_the_right_token_opens_and_names_its_owner(guarded: Any) -> None:
      f"Basic {TOKENS['ann']}", TOKENS["ann"], "Bearer \xff\xfe"],
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["/api/jobs", "/api/events", "/api/audit", "/api/version", "/metrics", "/nowhere"])
-def test_without_a_right_token_nothing_is_told(guarded: Any, path: str, authorization: str) -> None:
+def test_without_a_valid_token_nothing_is_revealed(guarded: Any, path: str, authorization: str) -> None:
     answer = guarded.client.get(path, headers={"Authorization": authorization.encode("latin-1")})
     check_problem(answer, 401)
     assert answer.headers["www-authenticate"] == "Bearer"
@@ -71,7 +71,7 @@ def test_a_bad_token_uploads_nothing(guarded: Any, make_video: Callable[..., Pat
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/static/main.js", "/docs", "/openapi.json"])
-def test_what_holds_nothing_of_any_video_is_open(guarded: Any, path: str) -> None:
+def test_routes_without_video_data_are_open(guarded: Any, path: str) -> None:
     assert guarded.client.get(path, headers={"Authorization": ""}).status_code == 200
 
 
@@ -141,9 +141,7 @@ def test_a_video_of_the_largest_size_is_taken_and_one_byte_more_is_not(
     guarded.client.delete(f"/api/jobs/{taken.json()['id']}")
 
 
-def test_an_upload_that_does_not_tell_its_size_is_cut_at_the_limit(
-    guarded: Any, padded: Callable[[int], bytes]
-) -> None:
+def test_an_upload_of_undeclared_size_is_cut_at_the_limit(guarded: Any, padded: Callable[[int], bytes]) -> None:
     def chunks() -> Iterator[bytes]:
         content = padded(100_001)
         for start in range(0, len(content), 10_000):
@@ -183,7 +181,7 @@ def test_a_video_that_is_too_long_is_refused(guarded: Any, make_video: Callable[
     assert "at most 10 s" in detail
 
 
-def test_a_full_disk_is_said(tmp_path: Path, running: Any, make_video: Callable[..., Path]) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path, running: Any, make_video: Callable[..., Path]) -> None:
     settings = ServiceSettings(data=tmp_path, min_free_bytes=2**60)
     with running(settings, Refusing) as service:
         check_problem(service.client.post("/api/uploads?name=x.mp4", content=make_video(2).read_bytes()), 507)
@@ -246,7 +244,7 @@ def test_a_link_works_for_its_job_and_its_time_only(guarded: Any, monkeypatch: p
     check_problem(guarded.client.get(f"/results/{key}/video", headers={"Authorization": ""}), 403)
 
 
-def test_an_unexpected_error_tells_clients_nothing(guarded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_reveals_nothing_to_clients(guarded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise ZeroDivisionError("inner secrets")
 

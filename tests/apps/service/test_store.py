@@ -171,7 +171,7 @@ def test_events_of_one_job(store: Store) -> None:
     assert events == [make_event(job)]
 
 
-def test_a_job_being_deleted_is_seen_by_nobody_and_then_gone_with_its_events(store: Store) -> None:
+def test_a_job_being_deleted_is_hidden_and_then_gone_with_its_events(store: Store) -> None:
     job, other = add_done(store, {}), add_done(store, {})
     hidden = store.begin_deletion(job.id)
     assert hidden is not None

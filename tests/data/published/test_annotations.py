@@ -46,11 +46,11 @@ def test_the_three_formats(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a 3 5\nb 3\n", "annotations.txt:2: b has unusable times (1 values, needed groups of 2)"),
-        ("a 5 5\n", "annotations.txt:1: a has unusable times (from 5 to 5, needed 0 <= start < end)"),
-        ("a 5 x\n", "annotations.txt:1: a has unusable times"),
-        ("a 1 2\na.mp4 1 2\n", "annotations.txt:2: a is there a second time"),
-        ("a\n", "annotations.txt:1: a has unusable times (0 values"),
+        ("a 3 5\nb 3\n", "annotations.txt:2: b has invalid times (1 values, needed groups of 2)"),
+        ("a 5 5\n", "annotations.txt:1: a has invalid times (from 5 to 5, needed 0 <= start < end)"),
+        ("a 5 x\n", "annotations.txt:1: a has invalid times"),
+        ("a 1 2\na.mp4 1 2\n", "annotations.txt:2: duplicate line of a"),
+        ("a\n", "annotations.txt:1: a has invalid times (0 values"),
     ],
 )
 def test_bad_lines_are_named(tmp_path, text, message):
@@ -68,7 +68,7 @@ def test_a_tail_is_dropped_or_kept_with_the_last_snippet():
     assert (len(kept), kept.sum()) == (41, 11)
     # Features may have a snippet more than the frame count makes.
     assert len(build_frame_truth([], 3, snippet_frames=16, tail="keep", num_frames=41)) == 48
-    with pytest.raises(DataError, match="needs its frame count"):
+    with pytest.raises(DataError, match="needs the video's frame count"):
         build_frame_truth([], 2, snippet_frames=16, tail="keep")
 
 
@@ -94,7 +94,7 @@ def test_a_frame_is_anomalous_where_any_span_covers_it(spans, num_snippets):
     assert truth.tolist() == [any(start <= frame < end for start, end in spans) for frame in range(16 * num_snippets)]
 
 
-def test_length_conventions_are_told_apart_where_frames_fill_the_last_snippet():
+def test_length_conventions_differ_where_frames_fill_the_last_snippet():
     frames = {"a": 32, "b": 40, "c": 48}
     clip, i3d = {"a": 2, "b": 2, "c": 3}, {"a": 1, "b": 2, "c": 2}
     assert recognise_lengths(clip, frames, snippet_frames=16).convention == "clip"

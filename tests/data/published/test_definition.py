@@ -64,10 +64,10 @@ def test_the_authors_lists_join_a_videos_crops(tmp_path):
     ("text", "message"),
     [
         ("name,label\na,A\n", "list.csv:1: columns name, label; needed `video,label` or `path,label`"),
-        ("video,label\na,A\na,A\n", "list.csv:3: a is there a second time"),
+        ("video,label\na,A\na,A\n", "list.csv:3: duplicate row of a"),
         (
             "video,label\nx__#1_label_B1-0-0,B2-0-0\n",
-            "list.csv:2: x__#1_label_B1-0-0 has the label B2-0-0, its name says B1-0-0",
+            "list.csv:2: x__#1_label_B1-0-0 has the label B2-0-0, but B1-0-0 in its name",
         ),
         ("path,label\na__0.npy,A\na__1.npy,G\n", "list.csv:3: a is G, but normal in"),
         ("video,label\na,X\n", "list.csv:2: label `X`; needed codes"),
@@ -107,7 +107,7 @@ def test_cctv_names_come_from_the_annotations(tmp_path):
 
 def test_xd_annotation_files_of_other_videos_are_refused(tmp_path):
     spans, classes = write(tmp_path, "annotations.txt", "a 1 2\n"), write(tmp_path, "multi.txt", "b G 1 2\n")
-    with pytest.raises(DataError, match="is in one of"):
+    with pytest.raises(DataError, match="is in only one of"):
         XD_VIOLENCE.read_annotations([spans, classes])
     with pytest.raises(DataError, match="a has the class X9"):
         XD_VIOLENCE.read_annotations([spans, write(tmp_path, "multi.txt", "a X9 1 2\n")])

@@ -76,12 +76,12 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "another width": (
         lambda xd: [np.save(of_train(xd, TRAINED, crop), np.zeros((300, 5), np.float32)) for crop in range(3)],
         "unlike",
-        f"{TRAINED} does not fit Film.A.1999__#00-01-00_00-01-20_label_B1-0-0: 5 visual channels, there 8",
+        f"{TRAINED} does not fit Film.A.1999__#00-01-00_00-01-20_label_B1-0-0: 5 visual channels, needed 8",
     ),
     "two sets": (
         lambda xd: np.save(xd / f"{TRAINED}__0.npy", rows(TRAINED, 300)),
         "double",
-        f"{TRAINED} has more features than one set",
+        f"{TRAINED} has more than one set of features",
     ),
 }
 
@@ -100,7 +100,7 @@ def test_what_is_wrong_is_named_with_its_video(xd, spoil, kind, message):
     assert survey(xd).test.is_usable
 
 
-def test_swapped_names_are_told_by_their_lengths(xd):
+def test_swapped_names_are_recognised_by_their_lengths(xd):
     folder = xd / "XDTestClipFeatures"
     for pair in ("XDTestClipFeatures/{}__0.npy", "XDTestClapFeatures/{}.npy"):
         swap(xd / pair.format(FILM), xd / pair.format(NORMAL))
@@ -112,7 +112,7 @@ def test_swapped_names_are_told_by_their_lengths(xd):
     }
 
 
-def test_one_snippet_more_is_tolerated_and_told_two_are_not(xd):
+def test_one_snippet_more_is_tolerated_with_a_note_and_two_are_not(xd):
     write_video(xd, FILM, 31, crops=range(1), split="Test")
     found = survey(xd)
     assert found.test.is_usable
@@ -121,7 +121,7 @@ def test_one_snippet_more_is_tolerated_and_told_two_are_not(xd):
     assert [problem.kind for problem in survey(xd).test.problems] == ["length"]
 
 
-def test_without_frame_counts_an_event_after_the_end_gives_a_wrong_file_away(xd):
+def test_without_frame_counts_an_event_after_the_end_reveals_a_wrong_file(xd):
     (xd / "test_frame_counts.txt").unlink()
     assert survey(xd).lengths is None
     write_video(xd, FILM, 5, crops=range(1), split="Test")
@@ -142,7 +142,7 @@ def test_annotations_and_lists_have_to_be_of_the_same_videos(xd):
     assert problem.message == "v=ghi__#1_label_B1-0-0 is anomalous, but has no times; download the annotations again"
     (xd / "annotations.txt").write_text("stranger 10 20\n")
     (xd / "annotations_multiclasses.txt").write_text("stranger G 10 20\n")
-    with pytest.raises(DataError, match=r"stranger is annotated, but .*test_videos.csv does not name it"):
+    with pytest.raises(DataError, match=r"stranger is annotated, but not in .*test_videos.csv"):
         survey(xd)
 
 

@@ -241,7 +241,7 @@ def test_one_clip_is_enough_and_a_folder_gives_it_where_there_is_none(
     from_student = load_checkpoint(published.out)
     published.out = published.folder / "second.safetensors"
     published.change("model_xd_s.pth", without_clip)
-    assert f"{published.tokenizer_folder} holds no CLIP weights" in published.refusal()
+    assert f"{published.tokenizer_folder} contains no CLIP weights" in published.refusal()
     with pytest.raises(AvadclipError, match=r"model_xd_s.pth holds a CLIP \(clipmodel\.\*\), .* `--clip FOLDER`"):
         convert_released(*(published.folder / name for name in FILES), published.out)
     published.convert(clip=published.folder / "clip")
@@ -255,10 +255,10 @@ def test_one_clip_is_enough_and_a_folder_gives_it_where_there_is_none(
 @pytest.mark.parametrize(
     ("name", "tensor", "said"),
     [
-        ("clipmodel.ln_final.bias", None, "its clipmodel.*, does not hold CLIP"),
-        ("clipmodel.transformer.resblocks.0.attn.in_proj_weight", torch.tensor(1.0), "does not hold CLIP"),
-        ("clipmodel.transformer.resblocks.0.attn.in_proj_bias", torch.ones(2), "does not hold CLIP"),
-        ("clipmodel.text_projection", torch.ones(2), "does not hold CLIP"),
+        ("clipmodel.ln_final.bias", None, "its clipmodel.*, does not contain CLIP"),
+        ("clipmodel.transformer.resblocks.0.attn.in_proj_weight", torch.tensor(1.0), "does not contain CLIP"),
+        ("clipmodel.transformer.resblocks.0.attn.in_proj_bias", torch.ones(2), "does not contain CLIP"),
+        ("clipmodel.text_projection", torch.ones(2), "does not contain CLIP"),
         ("clipmodel.visual.ln_post.bias", torch.full((16,), torch.inf), "holds a number that is not finite"),
         ("clipmodel.visual.ln_post.bias", torch.ones(16), "model_xd_s.pth holds another CLIP than"),
         ("alpha", torch.ones(2), "knows 2 classes (alpha), needed the 7 of XD-Violence"),

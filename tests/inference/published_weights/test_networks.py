@@ -262,13 +262,13 @@ class Malicious:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ({"gc1.weight": Malicious()}, "it holds code, print, which is never run"),
+        ({"gc1.weight": Malicious()}, "it contains code, print, which is never run"),
         ({"state_dict": {"gc1.weight": torch.zeros(1)}}, "needed a flat dict of tensors"),
-        ([torch.zeros(1)], "holds a list"),
-        ({1: torch.zeros(1)}, "something else than plain numbers"),
-        ({"gc1.weight": torch.zeros(1).expand(512, 256)}, "something else than plain numbers"),
-        ({"gc1.weight": torch.zeros(512, 256, device="meta")}, "something else than plain numbers"),
-        ({"gc1.weight": torch.zeros(512, 256).to_sparse()}, "something else than plain numbers"),
+        ([torch.zeros(1)], "contains a list"),
+        ({1: torch.zeros(1)}, "not a named plain tensor"),
+        ({"gc1.weight": torch.zeros(1).expand(512, 256)}, "not a named plain tensor"),
+        ({"gc1.weight": torch.zeros(512, 256, device="meta")}, "not a named plain tensor"),
+        ({"gc1.weight": torch.zeros(512, 256).to_sparse()}, "not a named plain tensor"),
         ({}, "tensors are missing, the first is frame_position_embeddings.weight [256, 512]; model_xd_t"),
         ({"conv1.weight": torch.zeros(2)}, "the file begins with conv1.weight; model_xd_t.pth is the teacher"),
         ({"gc1.weight": torch.zeros(2), "clipmodel.visual.proj": torch.zeros(2)}, "the first is frame_position_embed"),
@@ -291,7 +291,7 @@ def test_other_files_are_refused_in_one_line_and_not_run(
 @pytest.mark.parametrize("content", [b"", b"hello\n", b"not weights", b"\x80\x04.", b"\x00" * 100])
 def test_what_torch_never_wrote_is_said_so(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.pth").write_bytes(content)
-    with pytest.raises(WeightsError, match=r"model.pth cannot be read as weights \(it is no file of torch.save\)"):
+    with pytest.raises(WeightsError, match=r"model.pth cannot be read as weights \(it is not a file of torch.save\)"):
         read_released(tmp_path / "model.pth", "teacher")
 
 

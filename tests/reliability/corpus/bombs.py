@@ -31,7 +31,7 @@ def _patched(form: str, name: bytes, offset: int, value: bytes) -> Callable[[Pat
 
 def _pixels() -> Iterator[Case]:
     kind = "pixels"
-    too_large = "states a picture size"
+    too_large = "has a frame size"
     yield Case(kind, "8192 x 8192, H.264", _blank((8192, 8192), "libx264", "a.mp4"), "error", too_large)
     yield Case(kind, "8190 x 8190, MPEG-4", _blank((8190, 8190), "mpeg4", "a.avi"), "error", too_large)
     side = struct.pack("<i", 30_000)
@@ -64,7 +64,7 @@ def _pixels() -> Iterator[Case]:
                 container.mux(packet)
         return folder / "a.mov"
 
-    yield Case(kind, "50000 x 50000 PNG pictures in mov", png_inside, "error", "unreadable|states a picture size")
+    yield Case(kind, "50000 x 50000 PNG pictures in mov", png_inside, "error", "unreadable|has a frame size")
 
     def grows(folder: Path) -> Path:
         small = write_video(folder / "small.ts", num_frames=20, sound=None)
@@ -120,7 +120,7 @@ def _samples() -> Iterator[Case]:
         return build
 
     for rate_hz in (1, 7, 999, 2**31 - 1):
-        yield Case(kind, f"{rate_hz} samples a second claimed", at_rate(rate_hz), "result", "is none, and left out")
+        yield Case(kind, f"{rate_hz} samples a second claimed", at_rate(rate_hz), "result", "implausible sample rate")
 
     def day_of_silence(folder: Path) -> Path:
         """The same packet of FLAC silence, 8 s at 8 kHz, again and again: some 20 bytes each."""
@@ -155,7 +155,7 @@ def _samples() -> Iterator[Case]:
 
     goes_on = "goes on long after the picture"
     yield Case(kind, "24 h of silence under a second of picture", day_of_silence, "result", goes_on)
-    yield Case(kind, "samples that are no numbers", no_numbers, "result", "no numbers")
+    yield Case(kind, "samples that are no numbers", no_numbers, "result", "not finite")
 
 
 def _structure() -> Iterator[Case]:

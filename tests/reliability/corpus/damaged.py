@@ -33,7 +33,7 @@ def _truncated() -> Iterator[Case]:
             expected = "error" if form == "mp4" else "either"  # its index comes last
             says = {
                 "mp4": "not a video|unreadable|no video stream",
-                "avi": "shorter than its own header|not a video|unreadable|no video stream|less than one snippet",
+                "avi": "shorter than its header|not a video|unreadable|no video stream|less than one snippet",
             }.get(form, "")
             yield Case(
                 "cut off", f"{form} after {share:.0%}", _cut(form, lambda n, s=share: int(n * s)), expected, says

@@ -112,7 +112,7 @@ def _lengths() -> Iterator[Case]:
         return content
 
     for name in ("a.mkv", "a.mp4", "a.avi", "a.ts"):
-        no_picture = "unreadable|no video stream|not a video|picture size of 0x0|is empty"
+        no_picture = "unreadable|no video stream|not a video|frame size of 0x0|is empty"
         yield Case(kind, f"no picture in {name[2:]}", lambda folder, n=name: nothing(folder, n), "error", no_picture)
     yield Case(kind, "one picture", video(num_frames=1, sound=None), "error", "less than one snippet")
     yield Case(kind, "one picture under long sound", video(num_frames=1), "error", "less than one snippet")
@@ -144,7 +144,7 @@ def _pictures() -> Iterator[Case]:
     yield Case(kind, "16 x 8192", still((8192, 16), "libx264", "yuv420p"), "result")
     yield Case(kind, "2 x 2, H.264", still((2, 2), "libx264", "yuv420p"), "result")
     for pix_fmt in ("yuv420p10le", "yuv422p10le", "yuv444p12le", "gray", "gray16le", "rgb48le", "yuva420p", "bgra"):
-        says = "bits per colour, read as 8" if any(bits in pix_fmt for bits in ("10", "12", "16", "48")) else ""
+        says = "bits per colour, converted to 8" if any(bits in pix_fmt for bits in ("10", "12", "16", "48")) else ""
         yield Case(kind, f"ffv1 in {pix_fmt}", still((48, 64), "ffv1", pix_fmt), "result", says)
     yield Case(kind, "H.264 in 10 bits", still((48, 64), "libx264", "yuv420p10le"), "result", "10 bits per colour")
     yield Case(kind, "H.265 in 10 bits", still((48, 64), "libx265", "yuv420p10le"), "result", "10 bits per colour")
@@ -160,7 +160,7 @@ def _pictures() -> Iterator[Case]:
         path.write_bytes(b"".join(part.read_bytes() for part in parts))
         return path
 
-    yield Case(kind, "another size in the middle", grows, "result", "picture size changes|restart")
+    yield Case(kind, "another size in the middle", grows, "result", "frame size changes|restart")
 
 
 def _sounds() -> Iterator[Case]:
@@ -175,13 +175,13 @@ def _sounds() -> Iterator[Case]:
         yield Case(kind, f"at {rate_hz} Hz", video(sound=sound), "result")
     yield Case(kind, "none", video(sound=None), "result")
     yield Case(kind, "digital silence", video(sound=Sound(0 * tone())), "result", is_silent=True)
-    yield Case(kind, "1 s late", video(sound=Sound(tone(SECONDS - 1), start_seconds=1.0)), "result", "sound starts 1.0")
-    yield Case(kind, "1 s early", video(times=[1 + i / 24 for i in range(NUM_FRAMES)]), "result", "before the picture")
-    yield Case(kind, "ends early", video(sound=Sound(tone(0.6))), "result", "sound ends")
-    yield Case(kind, "ends early, ts", video("a.ts", sound=Sound(tone(0.6))), "result", "sound ends")
-    yield Case(kind, "goes on for long", video(sound=Sound(tone(20.0))), "result", "sound ends 18")
+    yield Case(kind, "1 s late", video(sound=Sound(tone(SECONDS - 1), start_seconds=1.0)), "result", "audio starts 1.0")
+    yield Case(kind, "1 s early", video(times=[1 + i / 24 for i in range(NUM_FRAMES)]), "result", "before the video")
+    yield Case(kind, "ends early", video(sound=Sound(tone(0.6))), "result", "audio ends")
+    yield Case(kind, "ends early, ts", video("a.ts", sound=Sound(tone(0.6))), "result", "audio ends")
+    yield Case(kind, "goes on for long", video(sound=Sound(tone(20.0))), "result", "audio ends 18")
     gap = Sound(tone(), skip_seconds=(0.4, 1.2), codec="pcm_s16le")
-    yield Case(kind, "with a gap", video(sound=gap), "result", "1 gaps")
+    yield Case(kind, "with a gap", video(sound=gap), "result", "silence: 1,")
 
     def alone(folder: Path, name: str) -> Path:
         with av.open(str(folder / name), "w") as container:
@@ -212,7 +212,7 @@ def _sounds() -> Iterator[Case]:
     yield Case(kind, "another rate in the middle", joined(Sound(tone(half)), low), "result", changes)
     yield Case(kind, "more channels in the middle", joined(Sound(tone(half)), both), "result", changes)
     stops = joined(Sound(tone(2.0)), None, num_frames=48)
-    yield Case(kind, "stops in the middle of a joined file", stops, "result", "sound ends at")
+    yield Case(kind, "stops in the middle of a joined file", stops, "result", "audio ends at")
 
     def broken(content: bytearray) -> bytearray:
         with av.open(str(path_of(content))) as container:
@@ -228,7 +228,7 @@ def _sounds() -> Iterator[Case]:
         path.write_bytes(content)
         return path
 
-    yield Case(kind, "undecodable after its start", with_content("mp4", broken), "result", "sound packets could not")
+    yield Case(kind, "undecodable after its start", with_content("mp4", broken), "result", "audio packets could not")
 
 
 def _streams() -> Iterator[Case]:
@@ -250,7 +250,7 @@ def _streams() -> Iterator[Case]:
                     target.mux(packet)
 
     yield Case(kind, "attachments", remuxed("a.mkv", attach), "result")
-    yield Case(kind, "2 pictures and 40 sound tracks", remuxed("a.mkv", many), "result", "40 sound tracks, one is used")
+    yield Case(kind, "2 pictures and 40 sound tracks", remuxed("a.mkv", many), "result", "40 audio tracks, one is used")
     titled = with_content("mkv", lambda content: replaced(content, b"Lavf", b"\x1b[2J"))
     yield Case(kind, "control characters in the title", titled, "result")
 

@@ -61,14 +61,14 @@ def test_any_name_can_be_drawn(made_up: MakeDetection, tmp_path: Path, name: str
         assert picture.width == 1430
 
 
-def test_the_title_says_model_network_and_modality(made_up: MakeDetection) -> None:
+def test_the_title_names_model_and_network(made_up: MakeDetection) -> None:
     words = [text.get_text() for text in draw_figure(made_up(16)).texts]
-    assert words == ["starter: teacher (audio-visual)", "yard.mp4, 11.1 s, 1 event"]
+    assert words == ["model starter, network: picture and sound", "yard.mp4, 11.1 s, 1 event"]
 
 
-def test_the_visual_student_is_drawn_beside_the_teacher(made_up: MakeDetection) -> None:
+def test_the_score_of_the_picture_alone_is_drawn_too(made_up: MakeDetection) -> None:
     legend = draw_figure(made_up(16)).axes[0].get_legend()
-    assert [text.get_text() for text in legend.get_texts()] == ["teacher", "visual student alone"]
+    assert [text.get_text() for text in legend.get_texts()] == ["picture and sound", "picture only"]
     assert draw_figure(made_up(16, with_sound=False)).axes[0].get_legend() is None
 
 

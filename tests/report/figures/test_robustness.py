@@ -57,26 +57,26 @@ def test_rows_hold_every_condition_with_its_gain_and_a_dash_for_what_is_missing(
     assert rows[4] == ["muted", "-", "30.00 (-20.00)"]
 
 
-def test_the_page_says_what_was_damaged_and_that_the_data_is_synthetic(report: RobustnessReport) -> None:
+def test_the_page_states_the_damage_and_that_the_data_is_synthetic(report: RobustnessReport) -> None:
     page = to_markdown(report)
     first = page.splitlines()[0]
     assert "synthetic data" in first
     assert "analogues on features, no video was damaged" in first
     assert "| black | 55.00 (-5.00) | 45.00 (-5.00) |" in page
-    assert "| muted | visual student 3 | 0.5000 |" in page
+    assert "| muted | picture only 3 | 0.5000 |" in page
     assert page.endswith("- muted: no teacher: why\n")
     widths = {line.count("|") for line in page.splitlines() if line.startswith("| black | 5")}
     assert widths == {4}
     on_videos = to_markdown(report.model_copy(update={"damage_of": "videos"}))
-    assert "videos damaged on their way to the encoders" in on_videos
+    assert "videos damaged before encoding" in on_videos
 
 
 def test_the_chart_has_a_bar_for_every_number_and_none_for_what_is_missing(report: RobustnessReport) -> None:
     axes = draw_chart(report).axes[0]
     heights = {bars.get_label(): [round(bar.get_height(), 2) for bar in bars] for bars in axes.containers}
     assert heights == {
-        "teacher": [60.0, 55.0, 50.0, 45.0, 35.0, 30.0, 25.0],
-        "visual student": [50.0, 45.0, 40.0, 35.0, 30.0, 25.0, 20.0, 15.0],
+        "picture and sound": [60.0, 55.0, 50.0, 45.0, 35.0, 30.0, 25.0],
+        "picture only": [50.0, 45.0, 40.0, 35.0, 30.0, 25.0, 20.0, 15.0],
     }
     assert [tick.get_text() for tick in axes.get_xticklabels()] == list(CONDITIONS)
     assert [line.get_ydata()[0] for line in axes.lines if line.get_label() == "random 25.0"] == [25.0]
@@ -111,6 +111,6 @@ def test_each_student_shows_the_damage_that_it_notices() -> None:
         assert [patch.get_x() for patch in axes.patches if hasattr(patch, "get_x")] == [0.5]
 
 
-def test_a_student_that_could_not_hear_has_no_axis() -> None:
+def test_a_student_without_sound_has_no_axis() -> None:
     curves = {name: {"visual student": np.ones(2, dtype=np.float32)} for name in CONDITIONS}
     assert len(draw_variances(curves, np.array([0.0, 0.7, 1.4]), (), title="t").axes) == 1

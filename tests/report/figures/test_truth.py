@@ -38,7 +38,7 @@ def test_curve_truth_baseline_and_map_share_one_time_axis() -> None:
     assert np.asarray(class_map.collections[0].get_array()) == pytest.approx(PROBABILITIES.T)
 
 
-def test_words_say_what_is_shaded_and_whose_curves_these_are() -> None:
+def test_labels_name_the_shading_and_the_curves() -> None:
     figure = draw((Interval("fighting", 0.7, 2.0),), Baseline("rival", RIVAL))
     assert [text.get_text() for text in figure.texts] == [
         "guard: teacher",
@@ -48,9 +48,9 @@ def test_words_say_what_is_shaded_and_whose_curves_these_are() -> None:
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["guard: teacher", "rival"]
 
 
-def test_a_normal_video_says_that_nothing_is_annotated() -> None:
+def test_a_normal_video_is_labelled_as_not_annotated() -> None:
     figure = draw()
-    assert figure.texts[1].get_text() == "yard.mp4, 2.8 s, normal: nothing is annotated"
+    assert figure.texts[1].get_text() == "yard.mp4, 2.8 s, normal: no annotated interval"
     assert figure.axes[0].get_legend() is None
 
 

@@ -110,7 +110,7 @@ def test_failed_rows_are_empty_with_exit_code_3(tmp_path: Path, recipes: Path, a
     ("arguments", "code", "message"),
     [
         (("cross", "--data", "xd-violence:nowhere"), 1, "needs two datasets"),
-        (("1", "--data", "nothing-of-that-name"), 1, "no such data"),
+        (("1", "--data", "nothing-of-that-name"), 1, "unknown dataset"),
         (("7", "--data", "synthetic"), 2, "'7'"),
     ],
 )

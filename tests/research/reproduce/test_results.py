@@ -80,5 +80,5 @@ def test_row_without_a_result_has_its_reason_in_the_notes() -> None:
     outcomes[jobs[0], 1] = RunOutcome(None, "no sound anywhere")
     table = fill_table(TABLE_6, outcomes, num_seeds=2, names={"first": "xd-violence"})
     assert table.rows[0].cells[0].values == (50.0,)
-    assert table.rows[0].remark == "1 of 2 seeds without a result, see below"
+    assert table.rows[0].remark == "1 of 2 seeds failed, see below"
     assert "sound: no sound anywhere" in table.notes

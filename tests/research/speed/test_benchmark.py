@@ -45,5 +45,5 @@ def test_command_prints_a_table_or_json_and_marks_random_weights(avadclip_comman
 def test_unusable_inputs_are_errors(tmp_path: Path, footage: Path) -> None:
     with pytest.raises(MediaError, match="does not exist"):
         measure_speed(tmp_path / "missing.mp4")
-    with pytest.raises(WeightsError, match="holds no CLIP weights"):
+    with pytest.raises(WeightsError, match="contains no CLIP weights"):
         measure_speed(footage, clip_folder=tmp_path)

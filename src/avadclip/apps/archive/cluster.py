@@ -1,4 +1,4 @@
-"""Ray: one inside this process by default, or a cluster that is already there."""
+"""Connection to Ray: a local instance, or an existing cluster."""
 
 import logging
 import os
@@ -20,51 +20,51 @@ QUIET = {"log_to_driver": False, "logging_level": logging.ERROR}
 
 @dataclass(frozen=True)
 class Cluster:
-    """Machines that work is spread over."""
+    """Connected machines that the work is distributed over."""
 
     ray: Any
-    """The library, connected."""
+    """The connected library."""
     num_cpus: int
     num_gpus: int
     is_own: bool
-    """Started here, on this machine alone."""
+    """Whether it was started here, on this machine alone."""
 
     def share(self, num_workers: int | None, device: str) -> "WorkerShare":
-        """How many workers, and what each may use, by the number asked for: as many as fit by default.
+        """Compute the number of workers (by default as many as fit) and the resources of each.
 
         Raises:
             ConfigError: the device needs a GPU, and the cluster has none.
         """
         on_gpu = device.startswith("cuda")
         if on_gpu and not self.num_gpus:
-            raise ConfigError(f"--device {device} needs a GPU, and Ray finds none; start its nodes with --num-gpus")
+            raise ConfigError(f"--device {device} needs a GPU, but Ray finds none; start its nodes with --num-gpus")
         number = num_workers or max(1, self.num_gpus if on_gpu else self.num_cpus)
-        # On one machine threads follow from the number of workers; on many, nobody knows which has room for more.
+        # On one machine threads follow from the number of workers; on several, free cores per machine are unknown.
         cpus = max(1, self.num_cpus // number) if self.is_own else 1
         return WorkerShare(number, cpus, min(1.0, self.num_gpus / number) if on_gpu else 0.0)
 
 
 @dataclass(frozen=True)
 class WorkerShare:
-    """A number of workers, and what each of them may use."""
+    """Number of workers, and the resources of each."""
 
     num_workers: int
     num_cpus: int
-    """Also the threads of its networks."""
+    """CPU cores, also the number of threads of its networks."""
     num_gpus: float
-    """Workers may share one."""
+    """GPUs per worker; a fraction if workers share one."""
 
 
 @contextmanager
 def connect(address: str) -> Iterator[Cluster]:
-    """Connect to Ray for the length of the block.
+    """Connect to Ray for the duration of the block.
 
     Args:
-        address: `local` starts one here, which ends with the block. Otherwise as `ray.init` takes it: `auto`,
-            `HOST:PORT`, `ray://HOST:10001`. Where this process is connected already, that connection is used.
+        address: `local` starts an instance that ends with the block. Otherwise as for `ray.init`: `auto`, `HOST:PORT`,
+            `ray://HOST:10001`. An existing connection of this process is reused.
 
     Raises:
-        ConfigError: Ray is not installed, nothing answers there, or temporary files are too deep in folders for it.
+        ConfigError: Ray is not installed, the address is unreachable, or the path of temporary files is too long.
     """
     ray = load_library("ray")
     if ray.is_initialized():
@@ -72,7 +72,7 @@ def connect(address: str) -> Iterator[Cluster]:
         return
     with _start(ray) if address == LOCAL else _join(ray, address) as cluster:
         yield cluster
-    sweep()  # after workers on this machine that were killed
+    sweep()  # remove files of killed workers on this machine
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def _start(ray: Any) -> Iterator[Cluster]:
     with scratch_folder() as folder:  # for logs and sockets
         if len(os.fsencode(folder)) + len(SOCKET_NAME) > SOCKET_PATH_BYTES:
             raise ConfigError(
-                f"Ray's sockets cannot be in {folder}: its name is too long; set TMPDIR to a folder of a shorter one"
+                f"the path {folder} is too long for Ray's sockets; set TMPDIR to a folder with a shorter path"
             )
         ray.init(num_cpus=os.cpu_count(), include_dashboard=False, _temp_dir=str(folder), **QUIET)
         try:

@@ -1,4 +1,4 @@
-"""`avadclip detect` over an archive: a report folder for every video."""
+"""`avadclip detect` over an archive: a report folder per video."""
 
 import dataclasses
 import json
@@ -25,7 +25,7 @@ REPORT_FILES = ("detection.json", "events.csv", "events.vtt", "scores.png")
 
 @dataclass(frozen=True)
 class DetectionJob:
-    """See job.ArchiveJob; the options are those of detector.load_detector, and the rules of Detector.judge."""
+    """Detection job, see job.ArchiveJob; options as in load_detector and Detector.detect."""
 
     model: str
     encoders: str | None
@@ -39,16 +39,16 @@ class DetectionJob:
         return DetectionWork(self)
 
     def output_name(self, place: str) -> str:
-        """The report folder."""
+        """Path of the report folder."""
         return place
 
     def result_names(self, place: str) -> tuple[str, ...]:
-        """The report folder's files, and what they were made from."""
+        """Paths of the report folder's files and of its provenance file."""
         return tuple(f"{place}/{name}" for name in (*REPORT_FILES, MADE_FROM))
 
 
 class DetectionWork:
-    """See job.ArchiveWork."""
+    """Detection work, see job.ArchiveWork."""
 
     def __init__(self, job: DetectionJob) -> None:
         self._job = job

@@ -1,4 +1,4 @@
-"""`avadclip extract` over an archive: a feature file for every video."""
+"""`avadclip extract` over an archive: a feature file per video."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ExtractionJob:
-    """See job.Job."""
+    """Extraction job, see job.ArchiveJob."""
 
     encoders: str
     options: "EncoderOptions"
@@ -28,26 +28,26 @@ class ExtractionJob:
 
     @property
     def device(self) -> str:
-        """Where the networks run."""
+        """Device of the networks."""
         return self.options.device
 
     def load(self) -> "ExtractionWork":
-        """See job.Job.load."""
+        """See job.ArchiveJob.load."""
         from avadclip.encoders.load import load_encoders  # PyTorch, which only workers need
 
         return ExtractionWork(load_encoders(self.encoders, self.options), self.grid)
 
     def output_name(self, place: str) -> str:
-        """The feature file."""
+        """Path of the feature file."""
         return f"{place}.safetensors"
 
     def result_names(self, place: str) -> tuple[str]:
-        """The feature file alone."""
+        """Path of the feature file, the only one."""
         return (self.output_name(place),)
 
 
 class ExtractionWork:
-    """See job.Work."""
+    """Extraction work, see job.ArchiveWork."""
 
     def __init__(self, encoders: Encoders, grid: SnippetGrid) -> None:
         self.encoders = encoders
@@ -55,11 +55,11 @@ class ExtractionWork:
         self._provenance = provenance_of(encoders, grid)
 
     def identity(self) -> dict[str, Any]:
-        """What the feature files say of themselves."""
+        """Provenance of the feature files."""
         return self._provenance.model_dump(mode="json")
 
     def is_current(self, storage: Storage, place: str, source_sha256: str, scratch: Path) -> bool:
-        """By the file's own header."""
+        """Compare the header of the file."""
         file = storage.fetch(f"{place}.safetensors", scratch)
         if file is None:
             return False
@@ -74,7 +74,7 @@ class ExtractionWork:
         media: MediaFile,  # noqa: ARG002
         folder: Path,
     ) -> tuple[Path]:
-        """The feature file."""
+        """Write the feature file."""
         target = folder / "features.safetensors"
         write_features(target, features)
         return (target,)

@@ -1,4 +1,4 @@
-"""What is done with every video of an archive: a job travels to the workers, each loads it once."""
+"""Interfaces of a job over an archive: the job is sent to the workers, and each loads it once."""
 
 import hashlib
 import json
@@ -15,17 +15,17 @@ from avadclip.timeline import SnippetGrid
 
 
 class ArchiveWork(Protocol):
-    """A job with its networks loaded."""
+    """A job with loaded networks."""
 
     encoders: Encoders
     grid: SnippetGrid
 
     def identity(self) -> dict[str, Any]:
-        """Everything that decides a result besides the video; JSON values."""
+        """Everything besides the video that determines a result; JSON values."""
         ...
 
     def is_current(self, storage: Storage, place: str, source_sha256: str, scratch: Path) -> bool:
-        """Whether the results at hand are what this work would make of such content."""
+        """Whether the existing results equal those that this work would produce from such content."""
         ...
 
     def make(self, features: SnippetFeatures, source: VideoSource, media: MediaFile, folder: Path) -> Sequence[Path]:
@@ -34,26 +34,26 @@ class ArchiveWork(Protocol):
 
 
 class ArchiveJob(Protocol):
-    """What to do, without networks: small, and the same on every machine."""
+    """A job without networks: small, and the same on every machine."""
 
     @property
     def device(self) -> str:
-        """Where the networks run, as torch names it."""
+        """Device of the networks, in torch's notation."""
         ...
 
     def load(self) -> ArchiveWork:
-        """Load the networks; AvadclipError where that cannot be."""
+        """Load the networks; AvadclipError if that fails."""
         ...
 
     def output_name(self, place: str) -> str:
-        """Of a video's result below the results' folder: a file or a folder."""
+        """Path of a video's result below the results' folder: a file or a folder."""
         ...
 
     def result_names(self, place: str) -> Sequence[str]:
-        """Names of a video's result files below the results' folder, in the order of ArchiveWork.make."""
+        """Paths of a video's result files below the results' folder, in the order of ArchiveWork.make."""
         ...
 
 
 def made_by(identity: dict[str, Any]) -> str:
-    """One hash of an identity."""
+    """Hash of an identity."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The libraries of the extra `[ray]`, which nothing outside this folder needs."""
+"""Import of the libraries of the extra `[ray]`, used in this folder only."""
 
 import importlib
 import os
@@ -8,9 +8,9 @@ from avadclip.errors import ConfigError
 
 
 def load_library(name: str) -> ModuleType:
-    """Import `ray`, `fsspec` or `pyarrow.parquet`; ConfigError where it is not installed."""
+    """Import `ray`, `fsspec` or `pyarrow.parquet`; ConfigError if it is not installed."""
     if name == "ray":
-        # Asked for once, here: Ray reports its use to its makers otherwise, and puts a `print` of its own into Python.
+        # Set once, here: otherwise Ray sends usage reports and replaces Python's `print`.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_TQDM_PATCH_PRINT", "0")
     try:

@@ -1,8 +1,8 @@
-"""The manifest of an archive run: one Parquet row for every video, so that the next run knows what is done.
+"""Manifest of an archive run: one Parquet row per video, so that the next run skips finished videos.
 
-It is replaced whole, after every video while that is cheap, and so that writing takes a tenth of the time at most once
-there are very many. A result that was written after the last manifest is not lost either: it says itself what it was
-made from, and the next run finds it by its content.
+The file is rewritten after every video while that is cheap; with very many videos, writing takes at most a tenth of
+the time. A result written after the last manifest is not lost: it states its own provenance, and the next run
+recognises it by its content.
 """
 
 import io
@@ -21,7 +21,7 @@ MAX_WRITING_SHARE = 0.1  # of the time
 
 @dataclass(frozen=True)
 class ManifestRow:
-    """What is known of one video."""
+    """State of one video."""
 
     source: str
     """Absolute path or URL."""
@@ -29,29 +29,29 @@ class ManifestRow:
     error: str | None = None
     """Why it failed, one line."""
     seconds: float = 0.0
-    """Of work on it, by all workers and attempts together."""
+    """Seconds of work on it, by all workers and attempts together."""
     attempts: int = 0
-    """How often it was begun in the run that ended it."""
+    """Number of attempts in the run that finished it."""
     source_bytes: int | None = None
     source_version: str | None = None
-    """ETag or time of change when it was found."""
+    """ETag or modification time when it was found."""
     source_sha256: str | None = None
-    """Of its content; None where it never was read to the end."""
+    """Hash of its content; None if it was never read to the end."""
     output: str | None = None
     """Path or URL of the feature file or report folder."""
     output_bytes: int | None = None
-    """Of all the result's files."""
+    """Size of all the result's files."""
     made_by: str | None = None
-    """Hash of everything else that decides the result: encoders, model, options."""
+    """Hash of everything else that determines the result: encoders, model, options."""
     finished_at: datetime | None = None
     """UTC."""
 
 
 class Manifest:
-    """Rows by source, and their file.
+    """Rows by source, stored in a file.
 
     Raises:
-        DataError: there is a manifest that cannot be read.
+        DataError: an existing manifest cannot be read.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -62,18 +62,18 @@ class Manifest:
         self._next_write = 0.0
 
     def get(self, source: str) -> ManifestRow | None:
-        """What is known of a video."""
+        """The row of a video, if any."""
         return self._rows.get(source)
 
     def put(self, row: ManifestRow) -> None:
-        """Note something, and write it down if it is time."""
+        """Set a row, and save the file if it is due."""
         self._rows[row.source] = row
         self._changed = True
         if time.monotonic() >= self._next_write:
             self.save()
 
     def save(self) -> None:
-        """Write the file, if there is anything new."""
+        """Save the file if there are changes."""
         if not self._changed:
             return
         started = time.monotonic()
@@ -105,14 +105,14 @@ class Manifest:
         try:
             rows = self._parquet.read_table(io.BytesIO(content)).to_pylist()
             return {row["source"]: ManifestRow(**row) for row in rows}
-        except Exception as error:  # pyarrow has many, and a foreign table other columns
+        except Exception as error:  # pyarrow raises many types, and a foreign table has other columns
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise DataError(
                 f"{self._storage.address_of(MANIFEST)} cannot be read as a manifest ({reason}); remove it: "
-                "results that are there are then known by their content"
+                "existing results are then recognised by their content"
             ) from error
 
 
 def now() -> datetime:
-    """The time, as rows state it."""
+    """The current time in the rows' format."""
     return datetime.now(UTC).replace(microsecond=0)

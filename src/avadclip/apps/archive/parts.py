@@ -1,4 +1,4 @@
-"""Files of finished ranges, which wait below the results' folder until all ranges of their video are there.
+"""Files of finished ranges, stored below the results' folder until all ranges of their video are finished.
 
 visual     float32 [K, snippets of the range, Dv]
 header     `avadclip`: JSON of PartHeader
@@ -20,7 +20,7 @@ PARTS_FOLDER = ".parts"
 
 
 class PartHeader(BaseModel):
-    """What a part says of itself besides its name."""
+    """Header of a part."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,14 +37,14 @@ PART_FILE = TensorFile(
     framework="numpy",
     mark="first_picture",
     if_foreign="not a part of an archive run; remove it",
-    if_other_kind="something else than a part of an archive run; remove it",
+    if_other_kind="something other than a part of an archive run; remove it",
     if_other_format="remove it",
     if_damaged="remove it",
 )
 
 
 def part_name(source_sha256: str, made_by: str, span: TimeRange) -> str:
-    """Name below the results' folder: of this content, these encoders and this range only."""
+    """Path below the results' folder, unique for content, encoders and range."""
     stop = "end" if span.stop is None else span.stop
     return f"{PARTS_FOLDER}/{source_sha256[:32]}-{made_by[:16]}-{span.start}-{stop}.safetensors"
 

@@ -1,4 +1,4 @@
-"""Worker processes by Ray: each does one unit at a time; the dead and the stuck are replaced."""
+"""Pool of Ray worker processes with one unit of work each; dead and stuck workers are replaced."""
 
 import time
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from avadclip.apps.archive.job import ArchiveJob
 from avadclip.apps.archive.worker import Answer, ArchiveWorker, Failed, Unit
 from avadclip.errors import ConfigError
 
-MAX_START_FAILURES = 3  # in a row, before it is no longer taken for bad luck
+MAX_START_FAILURES = 3  # consecutive failures before the run fails
 
 
 class PartFinished(NamedTuple):
-    """What became of a unit."""
+    """Result of a unit of work."""
 
     unit: Unit
     answer: Answer
@@ -23,20 +23,20 @@ class PartFinished(NamedTuple):
 
 @dataclass
 class _Call:
-    """Something a worker is at."""
+    """A running call of a worker."""
 
     worker: Any
     unit: Unit | None
-    """None: it is starting."""
+    """The unit of work; None while the worker starts."""
     started: float
 
 
 class Pool:
-    """A number of workers with the same job, which all make the same results.
+    """Pool of workers with the same job, which must all produce the same results.
 
     Args:
-        cluster: where they run.
-        job: what they do.
+        cluster: machines of the workers.
+        job: their job.
         out: folder or URL of the results.
         num_workers: by default as many as fit.
         time_limit_seconds: for one unit; the worker is killed after it.
@@ -62,14 +62,14 @@ class Pool:
 
     @property
     def has_room(self) -> bool:
-        """Whether a worker waits for work."""
+        """Whether a worker is idle."""
         return bool(self._idle)
 
     def identity(self) -> dict[str, Any]:
-        """What all workers say decides their results; waits for the first one.
+        """Identity of the workers' results; waits for the first worker.
 
         Raises:
-            ConfigError: the job cannot be done here; what the worker said.
+            ConfigError: a worker cannot run the job; with its message.
         """
         while self._identity is None:
             for _ in self.wait(1.0):
@@ -77,15 +77,15 @@ class Pool:
         return self._identity
 
     def submit(self, unit: Unit) -> None:
-        """Give a waiting worker something to do."""
+        """Give a unit to an idle worker."""
         worker = self._idle.pop()
         self._calls[worker.do.remote(unit)] = _Call(worker, unit, time.monotonic())
 
     def wait(self, seconds: float) -> Iterator[PartFinished]:
-        """What finishes within some seconds, at once when anything does; also what died or took too long.
+        """Yield finished, crashed and timed-out units, as soon as there are any, for at most `seconds`.
 
         Raises:
-            ConfigError: workers cannot start, or do not agree on what they make.
+            ConfigError: workers cannot start, or would produce different results.
         """
         ready, _ = self._ray.wait(list(self._calls), num_returns=1, timeout=seconds)
         for reference in ready:
@@ -119,8 +119,8 @@ class Pool:
             self._identity = introduction
         elif introduction != self._identity:
             raise ConfigError(
-                f"two machines of the cluster would make unlike results ({_difference(introduction, self._identity)}); "
-                "give all the same weights and options"
+                f"two machines would produce different results ({_difference(introduction, self._identity)}); "
+                "use the same weights and options on all"
             )
         self._num_start_failures = 0
         self._idle.append(call.worker)
@@ -129,10 +129,10 @@ class Pool:
         self._num_start_failures += 1
         if self._num_start_failures < MAX_START_FAILURES:
             self._start_worker()
-        elif not self._idle and not self._calls:  # else go on with those there are
+        elif not self._idle and not self._calls:  # otherwise continue with the running workers
             raise ConfigError(
-                f"workers end while they start ({' '.join(reason.split())}); is there memory for them? "
-                "Fewer --workers need less"
+                f"workers crash at their start ({' '.join(reason.split())}); check the available memory, "
+                "fewer --workers need less"
             )
 
     def _collect(self, call: _Call, unit: Unit, reference: Any) -> PartFinished:
@@ -140,7 +140,7 @@ class Pool:
         try:
             answer = self._ray.get(reference)
         except self._ray.exceptions.RayError:
-            answer = Failed("the worker process died at it (a crash, too little memory, or killed)", may_pass=True)
+            answer = Failed("the worker process died (crash, out of memory, or killed)", may_pass=True)
             self._start_worker()
         else:
             self._idle.append(call.worker)
@@ -150,12 +150,12 @@ class Pool:
         now = time.monotonic()
         for reference, call in list(self._calls.items()):
             seconds = now - call.started
-            # A start has no limit: a worker may wait until its machine comes free.
+            # A start has no time limit: a worker may wait for a free machine.
             if call.unit is not None and seconds > self._time_limit_seconds:
                 del self._calls[reference]
                 self._ray.kill(call.worker)
                 self._start_worker()
-                message = f"not done after {self._time_limit_seconds:g} s; --time-limit allows longer"
+                message = f"timed out after {self._time_limit_seconds:g} s; raise --time-limit"
                 yield PartFinished(call.unit, Failed(message, may_pass=True), seconds)
 
 

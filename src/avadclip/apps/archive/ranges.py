@@ -1,8 +1,8 @@
-"""One large video in ranges of time, and back to what one pass over it gives, number for number.
+"""Division of a long video into time ranges, with features identical to those of one pass.
 
-A range begins to decode at a key picture ahead of it. Whether that leads to the pictures of an undivided pass is not
-taken for granted: every range also reads the first picture of the next one, and both must have come to the same time
-and the same pixels. Where they have not, or anything about the video is odd, it is done in one piece instead.
+A range starts decoding at a key frame before it. To verify that this gives the frames of an undivided pass, every range
+also decodes the first frame of the next one, and both must agree in time and pixels. If they differ, or the video has
+any irregularity, it is processed in one piece.
 """
 
 import dataclasses
@@ -25,37 +25,37 @@ from avadclip.media.probe import MediaFile
 from avadclip.media.video import VideoReader, VideoReport
 from avadclip.timeline import SnippetGrid
 
-RANGE_SECONDS = 1800.0  # of video in one range; twice as much is the shortest video that is divided
+RANGE_SECONDS = 1800.0  # length of a range; videos shorter than two ranges are not divided
 
 
 class IndivisibleError(Exception):
-    """Ranges of this video are not what one pass over it gives; it is to be done in one piece."""
+    """The ranges of a video differ from one pass over it; it must be processed in one piece."""
 
 
 class TimeRange(NamedTuple):
-    """Snippets of one range, half open; the last range ends where the picture does."""
+    """Half-open range of snippets; the last range ends with the video."""
 
     start: int
     stop: int | None
 
 
 class RangeFeatures(NamedTuple):
-    """The picture's features in one range, and what shows whether it joins its neighbours."""
+    """Visual features of one range, with frame hashes that verify the joins to its neighbours."""
 
     visual: NDArray[np.float32]
     """[K, snippets of the range, Dv]"""
     first_picture: str
-    """Time and hash of the first picture of the range."""
+    """Time and hash of the first frame of the range."""
     next_picture: str | None
-    """The same of the next range's first, as seen from this one; None in the last range."""
+    """Time and hash of the next range's first frame, as decoded in this range; None in the last range."""
     duration_seconds: float | None
-    """Of the whole picture; known in the last range."""
+    """Length of the whole video; known in the last range."""
 
 
 def plan_spans(
     media: MediaFile, encoder: VisualEncoder, grid: SnippetGrid, *, range_seconds: float = RANGE_SECONDS
 ) -> tuple[TimeRange, ...]:
-    """The ranges to divide a video into; none where it is short, odd, or cannot be entered in the middle.
+    """Plan the ranges of a video; none if it is short, irregular, or cannot seek.
 
     Raises:
         MediaError: the file cannot be read.
@@ -74,7 +74,7 @@ def encode_range(media: MediaFile, encoder: VisualEncoder, grid: SnippetGrid, sp
     """Encode the picture of one range.
 
     Raises:
-        IndivisibleError: something is odd, or the picture ends before the range does.
+        IndivisibleError: the video is irregular, or ends before the range does.
     """
     pictures = _RangePictures(media, encoder, grid, span)
     try:
@@ -100,16 +100,16 @@ def join_ranges(
 
     Raises:
         IndivisibleError: the ranges do not fit together.
-        MediaError: the sound cannot be read.
+        MediaError: the audio cannot be read.
     """
     for one, following in pairwise(ranges):
         if one.next_picture != following.first_picture:
-            raise IndivisibleError(f"{media.path}: decoding from the middle gives other pictures than from the start")
+            raise IndivisibleError(f"{media.path}: decoding from the middle gives other frames than from the start")
     visual = np.concatenate([each.visual for each in ranges], axis=1)
     duration = ranges[-1].duration_seconds
     if duration is None or visual.shape[1] != grid.num_snippets(duration):
         raise IndivisibleError(
-            f"{media.path}: the ranges hold {visual.shape[1]} snippets, the whole video another number"
+            f"{media.path}: the ranges have {visual.shape[1]} snippets in total, the whole video a different number"
         )
     audio, sound = None, None
     if encoders.audio is not None and media.has_sound:
@@ -127,7 +127,7 @@ def join_ranges(
 
 
 class _RangePictures:
-    """The pictures of one range, on a clock that begins with it. See media.damage.PictureSource."""
+    """Frame source of one range, on a clock that begins with it. See media.damage.PictureSource."""
 
     def __init__(self, media: MediaFile, encoder: VisualEncoder, grid: SnippetGrid, span: TimeRange) -> None:
         self._span = span
@@ -140,12 +140,12 @@ class _RangePictures:
 
     @property
     def whole_report(self) -> VideoReport:
-        """Of the pass, on the video's clock."""
+        """Report of the pass, on the video's clock."""
         return self._reader.report
 
     @property
     def report(self) -> VideoReport:
-        """Of the pass, with the length of the range."""
+        """Report of the pass, with the length of the range."""
         start, stop = self._span
         snippet_seconds = self._grid.snippet_seconds
         seconds = max(0.0, self.whole_report.duration_seconds - start * snippet_seconds)
@@ -155,7 +155,7 @@ class _RangePictures:
         )
 
     def frames_at(self, times: Iterable[float]) -> Iterator[Frame]:
-        """Of all times of the video, the pictures at those in the range; the next range's first is only looked at."""
+        """Yield the frames at the times in the range; the next range's first frame is only hashed."""
         start, stop = self._span
         end = None if stop is None else stop * self._per_snippet
         wanted = islice(times, start * self._per_snippet, None if end is None else end + 1)
@@ -168,7 +168,7 @@ class _RangePictures:
             else:
                 yield frame
         if num_own is not None and not self.next_sha256:
-            raise IndivisibleError(f"{self._reader.media.path}: the picture ends before the header says")
+            raise IndivisibleError(f"{self._reader.media.path}: the video ends before its header states")
 
 
 def _hash(frame: Frame) -> str:

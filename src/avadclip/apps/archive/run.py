@@ -1,4 +1,4 @@
-"""One run over an archive: what is to be done, what became of it, and what is tried again."""
+"""A run over an archive: planning, results and retries."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -26,17 +26,17 @@ from avadclip.apps.archive.worker import (
     WholeVideo,
 )
 
-TIME_LIMIT_SECONDS = 3600.0  # for a video, or one range of a long one
-MAX_ATTEMPTS = 3  # at a video whose worker dies, hangs or cannot fetch it
+TIME_LIMIT_SECONDS = 3600.0  # per video, or per range of a long one
+MAX_ATTEMPTS = 3  # for a video whose worker dies, hangs or cannot fetch it
 
 
 @dataclass(frozen=True)
 class ArchiveOutcome:
-    """What became of one video."""
+    """Outcome of one video."""
 
     source: VideoSource
     status: Literal["done", "kept", "failed"]
-    """`kept`: its result was there already, from the same content and made alike."""
+    """`kept`: an up-to-date result of the same content existed."""
     output: str
     """Path or URL of the feature file or report folder."""
     message: str = ""
@@ -54,23 +54,23 @@ def run_archive(
     max_attempts: int = MAX_ATTEMPTS,
     range_seconds: float = RANGE_SECONDS,
 ) -> Iterator[ArchiveOutcome]:
-    """Do a job with every video, many at once, and keep a manifest; the next run goes on where this one ends.
+    """Run a job on every video in parallel and maintain a manifest; the next run resumes from it.
 
     Args:
-        job: what to do.
+        job: the job.
         sources: the videos.
-        out: folder (absolute path) or URL of results and manifest. One run at a time may use it.
+        out: folder (absolute path) or URL of results and manifest; one run at a time may use it.
         ray_address: see cluster.connect.
         num_workers: processes, one video each; by default as many as fit.
         time_limit_seconds: for one video, or one range of a long one.
-        max_attempts: at a video, before it counts as failed; what is wrong with the video itself is not tried twice.
-        range_seconds: of video in the ranges that long videos are divided into.
+        max_attempts: per video; errors of the video itself are not retried.
+        range_seconds: length of the ranges that long videos are divided into.
 
     Yields:
-        The outcome of every video, in the order in which they end.
+        The outcome of every video, in order of completion.
 
     Raises:
-        ConfigError: no Ray there, or the workers cannot do the job.
+        ConfigError: Ray is unreachable, or the workers cannot run the job.
         DataError: the manifest cannot be read.
     """
     storage = Storage(out)
@@ -88,18 +88,18 @@ def run_archive(
 
 @dataclass
 class _Video:
-    """A video at work."""
+    """A video in progress."""
 
     source: VideoSource
     waiting: set[Unit] = field(default_factory=set)
-    """Units that are still to finish; answers of others come too late and are not heard."""
+    """Unfinished units; results of other units are late and are ignored."""
     spans: Divided | None = None
     num_failures: int = 0
     seconds: float = 0.0
 
 
 class _Run:
-    """Which units are to be done, and what their answers mean."""
+    """State of a run: queued units, videos in progress, and outcomes."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class _Run:
         self._num_failed = 0
 
     def go(self, sources: Sequence[VideoSource]) -> Iterator[ArchiveOutcome]:
-        """Do all there is to do."""
+        """Process all sources."""
         yield from self._fill_queue(sources)
         num_at_work = 0
         while self._queue or num_at_work:
@@ -137,7 +137,7 @@ class _Run:
                 outcome = self._take(finished)
                 if outcome is not None:
                     yield outcome
-        if not self._num_failed:  # else the next run still needs the parts of long videos
+        if not self._num_failed:  # otherwise the next run needs the parts of long videos
             for name in self._storage.sizes():
                 if name.startswith(f"{PARTS_FOLDER}/"):
                     self._storage.remove(name)
@@ -148,7 +148,7 @@ class _Run:
         for source in sources:
             owner = owners.setdefault(source.place, source)
             if owner is not source:
-                yield self._end(_Video(source), f"would share its result with {owner.name}; give one another name")
+                yield self._end(_Video(source), f"would share its result file with {owner.name}; rename one of them")
             elif self._is_done(source, sizes):
                 yield ArchiveOutcome(source, "kept", self._output(source))
             else:
@@ -158,7 +158,7 @@ class _Run:
                 self._queue.append(unit)
 
     def _is_done(self, source: VideoSource, sizes: dict[str, int]) -> bool:
-        """By the manifest, without reading the video: it and its result are those that were noted."""
+        """Whether video and result are unchanged according to the manifest, without reading the video."""
         row = self._manifest.get(source.address)
         return (
             row is not None
@@ -175,7 +175,7 @@ class _Run:
         return video is not None and unit in video.waiting
 
     def _take(self, finished: PartFinished) -> ArchiveOutcome | None:
-        """Take an answer in; the outcome of the video, if this was its last."""
+        """Process a finished unit; return the outcome of the video if it was its last unit."""
         unit, answer, seconds = finished
         if not self._is_wanted(unit):
             return None
@@ -198,7 +198,7 @@ class _Run:
         return None
 
     def _plan(self, video: _Video, *units: Unit) -> None:
-        """These come next: a video that was begun is ended before others begin."""
+        """Queue units at the front, so that a started video is finished before others start."""
         video.waiting = set(units)
         self._queue.extendleft(reversed(units))
 
@@ -210,7 +210,7 @@ class _Run:
         return None
 
     def _end(self, video: _Video, result: Done | str) -> ArchiveOutcome:
-        """Note how a video ended; a string says why it failed."""
+        """Record the end of a video; a string is the reason of its failure."""
         source = video.source
         self._videos.pop(source.address, None)
         if isinstance(result, str):

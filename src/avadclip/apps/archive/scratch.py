@@ -1,4 +1,4 @@
-"""Temporary folders that do not outlive their process by long, however that ends."""
+"""Temporary folders that are also removed after a crash of their process."""
 
 import shutil
 import tempfile
@@ -7,15 +7,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-PREFIX = "avadclip-ray-"  # short: Ray keeps sockets in such a folder, whose paths end at 107 bytes
+PREFIX = "avadclip-ray-"  # short: Ray puts sockets in such a folder, whose paths are limited to 107 bytes
 LOCK = "lock"
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A folder for the length of the block. What killed processes left behind on the machine is removed first.
+    """Create a folder for the duration of the block; folders of killed processes on this machine are removed first.
 
-    Whether a folder's process lives is known by its lock, which the system lets go of with the process.
+    A folder's process is alive while it holds the folder's lock, which the system releases with the process.
     """
     sweep()
     new = Path(tempfile.mkdtemp(prefix=f".{PREFIX}"))
@@ -29,7 +29,7 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def sweep() -> None:
-    """Remove the folders of processes that are gone."""
+    """Remove the folders of dead processes."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         if not (folder / LOCK).exists():  # it had one from the start: killed while it was removed
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The videos of an archive: where they are, and where their results go."""
+"""The videos of an archive, with their locations and result paths."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,23 +19,23 @@ class VideoSource:
     """One video."""
 
     name: str
-    """As the user named it, or its folder; results and messages say it so."""
+    """Name in results and messages: as given by the user, or below the given folder."""
     address: str
-    """Absolute path or URL; the manifest knows it by this."""
+    """Absolute path or URL, the key in the manifest."""
     place: str
-    """Of its result below the results' folder, without suffix: its path below the folder that was named."""
+    """Path of its result without suffix: its path below the given folder."""
     num_bytes: int | None
-    """None where it cannot be known without reading."""
+    """Size in bytes; None if unknown without reading."""
     version: str | None
-    """Changes whenever the content does, as far as the file system says: its ETag, or time of change."""
+    """Version of the content by the file system: its ETag or modification time."""
 
 
 def local_source(path: Path, root: Path | None) -> VideoSource:
-    """A local or mounted video; a missing one too, which its worker will say.
+    """Describe a local or mounted video; a missing file fails later, in its worker.
 
     Args:
-        path: as named.
-        root: the named folder it was found in; None where it was named itself.
+        path: path as given.
+        root: the given folder it was found in; None if the file itself was given.
     """
     below = path.relative_to(root) if root is not None else Path(path.name)
     try:
@@ -48,11 +48,11 @@ def local_source(path: Path, root: Path | None) -> VideoSource:
 
 
 def find_remote(url: str) -> list[VideoSource]:
-    """The videos at a URL: a file, all below a folder, or all that fit a pattern; sorted, hidden ones left out.
+    """Find the videos at a URL: a file, all below a folder, or all that match a pattern; sorted, without hidden ones.
 
     Raises:
-        DataError: it leads to no video, or cannot be listed.
-        ConfigError: nothing here reads such URLs.
+        DataError: it contains no video, or cannot be listed.
+        ConfigError: unsupported kind of URL.
     """
     files, path = open_file_system(url)
     path = path.rstrip("/")
@@ -72,13 +72,13 @@ def find_remote(url: str) -> list[VideoSource]:
             place = below.with_suffix("").as_posix()
             sources.append(VideoSource(address, address, place, info.get("size"), _version(info)))
     if not sources:
-        raise DataError(f"{url} leads to no video; name a video, a folder that holds some, or a pattern")
+        raise DataError(f"{url} contains no video; give a video, a folder with videos, or a pattern")
     return sources
 
 
 @contextmanager
 def local_copy(source: VideoSource, folder: Path) -> Iterator[Path]:
-    """A path to read the video at: its own, or that of a copy inside `folder`, which is removed afterwards.
+    """Yield a local path of the video: its own, or that of a copy inside `folder`, which is removed afterwards.
 
     Raises:
         OSError: it cannot be fetched.

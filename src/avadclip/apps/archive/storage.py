@@ -1,4 +1,4 @@
-"""The folder that results go to: a local or mounted one, or one behind a URL such as s3://bucket/results."""
+"""Storage of results: a local or mounted folder, or a URL such as s3://bucket/results."""
 
 import shutil
 from pathlib import Path
@@ -12,13 +12,13 @@ LOCAL_SCHEMES = ("file", "local")
 
 
 class Storage:
-    """Files by their names below one folder; every write is whole or did not happen.
+    """Files by their names below one folder; writes are atomic.
 
     Args:
-        address: a folder, or the URL of one; made when something is written.
+        address: a folder or its URL; created at the first write.
 
     Raises:
-        ConfigError: nothing here reads such URLs.
+        ConfigError: unsupported kind of URL.
     """
 
     def __init__(self, address: str) -> None:
@@ -31,13 +31,13 @@ class Storage:
         return self._path(name) if self._is_local else str(self._files.unstrip_protocol(self._path(name)))
 
     def sizes(self) -> dict[str, int]:
-        """Names and bytes of all files there are."""
+        """Names and sizes in bytes of all files."""
         self._files.invalidate_cache()
         found = self._files.find(self._root, detail=True)
         return {str(path).removeprefix(f"{self._root}/"): int(info["size"]) for path, info in found.items()}
 
     def size(self, name: str) -> int:
-        """Bytes of a file; 0 where there is none."""
+        """Size of a file in bytes; 0 if it does not exist."""
         self._files.invalidate_cache()
         try:
             return int(self._files.info(self._path(name))["size"])
@@ -45,7 +45,7 @@ class Storage:
             return 0
 
     def read(self, name: str) -> bytes | None:
-        """A file's content; None where there is no such file."""
+        """A file's content; None if it does not exist."""
         try:
             content: bytes = self._files.cat_file(self._path(name))
         except FileNotFoundError:
@@ -62,7 +62,7 @@ class Storage:
             file.write(content)
 
     def publish(self, file: Path, name: str) -> None:
-        """Copy a finished local file here."""
+        """Copy a finished local file into the storage."""
         if self._is_local:
             with atomic_path(Path(self._path(name))) as temporary:
                 shutil.copyfile(file, temporary)
@@ -70,7 +70,7 @@ class Storage:
             self.write(name, file.read_bytes())
 
     def fetch(self, name: str, folder: Path) -> Path | None:
-        """Copy a file into a local folder; None where there is no such file."""
+        """Copy a file into a local folder; None if it does not exist."""
         content = self.read(name)
         if content is None:
             return None
@@ -79,12 +79,12 @@ class Storage:
         return target
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file if it exists."""
         if self._files.exists(self._path(name)):
             self._files.rm_file(self._path(name))
 
     def remove_empty(self, name: str) -> None:
-        """Remove a folder if nothing is left in it; object stores have none."""
+        """Remove an empty folder; object stores have no folders."""
         folder = Path(self._path(name))
         if self._is_local and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
@@ -94,16 +94,16 @@ class Storage:
 
 
 def open_file_system(address: str) -> tuple[Any, str]:
-    """The file system of an absolute path or a URL, and the path in it; ConfigError where nothing here reads such."""
+    """The file system of an absolute path or URL, and the path in it; ConfigError for unsupported URLs."""
     fsspec = load_library("fsspec")
-    if Path(address).is_absolute():  # never taken for a URL, whatever its names hold
+    if Path(address).is_absolute():  # an absolute path is never a URL, whatever it contains
         return fsspec.filesystem("file"), address
     try:
         files, path = fsspec.core.url_to_fs(address)
     except (ValueError, ImportError) as error:
         reason = (str(error).splitlines() or ["unknown"])[0]
         raise ConfigError(
-            f"{address} cannot be used ({reason}); name a folder, an s3:// URL or another that fsspec knows"
+            f"{address} cannot be used ({reason}); give a folder, or a URL that fsspec supports, such as s3://"
         ) from error
     return files, str(path)
 

@@ -1,4 +1,4 @@
-"""What runs in a worker process: one set of networks, one unit of work after the other, one decode thread."""
+"""Worker process: it loads the networks once and processes one unit of work at a time."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -29,16 +29,16 @@ from avadclip.media.probe import MediaFile
 
 @dataclass(frozen=True)
 class WholeVideo:
-    """A unit of work: one video from its file to its result, unless it is to be divided first."""
+    """Unit of work: one video from file to result, unless it has to be divided first."""
 
     source: VideoSource
     range_seconds: float | None
-    """Of the ranges to divide it into where it is long enough; None: in one piece, whatever its length."""
+    """Length of the ranges of a long video; None processes it in one piece."""
 
 
 @dataclass(frozen=True)
 class VideoRange:
-    """A unit of work: one range of a video, to a part file."""
+    """Unit of work: one range of a video, to a part file."""
 
     source: VideoSource
     source_sha256: str
@@ -47,7 +47,7 @@ class VideoRange:
 
 @dataclass(frozen=True)
 class JoinedVideo:
-    """A unit of work: from all parts of a video to its result."""
+    """Unit of work: all parts of a video to its result."""
 
     source: VideoSource
     source_sha256: str
@@ -59,18 +59,18 @@ Unit = WholeVideo | VideoRange | JoinedVideo
 
 @dataclass(frozen=True)
 class Done:
-    """The result is where it belongs."""
+    """Answer: the result is written."""
 
     source_sha256: str
     num_bytes: int
-    """Of the result's files."""
+    """Size of the result's files."""
     was_there: bool
-    """From an earlier run, of the same content and made alike."""
+    """Whether it is an up-to-date result of an earlier run."""
 
 
 @dataclass(frozen=True)
 class Divided:
-    """The video is long: its ranges come next."""
+    """Answer: the video is long and its ranges have to be processed."""
 
     source_sha256: str
     spans: tuple[TimeRange, ...]
@@ -78,38 +78,38 @@ class Divided:
 
 @dataclass(frozen=True)
 class PartDone:
-    """The range's part file is where it belongs."""
+    """Answer: the range's part file is written."""
 
 
 @dataclass(frozen=True)
 class NotDivisible:
-    """The video has to be done in one piece."""
+    """Answer: the video has to be processed in one piece."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """Nothing came of it."""
+    """Answer: the unit failed."""
 
     message: str
     may_pass: bool
-    """Whether trying again may help: true of all but what is wrong with the video itself."""
+    """Whether a retry may help: False for errors of the video itself."""
 
 
 Answer = Done | Divided | PartDone | NotDivisible | Failed
 
 
 class ArchiveWorker:
-    """Does units of work; a class of plain Python, which Ray turns into a process.
+    """Worker that processes units; a plain class that Ray runs in a process.
 
     Args:
-        job: what to do with every video.
+        job: the job.
         out: folder or URL of the results.
     """
 
     def __init__(self, job: ArchiveJob, out: str) -> None:
         self._job = job
         self._storage = Storage(out)
-        sweep()  # after the one that this may replace
+        sweep()  # remove files of a worker that this one may replace
         self._refusal: str | None = None
         try:
             self._work = job.load()
@@ -118,11 +118,11 @@ class ArchiveWorker:
             self._refusal = str(error)
 
     def introduce(self) -> dict[str, Any] | str:
-        """Everything besides the video that decides this worker's results; a message where it cannot work."""
+        """Load the job; return the identity of its results, or an error message."""
         return self._identity if self._refusal is None else self._refusal
 
     def do(self, unit: Unit) -> Answer:
-        """Do one unit. Whatever goes wrong becomes an answer; only a dead process gives none."""
+        """Process one unit; errors are returned as answers, only a dead process gives none."""
         path: Path | None = None
         try:
             with scratch_folder() as scratch, local_copy(unit.source, scratch) as path:
@@ -135,7 +135,7 @@ class ArchiveWorker:
                         return self._join(unit, path, scratch)
         except IndivisibleError:
             return NotDivisible()
-        except Exception as error:  # one odd file must not end the work on a million others
+        except Exception as error:  # one bad file must not end the work on a million others
             is_known = isinstance(error, AvadclipError | OSError)
             message = str(error) if is_known else f"{type(error).__name__}: {error}"
             if path is not None:
@@ -182,7 +182,7 @@ class ArchiveWorker:
         for name in names:
             file = self._storage.fetch(name, scratch)
             if file is None:
-                raise IndivisibleError(f"{name} is gone")
+                raise IndivisibleError(f"part file {name} is missing")
             parts.append(read_part(file))
             file.unlink()
         return parts

@@ -24,7 +24,7 @@ class Shown(StrEnum):
 
 
 class MeasuredPrecision(StrEnum):
-    """What our extraction computes in."""
+    """Numeric precision of avadclip's extraction."""
 
     FP32 = "fp32"
     BF16 = "bf16"
@@ -32,23 +32,27 @@ class MeasuredPrecision(StrEnum):
 
 
 def benchmark(  # noqa: PLR0917  Typer's way to declare options
-    video: Annotated[Path | None, typer.Argument(help="Of constant frame rate.", show_default="one is made")] = None,
-    clip: Annotated[
-        Path | None, typer.Option(help="Folder with CLIP's weights.", show_default="random weights, as fast")
+    video: Annotated[
+        Path | None, typer.Argument(help="Video of constant frame rate.", show_default="one is generated")
     ] = None,
-    precision: Annotated[MeasuredPrecision, typer.Option(help="Of our own extraction.")] = MeasuredPrecision.INT8,
-    height: Annotated[int, typer.Option(min=64, max=2160, help="Of the made video, in pixels.")] = 360,
-    seconds: Annotated[float, typer.Option(min=2, help="Length of the made video.")] = 30.0,
-    rounds: Annotated[int, typer.Option(min=1, help="Each runs everything once, in turns.")] = 3,
+    clip: Annotated[
+        Path | None, typer.Option(help="Folder with CLIP's weights.", show_default="random weights, equally fast")
+    ] = None,
+    precision: Annotated[
+        MeasuredPrecision, typer.Option(help="Precision of avadclip's extraction.")
+    ] = MeasuredPrecision.INT8,
+    height: Annotated[int, typer.Option(min=64, max=2160, help="Height of the generated video, in pixels.")] = 360,
+    seconds: Annotated[float, typer.Option(min=2, help="Length of the generated video.")] = 30.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Number of rounds; each runs every stage once.")] = 3,
     output_format: Annotated[Shown, typer.Option("--format", help="A table for people, json for programs.")] = (
         Shown.TABLE
     ),
 ) -> None:
-    """Measure how fast this machine extracts with `clip`, trains and scores.
+    """Measure the speed of extraction with `clip`, training and scoring on this machine.
 
-    Extraction is compared with what public repositories do: OpenCV decodes
-    every frame, PIL resizes, eager fp32, one frame at a time. That needs the
-    extra [bench]. No weights are downloaded.
+    Extraction is compared with a naive reference, as in public repositories:
+    OpenCV decodes every frame, PIL resizes, eager fp32, one frame at a time.
+    Needs the extra [bench]. No weights are downloaded.
     """
     from avadclip.research.speed.benchmark import measure_speed
 

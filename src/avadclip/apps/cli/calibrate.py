@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avadclip.apps.cli.console import show_work
-from avadclip.report.words import printable
+from avadclip.report.words import network_words, printable
 
 if TYPE_CHECKING:
     from avadclip.data.footage import FootageFile
     from avadclip.features.snippets import SnippetFeatures
     from avadclip.inference.detector import Detector
 
-ALERT_SHARE = 0.1  # of the wanted false alarms, that may be alerts
+ALERT_SHARE = 0.1  # default share of the false alarms that may be alerts
 
 
 def calibrate(  # noqa: PLR0917  Typer's way to declare options
@@ -23,40 +23,45 @@ def calibrate(  # noqa: PLR0917  Typer's way to declare options
     out: Annotated[Path, typer.Option(dir_okay=False, help="The new checkpoint file.")],
     normal: Annotated[
         Path | None,
-        typer.Option(
-            help="Footage in which nothing happens: a video, a feature file, a folder of either, or a CSV file."
-        ),
+        typer.Option(help="Footage without events: a video, a feature file, a folder of either, or a CSV file."),
     ] = None,
     false_alarms_per_hour: Annotated[
         float | None,
-        typer.Option(min=0, max=60, help="For --normal: the most false alarms that are to happen in an hour of it."),
+        typer.Option(min=0, max=60, help="For --normal: highest accepted rate of false alarms per hour."),
     ] = None,
     alerts_per_hour: Annotated[
         float | None,
-        typer.Option(min=0, max=60, help="For --normal: the most false alerts.", show_default="a tenth of the alarms"),
+        typer.Option(
+            min=0,
+            max=60,
+            help="For --normal: highest accepted rate of false alerts per hour.",
+            show_default="a tenth of the alarms",
+        ),
     ] = None,
     labelled: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="A CSV file of footage and the times of all its events.")
+        Path | None, typer.Option(dir_okay=False, help="A CSV file of footage with the times of all events.")
     ] = None,
     features: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Folder of feature files, for a CSV; else videos are read.")
+        Path | None,
+        typer.Option(file_okay=False, help="Folder of feature files for a CSV file; without it videos are read."),
     ] = None,
-    device: Annotated[str, typer.Option(help="Where the networks run: cpu, cuda, cuda:1 or mps.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Device of the networks: cpu, cuda, cuda:1 or mps.")] = "cpu",
 ) -> None:
-    """Set a model's two thresholds from your own footage, into a new checkpoint.
+    """Set a model's two thresholds from your own footage, in a new checkpoint.
 
-    With --normal they are the lowest that keep to a rate of false alarms.
-    With --labelled, detection fits the events best, and nine of ten alerts
-    are right. The result says what so much footage can show, and what not.
+    With --normal, the lowest thresholds that keep the false-alarm rates.
+    With --labelled, the detection threshold with the best F1, and an alert
+    threshold with nine of ten alerts correct. The output states how much
+    the amount of footage can support.
     """
     if (normal is None) == (labelled is None):
-        raise typer.BadParameter("name either --normal or --labelled, to say what the footage is")
+        raise typer.BadParameter("give either --normal or --labelled")
     if normal is not None and false_alarms_per_hour is None:
-        raise typer.BadParameter("--normal needs --false-alarms-per-hour, the rate that you can live with")
+        raise typer.BadParameter("--normal needs --false-alarms-per-hour, the highest accepted rate")
     if labelled is not None and (false_alarms_per_hour is not None or alerts_per_hour is not None):
-        raise typer.BadParameter("rates of false alarms go with --normal; --labelled fits the events")
+        raise typer.BadParameter("false-alarm rates need --normal; --labelled fits the events")
     if out.exists():
-        raise typer.BadParameter(f"{out} is there already; give the new checkpoint another name")
+        raise typer.BadParameter(f"{out} exists already; give the new checkpoint another name")
 
     from avadclip.data.footage import find_labelled_footage, find_normal_footage
     from avadclip.evaluation.calibrate import Wanted, describe
@@ -82,14 +87,14 @@ def calibrate(  # noqa: PLR0917  Typer's way to declare options
         calibrated, results = choose(loaded, footage, begin_and_read, wanted=wanted)
     save_checkpoint(out, calibrated)
     for result in results:
-        typer.echo(result.network)
+        typer.echo(network_words(result.network))
         for line in describe(result):
             typer.echo(f"  {line}")
     typer.echo(f"written  {printable(str(out))}")
 
 
 def _reader(checkpoint: str, device: str) -> Callable[["FootageFile"], "SnippetFeatures"]:
-    """Reads feature files, and encodes videos; encoders are loaded for the first of these."""
+    """Make a function that reads feature files and encodes videos; encoders are loaded on first use."""
     from avadclip.features.extract import extract_features
     from avadclip.features.store import read_features
     from avadclip.inference.detector import load_detector

@@ -1,4 +1,4 @@
-"""What goes to the terminal beside the data: errors, warnings and progress, all on stderr."""
+"""Terminal output besides the data: errors, notes and progress, all on stderr."""
 
 import sys
 from collections.abc import Iterator
@@ -13,37 +13,37 @@ if TYPE_CHECKING:
 
 
 def error(message: str) -> None:
-    """One line on stderr, whatever the message holds."""
+    """Print an error on stderr, always as one line."""
     print(f"avadclip: error: {printable(' '.join(message.splitlines()))}", file=sys.stderr)  # noqa: T201
 
 
 def note(message: str) -> None:
-    """One line on stderr about something that is no error, but not as usual either."""
+    """Print a note on stderr, always as one line."""
     print(f"avadclip: note: {printable(' '.join(message.splitlines()))}", file=sys.stderr)  # noqa: T201
 
 
 def make_console() -> "Console":
-    """For people, on stdout; plain text where stdout is not a terminal."""
+    """Console for people on stdout; plain text if stdout is not a terminal."""
     from rich.console import Console
 
     return Console(markup=False, highlight=False, emoji=False)
 
 
 def complain_about(name: str, problem: Exception | str) -> None:
-    """One error line that names the input, once."""
+    """Print one error line that names the input exactly once."""
     message = str(problem)
     error(message if printable(name) in message or name in message else f"{name}: {message}")
 
 
 def exit_code(num_failed: int, num_inputs: int) -> int:
-    """0 where all went well, 1 where the only input failed, 3 where inputs failed among several."""
+    """Exit code: 0 without failures, 1 if the only input failed, 3 if some of several failed."""
     if num_failed == 0:
         return 0
     return 1 if num_inputs == 1 else 3
 
 
 class WorkProgress:
-    """Progress over inputs and, inside the one at work, over its seconds."""
+    """Progress over the inputs, and over the seconds of the current one."""
 
     def __init__(self, progress: "Progress", num_inputs: int) -> None:
         self._progress = progress
@@ -55,7 +55,7 @@ class WorkProgress:
 
     @property
     def is_shown(self) -> bool:
-        """False where nobody would see it, and nothing needs to be found out for it."""
+        """Whether bars are displayed; if not, their totals need not be computed."""
         return not self._progress.disable
 
     def begin(self, name: str, index: int) -> None:
@@ -67,14 +67,14 @@ class WorkProgress:
         self._progress.reset(self._seconds, total=None, description=shown, count="")
 
     def advance(self, seconds_done: float, seconds_total: float) -> None:
-        """Show how far the input at work is."""
+        """Show the progress of the current input."""
         total = max(seconds_done, seconds_total)
         count = f"{clock(seconds_done)} of {clock(total)}"
         self._progress.update(self._seconds, completed=seconds_done, total=total, count=count)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Clear the bars while something is printed: data and progress may share one terminal."""
+        """Hide the bars while something is printed: data and progress may share one terminal."""
         self._progress.stop()
         try:
             yield
@@ -85,7 +85,7 @@ class WorkProgress:
 
 @contextmanager
 def show_work(num_inputs: int) -> Iterator[WorkProgress]:
-    """Bars on stderr while the block runs; none where stderr is not a terminal."""
+    """Show progress bars on stderr inside the block; none if stderr is not a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -24,7 +24,7 @@ data_app = typer.Typer(no_args_is_help=True, epilog="Example: avadclip data chec
 
 
 class BenchmarkName(StrEnum):
-    """What can be checked."""
+    """Benchmarks that can be checked."""
 
     XD_VIOLENCE = "xd-violence"
     CCTV_FIGHTS = "cctv-fights"
@@ -40,24 +40,24 @@ class CheckFormat(StrEnum):
 
 @data_app.callback()
 def data() -> None:
-    """Look at the data to train and evaluate on."""
+    """Inspect training and evaluation data."""
 
 
 @data_app.command(epilog="Example: avadclip data check xd-violence /data/xd --format json")
 def check(
-    benchmark: Annotated[BenchmarkName, typer.Argument(help="Which benchmark.")],
+    benchmark: Annotated[BenchmarkName, typer.Argument(help="Name of the benchmark.")],
     path: Annotated[Path, typer.Argument(help="Folder with its lists, annotations and features, at any depth.")],
     features: Annotated[
-        Path | None, typer.Option(file_okay=False, help="A further folder of features, as train and evaluate take it.")
+        Path | None, typer.Option(file_okay=False, help="Additional folder of features, as for train and evaluate.")
     ] = None,
     output_format: Annotated[
         CheckFormat, typer.Option("--format", help="A table for people, JSON for programs.")
     ] = CheckFormat.TABLE,
 ) -> None:
-    """Say what of a benchmark is there, what is missing or wrong, and what can be run with it.
+    """Check a benchmark's files: what is present, missing or wrong, and which commands can run.
 
-    Only the heads of feature files are read. Exit codes: 0 complete; 3 partly
-    usable; 1 nothing is usable.
+    Only the headers of feature files are read. Exit codes: 0 complete; 3 partly
+    usable; 1 unusable.
     """
     from avadclip.data.published.check import check_benchmark
     from avadclip.data.published.load import BENCHMARKS
@@ -73,7 +73,7 @@ def check(
 
 
 def print_check(console: "Console", found: "DataCheck") -> None:
-    """The whole check for people, in 80 columns where names allow it."""
+    """Print the check for people, within 80 columns if names allow it."""
 
     def line(text: str = "", style: str = "") -> None:
         console.print(printable(text), style=style, soft_wrap=True)
@@ -81,7 +81,7 @@ def print_check(console: "Console", found: "DataCheck") -> None:
     line(f"{found.title} in {found.folder}: {found.status}", "bold")
     line()
     for role, path in found.files.items():
-        line(f"{role}: {path or 'not there'}")
+        line(f"{role}: {path or 'missing'}")
     line()
     console.print(_split_table(found))
     line()
@@ -94,11 +94,11 @@ def print_check(console: "Console", found: "DataCheck") -> None:
     line(f"lengths: {found.lengths}")
     _print_problems(found, line)
     if found.extra_files:
-        line(f"{len(found.extra_files):,} feature or video files that no list names, such as {found.extra_files[0]}")
+        line(f"{len(found.extra_files):,} feature or video files are in no list, such as {found.extra_files[0]}")
     for note in found.notes:
         line(f"note: {note}", "dim")
     line()
-    line("what runs:" if found.runs else "nothing runs yet", "bold")
+    line("commands that can run:" if found.runs else "no command can run yet", "bold")
     for command in found.runs:
         line(f"  {command}")
     line(f"the paper's tables: {found.tables}")
@@ -121,7 +121,7 @@ def _split_table(found: "DataCheck") -> "Table":
 
 
 def _print_problems(found: "DataCheck", line: Callable[[str], None]) -> None:
-    """Per split, kind by kind; a split that is not there at all in one line."""
+    """Print the problems by split and kind; a missing split takes one line."""
     for split in found.splits:
         of_split = [problem for problem in found.problems if problem.split == split.split]
         counts = Counter(problem.kind for problem in of_split)
@@ -133,4 +133,4 @@ def _print_problems(found: "DataCheck", line: Callable[[str], None]) -> None:
             for message in messages[:PROBLEMS_SHOWN]:
                 line(f"  {split.split}, {kind}: {message}")
             if len(messages) > PROBLEMS_SHOWN:
-                line(f"  {split.split}, {kind}: {count - PROBLEMS_SHOWN:,} more; --format json has all")
+                line(f"  {split.split}, {kind}: {count - PROBLEMS_SHOWN:,} more; --format json lists all")

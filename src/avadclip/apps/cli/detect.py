@@ -41,41 +41,41 @@ class OutputFormat(StrEnum):
 
 
 def detect(  # noqa: PLR0917  Typer's way to declare options
-    paths: Annotated[list[str], typer.Argument(help="Video files, folders (with all below), patterns.")],
+    paths: Annotated[list[str], typer.Argument(help="Video files, folders (recursive), glob patterns.")],
     model: Annotated[
-        str, typer.Option(help="A checkpoint file, `starter`, or `zero-shot` (CLIP and Wav2CLIP untrained).")
+        str, typer.Option(help="A checkpoint file, `starter`, or `zero-shot` (untrained CLIP and Wav2CLIP).")
     ] = "starter",
     encoders: Annotated[
-        str | None, typer.Option(help="lite, clip or clip:FOLDER.", show_default="those of the model")
+        str | None, typer.Option(help="lite, clip or clip:FOLDER.", show_default="the model's own")
     ] = None,
     classes: Annotated[
-        str | None, typer.Option(help="For zero-shot: class words, as in 'normal,fighting,explosion'.")
+        str | None, typer.Option(help="For zero-shot: class names, such as 'normal,fighting,explosion'.")
     ] = None,
     precision: Annotated[
-        ChosenPrecision | None, typer.Option(help=PRECISION_HELP, show_default="what the model was trained on")
+        ChosenPrecision | None, typer.Option(help=PRECISION_HELP, show_default="as in the model's training")
     ] = None,
-    device: Annotated[str, typer.Option(help="Where the networks run: cpu, cuda, cuda:1 or mps.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Device of the networks: cpu, cuda, cuda:1 or mps.")] = "cpu",
     threshold: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Score from which an event counts.", show_default="the model's own"),
+        typer.Option(min=0, max=1, help="Score threshold of events.", show_default="the model's own"),
     ] = None,
     min_seconds: Annotated[float, typer.Option(min=0, help="Drop shorter events.")] = 0.0,
-    merge_gap: Annotated[float, typer.Option(min=0, help="Join events that are closer than this many seconds.")] = 1.0,
+    merge_gap: Annotated[float, typer.Option(min=0, help="Merge events less than this many seconds apart.")] = 1.0,
     output_format: Annotated[
-        OutputFormat, typer.Option("--format", help="What to print: a table for people, the rest for programs.")
+        OutputFormat, typer.Option("--format", help="Output on stdout: a table for people, the others for programs.")
     ] = OutputFormat.TABLE,
-    scores: Annotated[bool, typer.Option("--scores", help="Every snippet's score too (table and json).")] = False,
+    scores: Annotated[
+        bool, typer.Option("--scores", help="Also print every snippet's score (table and json).")
+    ] = False,
     out: Annotated[
         str | None,
-        typer.Option(
-            metavar="DIRECTORY", help="Write a report folder per video into this folder: JSON, CSV, WebVTT, PNG."
-        ),
+        typer.Option(metavar="DIRECTORY", help="Write a report folder per video: JSON, CSV, WebVTT, PNG."),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="The same, with a page per video to look at, and a list of all of them."),
+        typer.Option(file_okay=False, help="As --out, plus a web page per video and an index page."),
     ] = None,
-    also: Annotated[list[Extra] | None, typer.Option(help="More files in each folder of --report.")] = None,
+    also: Annotated[list[Extra] | None, typer.Option(help="Additional files in each folder of --report.")] = None,
     ray: RayAddress = None,
     workers: NumWorkers = None,
     time_limit: TimeLimit = None,
@@ -83,14 +83,14 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     """Score videos and list their anomalous events.
 
     Data goes to stdout, progress and errors to stderr.
-    A bad input is one line on stderr, and the others go on: exit code 3.
-    Where it was the only input: exit code 1.
+    A failed input is reported in one line on stderr and the others continue
+    (exit code 3); if it was the only input, the exit code is 1.
     """
     class_words = _split_classes(classes)
     if scores and output_format in (OutputFormat.CSV, OutputFormat.VTT):
         raise typer.BadParameter(f"--scores goes with --format table or json, not {output_format}")
     if also and report is None:
-        raise typer.BadParameter("--also says what goes into the folders of --report; add --report DIR")
+        raise typer.BadParameter("--also needs --report; add --report DIR")
     from avadclip.events import EventRules
 
     rules = EventRules(threshold, min_seconds, merge_gap)
@@ -157,7 +157,7 @@ class _Failed(NamedTuple):
 def _detect_each(
     detector: "Detector", videos: list[Path], reports: Reports, rules: "EventRules"
 ) -> Iterator[_Done | _Failed]:
-    """Detect in one video after the other, with progress; bars are away while the caller prints."""
+    """Detect in one video after the other, with progress; bars are hidden while the caller prints."""
     with show_work(len(videos)) as work:
         for index, path in enumerate(videos):
             work.begin(str(path), index)

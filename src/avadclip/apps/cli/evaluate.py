@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Split(StrEnum):
-    """What may be evaluated."""
+    """Splits that may be evaluated."""
 
     TEST = "test"
     VALIDATION = "validation"
@@ -38,7 +38,7 @@ class FigureFormat(StrEnum):
 
 
 class GivenSelection(StrEnum):
-    """How the weights behind somebody's scores were chosen, where that is known."""
+    """How the weights behind given scores were selected, if known."""
 
     UNKNOWN = "unknown"
     LAST = "last"
@@ -55,52 +55,57 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
         ),
     ],
     checkpoint: Annotated[
-        str | None, typer.Argument(help="A checkpoint file, or `starter`; none with --scores.", show_default=False)
+        str | None, typer.Argument(help="A checkpoint file, or `starter`; omitted with --scores.", show_default=False)
     ] = None,
     scores: Annotated[
         Path | None,
         typer.Option(
-            help="Measure these predictions instead: .npy in list order; or .npz, .json or a folder of .npy by video."
+            help="Evaluate these predictions instead: .npy in list order; or .npz, .json or a folder of .npy by video."
         ),
     ] = None,
     selection: Annotated[
         GivenSelection | None,
-        typer.Option(help="How the weights behind --scores were chosen.", show_default="unknown"),
+        typer.Option(help="How the weights behind --scores were selected.", show_default="unknown"),
     ] = None,
     features: Annotated[
         Path | None,
         typer.Option(file_okay=False, help="Folder of feature files, from avadclip extract; a CSV file needs one."),
     ] = None,
-    split: Annotated[Split, typer.Option(help="Which videos to measure on.")] = Split.TEST,
-    seed: Annotated[int, typer.Option(min=0, help="The recipe's: decides synthetic data, and who is held out.")] = 0,
+    split: Annotated[Split, typer.Option(help="Split to measure on.")] = Split.TEST,
+    seed: Annotated[
+        int, typer.Option(min=0, help="The recipe's seed; determines synthetic data and the validation split.")
+    ] = 0,
     figures: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Folder for a picture per video: its score over time against the truth."),
+        typer.Option(
+            file_okay=False, help="Output folder for a figure per video: score over time against the ground truth."
+        ),
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option(help="Checkpoint whose score --figures shows beside it.", show_default=False)
+        str | None, typer.Option(help="Checkpoint whose score --figures shows for comparison.", show_default=False)
     ] = None,
-    figure_format: Annotated[FigureFormat, typer.Option(help="Kind of these pictures.")] = FigureFormat.PNG,
+    figure_format: Annotated[FigureFormat, typer.Option(help="File format of the figures.")] = FigureFormat.PNG,
     output_format: Annotated[
         ReportFormat, typer.Option("--format", help="A table for people, JSON for programs.")
     ] = ReportFormat.TABLE,
 ) -> None:
-    """Measure every network of a checkpoint, or anybody's predictions.
+    """Evaluate every network of a checkpoint, or given predictions.
 
     Frame AP, AUC, calibration error, false alarms per hour, F1 at a threshold
     from validation, and mAP by two protocols.
     Data goes to stdout, progress and errors to stderr.
-    A network that cannot score these videos is one line on stderr, and the
-    others go on: exit code 3. Where it was the only network: exit code 1.
+    A network that cannot score these videos is reported in one line on stderr
+    and the others continue (exit code 3); if it was the only one, the exit
+    code is 1.
     """
     if (checkpoint is None) == (scores is None):
-        raise typer.BadParameter("name either a checkpoint or --scores, to say what to measure")
+        raise typer.BadParameter("give either a checkpoint or --scores")
     if selection is not None and scores is None:
-        raise typer.BadParameter("--selection goes with --scores; a checkpoint says how it was chosen")
+        raise typer.BadParameter("--selection needs --scores; a checkpoint records its own selection")
     if figures is not None and scores is not None:
-        raise typer.BadParameter("--figures draws what a checkpoint says; it does not go with --scores")
+        raise typer.BadParameter("--figures needs a checkpoint; it cannot be combined with --scores")
     if baseline is not None and figures is None:
-        raise typer.BadParameter("--baseline goes with --figures, which names the folder to draw into")
+        raise typer.BadParameter("--baseline needs --figures, the folder for the figures")
     from avadclip.data.datasets import load_dataset
 
     if checkpoint is not None:
@@ -136,7 +141,7 @@ def _evaluate_scores(scores: Path, dataset: "Dataset", split: Split, selection: 
 
 
 def _evaluate_each(checkpoint: "Checkpoint", dataset: "Dataset", split: Split) -> list["Report"]:
-    """Reports of the networks that could score the split; a line on stderr for each that could not."""
+    """Evaluate the networks that can score the split; report each other one in a line on stderr."""
     from avadclip.evaluation.evaluate import check_fit
     from avadclip.evaluation.evaluate import evaluate as measure
 

@@ -1,9 +1,9 @@
-"""A report as people read it in a terminal; fits 80 columns."""
+"""Terminal tables of an evaluation report; at most 80 columns."""
 
 from typing import TYPE_CHECKING, Literal
 
 from avadclip.evaluation.metrics.records import Protocol, Report
-from avadclip.report.words import counted, printable
+from avadclip.report.words import counted, network_words, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +19,7 @@ IOU_HEADINGS: dict[float | Literal["AVG"], str] = {0.1: ".1", 0.2: ".2", 0.3: ".
 
 
 def print_report(console: "Console", report: Report) -> None:
-    """One network's numbers; every table's title says what they were measured on."""
+    """Print one network's results; every table's title names dataset, split and network."""
     subject = _subject(report)
     for what, table in _tables(report):
         console.print(f"{what}\n{subject}", style="bold")  # a table's own title would wrap at the table's width
@@ -33,7 +33,7 @@ def print_report(console: "Console", report: Report) -> None:
 
 
 def _tables(report: Report) -> list[tuple[str, "Table"]]:
-    """Those that have a number."""
+    """The tables that have at least one number, with their titles."""
     tables = [("Frame level, percent", _frame_table(report))]
     if report.false_alarms:
         tables.append(
@@ -54,16 +54,16 @@ def _share_lines(report: Report) -> list[str]:
         f"{report.normal_hours:.2f} h normal"
     )
     if report.positive_percent in (0, 100):
-        return [counts, "all frames are of one kind, anomalous or not: AP and AUC are undefined"]
+        return [counts, "all frames are normal or all are anomalous: AP and AUC are undefined"]
     share = f"{report.positive_percent:.2f}"
     return [counts, f"{share} % of the frames are anomalous: a random score gets frame AP {share}"]
 
 
 def _subject(report: Report) -> str:
-    """The second line of every table's title."""
+    """Second line of every table's title: dataset, split, network and selection."""
     selection = SELECTION_WORDS.get(report.selection, f"selected: {report.selection}")
     dataset = f"{report.dataset} (synthetic data)" if report.is_synthetic else report.dataset
-    return printable(f"{dataset}, {report.split} split, {report.network}, {selection}")
+    return printable(f"{dataset}, {report.split} split, {network_words(report.network)}, {selection}")
 
 
 def _frame_table(report: Report) -> "Table":

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Crops(StrEnum):
-    """How the encoder looks at a frame."""
+    """Crops that are encoded of each frame."""
 
     CENTRE = "centre"
     PUBLISHED_1 = "published-1"
@@ -41,31 +41,31 @@ class Crops(StrEnum):
 
 
 def extract(  # noqa: PLR0917  Typer's way to declare options
-    paths: Annotated[list[str], typer.Argument(help="Video files, folders (with all below), patterns.")],
-    out: Annotated[str, typer.Option(metavar="DIRECTORY", help="Folder for the feature files, one per video.")],
+    paths: Annotated[list[str], typer.Argument(help="Video files, folders (recursive), glob patterns.")],
+    out: Annotated[str, typer.Option(metavar="DIRECTORY", help="Output folder for the feature files, one per video.")],
     encoders: Annotated[str, typer.Option(help="lite, clip or clip:FOLDER.")] = "lite",
     crops: Annotated[
         Crops,
         typer.Option(
-            help="centre: 224 crop, aspect kept. published: 340x256, aspect not kept; its centre (1), and four corners "
-            "(5), and their mirror images (10). lite has only centre."
+            help="centre: 224 crop, aspect ratio kept. published: resized to 340x256; centre crop (1), plus four "
+            "corners (5), plus mirror images (10). lite supports only centre."
         ),
     ] = Crops.CENTRE,
-    snippet_frames: Annotated[int, typer.Option(min=1, help="Model frames in a snippet; CCTV-Fights has 4.")] = 16,
-    frames_per_snippet: Annotated[int, typer.Option(min=1, help="For clip: frames averaged in each snippet.")] = 1,
-    sound: Annotated[bool, typer.Option(help="Encode the sound track too.")] = True,
+    snippet_frames: Annotated[int, typer.Option(min=1, help="Frames per snippet; CCTV-Fights uses 4.")] = 16,
+    frames_per_snippet: Annotated[int, typer.Option(min=1, help="For clip: frames averaged per snippet.")] = 1,
+    sound: Annotated[bool, typer.Option(help="Also encode the sound track.")] = True,
     precision: Annotated[ChosenPrecision, typer.Option(help=PRECISION_HELP)] = ChosenPrecision.FP32,
-    device: Annotated[str, typer.Option(help="Where the networks run: cpu, cuda, cuda:1 or mps.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Device of the networks: cpu, cuda, cuda:1 or mps.")] = "cpu",
     ray: RayAddress = None,
     workers: NumWorkers = None,
     time_limit: TimeLimit = None,
 ) -> None:
-    """Run the frozen encoders over videos and keep what they say, for training and evaluation.
+    """Extract features from videos with the frozen encoders, for training and evaluation.
 
-    A feature file is written whole or not at all. The next run skips videos
-    whose content, encoders and options are those of the file at hand.
-    A bad input is one line on stderr, and the others go on: exit code 3.
-    Where it was the only input: exit code 1.
+    Feature files are written atomically. A video is skipped if its feature
+    file already has the same content hash, encoders and options.
+    A failed input is reported in one line on stderr and the others continue
+    (exit code 3); if it was the only input, the exit code is 1.
     """
     if frames_per_snippet > snippet_frames:
         raise typer.BadParameter(f"{frames_per_snippet} frames cannot be taken from snippets of {snippet_frames}")
@@ -122,7 +122,7 @@ def _make_job(encoders: str, options: "EncoderOptions") -> "ExtractionJob":
 def _extract_each(
     videos: list[Path], out: Path, encoders: "Encoders", snippet_frames: int
 ) -> Iterator["ExtractionOutcome"]:
-    """Extract one video after the other, with progress; bars are away while the caller prints."""
+    """Extract one video after the other, with progress; bars are hidden while the caller prints."""
     from avadclip.features.batch import extract_to_folder
     from avadclip.timeline import SnippetGrid
 

@@ -1,4 +1,4 @@
-"""From what the user named to the videos to work on."""
+"""Expansion of command line arguments to video files."""
 
 import glob
 import os
@@ -10,22 +10,22 @@ from avadclip.media.suffixes import VIDEO_SUFFIXES
 
 
 class Inputs(NamedTuple):
-    """The videos to work on, and what was named but leads to none."""
+    """The videos to process, and the problems of names without videos."""
 
     videos: list[Path]
     problems: list[str]
 
     @property
     def num_named(self) -> int:
-        """Videos and problems together: what there was to do."""
+        """Number of videos and problems together."""
         return len(self.videos) + len(self.problems)
 
 
 def expand_inputs(names: Iterable[str]) -> Inputs:
-    """Files as named, folders with all videos below them, patterns also where the shell left them alone.
+    """Expand files, folders (recursively) and glob patterns to videos.
 
-    Order is that of the names, sorted inside a folder or pattern. A video reached twice is taken once. Hidden files and
-    folders are taken only where they are named.
+    The order is that of the names, sorted inside a folder or pattern. A video found twice is listed once. Hidden files
+    and folders are included only if named directly.
     """
     videos: dict[str, Path] = {}
     problems: list[str] = []
@@ -37,7 +37,7 @@ def expand_inputs(names: Iterable[str]) -> Inputs:
             continue
         if not found:
             kind = "folder" if Path(name).is_dir() else "pattern"
-            problems.append(f"the {kind} {name} leads to no video; name a video file, or a folder that holds some")
+            problems.append(f"the {kind} {name} contains no video; give a video file, or a folder with videos")
         for path in found:
             videos.setdefault(os.path.realpath(path), path)  # Path.resolve raises at a link to itself
     return Inputs(list(videos.values()), problems)
@@ -48,9 +48,9 @@ def _expand(name: str) -> Iterator[Path]:
     if path.is_dir():
         yield from _videos_below(path)
     elif path.exists() or not glob.has_magic(name):
-        yield path  # a missing file too: reading it says so
+        yield path  # a missing file too: opening it raises the error
     else:
-        # `*.dat` asks for .dat files; `*` asks for videos.
+        # `*.dat` means .dat files; `*` means videos.
         wanted = VIDEO_SUFFIXES | {path.suffix.lower()} - {""}
         for match in sorted(map(Path, glob.glob(name, recursive=True))):  # noqa: PTH207  Path.glob: no absolute ones
             if match.is_dir():

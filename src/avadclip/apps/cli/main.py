@@ -1,6 +1,6 @@
-"""The command `avadclip`: its subcommands, and what every error becomes.
+"""The command `avadclip`: its subcommands, and the exit codes of errors.
 
-Nothing heavy is imported here or at the top of a command's file, so that `avadclip --help` answers at once.
+Heavy libraries are imported inside the commands, so that `avadclip --help` answers at once.
 """
 
 import os
@@ -48,10 +48,10 @@ def main(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    """Find anomalous events in untrimmed video, by picture and sound.
+    """Detect anomalous events in untrimmed video from picture and sound.
 
-    Exit codes: 0 done; 1 the input cannot be used; 2 the command line is wrong;
-    3 some of several inputs failed, the rest is done; 130 interrupted.
+    Exit codes: 0 done; 1 unusable input; 2 bad command line;
+    3 some of several inputs failed, the others are done; 130 interrupted.
     """
 
 
@@ -85,7 +85,7 @@ app.add_typer(weights_app, name="weights")
 def run() -> None:
     """Run the command line; the entry point of the installed script. Never returns."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a file name may hold what the terminal's encoding does not
+        if hasattr(stream, "reconfigure"):  # a file name may contain characters that the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="avadclip")
@@ -104,7 +104,7 @@ def run() -> None:
 
 
 def _leave(code: int) -> None:
-    """Exit; a reader that has gone away (`| head`) must not make Python print a warning about it."""
+    """Exit without Python's warning about a closed pipe (`| head`)."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

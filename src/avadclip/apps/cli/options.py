@@ -1,4 +1,4 @@
-"""Options that `extract` and `detect` share: `--precision`, and `--ray` with what belongs to it."""
+"""Options that `extract` and `detect` share: `--precision`, and `--ray` with its companions."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from avadclip.apps.archive.sources import VideoSource
 
 
-PRECISION_HELP = "For clip: fp32, bf16, int8; auto takes the fastest that agrees with fp32 on your own frames."
+PRECISION_HELP = "For clip: fp32, bf16, int8; auto picks the fastest that agrees with fp32 on your own frames."
 
 
 class ChosenPrecision(StrEnum):
-    """What the picture's network computes in."""
+    """Numeric precision of the visual encoder."""
 
     AUTO = "auto"
     FP32 = "fp32"
@@ -44,21 +44,21 @@ class ChosenPrecision(StrEnum):
 def settle_precision(
     chosen: ChosenPrecision, encoders: str, options: "EncoderOptions", videos: list[Path]
 ) -> "Precision":
-    """The precision itself; `auto` is measured, or remembered, and one line on stderr says what came of it."""
+    """Resolve `auto` by a measurement (cached per machine) and report the choice on stderr."""
     if chosen is not ChosenPrecision.AUTO:
         return cast("Precision", chosen.value)
     from avadclip.features.auto_precision import choose_precision
 
     choice = choose_precision(encoders, options, videos)
-    note(f"--precision auto takes {choice.precision}: {choice.reason}")
+    note(f"--precision auto picked {choice.precision}: {choice.reason}")
     return choice.precision
 
 
 def spread_precision(chosen: ChosenPrecision) -> "Precision":
-    """The precision for many machines; exits for `auto`, which would take another on each."""
+    """The precision for many machines; `auto` is a usage error, since machines could differ."""
     if chosen is ChosenPrecision.AUTO:
         raise typer.BadParameter(
-            "--precision auto is measured on one machine; with --ray name what all machines shall use"
+            "--precision auto is measured on one machine; with --ray give one precision for all machines"
         )
     return cast("Precision", chosen.value)
 
@@ -68,7 +68,7 @@ RayAddress = Annotated[
     typer.Option(
         "--ray",
         metavar="ADDRESS",
-        help="Spread the videos over worker processes: `local` on this machine, else the address of a Ray cluster. "
+        help="Distribute the videos over worker processes: `local` on this machine, or the address of a Ray cluster. "
         "Inputs and --out may then be URLs such as s3://bucket/folder.",
     ),
 ]
@@ -77,12 +77,14 @@ NumWorkers = Annotated[
 ]
 TimeLimit = Annotated[
     float | None,
-    typer.Option(min=1, help="With --ray: seconds for one video, or half an hour of a long one.", show_default="3600"),
+    typer.Option(
+        min=1, help="With --ray: time limit in seconds per video, or per half hour of a long one.", show_default="3600"
+    ),
 ]
 
 
 class SpreadOptions(NamedTuple):
-    """The options of a run over an archive."""
+    """Options of a distributed run over an archive."""
 
     ray: str
     workers: int | None
@@ -90,36 +92,36 @@ class SpreadOptions(NamedTuple):
 
 
 def spread_by(ray: str | None, workers: int | None, time_limit: float | None) -> SpreadOptions | None:
-    """The options together; None where the run is not spread. Exits where they do not fit together."""
+    """Collect the options of a distributed run, None without --ray; options that do not fit are a usage error."""
     if ray is not None:
         return SpreadOptions(ray, workers, time_limit)
     if workers is not None or time_limit is not None:
-        raise typer.BadParameter("--workers and --time-limit go with --ray; add `--ray local`")
+        raise typer.BadParameter("--workers and --time-limit need --ray; add `--ray local`")
     return None
 
 
 def local_folder(out: str) -> Path:
-    """The folder of a run on this machine alone."""
+    """The output folder of a run without --ray."""
     if "://" in out:
-        raise typer.BadParameter(f"{out} is a URL, which goes with --ray; name a folder, or add `--ray local`")
+        raise typer.BadParameter(f"{out} is a URL, which needs --ray; give a folder, or add `--ray local`")
     if Path(out).is_file():
-        raise typer.BadParameter(f"{out} is a file, a folder is needed")
+        raise typer.BadParameter(f"{out} is a file, needed a folder")
     return Path(out)
 
 
 def with_absolute_folder(encoders: str) -> str:
-    """`clip:FOLDER` as workers, whose current folder may be another, understand it."""
+    """`clip:FOLDER` with an absolute path, since workers may have another current folder."""
     name, colon, folder = encoders.partition(":")
     return f"{name}:{Path(folder).expanduser().absolute()}" if folder else f"{name}{colon}"
 
 
 def run_spread(job: "ArchiveJob", names: list[str], out: str, spread: SpreadOptions) -> int:
-    """Run over an archive, with a line for every video on stdout; the exit code."""
+    """Run over an archive, print one line per video on stdout, and return the exit code."""
     from avadclip.apps.archive.libraries import load_library
     from avadclip.apps.archive.run import TIME_LIMIT_SECONDS, run_archive
 
     for library in ("ray", "fsspec", "pyarrow.parquet"):
-        load_library(library)  # better missed now than in a worker
+        load_library(library)  # a missing library should fail here, not in a worker
     address = out if "://" in out else str(local_folder(out).absolute())
     sources, problems = _find(names)
     for problem in problems:
@@ -151,7 +153,7 @@ def run_spread(job: "ArchiveJob", names: list[str], out: str, spread: SpreadOpti
 
 @contextmanager
 def _only_data_on_stdout() -> Iterator[TextIO]:
-    """Ray prints to stdout what it has to say of dead workers; the real one is for results alone."""
+    """Redirect Ray's own messages away from stdout, which carries the results."""
     with Path(os.devnull).open("w") as nowhere:
         data = sys.stdout
         with redirect_stdout(nowhere):
@@ -159,7 +161,7 @@ def _only_data_on_stdout() -> Iterator[TextIO]:
 
 
 def _find(names: Iterable[str]) -> tuple[list["VideoSource"], list[str]]:
-    """The videos behind all names, each once, and what leads to none."""
+    """Find the videos for all names, each once, and the problems of names without videos."""
     from avadclip.apps.archive.sources import find_remote, local_source
 
     sources: dict[str, VideoSource] = {}
@@ -181,7 +183,7 @@ def _find(names: Iterable[str]) -> tuple[list["VideoSource"], list[str]]:
 
 
 def _root(name: str) -> Path | None:
-    """The folder below which a name's videos keep their places: itself, or what stands before a pattern."""
+    """The folder that result paths are relative to: the named folder, or the fixed part of a pattern."""
     path = Path(name)
     if path.is_dir():
         return path

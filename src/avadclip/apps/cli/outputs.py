@@ -1,4 +1,4 @@
-"""How `avadclip detect` prints its results: one class per format, fed one video at a time; tables fit 80 columns."""
+"""Output formats of `avadclip detect`: one class per format, one video at a time; tables fit 80 columns."""
 
 import sys
 from typing import Protocol
@@ -12,17 +12,17 @@ from avadclip.apps.cli.console import make_console
 from avadclip.inference.detector import Detection
 from avadclip.media.probe import MediaInfo
 from avadclip.report.exports import dump_json, to_csv, to_document, to_webvtt
-from avadclip.report.words import clock, counted, printable
+from avadclip.report.words import clock, counted, describe_network, printable
 
 
 class Output(Protocol):
-    """Shows videos as they are done."""
+    """Writer of results, video by video."""
 
     def add(self, detection: Detection, report: str | None) -> None:
-        """Show one video; `report` names its report folder where one was written."""
+        """Write the result of one video; `report` is its report folder, if one was written."""
 
     def finish(self, num_failed: int) -> None:
-        """Close what was begun; also called where every video failed."""
+        """Complete the output; also called if every video failed."""
 
 
 class TableOutput:
@@ -39,13 +39,13 @@ class TableOutput:
         self._num_events.append(len(detection.events))
 
     def finish(self, num_failed: int) -> None:
-        """Print the sums where there is something to sum up."""
+        """Print the totals if there was more than one video."""
         if len(self._num_events) + num_failed > 1:
             print_summary(self._console, self._num_events, num_failed)
 
 
 class JsonOutput:
-    """One JSON document: a list with an object per video."""
+    """JSON: a list with one object per video."""
 
     def __init__(self, *, include_scores: bool) -> None:
         self._include_scores = include_scores
@@ -63,7 +63,7 @@ class JsonOutput:
 
 
 class CsvOutput:
-    """One table of the events of all videos."""
+    """CSV: one table of the events of all videos."""
 
     def __init__(self, *, include_scores: bool) -> None:  # noqa: ARG002
         _write(to_csv([]))
@@ -73,11 +73,11 @@ class CsvOutput:
         _write(to_csv(detection.events).partition("\r\n")[2])
 
     def finish(self, num_failed: int) -> None:
-        """Nothing is left to write."""
+        """Do nothing; the output is complete."""
 
 
 class VttOutput:
-    """The cues of one video."""
+    """WebVTT cues of one video."""
 
     def __init__(self, *, include_scores: bool) -> None:
         pass
@@ -87,7 +87,7 @@ class VttOutput:
         _write(to_webvtt(detection))
 
     def finish(self, num_failed: int) -> None:
-        """Nothing is left to write."""
+        """Do nothing; the output is complete."""
 
 
 OUTPUTS: dict[str, type[TableOutput | JsonOutput | CsvOutput | VttOutput]] = {
@@ -106,9 +106,9 @@ CHANNELS = {1: "mono", 2: "stereo"}
 
 
 def print_detection(console: Console, detection: Detection, *, report: str | None, include_scores: bool) -> None:
-    """The video, who scored it and why, its events or how far it was from one, and what is odd about it."""
+    """Print the video, the model and network that scored it, its events or its highest score, and its notes."""
     _print_line(console, printable(detection.source), f"  {_media_words(detection.media)}", style="bold")
-    _print_line(console, f"  {detection.model}, {detection.network}: {detection.reason}")
+    _print_line(console, f"  model {detection.model}, network: {describe_network(detection.network, detection.reason)}")
     if detection.events:
         console.print(Padding.indent(_event_table(detection), 2))
     else:
@@ -123,10 +123,12 @@ def print_detection(console: Console, detection: Detection, *, report: str | Non
 
 
 def print_summary(console: Console, num_events: list[int], num_failed: int) -> None:
-    """One line for all videos."""
+    """Print the totals of all videos in one line."""
     with_events = sum(count > 0 for count in num_events)
-    line = f"{counted(len(num_events), 'video')}, {with_events} with events, {counted(sum(num_events), 'event')} in all"
-    _print_line(console, line + (f"; {num_failed} could not be read" if num_failed else ""))
+    line = (
+        f"{counted(len(num_events), 'video')}, {with_events} with events, {counted(sum(num_events), 'event')} in total"
+    )
+    _print_line(console, line + (f"; {num_failed} failed" if num_failed else ""))
 
 
 def _print_line(console: Console, text: str, rest: str = "", *, style: str = "") -> None:
@@ -144,7 +146,7 @@ def _media_words(media: MediaInfo) -> str:
 def _nothing_found(detection: Detection) -> str:
     scores, threshold = detection.track.scores, detection.thresholds.detection
     peak = float(scores.max())
-    reached = " (what reached it was shorter than --min-seconds)" if peak >= threshold else ""
+    reached = " (the snippets above it are shorter than --min-seconds)" if peak >= threshold else ""
     return f"no events: the highest score is {peak:.3f}, the threshold {threshold:.3f}{reached}"
 
 

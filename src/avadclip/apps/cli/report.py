@@ -19,37 +19,40 @@ if TYPE_CHECKING:
 
 def report(
     results: Annotated[
-        list[Path], typer.Argument(help="JSON of `detect`: detection.json, or what `--format json --scores` printed.")
+        list[Path],
+        typer.Argument(help="JSON results of `detect`: detection.json, or the output of `--format json --scores`."),
     ],
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "--output", file_okay=False, help="Folder for a page per video, and a list of all of them."
+            "--out", "--output", file_okay=False, help="Output folder: a web page per video and an index page."
         ),
     ],
     video: Annotated[
         Path | None,
-        typer.Option(dir_okay=False, help="The video of the only result.", show_default="where the result names it"),
+        typer.Option(
+            dir_okay=False, help="Path of the video, for a single result.", show_default="the path in the result"
+        ),
     ] = None,
-    also: Annotated[list[Extra] | None, typer.Option(help="More files in each folder.")] = None,
+    also: Annotated[list[Extra] | None, typer.Option(help="Additional files in each folder.")] = None,
 ) -> None:
-    """Write pages to look at, from results that are there already.
+    """Write web pages from existing results.
 
-    A video that is no longer where its result names it is left out: its page
-    has no pictures of events, and asks for the file.
+    If a video is no longer at the path in its result, its page has no event
+    pictures, and the viewer must choose the file.
     """
     from avadclip.report.documents import read_detections
     from avadclip.report.page_folder import write_index, write_page
 
     detections = [detection for path in results for detection in read_detections(path)]
     if video is not None and len(detections) > 1:
-        raise typer.BadParameter(f"--video is for one result, not {len(detections)}")
+        raise typer.BadParameter(f"--video needs exactly one result, got {len(detections)}")
     sources = [Path(detection.source) for detection in detections]
     folders = report_folders(sources, out)
     with show_work(len(detections)) as work:
         for index, (detection, source, folder) in enumerate(zip(detections, sources, folders, strict=True)):
             work.begin(str(source), index)
-            is_there = video is not None or source.is_file()  # no folder, pipe or device that a result may name
+            is_there = video is not None or source.is_file()  # a result could also name a folder, pipe or device
             page = write_page(
                 detection,
                 folder,
@@ -59,18 +62,18 @@ def report(
             )
             with work.paused():
                 if not is_there:
-                    note(f"{source} is not there; its page asks for the file, and events have no pictures")
+                    note(f"{source} not found; its page has no event pictures, and the viewer must choose the file")
                 typer.echo(printable(str(page)))
     write_index(out)
 
 
 class Reports:
-    """Writes what was asked for about each of many videos.
+    """Writer of the requested report folders of many videos.
 
     Args:
-        videos: all there are; where several share a name, each gets a folder of its own.
-        out: where plain report folders go, if anywhere.
-        pages: where folders with a page go, if anywhere.
+        videos: all videos; those that share a name get separate folders.
+        out: folder of the plain reports, if any.
+        pages: folder of the reports with a page, if any.
         also: more files beside the pages.
 
     Raises:
@@ -85,10 +88,10 @@ class Reports:
         if Extra.TIMELINE in also:
             from avadclip.report.timeline_file import load_library
 
-            load_library()  # better missed now than after hours of work
+            load_library()  # a missing library should fail now, not after hours of work
 
     def write(self, detection: "Detection", path: Path, work: "WorkProgress") -> str | None:
-        """Write the reports of one video; where to look first, or None where nothing was asked for."""
+        """Write the reports of one video; return the path to open first, None if no report was requested."""
         written: Path | None = None
         if path in self._out:
             from avadclip.report.folder import write_report
@@ -102,7 +105,7 @@ class Reports:
         return None if written is None else str(written)
 
     def finish(self) -> None:
-        """Write the list of all pages, if there are any."""
+        """Write the index page, if there are pages."""
         if self._root is not None and self._root.is_dir():
             from avadclip.report.page_folder import write_index
 
@@ -110,7 +113,7 @@ class Reports:
 
 
 def report_folders(videos: Sequence[Path], root: Path) -> list[Path]:
-    """A folder for every video: its name without the suffix, and a number where several videos share it."""
+    """One folder per video, named by the video without suffix, numbered if several share the name."""
     folders: list[Path] = []
     taken: set[str] = set()
     for path in videos:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class TableName(StrEnum):
-    """What can be reproduced."""
+    """Tables and figures that can be reproduced."""
 
     TABLE_1 = "1"
     TABLE_2 = "2"
@@ -39,37 +39,39 @@ class TableName(StrEnum):
 
 
 def reproduce(  # noqa: PLR0917  Typer's way to declare options
-    table: Annotated[TableName, typer.Argument(help="A table of the paper; cross: trained on one, tested on another.")],
+    table: Annotated[
+        TableName, typer.Argument(help="A table of the paper; cross: trained on one dataset, tested on another.")
+    ],
     data: Annotated[
         str,
         typer.Option(
-            help="xd-violence:FOLDER, cctv-fights:FOLDER, a CSV file or folder of your own, or synthetic: made-up "
-            "features, minutes on 2 cores."
+            help="xd-violence:FOLDER, cctv-fights:FOLDER, your own CSV file or folder, or synthetic (generated "
+            "features, takes minutes on 2 cores)."
         ),
     ],
     out: Annotated[
-        Path, typer.Option(file_okay=False, help="Folder for runs and tables; the same command again goes on there.")
+        Path, typer.Option(file_okay=False, help="Folder for runs and tables; repeating the command resumes there.")
     ],
     second_data: Annotated[
-        str | None, typer.Option(help="The other dataset of the table cross.", show_default=False)
+        str | None, typer.Option(help="Second dataset, for the table cross.", show_default=False)
     ] = None,
     features: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Folder of feature files for --data, as evaluate takes it.")
+        Path | None, typer.Option(file_okay=False, help="Folder of feature files for --data, as for evaluate.")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of every row.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="Training runs per row.")] = 3,
     recipes: Annotated[
         Path | None,
         typer.Option(
-            exists=True, file_okay=False, help="Folder of recipes to train by.", show_default="the paper's, by data"
+            exists=True, file_okay=False, help="Folder of training recipes.", show_default="the paper's, by dataset"
         ),
     ] = None,
 ) -> None:
-    """Train and test what a table of the paper names, and print it with ours.
+    """Reproduce a table of the paper, next to the published numbers.
 
-    Our mean and deviation stand beside the printed numbers. The tables are also
-    written as Markdown, LaTeX and CSV. What is finished is never done again.
+    Prints mean and standard deviation over seeds, and also writes the tables
+    as Markdown, LaTeX and CSV. Finished runs are not repeated.
     Tables go to stdout, progress and errors to stderr.
-    A row that cannot be run says why, and the others go on: exit code 3.
+    A row that cannot run gives its reason and the others continue (exit code 3).
     """
     from avadclip.research.reproduce.plans import TABLES
     from avadclip.research.reproduce.sources import make_sources
@@ -85,7 +87,7 @@ def reproduce(  # noqa: PLR0917  Typer's way to declare options
 
 
 def _make_tables(plans: "list[TablePlan]", sources: "Sources", out: Path, num_seeds: int) -> tuple[int, int]:
-    """Run, print and write them; how many jobs failed, and of how many."""
+    """Run, print and write the tables; return the numbers of failed and of all jobs."""
     from avadclip.research.reproduce.plans import jobs_of
     from avadclip.research.reproduce.results import fill_table
     from avadclip.research.reproduce.runner import run_jobs
@@ -111,7 +113,7 @@ def _make_tables(plans: "list[TablePlan]", sources: "Sources", out: Path, num_se
 
 
 def _draw_figure_4(sources: "Sources", out: Path) -> int:
-    """0, or 1 where it cannot be drawn."""
+    """Draw figure 4; return 0, or 1 if that failed."""
     from avadclip.research.reproduce.figure4 import write_figure_4
 
     try:
@@ -124,13 +126,13 @@ def _draw_figure_4(sources: "Sources", out: Path) -> int:
 
 
 def _of_one_dataset(plans: "list[TablePlan]") -> "list[TablePlan]":
-    """Those that need no second dataset; says which are left out, and raises DataError where all are."""
+    """Drop the tables that need a second dataset, with a note; DataError if none is left."""
     kept = [plan for plan in plans if not plan.needs_second]
     left_out = [plan.title for plan in plans if plan.needs_second]
     if left_out and len(plans) == 1:
-        raise DataError(f"{left_out[0]}: needs two datasets, found one; name the other with --second-data")
+        raise DataError(f"{left_out[0]}: needs two datasets, found one; give the other with --second-data")
     for title in left_out:
-        typer.echo(f"left out, it needs --second-data: {title}", err=True)
+        typer.echo(f"skipped, needs --second-data: {title}", err=True)
     return kept
 
 
@@ -145,7 +147,7 @@ def _write(table: "ResultTable", out: Path) -> None:
 
 
 def print_table(console: "Console", table: "ResultTable") -> None:
-    """The table and everything that has to be said of it."""
+    """Print the table with its notes and remarks."""
     from rich.table import Table
 
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")

@@ -28,8 +28,10 @@ class RobustnessFormat(StrEnum):
 
 def robustness(  # noqa: PLR0917  Typer's way to declare options
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint file, or `starter`.")],
-    data: Annotated[str, typer.Option(help="Annotated videos; what `avadclip evaluate --data` takes.")],
-    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the tables, the pictures, and what is kept.")],
+    data: Annotated[str, typer.Option(help="Annotated videos, as for `avadclip evaluate --data`.")],
+    out: Annotated[
+        Path, typer.Option(file_okay=False, help="Output folder: tables, figures, and features of damaged videos.")
+    ],
     features: Annotated[
         Path | None,
         typer.Option(file_okay=False, help="Folder of feature files, from avadclip extract; a CSV file needs one."),
@@ -39,23 +41,25 @@ def robustness(  # noqa: PLR0917  Typer's way to declare options
         typer.Option(
             file_okay=False,
             exists=True,
-            help="Folder of the videos, which are damaged and encoded again.",
-            show_default="features are damaged, by analogues",
+            help="Folder of the videos to damage and encode again.",
+            show_default="features are damaged instead, by analogues",
         ),
     ] = None,
-    split: Annotated[Split, typer.Option(help="Which videos to measure on.")] = Split.TEST,
-    seed: Annotated[int, typer.Option(min=0, help="The recipe's: decides synthetic data, and who is held out.")] = 0,
-    device: Annotated[str, typer.Option(help="Where videos are encoded: cpu, cuda, cuda:1 or mps.")] = "cpu",
+    split: Annotated[Split, typer.Option(help="Split to measure on.")] = Split.TEST,
+    seed: Annotated[
+        int, typer.Option(min=0, help="The recipe's seed; determines synthetic data and the validation split.")
+    ] = 0,
+    device: Annotated[str, typer.Option(help="Device of the encoders: cpu, cuda, cuda:1 or mps.")] = "cpu",
     output_format: Annotated[
         RobustnessFormat, typer.Option("--format", help="A table for people, JSON for programs, Markdown for pages.")
     ] = RobustnessFormat.TABLE,
 ) -> None:
-    """Measure what damaged picture and sound cost every network.
+    """Measure how damaged picture and sound affect every network.
 
-    Picture black, dark, half covered; sound muted, foreign, 2 s late, noisy
-    (0 dB). With --videos, videos are damaged on their way to the encoders, and
-    their features kept in --out for the next run. Without, features are
-    damaged by analogues, which say nothing about cameras and microphones.
+    Picture: black, dark, half covered; sound: muted, foreign, 2 s late, noisy
+    (0 dB). With --videos, the videos are damaged before encoding, and their
+    features are kept in --out for the next run. Without it, features are
+    damaged by analogues; such results do not carry over to real cameras.
     """
     from avadclip.data.damage import FeatureDamage
     from avadclip.data.datasets import load_dataset
@@ -104,7 +108,7 @@ def _print_tables(console: "Console", report: "RobustnessReport") -> None:
     from rich.table import Table
 
     from avadclip.report.figures.robustness import TITLES, describe, table_rows
-    from avadclip.report.words import printable
+    from avadclip.report.words import network_words, printable
 
     console.print(describe(report), style="bold")
     measures: tuple[MeasureName, ...] = ("frame_ap", "roc_auc")
@@ -112,13 +116,13 @@ def _print_tables(console: "Console", report: "RobustnessReport") -> None:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         table.add_column(f"{TITLES[measure]}, %")
         for network in report.networks:
-            table.add_column(network, justify="right")
+            table.add_column(network_words(network), justify="right")
         for row in table_rows(report, measure):
             table.add_row(*row)
         console.print()
         console.print(table)
     console.print()
     chance = report.conditions[0].reports[0].positive_percent
-    console.print(f"in brackets: gain over clean; a random score gets frame AP {chance:.2f}", style="dim")
+    console.print(f"in parentheses: gain over clean; a random score gets frame AP {chance:.2f}", style="dim")
     for note in report.notes:
         console.print(f"note: {printable(note)}", style="dim")

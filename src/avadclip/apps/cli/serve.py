@@ -13,12 +13,12 @@ GB = 1_000_000_000
 
 def serve(  # noqa: PLR0917  Typer's way to declare options
     host: Annotated[
-        str, typer.Option(help="Address to listen at; any but this machine's own needs --token-file.")
+        str, typer.Option(help="Address to listen on; other than localhost needs --token-file.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
     data: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Folder for uploads, results and the store.", show_default="per user"),
+        typer.Option(file_okay=False, help="Folder for uploads, results and the database.", show_default="per user"),
     ] = None,
     database: Annotated[
         str | None,
@@ -26,38 +26,37 @@ def serve(  # noqa: PLR0917  Typer's way to declare options
             envvar="AVADCLIP_DATABASE", help="postgresql://user:password@host/name.", show_default="SQLite in --data"
         ),
     ] = None,
-    folder: Annotated[
-        list[Path] | None, typer.Option(help="Folder whose videos may be named in jobs; give it several times.")
-    ] = None,
+    folder: Annotated[list[Path] | None, typer.Option(help="Folder whose videos jobs may use; repeatable.")] = None,
     token_file: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="File with one `name: token` a line; clients send a token.")
+        Path | None,
+        typer.Option(dir_okay=False, help="File with one `name: token` per line; clients must send a token."),
     ] = None,
     host_name: Annotated[
-        list[str] | None, typer.Option(help="Name under which clients reach the service; give it several times.")
+        list[str] | None, typer.Option(help="Host name under which clients reach the service; repeatable.")
     ] = None,
     model: Annotated[str, typer.Option(help="A checkpoint file, or `starter`.")] = "starter",
     encoders: Annotated[
-        str | None, typer.Option(help="lite, clip or clip:FOLDER.", show_default="those of the model")
+        str | None, typer.Option(help="lite, clip or clip:FOLDER.", show_default="the model's own")
     ] = None,
-    device: Annotated[str, typer.Option(help="Where the networks run: cpu, cuda, cuda:1 or mps.")] = "cpu",
-    max_upload_gb: Annotated[float, typer.Option(min=0.001, help="Largest video that is taken.")] = 4.0,
+    device: Annotated[str, typer.Option(help="Device of the networks: cpu, cuda, cuda:1 or mps.")] = "cpu",
+    max_upload_gb: Annotated[float, typer.Option(min=0.001, help="Largest accepted video.")] = 4.0,
     max_hours: Annotated[
-        float, typer.Option(min=0.01, help="Longest video that is taken, and longest time to score one.")
+        float, typer.Option(min=0.01, help="Longest accepted video, and time limit of scoring one.")
     ] = 24.0,
-    quota_gb: Annotated[float, typer.Option(min=0.001, help="All uploaded videos together.")] = 50.0,
+    quota_gb: Annotated[float, typer.Option(min=0.001, help="Quota of all uploaded videos together.")] = 50.0,
     retention_days: Annotated[
-        float, typer.Option(min=0, help="Delete jobs with their videos so long after they ended; 0 keeps them.")
+        float, typer.Option(min=0, help="Delete jobs and their videos this long after they ended; 0 keeps them.")
     ] = 30.0,
     fetch_host: Annotated[
-        list[str] | None, typer.Option(help="Host that videos may be fetched from; give it several times.")
+        list[str] | None, typer.Option(help="Host that videos may be fetched from; repeatable.")
     ] = None,
     fetch_network: Annotated[
-        list[str] | None, typer.Option(help="Private network such hosts may be in, as 10.1.0.0/16.")
+        list[str] | None, typer.Option(help="Private network such hosts may be in, for example 10.1.0.0/16.")
     ] = None,
 ) -> None:
     """Serve detection to browsers and programs, until Ctrl-C.
 
-    The page is at / and the API's documentation at /docs. Logs go to stderr, one JSON object a line.
+    The web page is at / and the API documentation at /docs. Logs go to stderr, one JSON object per line.
     """
     try:
         from avadclip.apps.service import server
@@ -91,4 +90,4 @@ def _network(text: str) -> IPv4Network | IPv6Network:
     try:
         return ip_network(text)
     except ValueError as error:
-        raise typer.BadParameter(f"{text} is no network; give one such as 10.1.0.0/16") from error
+        raise typer.BadParameter(f"{text} is not a network; give one such as 10.1.0.0/16") from error

@@ -11,42 +11,44 @@ from avadclip.errors import AvadclipError
 if TYPE_CHECKING:
     from avadclip.config import TrainingConfig
 
-ConfigFile = Annotated[Path, typer.Argument(help="The recipe, TOML; see configs/ for examples.")]
+ConfigFile = Annotated[Path, typer.Argument(help="Training recipe (TOML); see configs/ for examples.")]
 OutFolder = Annotated[
-    Path, typer.Option(file_okay=False, help="Run folder; the same command again goes on with an interrupted run.")
+    Path, typer.Option(file_okay=False, help="Run folder; repeating the command resumes an interrupted run.")
 ]
 
 
-Devices = Annotated[int, typer.Option(min=1, help="Processes on this machine: its GPUs, or parts of its CPU.")]
-Nodes = Annotated[int, typer.Option(min=1, help="Machines; start the same command on each, with --out on all of them.")]
+Devices = Annotated[int, typer.Option(min=1, help="Processes on this machine, one per GPU or CPU share.")]
+Nodes = Annotated[
+    int, typer.Option(min=1, help="Number of machines; start the same command on each, --out must exist on all.")
+]
 MainAddress = Annotated[
-    str | None, typer.Option(metavar="HOST:PORT", help="With --nodes: one of the machines, and a free port there.")
+    str | None, typer.Option(metavar="HOST:PORT", help="With --nodes: address of one machine and a free port on it.")
 ]
 
 
 def train(
     config: ConfigFile, out: OutFolder, devices: Devices = 1, nodes: Nodes = 1, main_address: MainAddress = None
 ) -> None:
-    """Train a teacher, a student without one, or a comparison system, by a recipe."""
+    """Train a teacher, a student without distillation, or a comparison system from a recipe."""
     _start(config, out, None, devices=devices, nodes=nodes, main_address=main_address)
 
 
 def distill(  # noqa: PLR0917  Typer's way to declare options
     config: ConfigFile,
-    teacher: Annotated[Path, typer.Option(help="Checkpoint that holds the teacher.")],
+    teacher: Annotated[Path, typer.Option(help="Checkpoint with the teacher.")],
     out: OutFolder,
     devices: Devices = 1,
     nodes: Nodes = 1,
     main_address: MainAddress = None,
 ) -> None:
-    """Train a student that needs only picture or only sound, with a teacher's features as its example."""
+    """Distil a teacher into a student that uses only picture or only sound."""
     _start(config, out, teacher, devices=devices, nodes=nodes, main_address=main_address)
 
 
 def _start(
     recipe: Path, out: Path, teacher: Path | None, *, devices: int, nodes: int, main_address: str | None
 ) -> None:
-    """Train here, or in several processes that come here with the same command for one."""
+    """Train in this process, or launch several processes that each run this command."""
     from avadclip.config import TrainingConfig, read_config
 
     config = read_config(recipe, TrainingConfig)

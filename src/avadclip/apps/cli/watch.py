@@ -20,30 +20,28 @@ SOURCE_NAME = "camera"  # of a source named on the command line
 def watch(  # noqa: PLR0917  Typer's way to declare options
     source: Annotated[
         str | None,
-        typer.Argument(help="rtsp://, http:// or https:// address, /dev/video0, or a video file.", show_default=False),
+        typer.Argument(help="rtsp://, http:// or https:// URL, /dev/video0, or a video file.", show_default=False),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="TOML file: several cameras, their rules, and sinks.")
+        Path | None, typer.Option(dir_okay=False, help="TOML file with cameras, their rules, and sinks.")
     ] = None,
     model: Annotated[str, typer.Option(help="A checkpoint file, or `starter`; with SOURCE.")] = "starter",
-    device: Annotated[str, typer.Option(help="Where the networks run; with SOURCE.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Device of the networks; with SOURCE.")] = "cpu",
     threshold: Annotated[
         float | None,
-        typer.Option(
-            min=0, max=1, help="Score from which an event counts; with SOURCE.", show_default="the model's own"
-        ),
+        typer.Option(min=0, max=1, help="Score threshold of events; with SOURCE.", show_default="the model's own"),
     ] = None,
-    speed: Annotated[float, typer.Option(min=0.01, max=100, help="Play a file faster; with SOURCE.")] = 1.0,
-    scores: Annotated[bool, typer.Option("--scores", help="Print every snippet's score too.")] = False,
+    speed: Annotated[float, typer.Option(min=0.01, max=100, help="Playback speed of a file; with SOURCE.")] = 1.0,
+    scores: Annotated[bool, typer.Option("--scores", help="Also print every snippet's score.")] = False,
 ) -> None:
-    """Watch cameras, or a file at real speed, and tell of events as they happen.
+    """Watch cameras, or a file in real time, and report events as they happen.
 
-    Every event is told when it begins (new), when more is known (update)
-    and when it is over (end): one JSON object a line on stdout, with the
-    cameras' states between them. Ctrl-C ends it; what was open is ended.
+    Prints one JSON object per line on stdout when an event begins (new),
+    changes (update) and ends (end), and when a camera's state changes.
+    Ctrl-C stops and ends the open events.
     """
     if (source is None) == (config is None):
-        raise typer.BadParameter("name either a SOURCE or --config FILE")
+        raise typer.BadParameter("give either a SOURCE or --config FILE")
 
     from avadclip.apps.live.config import WatchConfig
     from avadclip.config import parse_config, read_config
@@ -87,7 +85,7 @@ def _open_store(config: "StoreConfig") -> "StoreSink":
 
 def _stop_on_signals(watch: "Watch") -> None:
     def stop(number: int, _: object) -> None:
-        signal.signal(number, signal.SIG_DFL)  # the second time ends it at once
+        signal.signal(number, signal.SIG_DFL)  # a second signal kills the process at once
         watch.stop()
 
     for number in (signal.SIGINT, signal.SIGTERM):

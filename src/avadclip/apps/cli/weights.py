@@ -14,7 +14,7 @@ weights_app = typer.Typer(no_args_is_help=True, epilog="Example: avadclip weight
 
 @weights_app.callback()
 def weights() -> None:
-    """Find, explain and convert the weights that models and encoders need."""
+    """List, describe and convert the weights of models and encoders."""
 
 
 @weights_app.command(epilog="Example: avadclip weights show starter")
@@ -23,7 +23,7 @@ def show(
         "starter"
     ),
 ) -> None:
-    """Print a checkpoint's model card: what it is, what it learned from, how it was measured."""
+    """Print a checkpoint's model card: description, training data, evaluation."""
     from avadclip.inference.checkpoint import read_card
 
     typer.echo(read_card(model).rstrip())
@@ -31,11 +31,9 @@ def show(
 
 @weights_app.command("list", epilog="Example: avadclip weights list --folder models/clip")
 def list_weights(
-    folder: Annotated[
-        Path | None, typer.Option(exists=True, file_okay=False, help="Look into this folder as well.")
-    ] = None,
+    folder: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Also search this folder.")] = None,
 ) -> None:
-    """List the weights that the encoders use, whether they are on this machine, and how to get the rest.
+    """List the encoders' weights, where they are on this machine, and how to get missing ones.
 
     Nothing is downloaded.
     """
@@ -44,7 +42,7 @@ def list_weights(
     for weights in known_weights(folder):
         typer.echo(f"{weights.name:<9} {weights.what_for}")
         if weights.found is None:
-            typer.echo(f"          not here; {weights.how_to_get}")
+            typer.echo(f"          missing; {weights.how_to_get}")
         else:
             typer.echo(f"          {printable(str(weights.found))}")
 
@@ -68,7 +66,8 @@ def convert(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for an encoder, file for a model.", show_default=f"beside the source; {RELEASED_FILE}"
+            help="Output folder for an encoder, output file for a model.",
+            show_default=f"beside the source; {RELEASED_FILE}",
         ),
     ] = None,
     clip: Annotated[
@@ -76,25 +75,25 @@ def convert(
         typer.Option(
             exists=True,
             file_okay=False,
-            help="For a model: folder with CLIP's tokenizer.json, and its weights if the files hold none.",
+            help="For a model: folder with CLIP's tokenizer.json, and its weights if the files contain none.",
             show_default="Hugging Face's cache",
         ),
     ] = None,
     keep_encoder: Annotated[
         Path | None,
         typer.Option(
-            file_okay=False, help="For a model: write its CLIP into this folder, which the model then detects with."
+            file_okay=False, help="For a model: write its CLIP encoder into this folder, for use in detection."
         ),
     ] = None,
 ) -> None:
-    """Turn published weights into safetensors, once.
+    """Convert published weights to safetensors, once.
 
     The sources are pickles: they are read without running code from them,
-    and their names and shapes are checked.
+    and tensor names and shapes are checked.
     """
     if len(sources) > 2:
         raise typer.BadParameter(
-            f"{len(sources)} files, needed one of an encoder or two of a model", param_hint="SOURCES"
+            f"{len(sources)} files, needed one for an encoder or two for a model", param_hint="SOURCES"
         )
     if len(sources) == 2:
         _convert_model(sources[0], sources[1], out, clip, keep_encoder)
@@ -106,7 +105,7 @@ def convert(
         _convert_vadclip(sources[0], out, clip, keep_encoder)
         return
     if clip is not None or keep_encoder is not None:
-        raise typer.BadParameter("--clip and --keep-encoder go with a model on CLIP's features")
+        raise typer.BadParameter("--clip and --keep-encoder need a model on CLIP features")
     if system is None:
         _convert_encoder(sources[0], out)
         return
@@ -114,7 +113,7 @@ def convert(
 
     out = _model_file(out, sources[0], f"avadclip-{system}.safetensors")
     convert_system(sources[0], system, out)
-    _tell_model(out)
+    _print_model(out)
 
 
 def _convert_encoder(source: Path, out: Path | None) -> None:
@@ -135,7 +134,7 @@ def _convert_model(
 
     out = _model_file(out, teacher, RELEASED_FILE)
     convert_released(teacher, student, out, clip_folder=clip, keep_encoder=keep_encoder)
-    _tell_model(out)
+    _print_model(out)
 
 
 def _convert_vadclip(source: Path, out: Path | None, clip: Path | None, keep_encoder: Path | None) -> None:
@@ -143,7 +142,7 @@ def _convert_vadclip(source: Path, out: Path | None, clip: Path | None, keep_enc
 
     out = _model_file(out, source, "avadclip-vadclip-xd.safetensors")
     convert_vadclip(source, out, clip_folder=clip, keep_encoder=keep_encoder)
-    _tell_model(out)
+    _print_model(out)
 
 
 def _model_file(out: Path | None, source: Path, name: str) -> Path:
@@ -152,10 +151,10 @@ def _model_file(out: Path | None, source: Path, name: str) -> Path:
     return source.with_name(name) if out is None else out
 
 
-def _tell_model(out: Path) -> None:
+def _print_model(out: Path) -> None:
     shown = printable(str(out))
     typer.echo(shown)
     typer.echo(
-        f"accuracy and thresholds were not validated here; `avadclip weights show {shown}` says what is known",
+        f"accuracy and thresholds were not validated; `avadclip weights show {shown}` prints what is known",
         err=True,
     )

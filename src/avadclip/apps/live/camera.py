@@ -1,4 +1,4 @@
-"""Reading a source that goes on: RTSP, HTTP, HLS, a webcam, or a file played at the speed of life."""
+"""Reader of live sources: RTSP, HTTP, HLS, a webcam, or a file played in real time."""
 
 import re
 import time
@@ -32,12 +32,12 @@ from avadclip.media.track import Track
 from avadclip.media.video import NOMINAL_RATE_HZ
 from avadclip.timeline import SnippetGrid
 
-OPEN_SECONDS, READ_SECONDS = 15.0, 15.0  # without an answer a connection counts as lost
+OPEN_SECONDS, READ_SECONDS = 15.0, 15.0  # timeouts after which a connection counts as lost
 
-# A playlist may name other addresses, and never a file: `file` is in no list.
+# A playlist may refer to other URLs, but never to a file: `file` is in no list.
 _NETWORK = {"max_pixels": str(MAX_PIXELS), "analyzeduration": "2000000"}
 _RTSP = _NETWORK | {
-    "rtsp_transport": "tcp",  # what is lost over UDP smears over a whole group of pictures
+    "rtsp_transport": "tcp",  # with UDP, packet loss corrupts a whole group of pictures
     "fflags": "nobuffer",
     "protocol_whitelist": "rtsp,rtsps,rtp,srtp,tcp,tls,udp",
     "format_whitelist": "rtsp,sdp,rtp,mpegts",
@@ -52,25 +52,25 @@ _OPTIONS = {"rtsp": _RTSP, "rtsps": _RTSP, "http": _HTTP, "https": _HTTP, "webca
 
 @dataclass(frozen=True)
 class CameraOptions:
-    """What to read, and how the model wants it."""
+    """Source to read, and the encoders' needs."""
 
     source: str
     grid: SnippetGrid
     frame_offsets: tuple[int, ...]
     frame_size: tuple[int, int] | None
     window_seconds: float | None
-    """None: the sound is not read."""
+    """None: audio is not read."""
     speed: float = 1.0
-    """Of files."""
+    """Playback speed of files."""
 
 
 PacketTap = Callable[["Packet[Any]"], None]
-"""Called with every packet that was used, its timestamps on the stream's clock, which begins with the picture."""
+"""Called with every packet used; timestamps are on the stream's clock, which begins with the first frame."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """What a source turned out to be."""
+    """Properties of a connected source."""
 
     width: int
     height: int
@@ -78,22 +78,24 @@ class Opened:
 
 
 def kind_of(source: str) -> str:
-    """rtsp, rtsps, http, https, webcam or file; raises MediaError for any other scheme."""
+    """Classify a source as rtsp, rtsps, http, https, webcam or file; MediaError for any other scheme."""
     scheme, separator, _ = source.partition("://")
     if separator:
         if scheme.lower() not in _OPTIONS:
-            raise MediaError(f"{without_password(source)}: {scheme}:// is not read; use rtsp, rtsps, http or https")
+            raise MediaError(
+                f"{without_password(source)}: {scheme}:// is not supported; use rtsp, rtsps, http or https"
+            )
         return scheme.lower()
     return "webcam" if re.fullmatch(r"/dev/video\d+", source) else "file"
 
 
 def without_password(text: str) -> str:
-    """The text with user and password of every address in it left out."""
+    """Remove user and password from every URL in a text."""
     return re.sub(r"://[^/\s]*@", "://***@", text)
 
 
 class CameraReader:
-    """One connection to a source. A context manager; `opened` says what it is."""
+    """One connection to a source; `opened` has its properties."""
 
     def __init__(self, container: InputContainer, options: CameraOptions) -> None:
         self._container = container
@@ -116,22 +118,22 @@ class CameraReader:
 
     @property
     def opened(self) -> Opened:
-        """Size and sound."""
+        """Frame size, and whether there is audio."""
         context = self.picture.codec_context
         return Opened(context.width, context.height, self.sound is not None)
 
     @property
     def is_finished(self) -> bool:
-        """After the last snippet: a recording was played to its end, nothing was lost."""
+        """Whether a recording was played to its end; valid after the last snippet."""
         return self._count.read_error is None and (self._is_file or self._container.duration is not None)
 
     @property
     def end_reason(self) -> str:
-        """After the last snippet: why there are no more."""
+        """Why the stream ended; valid after the last snippet."""
         return self._count.read_error or "the stream ended"
 
     def snippets(self, tap: PacketTap) -> Iterator[LiveSnippet]:
-        """Snippets as they happen, until the stream ends or breaks."""
+        """Yield snippets as they arrive, until the stream ends or fails."""
         for packet in readable(self._container.demux(self._streams()), self._count):
             if packet.size == 0 or not self._set_clock(packet):
                 continue
@@ -139,7 +141,7 @@ class CameraReader:
                 for frame in decode_packet(self.picture.codec_context, packet, self._count):
                     yield from self._show(frame)
             else:
-                self._hear(packet)
+                self._decode_sound(packet)
             tap(packet)
         for frame in decode_packet(self.picture.codec_context, None, self._count):
             yield from self._show(frame)
@@ -149,7 +151,7 @@ class CameraReader:
         return [self.picture] if self.sound is None else [self.picture, self.sound]
 
     def _set_clock(self, packet: "Packet[Any]") -> bool:
-        """Move a packet to the stream's clock; False for what comes before the first picture."""
+        """Convert a packet to the stream's clock; False for packets before the first frame."""
         is_picture = packet.stream_index == self.picture.index
         if self._clock is None:
             start = packet.dts if packet.pts is None else packet.pts
@@ -169,7 +171,7 @@ class CameraReader:
             self._wait_for(start)
         yield from self._cutter.add_picture(start, lambda: self._converter.convert(frame), time.time())
 
-    def _hear(self, packet: "Packet[Any]") -> None:
+    def _decode_sound(self, packet: "Packet[Any]") -> None:
         assert self.sound is not None
         assert self._track is not None
         for frame in decode_packet(self.sound.codec_context, packet, self._count):
@@ -188,7 +190,7 @@ def open_camera(options: CameraOptions) -> Iterator[CameraReader]:
     """Connect to a source.
 
     Raises:
-        MediaError: no answer, not a stream this tool reads, or no picture; passwords are left out of the message.
+        MediaError: no answer, an unsupported stream, or no video; the message contains no password.
     """
     kind = kind_of(options.source)
     with open_media(options.source) if kind == "file" else _open_stream(options.source, kind) as container:
@@ -207,7 +209,7 @@ def _open_stream(source: str, kind: str) -> AbstractContextManager[InputContaine
         )
     except (av.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise MediaError(f"{name} does not answer ({reason}); check the address, and that it plays") from error
+        raise MediaError(f"{name} cannot be opened ({reason}); check the address, and that it plays") from error
     try:
         check_picture_size(container, name)
     except MediaError as error:

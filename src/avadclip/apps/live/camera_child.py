@@ -1,4 +1,4 @@
-"""What runs in a camera's own process: decode, hand snippets over, record. No model, no PyTorch."""
+"""A camera's own process: it decodes, sends snippets and records, without model and PyTorch."""
 
 import resource
 import signal
@@ -14,12 +14,12 @@ from avadclip.apps.live.camera import CameraOptions, open_camera, without_passwo
 from avadclip.apps.live.packet_recorder import PacketRecorder
 from avadclip.errors import AvadclipError
 
-MAX_MEMORY_BYTES = 8 * 1024**3  # of address space; a damaged stream must not take the machine
+MAX_MEMORY_BYTES = 8 * 1024**3  # of address space; a damaged stream must not exhaust the machine's memory
 
 
 @dataclass(frozen=True)
 class BeginRecording:
-    """Copy what is held and what comes into this file."""
+    """Command to record the buffered and the following packets into a file."""
 
     path: Path
     max_seconds: float
@@ -27,7 +27,7 @@ class BeginRecording:
 
 @dataclass(frozen=True)
 class EndRecording:
-    """Record so much more, then finish."""
+    """Command to record for some more seconds, then finish the file."""
 
     path: Path
     after_seconds: float
@@ -38,20 +38,20 @@ Command = BeginRecording | EndRecording
 
 @dataclass(frozen=True)
 class Ended:
-    """The connection is over."""
+    """End of a connection."""
 
     reason: str
     is_finished: bool
-    """A recording was played to its end."""
+    """Whether a recording was played to its end."""
 
 
-def run_camera(options: CameraOptions, held_seconds: float | None, pipe: Connection) -> None:
-    """Read one connection to its end and send Opened, then snippets, then Ended; obey commands meanwhile.
+def run_camera(options: CameraOptions, buffer_seconds: float | None, pipe: Connection) -> None:
+    """Read one connection to its end; send Opened, snippets and Ended, and execute commands meanwhile.
 
     Args:
         options: what to read.
-        held_seconds: how much to keep for recordings; None where nothing is recorded.
-        pipe: to the parent; if that goes away, so does this process.
+        buffer_seconds: length of the buffer for recordings; None without recordings.
+        pipe: to the parent; the process ends when it is closed.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # ctrl-C and systemd reach the whole group; the parent ends us in order
@@ -59,23 +59,23 @@ def run_camera(options: CameraOptions, held_seconds: float | None, pipe: Connect
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(BrokenPipeError, ConnectionResetError):
         try:
-            ended = _read(options, held_seconds, pipe)
+            ended = _read(options, buffer_seconds, pipe)
         except (AvadclipError, MemoryError) as error:
             ended = Ended(without_password(str(error) or type(error).__name__), is_finished=False)
         pipe.send(ended)
 
 
-def _read(options: CameraOptions, held_seconds: float | None, pipe: Connection) -> Ended:
+def _read(options: CameraOptions, buffer_seconds: float | None, pipe: Connection) -> Ended:
     with open_camera(options) as reader:
         streams = [reader.picture] if reader.sound is None else [reader.picture, reader.sound]
-        recorder = PacketRecorder(streams, held_seconds) if held_seconds is not None else None
+        recorder = PacketRecorder(streams, buffer_seconds) if buffer_seconds is not None else None
 
         def tap(packet: "Packet[Any]") -> None:
             if recorder is None:
                 return
             recorder.add(packet)
             while pipe.poll():
-                _obey(pipe.recv(), recorder)
+                _execute(pipe.recv(), recorder)
 
         pipe.send(reader.opened)
         try:
@@ -87,7 +87,7 @@ def _read(options: CameraOptions, held_seconds: float | None, pipe: Connection) 
         return Ended(reader.end_reason, reader.is_finished)
 
 
-def _obey(command: Command, recorder: PacketRecorder) -> None:
+def _execute(command: Command, recorder: PacketRecorder) -> None:
     if isinstance(command, BeginRecording):
         recorder.begin(command.path, command.max_seconds)
     else:

@@ -1,4 +1,4 @@
-"""One camera's process under its watchdog: started, followed, killed where it hangs, and started again."""
+"""Supervisor of one camera's process: starts it, follows it, kills it if it hangs, and restarts it."""
 
 import math
 import multiprocessing
@@ -13,21 +13,21 @@ from avadclip.apps.live.camera_child import Command, Ended, run_camera
 from avadclip.apps.live.inbox import CameraFinished, Connecting, Inbox, Lost, News
 from avadclip.apps.live.live_snippet import LiveSnippet
 
-FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 1.0, 10.0  # doubled from one failure to the next
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 1.0, 10.0  # doubled with every failure
 POLL_SECONDS = 0.25  # how soon a stop is noticed
 LEAVE_SECONDS = 2.0  # for a process to end by itself once its pipe is closed
 
 
 class CameraProcess(threading.Thread):
-    """Follows one camera in a thread, and puts what it says into the inbox.
+    """Thread that follows one camera and puts its messages into the inbox.
 
     Args:
         name: of the camera.
         options: what to read.
-        inbox: where news go.
-        queue_seconds: of video that may wait there.
-        watchdog_seconds: without a snippet for this long the process is killed.
-        held_seconds: see run_camera.
+        inbox: receives the messages.
+        queue_seconds: length of video that may wait there.
+        watchdog_seconds: the process is killed after this long without a snippet.
+        buffer_seconds: see run_camera.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class CameraProcess(threading.Thread):
         *,
         queue_seconds: float,
         watchdog_seconds: float,
-        held_seconds: float | None = None,
+        buffer_seconds: float | None = None,
     ) -> None:
         super().__init__(name=f"camera {name}", daemon=True)
         self.num_starts = 0
@@ -48,12 +48,12 @@ class CameraProcess(threading.Thread):
         self._inbox = inbox
         self._max_snippets = math.ceil(queue_seconds / options.grid.snippet_seconds)
         self._watchdog_seconds = watchdog_seconds
-        self._held_seconds = held_seconds
+        self._buffer_seconds = buffer_seconds
         self._stopping = threading.Event()
         self._pipe: Connection | None = None
 
     def run(self) -> None:
-        """Connect again and again, with back-off, until stopped or finished."""
+        """Connect and reconnect with back-off, until stopped or finished."""
         retry_seconds = FIRST_RETRY_SECONDS
         while not self._stopping.is_set():
             self._put(Connecting())
@@ -70,11 +70,11 @@ class CameraProcess(threading.Thread):
             retry_seconds = min(2 * retry_seconds, LONGEST_RETRY_SECONDS)
 
     def stop(self) -> None:
-        """Ask the thread to end; join it afterwards."""
+        """Signal the thread to end; join it afterwards."""
         self._stopping.set()
 
     def command(self, command: Command) -> None:
-        """Pass on to the camera's process; a camera that is away records nothing."""
+        """Send a command to the camera's process; it is dropped while disconnected."""
         pipe = self._pipe
         if pipe is not None:
             with suppress(OSError, ValueError):
@@ -88,7 +88,7 @@ class CameraProcess(threading.Thread):
         context = multiprocessing.get_context("spawn")
         pipe, theirs = context.Pipe()
         process = context.Process(
-            target=run_camera, args=(self._options, self._held_seconds, theirs), name=self.name, daemon=True
+            target=run_camera, args=(self._options, self._buffer_seconds, theirs), name=self.name, daemon=True
         )
         process.start()
         theirs.close()
@@ -98,19 +98,19 @@ class CameraProcess(threading.Thread):
         return process, pipe
 
     def _follow(self, process: BaseProcess, pipe: Connection) -> tuple[Ended, bool]:
-        """What ended this connection, and whether it ever gave a snippet."""
+        """Follow a connection to its end; return the reason, and whether there was any snippet."""
         has_shown = False
         deadline = time.monotonic() + self._watchdog_seconds
         while not self._stopping.is_set():
             try:
                 if not pipe.poll(POLL_SECONDS):
                     if time.monotonic() > deadline:
-                        return Ended(f"no picture for {self._watchdog_seconds:g} s", is_finished=False), has_shown
+                        return Ended(f"no frames for {self._watchdog_seconds:g} s", is_finished=False), has_shown
                     continue
                 news = pipe.recv()
             except (EOFError, OSError):
                 process.join(LEAVE_SECONDS)
-                return Ended(f"its process died (exit code {process.exitcode})", is_finished=False), has_shown
+                return Ended(f"reader process died (exit code {process.exitcode})", is_finished=False), has_shown
             if isinstance(news, Ended):
                 return news, has_shown
             has_shown |= isinstance(news, LiveSnippet)

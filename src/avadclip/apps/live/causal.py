@@ -1,4 +1,4 @@
-"""A snippet's score from what came before it: the model sees no future, or as little as the config allows."""
+"""Causal scoring: a snippet's score depends on the past, and on no more future than the config allows."""
 
 from collections import deque
 from itertools import takewhile
@@ -18,23 +18,25 @@ from avadclip.inference.scorers import Verdict
 from avadclip.inference.scoring import SnippetScores, to_track
 from avadclip.media.audio import SILENCE_DBFS
 
-HOLE_SECONDS = 5.0  # what lies before a longer hole is no context
-STEADY_SNIPPETS = 8  # with sound in a row, before the teacher takes over again: sound that stutters is none
+HOLE_SECONDS = 5.0  # snippets before a longer gap are not used as context
+STEADY_SNIPPETS = (
+    8  # consecutive snippets with sound before the teacher scores again: stuttering sound counts as missing
+)
 
 
 class Judgement(NamedTuple):
-    """One snippet's score, and who gave it."""
+    """One snippet's score, and the network that computed it."""
 
     snippet: ScoredSnippet
     network: str
     modality: Modality
     reason: str
-    """Why this network, one phrase."""
+    """Why this network was chosen, one phrase."""
     classes: tuple[str, ...]
-    """Its class words, `normal` first."""
+    """Its class names, `normal` first."""
     thresholds: Thresholds
     arrived: float
-    """When the snippet's last picture arrived, unix seconds."""
+    """Arrival of the snippet's last frame, Unix seconds."""
 
 
 class _Row(NamedTuple):
@@ -47,9 +49,9 @@ class _Row(NamedTuple):
 
 
 class CausalScorer:
-    """Scores one camera's snippets in windows that slide by one; holds the window's features and nothing else.
+    """Scorer of one camera's snippets in sliding windows of stride one; it stores only the window's features.
 
-    Sound is normalised, where the encoder does so, over what was heard so far.
+    Encoders that normalise audio do so over the stream so far.
     """
 
     def __init__(self, detector: Detector, config: ScoringConfig) -> None:
@@ -61,7 +63,7 @@ class CausalScorer:
         self._encode_sound = None if audio is None else audio.listen()
 
     def push(self, snippet: LiveSnippet) -> list[Judgement]:
-        """Take the next snippet; gives the score of the one `latency_snippets` before it, once there is one."""
+        """Add the next snippet; return the score of the one `latency_snippets` before it, if there is one."""
         judged: list[Judgement] = []
         if self._rows and snippet.start - self._rows[-1].end > HOLE_SECONDS:
             judged = self.finish()
@@ -71,7 +73,7 @@ class CausalScorer:
         return judged
 
     def finish(self) -> list[Judgement]:
-        """The camera is away: score what still waited for its future, and forget the window."""
+        """Score the snippets that waited for their future, and clear the window; for a disconnected camera."""
         waiting = min(self._latency, len(self._rows))
         judged = self._judge(list(range(-waiting, 0))) if waiting else []
         self._rows.clear()
@@ -87,7 +89,7 @@ class CausalScorer:
         return _Row(snippet.start, snippet.end, snippet.arrived, visual, audio, peak)
 
     def _judge(self, positions: list[int]) -> list[Judgement]:
-        rows = self._heard() or list(self._rows)
+        rows = self._audible_rows() or list(self._rows)
         features = self._features(rows)
         verdict = self._detector.scorer.judge(features)
         track = to_track(
@@ -107,11 +109,11 @@ class CausalScorer:
             for position in positions
         ]
 
-    def _heard(self) -> list[_Row] | None:
-        """The latest rows that all have sound; None where those are too few to change the network."""
-        heard = list(takewhile(lambda row: row.audio is not None, reversed(self._rows)))
+    def _audible_rows(self) -> list[_Row] | None:
+        """The latest rows that all have sound; None if they are too few to switch the network."""
+        audible = list(takewhile(lambda row: row.audio is not None, reversed(self._rows)))
         needed = max(min(STEADY_SNIPPETS, len(self._rows)), self._latency + 1)
-        return heard[::-1] if len(heard) >= needed else None
+        return audible[::-1] if len(audible) >= needed else None
 
     def _features(self, rows: list[_Row]) -> SnippetFeatures:
         sounds = [row.audio for row in rows if row.audio is not None]
@@ -132,7 +134,7 @@ def _scored(row: _Row, track: ScoreTrack, seen: SnippetScores | None, position: 
 
 
 def _reason(verdict: Verdict, features: SnippetFeatures) -> str:
-    """The scorer's own reasons speak of files."""
+    """Phrase the reason for streams; the scorer's own reasons are about files."""
     if features.has_usable_sound:
         return "picture and sound" if verdict.modality == "audio-visual" else verdict.reason
     return "the sound is silent" if features.sound_is_silent else "no steady sound"

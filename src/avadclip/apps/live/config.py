@@ -1,4 +1,4 @@
-"""What `avadclip watch` reads from its TOML file: the model, the cameras, and where events go."""
+"""Configuration file (TOML) of `avadclip watch`: model, cameras and sinks."""
 
 import base64
 import binascii
@@ -18,18 +18,18 @@ Score = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class ScoringConfig(FrozenConfig):
-    """How much the model sees when it scores a snippet. The checkpoint fixes how long a snippet is, usually 0.67 s."""
+    """Context of a snippet's score. The checkpoint fixes the snippet length, usually 0.67 s."""
 
     window_snippets: int = Field(64, ge=1, le=256)
-    """Snippets of the past, the scored one included, in one forward pass."""
+    """Past snippets in one forward pass, including the scored one."""
     latency_snippets: int = Field(0, ge=0, le=64)
-    """Snippets of the future to wait for before a score is given; 0 is strictly causal."""
+    """Future snippets to wait for before scoring; 0 is strictly causal."""
 
     @field_validator("latency_snippets")
     @classmethod
     def _lies_in_the_window(cls, latency_snippets: int, others: ValidationInfo) -> int:
         if latency_snippets >= others.data.get("window_snippets", 256):
-            raise PydanticCustomError("latency", "needed less than `window_snippets`, which holds what is waited for")
+            raise PydanticCustomError("latency", "needed less than `window_snippets`")
         return latency_snippets
 
 
@@ -39,25 +39,25 @@ class CameraConfig(FrozenConfig):
     source: str = Field(min_length=1)
     """rtsp://, rtsps://, http:// or https:// address (HLS too), /dev/video0, or a video file, played at real speed."""
     sound: bool = True
-    """Off: the camera's sound is not read, and the visual student scores."""
+    """False: the camera's audio is not read, and the visual student scores."""
     threshold: Score | None = None
-    """Score from which an event counts; by default the checkpoint's own for the network that scores."""
+    """Score threshold of events; by default the checkpoint's for the network in use."""
     alert: Score | None = None
-    """Score from which an event is an alert; by default the checkpoint's own."""
+    """Score threshold of alerts; by default the checkpoint's."""
     min_seconds: float = Field(EventRules.min_seconds, ge=0.0)
-    """An event begins once it has lasted this long."""
+    """Shortest event; it is reported once it has lasted this long."""
     merge_gap_seconds: float = Field(EventRules.merge_gap_seconds, ge=0.0)
-    """Quiet for this long ends an event."""
+    """An event ends after this long below the threshold."""
     cooldown_seconds: float = Field(0.0, ge=0.0)
-    """After an event, others that begin within this time are counted and not sent."""
+    """Events that begin within this time after an event are counted but not sent."""
     schedule: tuple[str, ...] = ()
     """When events are sent, e.g. "mon-fri 22:00-06:00" or "sun", in this machine's local time; empty: always."""
     queue_seconds: float = Field(5.0, gt=0.0, le=60.0)
-    """Video that may wait for the model; of more, the oldest is dropped and counted."""
+    """Length of video that may wait for the model; beyond it the oldest is dropped and counted."""
     watchdog_seconds: float = Field(20.0, ge=2.0)
-    """Without a snippet for this long, the camera's process is killed and started again."""
+    """The camera's process is restarted after this long without a snippet."""
     speed: float = Field(1.0, gt=0.0, le=100.0)
-    """For files: how fast they are played."""
+    """Playback speed of files."""
 
     @field_validator("schedule")
     @classmethod
@@ -73,15 +73,15 @@ class CameraConfig(FrozenConfig):
 
     @property
     def periods(self) -> tuple[Period, ...]:
-        """The schedule, read."""
+        """The parsed schedule."""
         return tuple(parse_period(text) for text in self.schedule)
 
 
 class WebhookConfig(FrozenConfig):
-    """Where events are posted, by the Standard Webhooks scheme."""
+    """Webhook for events, by the Standard Webhooks specification."""
 
     url: str = Field(pattern=r"^https?://[^\s]+$")
-    """http:// or https:// address; redirects are not followed."""
+    """http:// or https:// URL; redirects are not followed."""
     secret: SecretStr
     """`whsec_` and base64 of 24 to 64 bytes, shared with the receiver."""
 
@@ -99,7 +99,7 @@ class WebhookConfig(FrozenConfig):
 
     @property
     def key(self) -> bytes:
-        """The bytes to sign with."""
+        """The signing key."""
         return base64.b64decode(self.secret.get_secret_value().removeprefix("whsec_"))
 
 
@@ -107,42 +107,42 @@ class MqttConfig(FrozenConfig):
     """Broker and topics."""
 
     host: str = Field(min_length=1)
-    """Name or address of the broker."""
+    """Host name or address of the broker."""
     port: int = Field(1883, ge=1, le=65535)
     prefix: str = Field("avadclip", pattern=r"^[^+#\s/]+(/[^+#\s/]+)*$")
-    """Begins every topic, and is the client's id at the broker."""
+    """Prefix of every topic, and the client id at the broker."""
     username: str | None = None
     password: SecretStr | None = None
     tls: bool = False
-    """Encrypt, and check the broker's certificate by the machine's own authorities."""
+    """Use TLS, and verify the broker's certificate with the system's authorities."""
     home_assistant: bool = False
     """Announce every camera to Home Assistant."""
 
 
 class StoreConfig(FrozenConfig):
-    """The store of `avadclip serve`, which finds and shows the events that are kept in it."""
+    """Database of `avadclip serve`, which lists the events stored there."""
 
     database: SecretStr | None = None
-    """As `avadclip serve --database` takes it, or sqlite:///FILE; by default the SQLite file in `data`."""
+    """URL as for `avadclip serve --database`, or sqlite:///FILE; by default the SQLite file in `data`."""
     data: Path | None = None
-    """The service's folder, as `avadclip serve --data` takes it; by default this user's."""
+    """The service's folder, as for `avadclip serve --data`; by default the current user's."""
 
 
 class RecordingConfig(FrozenConfig):
-    """Video kept around events: the camera's own packets, copied into Matroska files, not encoded again."""
+    """Recordings of events: the camera's own packets, copied into Matroska files without re-encoding."""
 
     folder: Path
     """One file per event, `<event id>.mkv`."""
     pre_seconds: float = Field(5.0, ge=0.0, le=60.0)
-    """Kept from before the event; the file begins with the key frame before that."""
+    """Length before the event; the file begins with the preceding key frame."""
     post_seconds: float = Field(5.0, ge=0.0, le=60.0)
-    """Kept from after the event."""
+    """Length after the event."""
     max_seconds: float = Field(600.0, gt=0.0)
-    """A longer event's recording stops here."""
+    """Longest recording of an event."""
     max_gigabytes: float = Field(10.0, gt=0.0)
-    """Of all recordings in the folder; the oldest are deleted."""
+    """Limit of all recordings in the folder; the oldest are deleted."""
     retention_days: float = Field(30.0, ge=0.0)
-    """Recordings are deleted this long after they were made; 0 keeps them."""
+    """Recordings are deleted after this time; 0 keeps them."""
 
 
 class WatchConfig(FrozenConfig):
@@ -151,10 +151,10 @@ class WatchConfig(FrozenConfig):
     model: str = "starter"
     """A checkpoint file or `starter`."""
     encoders: str | None = None
-    """As `--encoders` takes it; by default those of the model."""
+    """As for `--encoders`; by default those of the model."""
     device: str = "cpu"
     stats_seconds: float = Field(60.0, gt=0.0)
-    """How often statistics are sent."""
+    """Interval of statistics messages."""
     scoring: ScoringConfig = ScoringConfig()
     cameras: dict[CameraName, CameraConfig] = Field(min_length=1)
     """One table per camera, `[cameras.<name>]`."""
@@ -163,11 +163,13 @@ class WatchConfig(FrozenConfig):
     store: StoreConfig | None = None
     recording: RecordingConfig | None = None
     state: Path | None = Field(None, validate_default=True)
-    """Folder that remembers open events and undelivered messages; needed with a webhook, MQTT or a store."""
+    """Folder for open events and undelivered messages; needed with a webhook, MQTT or a store."""
 
     @field_validator("state")
     @classmethod
     def _deliveries_are_remembered(cls, state: Path | None, others: ValidationInfo) -> Path | None:
         if state is None and any(others.data.get(sink) for sink in ("webhook", "mqtt", "store")):
-            raise PydanticCustomError("state", "needed `state = FOLDER`, where messages wait until they are delivered")
+            raise PydanticCustomError(
+                "state", "needed `state = FOLDER`, which stores messages until they are delivered"
+            )
         return state

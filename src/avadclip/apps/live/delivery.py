@@ -1,4 +1,4 @@
-"""Delivering what the ledger keeps: one thread per sink, retries with back-off, nothing forgotten in silence."""
+"""Delivery of the ledger's messages: one thread per sink, retries with back-off, failures on record."""
 
 import logging
 import threading
@@ -9,32 +9,32 @@ from typing import Protocol
 from avadclip.apps.live.ledger import Ledger, Waiting
 
 RETRY_SECONDS = (5, 30, 120, 300, 900, 1800, 3600)  # after the first failure, the second, ..; the last repeats
-GIVE_UP_SECONDS = 24 * 3600.0  # a message older than this goes to the file of what was never delivered
+GIVE_UP_SECONDS = 24 * 3600.0  # an older message is written to the file of undelivered messages
 
 log = logging.getLogger(__name__)
 
 
 class DeliveryError(Exception):
-    """The receiver did not take the message; it may later."""
+    """Failed delivery that may succeed later."""
 
 
 class Deliverer(Protocol):
-    """What a sink has to offer."""
+    """Interface of a sink."""
 
     name: str
 
     def deliver(self, message: Waiting, stopping: threading.Event) -> bool:
-        """Deliver one message; False if it was stopped before that is certain. Raises DeliveryError."""
+        """Deliver one message; False if stopped before delivery is confirmed. Raises DeliveryError."""
         ...
 
 
 class Delivery(threading.Thread):
-    """Takes one sink's messages from the ledger, oldest first, order kept within an event.
+    """Thread that delivers one sink's messages from the ledger, oldest first and in order within an event.
 
     Args:
         sink: delivers one message.
-        ledger: a message leaves it only after it was delivered or given up.
-        undelivered: JSON lines, what was given up.
+        ledger: source of the messages; one is removed once it was delivered or given up.
+        undelivered: JSON lines file of messages that were given up.
         retry_seconds: waiting times after failures.
     """
 
@@ -50,11 +50,11 @@ class Delivery(threading.Thread):
         self._wake = threading.Event()
 
     def notify(self) -> None:
-        """There is something new to deliver."""
+        """Notify the thread of a new message."""
         self._wake.set()
 
     def finish(self, seconds: float) -> None:
-        """Give what is due so long to go out, then end; what is left stays in the ledger."""
+        """Deliver due messages for up to `seconds`, then end; the rest stays in the ledger."""
         deadline = time.monotonic() + seconds
         while self.is_alive() and self._has_due() and time.monotonic() < deadline:
             self._stopping.wait(0.05)
@@ -91,7 +91,7 @@ class Delivery(threading.Thread):
             self._ledger.postpone(message, time.time() + wait)
 
     def _give_up(self, message: Waiting, error: DeliveryError) -> None:
-        log.error("%s: %s; given up after %d attempts", self._sink.name, error, message.attempts + 1)
+        log.error("%s: %s; gave up after %d attempts", self._sink.name, error, message.attempts + 1)
         with self._undelivered.open("a", encoding="utf-8") as file:
             file.write(message.body + "\n")
         self._ledger.forget(message)

@@ -1,4 +1,4 @@
-"""Where cameras leave what they have, and the one scorer takes it: bounded, oldest snippets dropped and counted."""
+"""Bounded queue from the cameras to the scorer; if it is full, the oldest snippets are dropped and counted."""
 
 import threading
 from collections import Counter, deque
@@ -13,7 +13,7 @@ class Connecting(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """The camera is away."""
+    """Camera disconnected."""
 
     reason: str
     retry_seconds: float
@@ -29,7 +29,7 @@ News = Connecting | Opened | LiveSnippet | Lost | CameraFinished
 
 
 class Inbox:
-    """First in, first out over all cameras; each has its own limit, so that a fast one crowds out no other."""
+    """FIFO over all cameras, with a limit per camera, so that a fast one cannot displace others."""
 
     def __init__(self) -> None:
         self.dropped_frames: Counter[str] = Counter()
@@ -37,7 +37,7 @@ class Inbox:
         self._changed = threading.Condition()
 
     def put(self, camera: str, news: News, *, max_snippets: int) -> None:
-        """Leave news; of more than `max_snippets` that wait, the camera's oldest snippet goes. Anything else stays."""
+        """Add an item; above `max_snippets` the camera's oldest snippet is dropped. Other items are never dropped."""
         with self._changed:
             self._items.append((camera, news))
             waiting = [item for item in self._items if item[0] == camera and isinstance(item[1], LiveSnippet)]
@@ -46,13 +46,13 @@ class Inbox:
             self._changed.notify()
 
     def get(self, timeout: float) -> tuple[str, News] | None:
-        """The oldest news and whose they are; None where there are none for `timeout` seconds."""
+        """The oldest item and its camera; None after `timeout` seconds without one."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._items), timeout)
             return self._items.popleft() if self._items else None
 
     def _drop(self, item: tuple[str, News]) -> None:
-        place = next(i for i, each in enumerate(self._items) if each is item)  # arrays have no simple `==`
+        place = next(i for i, each in enumerate(self._items) if each is item)  # `==` of arrays is not a bool
         del self._items[place]
         camera, snippet = item
         assert isinstance(snippet, LiveSnippet)

@@ -1,4 +1,4 @@
-"""What must survive a restart, in one SQLite file: events that are open, and messages that were not delivered yet."""
+"""State that survives a restart, in one SQLite file: open events and undelivered messages."""
 
 import sqlite3
 import threading
@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS outbox (
     UNIQUE (sink, id)
 );
 """
-# Of one event, only the oldest message may go: a receiver never hears of an end before the beginning.
+# Only the oldest message of an event may be sent: a receiver never gets an end before the beginning.
 _NEXT = """
 SELECT number, id, body, created, attempts, due FROM outbox AS message
 WHERE sink = ? AND NOT EXISTS (
@@ -37,7 +37,7 @@ ORDER BY due, number LIMIT 1
 
 
 class Waiting(NamedTuple):
-    """A message that one sink has not delivered yet."""
+    """A message that a sink has not delivered yet."""
 
     number: int
     id: str
@@ -49,10 +49,10 @@ class Waiting(NamedTuple):
 
 
 class Ledger:
-    """Safe from several threads. One process at a time may hold a folder.
+    """Store of open events and undelivered messages; thread-safe, one process per folder.
 
     Raises:
-        ConfigError: another process holds it, or it cannot be written.
+        ConfigError: another process uses the folder, or it cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -63,7 +63,7 @@ class Ledger:
             self._database = sqlite3.connect(path, timeout=0.5, check_same_thread=False)
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")  # a message counts as kept once it is on the disk
+            self._database.execute("PRAGMA synchronous = FULL")  # a message counts as stored once it is on disk
             self._database.executescript(_SCHEMA)
         except (sqlite3.Error, OSError) as error:
             raise ConfigError(
@@ -71,7 +71,7 @@ class Ledger:
             ) from error
 
     def record(self, message: EventMessage, sinks: Iterable[str]) -> None:
-        """Keep the event's state and a copy of the message for every sink, all or nothing."""
+        """Store the event's state and a copy of the message for every sink, in one transaction."""
         event, body, now = message.after.id, message.to_json(), time.time()
         with self._writing() as database:
             if message.type == "end":
@@ -84,7 +84,7 @@ class Ledger:
             )
 
     def open_events(self) -> list[EventMessage]:
-        """The last message of every event that has no end."""
+        """The last message of every open event."""
         with self._lock:
             rows = self._database.execute("SELECT message FROM open_events ORDER BY event").fetchall()
         return [EventMessage.model_validate_json(body) for (body,) in rows]
@@ -96,18 +96,18 @@ class Ledger:
         return None if row is None else Waiting(*row)
 
     def count_waiting(self, sink: str) -> int:
-        """How many messages this sink has not delivered."""
+        """Number of undelivered messages of a sink."""
         with self._lock:
             (count,) = self._database.execute("SELECT COUNT(*) FROM outbox WHERE sink = ?", (sink,)).fetchone()
         return int(count)
 
     def forget(self, message: Waiting) -> None:
-        """It was delivered, or given up."""
+        """Remove a message that was delivered or given up."""
         with self._writing() as database:
             database.execute("DELETE FROM outbox WHERE number = ?", (message.number,))
 
     def postpone(self, message: Waiting, due: float) -> None:
-        """An attempt failed; the next one is due at this unix time."""
+        """Count a failed attempt and set the Unix time of the next one."""
         with self._writing() as database:
             database.execute(
                 "UPDATE outbox SET attempts = attempts + 1, due = ? WHERE number = ?", (due, message.number)
@@ -115,14 +115,14 @@ class Ledger:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, on the disk when the block is left."""
+        """One transaction, on disk at the end of the block."""
         try:
             with self._lock, self._database:
                 yield self._database
         except sqlite3.Error as error:
-            raise ConfigError(f"{self._path} cannot be written ({error}); make room, then start again") from error
+            raise ConfigError(f"{self._path} cannot be written ({error}); free disk space, then restart") from error
 
     def close(self) -> None:
-        """Give the folder back."""
+        """Close the database and release the folder."""
         with self._lock:
             self._database.close()

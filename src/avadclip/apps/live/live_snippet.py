@@ -1,4 +1,4 @@
-"""Snippets of a stream that goes on: pictures and sound cut as they arrive, nothing held that no snippet needs."""
+"""Snippets of a live stream: frames and audio are cut as they arrive, and only what a snippet needs is stored."""
 
 import math
 from collections import deque
@@ -14,34 +14,34 @@ from avadclip.timeline import SnippetGrid
 Picture = NDArray[np.uint8]
 """RGB [H, W, 3]."""
 
-LONGEST_FREEZE_SECONDS = 1.0  # a picture that stays longer is a camera that stalled: what it showed is not known
-SOUND_PATIENCE_SECONDS = 0.5  # how long a snippet waits for sound that has not come yet
-LOST_SOUND_SECONDS = 2.0  # after so long without sound it is not waited for
-TICK_SECONDS = 0.0005  # timestamps are rounded to ticks: a picture may claim to begin up to half a millisecond late
+LONGEST_FREEZE_SECONDS = 1.0  # after a longer freeze the camera counts as stalled, and its time is not scored
+SOUND_PATIENCE_SECONDS = 0.5  # how long a snippet waits for late sound
+LOST_SOUND_SECONDS = 2.0  # after this long without sound, snippets do not wait for it
+TICK_SECONDS = 0.0005  # timestamps are rounded to ticks: a frame may begin up to half a millisecond late
 MIN_SOUND_SHARE = 0.5  # of the window; below it the snippet counts as without sound
 
 
 class LiveSnippet(NamedTuple):
-    """Times are unix seconds."""
+    """One snippet's frames and audio; times are Unix seconds."""
 
     start: float
     end: float
     frames: list[Picture]
-    """One per offset the visual encoder asks for."""
+    """One frame per offset of the visual encoder."""
     sound: NDArray[np.float32] | None
-    """The window centred on the snippet, [N], mono at track.SAMPLE_RATE_HZ; None where too little was heard."""
+    """The window centred on the snippet, [N], mono at track.SAMPLE_RATE_HZ; None with too little audio."""
     arrived: float
-    """When the last of its pictures arrived."""
+    """Arrival of its last frame."""
 
 
 class WallClock:
-    """Unix time of a stream's seconds.
+    """Mapping from stream time to Unix time.
 
-    The frame that travelled fastest sets it: one that comes late, after a stall, moves nothing. A camera's clock may
-    drift, so later ones pull it along slowly.
+    It is set by the frame with the shortest delay, so a late frame after a stall changes nothing. To follow the drift
+    of a camera's clock, it is adjusted slowly.
 
     Args:
-        is_live: False for a file, whose first picture sets the time for good, however fast it is played.
+        is_live: False for a file, whose first frame sets the time permanently, whatever the playback speed.
     """
 
     DRIFT = 1e-3  # seconds a second that a clock may be pulled forward; quartz drifts a tenth of that
@@ -52,7 +52,7 @@ class WallClock:
         self._last = 0.0
 
     def observe(self, seconds: float, now: float) -> None:
-        """A frame of this second of the stream arrived at this unix time."""
+        """Record that the frame at stream time `seconds` arrived at Unix time `now`."""
         lag = now - seconds
         pull = self.DRIFT * max(seconds - self._last, 0.0)
         if self._is_live or self._offset == math.inf:
@@ -60,17 +60,17 @@ class WallClock:
         self._last = seconds
 
     def unix(self, seconds: float) -> float:
-        """Unix time; after the first observation."""
+        """Unix time of a stream time; valid after the first observation."""
         return seconds + self._offset
 
 
 class SnippetCutter:
-    """Cuts one connection's pictures and sound into snippets on the model's grid, in stream seconds.
+    """Cutter of one connection's frames and audio into snippets on the model's grid, in stream seconds.
 
     Args:
         grid: see timeline.SnippetGrid.
-        frame_offsets: which model frames of a snippet the visual encoder looks at, ascending.
-        window_seconds: length of the sound window; None where sound is not wanted.
+        frame_offsets: model frames of a snippet that the visual encoder uses, ascending.
+        window_seconds: length of the audio window; None without audio.
         is_live: see WallClock.
     """
 
@@ -87,16 +87,16 @@ class SnippetCutter:
         self._shown: tuple[float, Callable[[], Picture]] | None = None
         self._waiting: deque[tuple[float, list[Picture], float]] = deque()  # for their sound: start, frames, arrived
         self._blocks: deque[SoundBlock] = deque()
-        self._heard_until = -math.inf
+        self._sound_until = -math.inf
         self._unix_end = -math.inf
 
     def add_picture(self, start: float, convert: Callable[[], Picture], now: float) -> Iterator[LiveSnippet]:
-        """Take the next decoded picture and give the snippets that are complete.
+        """Add the next decoded frame and yield the completed snippets.
 
         Args:
-            start: stream second at which it is shown.
-            convert: makes RGB of it; called only if a snippet needs it, at most once.
-            now: unix time of its arrival.
+            start: stream second at which it is displayed.
+            convert: converts it to RGB; called at most once, only if a snippet needs it.
+            now: Unix time of its arrival.
         """
         self._clock.observe(start, now)
         if self._shown is None or not 0 <= start - self._shown[0] <= LONGEST_FREEZE_SECONDS:
@@ -107,19 +107,19 @@ class SnippetCutter:
         yield from self._complete(start)
 
     def finish(self, end: float, now: float) -> Iterator[LiveSnippet]:
-        """The stream is over, and its last picture was shown until `end`."""
+        """Yield the last snippets of a stream whose last frame was displayed until `end`."""
         if self._shown is not None:
             self._sample_until(end, now)
             yield from self._complete(math.inf)
 
     def add_sound(self, block: SoundBlock) -> None:
-        """Take the next block of sound, placed in samples since stream second 0."""
+        """Add the next audio block, positioned in samples since stream second 0."""
         if self._num_samples is not None:
             self._blocks.append(block)
-            self._heard_until = block.end / SAMPLE_RATE_HZ
+            self._sound_until = block.end / SAMPLE_RATE_HZ
 
     def _sample_until(self, time: float, now: float) -> None:
-        """The picture shown so far stands for every wanted model frame before this stream second."""
+        """Use the current frame for every requested model frame before this stream second."""
         assert self._shown is not None
         while self._next_time() + TICK_SECONDS < time:
             self._frames.append(self._shown[1]())
@@ -133,16 +133,16 @@ class SnippetCutter:
         return self._zero + frame / self._grid.frame_rate_hz
 
     def _complete(self, now: float) -> Iterator[LiveSnippet]:
-        """Snippets that are over and whose sound is there, or will not come; `now` in stream seconds."""
+        """Yield snippets that are over and whose sound has arrived or is too late; `now` in stream seconds."""
         while self._waiting:
             start, frames, arrived = self._waiting[0]
             end = start + self._grid.snippet_seconds
             sound_end = (start + end) / 2 + (self._num_samples or 0) / SAMPLE_RATE_HZ / 2
-            is_heard = now - self._heard_until < LOST_SOUND_SECONDS
-            if now < end or (is_heard and self._heard_until < sound_end and now < sound_end + SOUND_PATIENCE_SECONDS):
+            has_sound = now - self._sound_until < LOST_SOUND_SECONDS
+            if now < end or (has_sound and self._sound_until < sound_end and now < sound_end + SOUND_PATIENCE_SECONDS):
                 return
             self._waiting.popleft()
-            # Times never go back, also where the clock learns that it was late.
+            # Times never decrease, even if the clock is corrected backwards.
             unix_start = max(self._clock.unix(start), self._unix_end)
             self._unix_end = max(self._clock.unix(end), unix_start)
             yield LiveSnippet(unix_start, self._unix_end, frames, self._sound((start + end) / 2), arrived)
@@ -154,11 +154,11 @@ class SnippetCutter:
         first = round(centre * SAMPLE_RATE_HZ) - self._num_samples // 2
         while self._blocks and self._blocks[0].end <= first:
             self._blocks.popleft()
-        num_heard = 0
+        num_samples = 0
         for block in self._blocks:
             block.copy_into(window, first)
-            num_heard += max(min(block.end, first + len(window)) - max(block.start, first), 0)
-        return window if num_heard >= MIN_SOUND_SHARE * len(window) else None
+            num_samples += max(min(block.end, first + len(window)) - max(block.start, first), 0)
+        return window if num_samples >= MIN_SOUND_SHARE * len(window) else None
 
 
 def _once(convert: Callable[[], Picture]) -> Callable[[], Picture]:

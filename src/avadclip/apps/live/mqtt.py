@@ -1,4 +1,4 @@
-"""Events, states and statistics to an MQTT broker, and on request to Home Assistant through it."""
+"""MQTT sink of events, states and statistics, with optional Home Assistant discovery."""
 
 import json
 import threading
@@ -16,13 +16,13 @@ RECONNECT_SECONDS = (1, 30)
 
 
 class MqttSink:
-    """One connection to the broker; paho keeps it up in a thread of its own.
+    """Connection to the broker, maintained by paho in its own thread.
 
     Topics below the prefix: `available` (retained, `offline` as last will), `events`, `<camera>/status` (retained),
     `stats`; with Home Assistant also `<camera>/anomaly` (retained, ON while an event is open).
 
-    Events go out with QoS 1 and are kept in the ledger until the broker has acknowledged them. Where the broker goes
-    away in between, the same packet is sent again, marked as such; a receiver drops doubles by the message's id.
+    Events are sent with QoS 1 and stay in the ledger until the broker has acknowledged them. If the broker disconnects
+    in between, the packet is sent again, marked as a duplicate; receivers can drop duplicates by the message's id.
     """
 
     name = "mqtt"
@@ -31,7 +31,9 @@ class MqttSink:
         self._config = config
         self._cameras = tuple(cameras)
         anomalies = [self._topic(camera, "anomaly") for camera in self._cameras if config.home_assistant]
-        self._retained = dict.fromkeys(anomalies, "OFF")  # said at every connection: a broker may forget
+        self._retained = dict.fromkeys(
+            anomalies, "OFF"
+        )  # published at every connection, since a broker may lose retained messages
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=config.prefix.replace("/", "-"))
         if config.username is not None:
             password = None if config.password is None else config.password.get_secret_value()
@@ -40,27 +42,27 @@ class MqttSink:
             self._client.tls_set()
         self._client.will_set(self._topic("available"), "offline", qos=1, retain=True)
         self._client.reconnect_delay_set(*RECONNECT_SECONDS)
-        self._client.on_connect = self._say_hello
-        self._client.on_publish = self._note_acknowledgement
-        self._acknowledged: set[int] = set()  # packets, since the last event was handed to paho
+        self._client.on_connect = self._publish_retained
+        self._client.on_publish = self._add_acknowledgement
+        self._acknowledged: set[int] = set()  # packet ids, since the last published event
         self._answered = threading.Condition()
 
     def start(self) -> None:
-        """Connect, now or as soon as the broker answers."""
+        """Connect, now or as soon as the broker is reachable."""
         self._client.connect_async(self._config.host, self._config.port, keepalive=30)
         self._client.loop_start()
 
     def stop(self) -> None:
-        """Say goodbye: a broker sends the last will only where a client vanishes."""
+        """Publish `offline` and disconnect: the broker sends the last will only if a client vanishes."""
         if self._client.is_connected():
             self._client.publish(self._topic("available"), "offline", qos=1, retain=True).wait_for_publish(2.0)
         self._client.disconnect()
         self._client.loop_stop()
 
     def deliver(self, message: Waiting, stopping: threading.Event) -> bool:
-        """See delivery.Deliverer; waits for the broker however long it is away."""
+        """See delivery.Deliverer; waits without limit while the broker is unreachable."""
         self._acknowledged.clear()
-        # Without a connection paho keeps the packet, and sends it once there is one: to publish again would double it.
+        # Without a connection paho queues the packet; publishing again would duplicate it.
         packet = self._client.publish(self._topic("events"), message.body, qos=1).mid
         with self._answered:
             while not self._answered.wait_for(lambda: packet in self._acknowledged, POLL_SECONDS):
@@ -69,7 +71,7 @@ class MqttSink:
         return True
 
     def send(self, message: Message) -> None:
-        """States and statistics: only the latest counts, nothing is kept."""
+        """Publish a state or statistics; only the latest counts, so nothing is queued."""
         if isinstance(message, StatusMessage):
             self._retain(self._topic(message.camera, "status"), message.to_json())
         elif isinstance(message, StatsMessage):
@@ -85,19 +87,19 @@ class MqttSink:
         if self._client.is_connected():
             self._client.publish(topic, payload, qos=1, retain=True)
 
-    def _note_acknowledgement(self, _client: paho.Client, _userdata: object, packet: int, *_: object) -> None:
+    def _add_acknowledgement(self, _client: paho.Client, _userdata: object, packet: int, *_: object) -> None:
         with self._answered:
             self._acknowledged.add(packet)
             self._answered.notify_all()
 
-    def _say_hello(self, client: paho.Client, *_: object) -> None:
+    def _publish_retained(self, client: paho.Client, *_: object) -> None:
         announced = self._announcements() if self._config.home_assistant else {}
         hello = {self._topic("available"): "online", **announced, **self._retained}
         for topic, payload in hello.items():
             client.publish(topic, payload, qos=1, retain=True)
 
     def _announcements(self) -> dict[str, str]:
-        """Home Assistant's MQTT discovery: per camera, whether an event is open and whether the camera is there."""
+        """Home Assistant discovery messages: per camera, whether an event is open and whether it is connected."""
         announced = {}
         for camera in self._cameras:
             node = f"{self._config.prefix.replace('/', '-')}-{camera}"

@@ -1,4 +1,4 @@
-"""Keeps the last seconds of a stream's packets, and copies them into a file around an event: nothing is encoded."""
+"""Recorder of a stream's packets around events, with a buffer of the last seconds; nothing is re-encoded."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -11,29 +11,29 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-MAX_HELD_BYTES = 64 * 1024 * 1024  # of packets kept for the time before an event; a minute of 8 Mbit/s
+MAX_BUFFER_BYTES = 64 * 1024 * 1024  # of the packet buffer; a minute of 8 Mbit/s
 
 
 class PacketRecorder:
-    """Copies packets into Matroska files, which hold every codec and stay readable when cut off.
+    """Writer of packets to Matroska files, which support every codec and stay readable when cut off.
 
     Args:
-        streams: to be copied; packets come with timestamps on a common clock.
-        held_seconds: how much is kept for the time before an event, from a key frame on.
+        streams: streams to copy; packets have timestamps on a common clock.
+        buffer_seconds: length of the buffer for the time before an event; it begins with a key frame.
     """
 
-    def __init__(self, streams: Sequence[Stream], held_seconds: float) -> None:
+    def __init__(self, streams: Sequence[Stream], buffer_seconds: float) -> None:
         self._streams = streams
         self._picture = streams[0].index
-        self._held_seconds = held_seconds
-        self._held: deque[Packet[Any]] = deque()
-        self._held_bytes = 0
+        self._buffer_seconds = buffer_seconds
+        self._buffer: deque[Packet[Any]] = deque()
+        self._buffer_bytes = 0
         self._files: dict[Path, _Copy] = {}
 
     def add(self, packet: "Packet[Any]") -> None:
-        """Take the next packet."""
-        self._held.append(packet)
-        self._held_bytes += packet.size
+        """Add the next packet."""
+        self._buffer.append(packet)
+        self._buffer_bytes += packet.size
         self._forget()
         for path, copy in list(self._files.items()):
             copy.write(packet)
@@ -41,42 +41,42 @@ class PacketRecorder:
                 self.finish(path)
 
     def begin(self, path: Path, seconds: float) -> None:
-        """Record into this file what is held and what comes, `seconds` of it at most."""
-        if path in self._files or not self._held:
+        """Record the buffered and the following packets into a file, for at most `seconds`."""
+        if path in self._files or not self._buffer:
             return
-        copy = self._files[path] = _Copy(path, self._streams, _seconds(self._held[-1]) + seconds)
-        for packet in self._held:
+        copy = self._files[path] = _Copy(path, self._streams, _seconds(self._buffer[-1]) + seconds)
+        for packet in self._buffer:
             copy.write(packet)
 
     def end(self, path: Path, after_seconds: float) -> None:
-        """Record so much more, then finish the file."""
-        if path in self._files and self._held:
+        """Record for `after_seconds` more, then finish the file."""
+        if path in self._files and self._buffer:
             copy = self._files[path]
-            copy.until = min(copy.until, _seconds(self._held[-1]) + after_seconds)
+            copy.until = min(copy.until, _seconds(self._buffer[-1]) + after_seconds)
 
     def finish(self, path: Path) -> None:
-        """Close the file and give it its name."""
+        """Close the file and rename it to its final name."""
         self._files.pop(path).close()
 
     def close(self) -> None:
-        """The stream is over: keep what was recorded of each event."""
+        """Finish all recordings at the end of the stream."""
         for path in list(self._files):
             self.finish(path)
 
     def _forget(self) -> None:
-        """Drop whole groups of pictures from the front: the file has to begin with a key frame."""
-        now = _seconds(self._held[-1])
+        """Drop whole groups of pictures from the front of the buffer: a file must begin with a key frame."""
+        now = _seconds(self._buffer[-1])
         while (group := self._first_group()) and (
-            now - _seconds(self._held[group]) >= self._held_seconds or self._held_bytes > MAX_HELD_BYTES
+            now - _seconds(self._buffer[group]) >= self._buffer_seconds or self._buffer_bytes > MAX_BUFFER_BYTES
         ):
             for _ in range(group):
-                self._held_bytes -= self._held.popleft().size
-        while self._held_bytes > MAX_HELD_BYTES:
-            self._held_bytes -= self._held.popleft().size
+                self._buffer_bytes -= self._buffer.popleft().size
+        while self._buffer_bytes > MAX_BUFFER_BYTES:
+            self._buffer_bytes -= self._buffer.popleft().size
 
     def _first_group(self) -> int:
-        """Place of the second key frame held, 0 if there is none: what lies before it can go."""
-        places = (i for i, p in enumerate(self._held) if i and p.stream_index == self._picture and p.is_keyframe)
+        """Index of the second key frame in the buffer, 0 if there is none; packets before it can be dropped."""
+        places = (i for i, p in enumerate(self._buffer) if i and p.stream_index == self._picture and p.is_keyframe)
         return next(places, 0)
 
 
@@ -97,7 +97,7 @@ class _Copy:
         return _seconds(packet) >= self.until
 
     def write(self, packet: "Packet[Any]") -> None:
-        """From the first key frame on; timestamps begin at 0."""
+        """Write a packet, from the first key frame on; timestamps begin at 0."""
         if self._first is None:
             if packet.stream_index != self._picture or not packet.is_keyframe:
                 return

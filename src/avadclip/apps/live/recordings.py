@@ -1,4 +1,4 @@
-"""Which events are recorded, where, and which recordings go: their time is over, or the folder is full."""
+"""Recordings of events: their start, end, files and deletion."""
 
 import os
 import time
@@ -11,21 +11,21 @@ from avadclip.apps.live.config import RecordingConfig
 from avadclip.apps.live.messages import EventMessage
 
 DAY_SECONDS = 86400.0
-TELLING_SECONDS = 5.0  # held beyond `pre_seconds`: an event is told of some seconds after it began
+REPORT_DELAY_SECONDS = 5.0  # buffered beyond `pre_seconds`, since an event is reported some seconds after it began
 
 
 class Recordings:
-    """Turns event messages into commands for the camera's process."""
+    """Converter of event messages to recording commands for the camera's process."""
 
     def __init__(self, config: RecordingConfig) -> None:
         self._config = config
 
-    def held_seconds(self, min_event_seconds: float) -> float:
-        """How much a camera's process has to hold back for events that are told of once they are this long."""
-        return self._config.pre_seconds + min_event_seconds + TELLING_SECONDS
+    def buffer_seconds(self, min_event_seconds: float) -> float:
+        """Length of the packet buffer for events that are reported once they are `min_event_seconds` long."""
+        return self._config.pre_seconds + min_event_seconds + REPORT_DELAY_SECONDS
 
     def command(self, message: EventMessage) -> Command | None:
-        """What the camera is to do about this message."""
+        """The recording command for a message, if any."""
         path = self._config.folder / f"{message.after.id}.mkv"
         if message.type == "new":
             self.make_room()
@@ -33,7 +33,7 @@ class Recordings:
         return EndRecording(path, self._config.post_seconds) if message.type == "end" else None
 
     def make_room(self) -> None:
-        """Delete the recordings whose time is over, and the oldest beyond the limit."""
+        """Delete expired recordings, and the oldest ones beyond the size limit."""
         days = self._config.retention_days
         begin = time.time() - days * DAY_SECONDS if days else 0.0
         total = 0.0
@@ -45,5 +45,5 @@ class Recordings:
 
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
         for path in self._config.folder.glob("*.mkv"):
-            with suppress(FileNotFoundError):  # a recording that ends just now gets another name
+            with suppress(FileNotFoundError):  # a recording that ends now is being renamed
                 yield path, path.stat()

@@ -1,4 +1,4 @@
-"""When a camera's events are sent: weekly periods such as `mon-fri 22:00-06:00`."""
+"""Weekly schedule of a camera's events, with periods such as `mon-fri 22:00-06:00`."""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _PERIOD = re.compile(
 
 @dataclass(frozen=True)
 class Period:
-    """Days of the week, and hours that begin on them; an end at or before the start is on the next day."""
+    """Weekdays with a time range; an end at or before the start is on the next day."""
 
     days: frozenset[int]
     """0 is Monday."""
@@ -23,7 +23,7 @@ class Period:
     end: time
 
     def covers(self, moment: datetime) -> bool:
-        """Whether this local time lies within, [start, end)."""
+        """Whether a local time is within the period, [start, end)."""
         now = moment.time()
         if self.start < self.end:
             return moment.weekday() in self.days and self.start <= now < self.end
@@ -33,7 +33,7 @@ class Period:
 
 
 def parse_period(text: str) -> Period:
-    """`mon-fri 22:00-06:00`, `sat-sun`, `08:00-18:00`; raises PydanticCustomError."""
+    """Parse `mon-fri 22:00-06:00`, `sat-sun` or `08:00-18:00`; raises PydanticCustomError."""
     match = _PERIOD.fullmatch(text.strip())
     try:
         if match is None or not text.strip():
@@ -51,5 +51,5 @@ def parse_period(text: str) -> Period:
 
 
 def is_due(schedule: tuple[Period, ...], moment: datetime) -> bool:
-    """Whether events are sent at this local time; an empty schedule is always."""
+    """Whether events are sent at this local time; an empty schedule means always."""
     return not schedule or any(period.covers(moment) for period in schedule)

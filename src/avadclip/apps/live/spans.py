@@ -1,4 +1,4 @@
-"""`events.find_spans` snippet by snippet: the same spans by the same rules, each told as soon as it is certain."""
+"""Incremental `events.find_spans`: the same spans by the same rules, reported as soon as they are certain."""
 
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
@@ -11,7 +11,7 @@ from avadclip.events import EventRules
 
 @dataclass(frozen=True)
 class ScoredSnippet:
-    """What the network says of one snippet; times in seconds, on any clock."""
+    """One snippet's scores; times in seconds, on any clock."""
 
     start: float
     end: float
@@ -25,7 +25,7 @@ class ScoredSnippet:
 
 @dataclass(frozen=True)
 class LiveSpan:
-    """A stretch of snippets, summed up: its size does not grow with its length."""
+    """Aggregate of consecutive snippets, of constant size."""
 
     start: float
     end: float
@@ -35,16 +35,16 @@ class LiveSpan:
     probability_sums: NDArray[np.float64]
     """[C]"""
     gain_sum: float | None
-    """None where one snippet lacked it."""
+    """None if a snippet lacked it."""
 
     @classmethod
     def of(cls, snippet: ScoredSnippet) -> "LiveSpan":
-        """One snippet."""
+        """The span of one snippet."""
         probabilities = snippet.class_probabilities.astype(np.float64)
         return cls(snippet.start, snippet.end, snippet.score, 1, probabilities, snippet.sound_gain)
 
     def joined(self, later: "LiveSpan") -> "LiveSpan":
-        """This span and what follows it."""
+        """This span merged with a later one."""
         gains = (self.gain_sum, later.gain_sum)
         return replace(
             self,
@@ -61,30 +61,30 @@ class LiveSpan:
         return None if self.gain_sum is None else self.gain_sum / self.num_snippets
 
     def best_anomaly_class(self, classes: tuple[str, ...]) -> str:
-        """The anomaly class with the highest mean probability; `normal` is not a candidate."""
+        """The anomaly class with the highest mean probability; `normal` is excluded."""
         return classes[1 + int(self.probability_sums[1:].argmax())]
 
 
 class Change(NamedTuple):
-    """What became certain about an event."""
+    """A certain change of an event."""
 
     kind: Literal["begun", "grown", "ended"]
     span: LiveSpan
 
 
 class SpanFinder:
-    """Follows one track of scores. An event begins once it has its shortest length; it ends once nothing can join it.
+    """Finder of events in one track of scores. An event begins at its shortest length and ends when no span can join.
 
-    Time without snippets, as while a camera is away, holds no event: it is a gap like quiet snippets are.
+    Time without snippets, as while a camera is disconnected, counts as a gap, like snippets below the threshold.
     """
 
     def __init__(self, rules: EventRules) -> None:
         self._rules = rules
         self._event: LiveSpan | None = None  # reached the threshold; as far as it is certain
-        self._since: LiveSpan | None = None  # everything after it, which it takes in if it is joined
-        self._run: LiveSpan | None = None  # held, but the threshold is not yet reached
+        self._since: LiveSpan | None = None  # everything after it, merged into it if a span joins
+        self._run: LiveSpan | None = None  # above the release level, but the threshold is not yet reached
         self._is_growing = False  # the snippet before this one belongs to the event
-        self._is_told = False  # `begun` was given
+        self._is_reported = False  # `begun` was reported
         self._end = -np.inf
 
     def push(self, snippet: ScoredSnippet) -> list[Change]:
@@ -96,7 +96,7 @@ class SpanFinder:
         here = LiveSpan.of(snippet)
         if self._is_growing:
             self._event = _joined(self._event, here)
-            return self._told()
+            return self._report()
         if is_held:
             self._run = _joined(self._run, here)
         changes = self._end_if_apart(snippet.end if self._run is None else self._run.start)
@@ -105,28 +105,28 @@ class SpanFinder:
         if self._run is not None and snippet.score >= self._rules.start_score:
             self._event = self._run if self._event is None else _joined(self._event, self._since)
             self._run, self._since, self._is_growing = None, None, True
-            changes += self._told()
+            changes += self._report()
         return changes
 
     def finish(self) -> list[Change]:
-        """The track is over: end what is open. A next track has a finder of its own."""
-        return [Change("ended", self._event)] if self._event is not None and self._is_told else []
+        """End the open event at the end of the track; use a new finder for the next track."""
+        return [Change("ended", self._event)] if self._event is not None and self._is_reported else []
 
     def _end_if_apart(self, earliest_start: float) -> list[Change]:
-        """End the event if whatever may still come starts too late to be joined to it."""
+        """End the event if later spans start too late to join it."""
         if self._event is None or earliest_start - self._event.end < self._rules.merge_gap_seconds:
             return []
-        ended = [Change("ended", self._event)] if self._is_told else []
-        self._event, self._since, self._is_told = None, None, False
+        ended = [Change("ended", self._event)] if self._is_reported else []
+        self._event, self._since, self._is_reported = None, None, False
         return ended
 
-    def _told(self) -> list[Change]:
-        """Tell of the event, if it is long enough."""
+    def _report(self) -> list[Change]:
+        """Report the event if it is long enough."""
         assert self._event is not None
-        if self._is_told:
+        if self._is_reported:
             return [Change("grown", self._event)]
-        self._is_told = self._event.end - self._event.start >= self._rules.min_seconds
-        return [Change("begun", self._event)] if self._is_told else []
+        self._is_reported = self._event.end - self._event.start >= self._rules.min_seconds
+        return [Change("begun", self._event)] if self._is_reported else []
 
 
 def _joined(earlier: LiveSpan | None, later: LiveSpan | None) -> LiveSpan | None:

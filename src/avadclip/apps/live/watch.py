@@ -1,4 +1,4 @@
-"""Watching cameras: their processes, one scorer for all, and everything that is said about them."""
+"""Watch of cameras: their processes, one scorer for all, and the messages to the sinks."""
 
 import resource
 import sys
@@ -35,33 +35,33 @@ from avadclip.inference.detector import Detector, load_detector
 from avadclip.inference.scorers import ZERO_SHOT
 
 WAIT_SECONDS = 0.5  # how soon a stop is noticed
-DRAIN_SECONDS = 5.0  # at the end, for messages that are due; what is left goes out at the next start
-RESTARTED = "avadclip was restarted; when the event ended is not known"
+DRAIN_SECONDS = 5.0  # at the end, for due messages; the rest is sent after the next start
+RESTARTED = "avadclip was restarted; the event's end time is unknown"
 
-Say = Callable[[Message], None]
-"""Takes every message as it comes; called from one thread."""
+Publish = Callable[[Message], None]
+"""Called with every message, from one thread."""
 
 
 class Watch:
-    """Runs until every source is finished or it is stopped.
+    """Watch that runs until every source is finished or it is stopped.
 
     Args:
         config: cameras and sinks.
-        detector: scores their snippets; shared by all cameras.
-        say: for standard output or a test.
-        deliverers: take events beside webhook and MQTT, from the state folder as those do.
+        detector: scores the snippets of all cameras.
+        publish: called with every message.
+        deliverers: sinks of events besides webhook and MQTT, fed from the state folder like those.
 
     Raises:
         ConfigError: the state folder is in use, or a sink's library is missing.
     """
 
     def __init__(
-        self, config: WatchConfig, detector: Detector, say: Say, *, deliverers: Sequence[Deliverer] = ()
+        self, config: WatchConfig, detector: Detector, publish: Publish, *, deliverers: Sequence[Deliverer] = ()
     ) -> None:
         self._config = config
         self._recordings = None if config.recording is None else Recordings(config.recording)
         self._inbox = Inbox()
-        self._sinks: list[Say] = [say]
+        self._sinks: list[Publish] = [publish]
         self._cleanup = ExitStack()
         self._ledger: Ledger | None = None
         self._deliveries: dict[str, Delivery] = {}
@@ -72,7 +72,7 @@ class Watch:
             self._open_state(config.state, deliverers)
 
     def stop(self) -> None:
-        """Ask `run` to end; it returns within seconds, with every open event ended. For signal handlers."""
+        """Make `run` end the open events and return within seconds; safe in signal handlers."""
         self._stopping.set()
 
     def run(self) -> None:
@@ -80,7 +80,7 @@ class Watch:
         with self._cleanup:
             for delivery in self._deliveries.values():
                 delivery.start()
-            self._end_what_was_open()
+            self._end_open_events()
             for camera in self._cameras.values():
                 camera.process.start()
             try:
@@ -89,7 +89,7 @@ class Watch:
                 self._close_cameras()
 
     def stats(self) -> StatsMessage:
-        """Counts so far."""
+        """Current counts."""
         cameras = {
             name: CameraStats(
                 snippets=camera.num_snippets,
@@ -103,14 +103,14 @@ class Watch:
         return StatsMessage(time=time.time(), memory_bytes=resident_bytes(), cameras=cameras)
 
     def _make_camera(self, name: str, config: CameraConfig, detector: Detector) -> "_Camera":
-        held = None if self._recordings is None else self._recordings.held_seconds(config.min_seconds)
+        held = None if self._recordings is None else self._recordings.buffer_seconds(config.min_seconds)
         process = CameraProcess(
             name,
             camera_options(config, detector),
             self._inbox,
             queue_seconds=config.queue_seconds,
             watchdog_seconds=config.watchdog_seconds,
-            held_seconds=held,
+            buffer_seconds=held,
         )
         scorer = CausalScorer(detector, self._config.scoring)
         events = EventStream(name, config, model=detector.scorer.name)
@@ -136,8 +136,8 @@ class Watch:
             self._deliveries[each.name] = Delivery(each, self._ledger, folder / "undelivered.jsonl")
             self._cleanup.callback(self._deliveries[each.name].finish, DRAIN_SECONDS)
 
-    def _end_what_was_open(self) -> None:
-        """Events that were open when an earlier process ended, however it ended: their end was never told."""
+    def _end_open_events(self) -> None:
+        """End the events that were still open when an earlier process ended."""
         for last in [] if self._ledger is None else self._ledger.open_events():
             event, number = last.after, last.number + 1
             self._publish(
@@ -165,22 +165,22 @@ class Watch:
                 camera.num_snippets += 1
                 self._judge(camera, camera.scorer.push(news))
             case Connecting():
-                self._tell_status(camera, "connecting", "its process was started")
+                self._publish_status(camera, "connecting", "reader process started")
             case Opened():
                 sound = "sound" if news.has_sound else "no sound"
-                self._tell_status(camera, "online", f"{news.width}x{news.height}, {sound}")
+                self._publish_status(camera, "online", f"{news.width}x{news.height}, {sound}")
             case Lost():
                 self._lose(camera, news.reason)
-                self._tell_status(camera, "offline", f"{news.reason}; trying again in {news.retry_seconds:g} s")
+                self._publish_status(camera, "offline", f"{news.reason}; reconnecting in {news.retry_seconds:g} s")
             case CameraFinished():
                 self._lose(camera, news.reason)
-                self._tell_status(camera, "finished", news.reason)
+                self._publish_status(camera, "finished", news.reason)
 
     def _judge(self, camera: "_Camera", judgements: list[Judgement]) -> None:
         for judgement in judgements:
             if judgement.network != camera.network:
                 camera.network = judgement.network
-                self._tell_status(camera, "online", judgement.reason)
+                self._publish_status(camera, "online", judgement.reason)
             for message in camera.events.push(judgement):
                 self._publish(message)
             snippet = judgement.snippet
@@ -198,10 +198,10 @@ class Watch:
     def _lose(self, camera: "_Camera", reason: str) -> None:
         self._judge(camera, camera.scorer.finish())
         camera.network = None
-        for message in camera.events.finish(f"the camera is away: {reason}"):
+        for message in camera.events.finish(f"camera disconnected: {reason}"):
             self._publish(message)
 
-    def _tell_status(self, camera: "_Camera", state: CameraState, reason: str) -> None:
+    def _publish_status(self, camera: "_Camera", state: CameraState, reason: str) -> None:
         network = camera.network
         self._publish(StatusMessage(camera=camera.name, time=time.time(), state=state, reason=reason, network=network))
 
@@ -229,7 +229,7 @@ class Watch:
 
 
 class _Camera:
-    """What one camera needs."""
+    """State of one camera."""
 
     def __init__(self, name: str, process: CameraProcess, scorer: CausalScorer, events: EventStream) -> None:
         self.name = name
@@ -241,7 +241,7 @@ class _Camera:
 
 
 def camera_options(config: CameraConfig, detector: Detector) -> CameraOptions:
-    """What the detector's encoders want of a camera."""
+    """Camera options for the detector's encoders."""
     visual, audio = detector.encoders.visual, detector.encoders.audio
     return CameraOptions(
         source=config.source,
@@ -254,19 +254,19 @@ def camera_options(config: CameraConfig, detector: Detector) -> CameraOptions:
 
 
 def load_live_detector(config: WatchConfig) -> Detector:
-    """The model of a watch, and sources that can be read; raises AvadclipError before anything is started."""
+    """Load the model and check the sources; raises AvadclipError before anything is started."""
     for camera in config.cameras.values():
         kind_of(camera.source)
     if config.model == ZERO_SHOT:
-        raise ConfigError("zero-shot scores are not calibrated and raise no alarms; watch with a trained checkpoint")
+        raise ConfigError("zero-shot scores are not calibrated, so they cannot raise alarms; use a trained checkpoint")
     detector = load_detector(config.model, encoders=config.encoders, device=config.device)
     if detector.encoders.name == "lite":
-        torch.set_num_threads(1)  # small networks: on a busy machine threads wait for each other longer than they work
+        torch.set_num_threads(1)  # small networks: on a busy machine, thread synchronisation costs more than the work
     return detector
 
 
 def resident_bytes() -> int:
-    """Resident memory; where the system does not tell, as outside Linux, the largest it ever was."""
+    """Resident memory in bytes; outside Linux the peak value."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     except OSError:

@@ -1,4 +1,4 @@
-"""Events to a web address, by the Standard Webhooks scheme (standardwebhooks.com, version 1)."""
+"""Webhook sink of events, by the Standard Webhooks specification (standardwebhooks.com, version 1)."""
 
 import base64
 import hashlib
@@ -15,11 +15,11 @@ from avadclip.apps.live.config import WebhookConfig
 from avadclip.apps.live.delivery import DeliveryError
 from avadclip.apps.live.ledger import Waiting
 
-TIMEOUT_SECONDS = 15.0  # the scheme asks for 15 to 30
+TIMEOUT_SECONDS = 15.0  # the specification recommends 15 to 30
 
 
 class Webhook:
-    """See delivery.Deliverer. Any answer but 2xx is a failure; redirects are not followed."""
+    """Webhook sink, see delivery.Deliverer. Any status but 2xx is a failure; redirects are not followed."""
 
     name = "webhook"
 
@@ -27,7 +27,7 @@ class Webhook:
         self._config = config
         self._opener = urllib.request.build_opener(_NoRedirects)
 
-    def deliver(self, message: Waiting, stopping: threading.Event) -> bool:  # noqa: ARG002  it never waits for long
+    def deliver(self, message: Waiting, stopping: threading.Event) -> bool:  # noqa: ARG002  it never blocks for long
         """Post one message."""
         body = message.body.encode()
         request = urllib.request.Request(
@@ -44,21 +44,21 @@ class Webhook:
                 answer.read(1024)
         except urllib.error.HTTPError as error:
             error.close()
-            raise DeliveryError(f"the receiver answered {error.code}") from error
+            raise DeliveryError(f"the receiver responded with status {error.code}") from error
         except (OSError, http.client.HTTPException) as error:
             raise DeliveryError(f"the receiver cannot be reached ({error})") from error
         return True
 
 
 def signed_headers(key: bytes, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """`webhook-id` is the same in every attempt; the signature covers id, time of this attempt, and body."""
+    """Headers with the signature of id, attempt time and body; `webhook-id` is the same in every attempt."""
     signed = f"{message_id}.{timestamp}.".encode() + body
     signature = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
     return {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": f"v1,{signature}"}
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect could lead anywhere, also into the network behind the firewall."""
+    """Handler that refuses redirects, which could lead into the network behind the firewall."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        """None: the 3xx answer is the answer."""
+        """Return None, so that the 3xx response is final."""

@@ -1,4 +1,4 @@
-"""The web application of a service."""
+"""FastAPI application of the service."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -29,17 +29,17 @@ log = logging.getLogger(__name__)
 
 
 def create_app(service: Service) -> FastAPI:
-    """The application; the service starts and stops with it."""
+    """Create the application; the service starts and stops with it."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         service.start()
-        log.info("service begins", extra={"model": service.model})
+        log.info("service started", extra={"model": service.model})
         yield
         await run_in_threadpool(service.stop)
-        log.info("service ends")
+        log.info("service stopped")
 
-    app = FastAPIOffline(  # its documentation pages load nothing from elsewhere
+    app = FastAPIOffline(  # its documentation pages load no external resources
         title="avadclip",
         version=__version__,
         summary="Find anomalous events in video",

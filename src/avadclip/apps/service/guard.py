@@ -1,4 +1,4 @@
-"""Who may ask, and what becomes of it: the checks before every request, the audit and the request log after it."""
+"""Access control: checks before every request, audit and request log after it."""
 
 import hashlib
 import hmac
@@ -19,17 +19,17 @@ from avadclip.apps.service.settings import ServiceSettings
 from avadclip.apps.service.store.store import Store
 
 UPLOADS = "/api/uploads"
-MAX_BODY_BYTES = 64 * 1024  # of requests that are no upload
-LOCAL = "local"  # who asks, where there are no tokens
+MAX_BODY_BYTES = 64 * 1024  # of requests other than uploads
+LOCAL = "local"  # client name without tokens
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 METHODS = (*SAFE_METHODS, "POST", "PUT", "PATCH", "DELETE")
 JOB_ID = re.compile("[0-9a-f]{32}")
 
-# Nothing of any video is behind these; `/results/` asks for a signed name instead of a token.
+# These reveal nothing about videos; `/results/` needs a signed key instead of a token.
 PUBLIC = ("/", "/healthz", "/readiness", "/docs", "/openapi.json")
 PUBLIC_FOLDERS = ("/static/", "/static-offline-docs/", "/results/")
 
-# Asked by the page all the time, and about no job in particular.
+# Requested by the page all the time, and about no job in particular.
 NOT_AUDITED = {("GET", f"/api/{what}") for what in ("version", "progress", "jobs", "labels", "live-events", "cameras")}
 
 SECURITY_HEADERS = (
@@ -52,14 +52,14 @@ class _RefusalError(Exception):
 
 
 class Guard:
-    """Middleware: checks host, origin and token, in this order."""
+    """Middleware that checks host, origin and token, in this order."""
 
     def __init__(self, app: ASGIApp, *, settings: ServiceSettings, store: Store, metrics: Metrics) -> None:
         self._app, self._settings, self._store, self._metrics = app, settings, store, metrics
         self._tokens = {name: _digest(token) for name, token in settings.tokens.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer it."""
+        """Forward an admitted request, or answer a refused one."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -72,7 +72,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = _with_security_headers(message["headers"], scope["path"])
-                if who is not None:  # before the client hears of it, and before a stream that lasts for hours
+                if who is not None:  # before the response begins, since a stream may last for hours
                     await self._audit(scope, who, status)
             await send(message)
 
@@ -88,19 +88,17 @@ class Guard:
             self._log(scope, who, status, time.monotonic() - begin)
 
     def _admit(self, scope: Scope) -> str:
-        """Who asks; raises _RefusalError."""
+        """Identify the client; raises _RefusalError."""
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
         if len(hosts) != 1 or _host_name(hosts[0]) not in self._settings.host_names:
-            # A page elsewhere may have its own name point here (DNS rebinding); it cannot choose the name it sends.
+            # Against DNS rebinding: a foreign page can point its name here, but cannot choose the Host header.
             raise _RefusalError(
-                HTTPStatus.MISDIRECTED_REQUEST, "the service does not go by this name; the operator can allow it"
+                HTTPStatus.MISDIRECTED_REQUEST, "unknown host name for this service; the operator can allow it"
             )
         origin = headers.get("origin")
         if scope["method"] not in SAFE_METHODS and origin is not None and origin.partition("://")[2] != hosts[0]:
-            raise _RefusalError(
-                HTTPStatus.FORBIDDEN, "a page of another site asked for this; use the service's own page"
-            )
+            raise _RefusalError(HTTPStatus.FORBIDDEN, "cross-site request refused; use the service's own page")
         path = scope["path"]
         if not self._tokens or path in PUBLIC or path.startswith(PUBLIC_FOLDERS):
             return LOCAL if not self._tokens else "anybody"
@@ -108,13 +106,13 @@ class Guard:
         if who is None:
             raise _RefusalError(
                 HTTPStatus.UNAUTHORIZED,
-                "a valid token is needed; send the header `Authorization: Bearer TOKEN`",
+                "missing or invalid token; send the header `Authorization: Bearer TOKEN`",
                 {"WWW-Authenticate": "Bearer"},
             )
         return who
 
     def _check_length(self, scope: Scope) -> None:
-        """Refuse a body that says it is too long before any of it is read; others are cut where they get too long."""
+        """Refuse a declared body length above the limit before reading; undeclared bodies are cut at the limit."""
         length = Headers(scope=scope).get("content-length", "0")
         limit = self._settings.max_upload_bytes if scope["path"] == UPLOADS else MAX_BODY_BYTES
         if not length.isdecimal() or int(length) > limit:
@@ -125,7 +123,7 @@ class Guard:
     def _owner(self, authorization: str) -> str | None:
         scheme, _, token = authorization.partition(" ")
         digest, owner = _digest(token.strip()), None
-        for name, known in self._tokens.items():  # all of them: how long it takes must tell nothing
+        for name, known in self._tokens.items():  # compare all of them: the time taken must reveal nothing
             if hmac.compare_digest(digest, known):
                 owner = name
         return owner if scheme.lower() == "bearer" else None
@@ -148,16 +146,16 @@ class Guard:
     def _log(self, scope: Scope, who: str | None, status: int, seconds: float) -> None:
         method, path = scope["method"], scope["path"]
         route = getattr(scope.get("route"), "path_format", "") or "other"
-        known_method = method if method in METHODS else "other"  # a client's own words would fill the memory
+        known_method = method if method in METHODS else "other"  # arbitrary client values would fill the memory
         self._metrics.count_request(known_method, route, status, seconds)
-        # A result's path is a key to it, and stays out of the log.
+        # A result's path contains its key and is not logged.
         shown = route if path.startswith("/results/") else path[:200]
         about = {"method": method, "path": shown, "status": status, "who": who, "address": _address(scope)}
         log.info("request", extra={**about, "milliseconds": round(seconds * 1000, 1)})
 
 
 def _job_of(scope: Scope) -> str | None:
-    """The job that the request made, or names."""
+    """The job that the request created or names."""
     job_id = scope.get("state", {}).get("job_id") or scope.get("path_params", {}).get("job_id", "")
     return job_id if JOB_ID.fullmatch(job_id) else None
 
@@ -171,7 +169,7 @@ def _digest(token: str) -> bytes:
 
 
 def _host_name(host: str) -> str:
-    """The name in a Host header, without port or brackets; "" for what is none."""
+    """The name in a Host header, without port or brackets; "" if there is none."""
     match = _HOST.fullmatch(host.lower())
     return "" if match is None else (match["address"] or match["name"]).rstrip(".")
 

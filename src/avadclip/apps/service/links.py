@@ -1,4 +1,4 @@
-"""Names of result pages that need no token: a browser's <video> cannot send one."""
+"""Signed keys of result pages, which need no token: a browser's <video> cannot send one."""
 
 import hashlib
 import hmac
@@ -11,18 +11,18 @@ _KEY = re.compile(r"([0-9a-f]{32})\.([0-9]{1,12})\.([0-9a-f]{64})")
 
 
 class LinkSigner:
-    """Signs links for some hours. The secret lives as long as the service: a restart ends all links."""
+    """Signer of links that are valid for some hours. A restart of the service changes the secret and ends all links."""
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
 
     def key(self, job_id: str) -> tuple[str, float]:
-        """A key that opens one job's result, and when it expires."""
+        """Create a key for one job's result; return it and its expiry time."""
         expires_at = int(time.time()) + HOURS * 3600
         return f"{job_id}.{expires_at}.{self._sign(job_id, expires_at)}", float(expires_at)
 
     def opens(self, key: str) -> str | None:
-        """The job that a key opens; None for a key that is not ours or has expired."""
+        """The job that a key opens; None for an invalid or expired key."""
         match = _KEY.fullmatch(key)
         if match is None:
             return None
@@ -35,6 +35,6 @@ class LinkSigner:
 
 
 def job_named_by(key: str) -> str | None:
-    """The job that a key speaks of, without a look at its signature."""
+    """The job that a key names, without checking its signature."""
     match = _KEY.fullmatch(key)
     return None if match is None else match[1]

@@ -1,4 +1,4 @@
-"""Numbers for Prometheus."""
+"""Metrics for Prometheus."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -20,7 +20,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Reading(NamedTuple):
-    """What is read when somebody asks."""
+    """Values read at every scrape."""
 
     jobs: dict[str, int]
     kept_bytes: int
@@ -29,7 +29,7 @@ class Reading(NamedTuple):
 
 
 class Metrics:
-    """One registry per service, so that several may live in one process."""
+    """Metrics with a registry per service, so that one process can have several."""
 
     def __init__(self, read: Callable[[], Reading]) -> None:
         self._registry = CollectorRegistry()
@@ -47,7 +47,7 @@ class Metrics:
         self._seconds.labels(route).observe(seconds)
 
     def text(self) -> bytes:
-        """Everything, in Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
 
@@ -56,18 +56,18 @@ class _Readings(Collector):
         self._read = read
 
     def describe(self) -> Iterator[Metric]:
-        """Nothing is read at registration."""
+        """Return nothing at registration."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """Read now."""
+        """Read the current values."""
         reading = self._read()
-        jobs = GaugeMetricFamily("avadclip_jobs", "Jobs that are kept, by state", labels=["state"])
+        jobs = GaugeMetricFamily("avadclip_jobs", "Stored jobs, by state", labels=["state"])
         for state in JobState:
             jobs.add_metric([state], reading.jobs.get(state, 0))
         yield jobs
-        yield GaugeMetricFamily("avadclip_video_bytes", "Size of the videos that are kept", reading.kept_bytes)
+        yield GaugeMetricFamily("avadclip_video_bytes", "Size of the stored videos", reading.kept_bytes)
         yield GaugeMetricFamily("avadclip_worker_ready", "1 while the detector is loaded", float(reading.is_ready))
         yield GaugeMetricFamily(
-            "avadclip_worker_crashes", "Times the worker died since the service began", reading.num_worker_crashes
+            "avadclip_worker_crashes", "Worker crashes since the service started", reading.num_worker_crashes
         )

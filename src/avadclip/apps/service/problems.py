@@ -1,4 +1,4 @@
-"""Errors as clients see them: problem+json with one line, never a stack trace."""
+"""Error responses: problem+json with one line, never a stack trace."""
 
 import logging
 import uuid
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class RefusedError(AvadclipError):
-    """A request that is turned down, with the HTTP status that says why."""
+    """A refused request, with its HTTP status."""
 
     def __init__(self, status: HTTPStatus, detail: str) -> None:
         super().__init__(detail)
@@ -25,19 +25,19 @@ class RefusedError(AvadclipError):
 
 
 def problem_response(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """One problem as a response."""
+    """Build the response for one problem."""
     problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=" ".join(detail.split()))
     return JSONResponse(problem.model_dump(), status, headers, media_type="application/problem+json")
 
 
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """For the OpenAPI schema: what each of these statuses answers."""
+    """OpenAPI responses of these statuses."""
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {int(status): {"description": status.phrase, "content": content} for status in statuses}
 
 
 def add_problem_handlers(app: FastAPI) -> None:
-    """Turn every exception into a problem."""
+    """Register handlers that turn every exception into a problem."""
 
     @app.exception_handler(RefusedError)
     def refused(_request: Request, error: RefusedError) -> JSONResponse:
@@ -58,5 +58,5 @@ def add_problem_handlers(app: FastAPI) -> None:
         number = uuid.uuid4().hex[:12]
         log.error("internal error %s", number, exc_info=error, extra={"path": request.url.path})
         return problem_response(
-            HTTPStatus.INTERNAL_SERVER_ERROR, f"an internal error; the service's log has it under {number}"
+            HTTPStatus.INTERNAL_SERVER_ERROR, f"internal error, logged as {number}; ask the operator"
         )

@@ -1,4 +1,4 @@
-"""Result pages, the videos in them, and the files that belong to them. A signed key in the path stands for a token."""
+"""Result pages, their videos and files. A signed key in the path replaces the token."""
 
 import json
 from http import HTTPStatus
@@ -23,10 +23,10 @@ router = APIRouter(include_in_schema=False)
 
 
 def job_of_key(service: TheService, key: str) -> Job:
-    """The job that a key opens; RefusedError (403) for another key, 404 for a job that is gone."""
+    """The job that a key opens; RefusedError: 403 for an invalid key, 404 for a deleted job."""
     job_id = service.links.opens(key)
     if job_id is None:
-        raise RefusedError(HTTPStatus.FORBIDDEN, "this link has expired or is none of ours; open the result again")
+        raise RefusedError(HTTPStatus.FORBIDDEN, "the link has expired or is invalid; open the result again")
     job = service.store.job(job_id)
     if job is None:
         raise RefusedError(HTTPStatus.NOT_FOUND, "the job was deleted")
@@ -38,7 +38,7 @@ JobOfKey = Annotated[Job, Depends(job_of_key)]
 
 @router.get("/results/{key}/")
 def show_page(service: TheService, key: str) -> Response:
-    """The page; with an expired key, the way to a fresh one. Browsers keep `#t=12` on the way."""
+    """Serve the page; an expired key redirects to a new one. Browsers keep `#t=12` across redirects."""
     job_id = job_named_by(key)
     if service.links.opens(key) is None and job_id is not None:
         return RedirectResponse(f"/?job={job_id}", HTTPStatus.SEE_OTHER)
@@ -47,13 +47,13 @@ def show_page(service: TheService, key: str) -> Response:
 
 @router.api_route(f"/results/{{key}}/{VIDEO_URL}", methods=["GET", "HEAD"])
 def stream_video(service: TheService, job: JobOfKey) -> FileResponse:
-    """The video, or the part that a Range header asks for."""
+    """Serve the video, or the range of a Range header."""
     return _file(service.media.checked(job))
 
 
 @router.api_route("/results/{key}/{name:path}", methods=["GET", "HEAD"])
 def show_file(service: TheService, job: JobOfKey, name: str) -> FileResponse:
-    """A file of the result."""
+    """Serve a file of the result."""
     folder = service.media.result_folder(job.id).resolve()
     path = (folder / name).resolve() if name.isprintable() else folder
     return _file(path if path.is_relative_to(folder) else folder)
@@ -61,10 +61,10 @@ def show_file(service: TheService, job: JobOfKey, name: str) -> FileResponse:
 
 @router.get("/static/report/{name}")
 def show_asset(name: str) -> FileResponse:
-    """A script or style of result pages."""
+    """Serve a script or style of result pages."""
     path = asset_files().get(name)
     if path is None:
-        raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such file")
+        raise RefusedError(HTTPStatus.NOT_FOUND, "file not found")
     return FileResponse(path)
 
 
@@ -76,6 +76,6 @@ def _page(service: Service, job: Job) -> str:
 
 
 def _file(path: Path) -> FileResponse:
-    if not path.is_file():  # a video in somebody's folder may be gone
-        raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such file")
+    if not path.is_file():  # a video in an allowed folder may have been removed
+        raise RefusedError(HTTPStatus.NOT_FOUND, "file not found")
     return FileResponse(path, headers=PRIVATE)

@@ -1,4 +1,4 @@
-"""The API: what clients ask, and which part answers."""
+"""Routes of the API."""
 
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -37,25 +37,25 @@ JOB_EXAMPLES = {
 
 
 def service_of(request: Request) -> Service:
-    """The service behind the app."""
+    """The service of the app."""
     service: Service = request.app.state.service
     return service
 
 
 def client_name(request: Request) -> str:
-    """Who asks, as the guard found out."""
+    """The client's name, as identified by the guard."""
     name: str = request.state.who
     return name
 
 
 def known_job(request: Request, job_id: JobId) -> Job:
-    """The job that the path names; RefusedError (404) before a stream begins."""
+    """The job named in the path; RefusedError (404) before a stream begins."""
     return _known(service_of(request), job_id)
 
 
 TheService = Annotated[Service, Depends(service_of)]
 Client = Annotated[str, Depends(client_name)]
-JobIdInPath = Annotated[JobId, Path(description="As in the answer that made the job")]
+JobIdInPath = Annotated[JobId, Path(description="The id in the response that created the job")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Offset = Annotated[int, Query(ge=0, le=10**9)]
 
@@ -72,9 +72,9 @@ async def upload(
     response: Response,
     service: TheService,
     who: Client,
-    name: Annotated[str, Query(min_length=1, max_length=255, description="The file's name, for people")],
+    name: Annotated[str, Query(min_length=1, max_length=255, description="File name for display")],
 ) -> Job:
-    """Upload a video as the request's body, and make a job of it."""
+    """Upload a video as the request body and create a job."""
     job = await service.intake.from_upload(name, request.stream(), who)
     return _made(request, response, job)
 
@@ -95,7 +95,7 @@ async def make_job(
     who: Client,
     source: Annotated[FromFolder | FromUrl, Body(openapi_examples=JOB_EXAMPLES)],
 ) -> Job:
-    """Make a job of a file in an allowed folder, or of a URL, which is fetched before this answers."""
+    """Create a job for a file in an allowed folder, or for a URL, which is fetched before the response."""
     if isinstance(source, FromFolder):
         job = await service.intake.from_folder(source.path, who)
     else:
@@ -112,7 +112,7 @@ def list_jobs(service: TheService, state: JobState | None = None, limit: Limit =
 
 @router.get("/jobs/{job_id}", responses=NOT_FOUND)
 def show_job(service: TheService, job_id: JobIdInPath) -> Job:
-    """Say how one job is."""
+    """Get the status of a job."""
     return service.hub.with_progress(_known(service, job_id))
 
 
@@ -120,14 +120,14 @@ def show_job(service: TheService, job_id: JobIdInPath) -> Job:
 def delete_job(service: TheService, job_id: JobIdInPath) -> None:
     """Delete a job in any state, with its uploaded video, result and events."""
     if not service.janitor.delete(job_id):
-        raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such job")
+        raise RefusedError(HTTPStatus.NOT_FOUND, "job not found")
 
 
 @router.get("/jobs/{job_id}/progress", response_class=EventSourceResponse, responses=NOT_FOUND)
 async def follow_job(
     service: TheService, job_id: JobIdInPath, _: Annotated[Job, Depends(known_job)]
 ) -> AsyncIterator[Job]:
-    """Follow one job until it ends or is deleted."""
+    """Stream the updates of one job until it ends or is deleted."""
 
     async def as_it_is() -> list[Job]:
         job = await run_in_threadpool(service.store.job, job_id)
@@ -142,7 +142,7 @@ async def follow_job(
 
 @router.get("/progress", response_class=EventSourceResponse)
 async def follow_all(service: TheService) -> AsyncIterator[Job]:
-    """Follow all jobs; one whose state is `deleting` is gone."""
+    """Stream the updates of all jobs; the state `deleting` means deleted."""
 
     async def nothing_first() -> list[Job]:
         return []
@@ -153,14 +153,14 @@ async def follow_all(service: TheService) -> AsyncIterator[Job]:
 
 @router.get("/jobs/{job_id}/result", responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 def show_result(service: TheService, job_id: JobIdInPath) -> FileResponse:
-    """Give the whole result with every snippet's scores, as `avadclip detect --format json --scores` does."""
+    """Get the whole result with every snippet's scores, as `avadclip detect --format json --scores` prints it."""
     _done(service, job_id)
     return FileResponse(service.media.result_folder(job_id) / "detection.json", media_type="application/json")
 
 
 @router.post("/jobs/{job_id}/link", responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 def make_link(service: TheService, job_id: JobIdInPath) -> ResultLink:
-    """Give the address of the job's result page."""
+    """Create a link to the job's result page."""
     _done(service, job_id)
     key, expires_at = service.links.key(job_id)
     return ResultLink(href=f"/results/{key}/", expires_at=expires_at)
@@ -175,33 +175,33 @@ def find_events(service: TheService, query: Annotated[EventQuery, Query()]) -> P
 
 @router.get("/live-events")
 def find_live_events(service: TheService, query: Annotated[LiveEventQuery, Query()]) -> Page[StoredLiveEvent]:
-    """Search the events of cameras, which `avadclip watch` keeps in the same store, newest first."""
+    """Search the events of cameras, which `avadclip watch` stores in the same database, newest first."""
     found, total = service.store.live_events(query)
     return Page(items=found, total=total)
 
 
 @router.get("/labels")
 def list_labels(service: TheService) -> list[str]:
-    """List the classes that events have, those of cameras too."""
+    """List the classes of stored events, including those of cameras."""
     return service.store.labels()
 
 
 @router.get("/cameras")
 def list_cameras(service: TheService) -> list[str]:
-    """List the cameras that events came from."""
+    """List the cameras with stored events."""
     return service.store.cameras()
 
 
 @router.get("/audit")
 def list_audit(service: TheService, limit: Limit = 100, offset: Offset = 0) -> Page[AuditEntry]:
-    """List who asked for what, newest first."""
+    """List audited requests, newest first."""
     entries, total = service.store.audit(limit=limit, offset=offset)
     return Page(items=entries, total=total)
 
 
 @router.get("/version")
 def show_version(service: TheService) -> Version:
-    """Say what is running, and what it takes."""
+    """Get version, model and limits of the service."""
     settings = service.settings
     return Version(
         version=__version__,
@@ -218,13 +218,13 @@ health = APIRouter()
 
 @health.get("/healthz")
 async def is_alive() -> dict[str, str]:
-    """Say that the process answers."""
+    """Liveness check."""
     return {"status": "ok"}
 
 
 @health.get("/readiness", responses=documented(HTTPStatus.SERVICE_UNAVAILABLE))
 def is_ready(service: TheService) -> dict[str, str]:
-    """Say whether jobs can be taken and done."""
+    """Readiness check: whether jobs can be accepted and run."""
     why_not = service.why_not_ready()
     if why_not is not None:
         raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, why_not)
@@ -233,7 +233,7 @@ def is_ready(service: TheService) -> dict[str, str]:
 
 @health.get("/metrics", response_class=Response)
 def show_metrics(service: TheService) -> Response:
-    """Give numbers to Prometheus."""
+    """Get metrics in Prometheus' text format."""
     return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -246,12 +246,12 @@ def _made(request: Request, response: Response, job: Job) -> Job:
 def _known(service: Service, job_id: str) -> Job:
     job = service.store.job(job_id)
     if job is None:
-        raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such job")
+        raise RefusedError(HTTPStatus.NOT_FOUND, "job not found")
     return job
 
 
 def _done(service: Service, job_id: str) -> Job:
     job = _known(service, job_id)
     if job.state is not JobState.DONE:
-        raise RefusedError(HTTPStatus.CONFLICT, f"the job is {job.state}; it has no result")
+        raise RefusedError(HTTPStatus.CONFLICT, f"no result: the job is {job.state}")
     return job

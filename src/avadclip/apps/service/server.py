@@ -1,4 +1,4 @@
-"""Running a service until it is stopped, with its log as one JSON object a line on stderr."""
+"""Server process of the service, with a log of one JSON object per line on stderr."""
 
 import json
 import logging
@@ -14,14 +14,14 @@ from avadclip.apps.service.service import Service
 from avadclip.apps.service.settings import LOOPBACK_NAMES, ServiceSettings
 from avadclip.errors import ConfigError
 
-SHUTDOWN_SECONDS = 3  # for clients that are being answered
+SHUTDOWN_SECONDS = 3  # for responses in progress
 
 
 def check_exposure(host: str, settings: ServiceSettings) -> None:
-    """ConfigError where others could reach a service that asks nobody for a token."""
+    """Raise ConfigError if other machines could reach a service without tokens."""
     if host not in LOOPBACK_NAMES and not settings.tokens:
         raise ConfigError(
-            f"{host} can be reached from other machines, so tokens are needed; add --token-file FILE, or use 127.0.0.1"
+            f"{host} can be reached from other machines, which needs tokens; add --token-file FILE, or use 127.0.0.1"
         )
 
 
@@ -58,10 +58,10 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 class JsonLines(logging.Formatter):
-    """Time, level, logger, message, and whatever came as `extra`."""
+    """Log formatter: time, level, logger, message and the `extra` fields as JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
+        """Format a record as one line."""
         when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line = {
             "time": f"{when}.{int(record.msecs):03d}Z",
@@ -76,7 +76,7 @@ class JsonLines(logging.Formatter):
 
 
 def log_to_stderr() -> None:
-    """Send everything from `info` on to stderr; the guard logs requests, so uvicorn's own request log is off."""
+    """Log from level `info` to stderr; the guard logs requests, so uvicorn's own request log is off."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

@@ -1,4 +1,4 @@
-"""All parts of one service, put together in the order they need each other; one service per data folder."""
+"""The service: its parts, created in order of dependency; one service per data folder."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from avadclip.errors import ConfigError
 
 
 class Service:
-    """What routes talk to."""
+    """State and parts of one service, used by the routes."""
 
     def __init__(
         self,
@@ -38,10 +38,10 @@ class Service:
         """Open store and folders.
 
         Args:
-            settings: what the operator decided.
-            model: name of the model, for people.
+            settings: the operator's settings.
+            model: name of the model, for display.
             load: loads the detector; called in a child process, so it must pickle.
-            on_fatal: called, in some thread, when no job will ever be done; `runner.problem` says why.
+            on_fatal: called, from any thread, if jobs cannot run any more; `runner.problem` has the reason.
 
         Raises:
             ConfigError: the folder is in use by another service, or the database cannot be opened.
@@ -66,13 +66,13 @@ class Service:
         self.intake = Intake(settings, self.store, self.media, self.runner, self.hub)
 
     def start(self) -> None:
-        """Tidy up, and begin with the jobs; inside the event loop that serves clients."""
+        """Clean up and start the jobs; call it inside the event loop that serves clients."""
         self.hub.attach(asyncio.get_running_loop())
         self.janitor.start()
         self.runner.start()
 
     def stop(self) -> None:
-        """Let the job at work wait for the next start, and close everything."""
+        """Return the running job to the queue, and close everything."""
         self.runner.stop()
         self.janitor.stop()
         self.intake.close()
@@ -80,13 +80,13 @@ class Service:
         self._lock.release()
 
     def why_not_ready(self) -> str | None:
-        """None where jobs can be taken and done, else what is missing."""
+        """None if jobs can be accepted and run, else the reason."""
         if not self.runner.is_ready:
             return "the model is not loaded"
         try:
             self.store.ping()
         except SQLAlchemyError:
-            return "the database does not answer"
+            return "the database is unreachable"
         return None
 
     def _read(self) -> Reading:
@@ -99,7 +99,7 @@ class Service:
 
 
 class FolderLock:
-    """Held until released or until the process ends, however it ends."""
+    """Lock of a data folder, released with the process at the latest."""
 
     def __init__(self, folder: Path) -> None:
         self._descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -112,7 +112,7 @@ class FolderLock:
             ) from error
 
     def release(self) -> None:
-        """Let another service have the folder."""
+        """Release the lock."""
         os.close(self._descriptor)
 
 

@@ -1,4 +1,4 @@
-"""Frame truth of the benchmarks: three annotation formats, two length conventions, two rules for the tail.
+"""Frame-level ground truth of the benchmarks: three annotation formats, two length conventions, two tail rules.
 
 All published times are frame numbers, half open [start, end). Truth is joined to features by the video's name.
 """
@@ -15,8 +15,8 @@ from avadclip.errors import DataError
 ParsedT = TypeVar("ParsedT")
 Tail = Literal["drop", "keep"]
 Convention = Literal["clip", "i3d", "clip or i3d"]
-NOTHING = -1  # stands for both times of an interval that is not there, in UCF-Crime's annotations
-LENGTH_TOLERANCE = 1  # snippet, from what the frame count makes; more is another video
+NOTHING = -1  # marks both times of a missing interval in UCF-Crime's annotations
+LENGTH_TOLERANCE = 1  # snippet, difference to the frame count's length; more means another video
 
 
 class FrameSpan(NamedTuple):
@@ -30,7 +30,7 @@ class ClassSpan(NamedTuple):
     """An annotated stretch of one class."""
 
     code: str
-    """As the file has it."""
+    """Class code as in the file."""
     span: FrameSpan
 
 
@@ -38,13 +38,13 @@ class Lengths(NamedTuple):
     """How the lengths of feature files agree with known frame counts F."""
 
     convention: Convention
-    """`clip`: floor(F / 16) snippets. `i3d`: floor((F - 1) / 16). Both, where no video tells them apart."""
+    """`clip`: floor(F / 16) snippets. `i3d`: floor((F - 1) / 16). Both, if no video distinguishes them."""
     num_known: int
     """Videos whose frame count is known."""
     off_by_one: tuple[str, ...]
-    """Within the tolerance, but not as the convention has it."""
+    """Videos within the tolerance that differ from the convention."""
     wrong: Mapping[str, int]
-    """Snippets that the frame count makes of videos whose features have another length."""
+    """Expected number of snippets of videos whose features have another length."""
 
 
 def read_spans(path: Path) -> dict[str, tuple[FrameSpan, ...]]:
@@ -87,7 +87,7 @@ def read_frame_counts(path: Path) -> dict[str, int]:
 def recognise_lengths(
     num_snippets: Mapping[str, int], num_frames: Mapping[str, int], *, snippet_frames: int
 ) -> Lengths:
-    """Find out by which convention features were cut, and which of them cannot be of the video they are named after.
+    """Recognise the length convention of features, and features that cannot belong to the video of their name.
 
     Args:
         num_snippets: T by video.
@@ -132,7 +132,7 @@ def build_frame_truth(
     scored = num_snippets * snippet_frames
     if tail == "keep" and num_snippets:
         if num_frames is None:
-            raise DataError("the rule `keep` for a video's tail needs its frame count; use `drop`, or give the count")
+            raise DataError("the tail rule `keep` needs the video's frame count; use `drop`, or give the frame count")
         scored = max(scored, num_frames)
     is_positive = np.zeros(scored, dtype=bool)
     for start, end in spans:
@@ -143,7 +143,7 @@ def build_frame_truth(
 def _read_lines(
     path: Path, parse: Callable[[list[str]], ParsedT], *, separator: str | None = None
 ) -> dict[str, ParsedT]:
-    """What `parse` makes of each line's cells after the name; suffixes of video files are no part of a name."""
+    """Parse each line's cells after the name; suffixes of video files are removed from names."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -155,11 +155,11 @@ def _read_lines(
             continue
         name = name.strip().removesuffix(".mp4")
         if name in parsed:
-            raise DataError(f"{path}:{number}: {name} is there a second time; keep one line for each video")
+            raise DataError(f"{path}:{number}: duplicate line of {name}; keep one line per video")
         try:
             parsed[name] = parse(cells)
         except (ValueError, IndexError) as error:
-            raise DataError(f"{path}:{number}: {name} has unusable times ({error}); download the file again") from error
+            raise DataError(f"{path}:{number}: {name} has invalid times ({error}); download the file again") from error
     return parsed
 
 

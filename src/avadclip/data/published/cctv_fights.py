@@ -22,7 +22,7 @@ FIGHTING = XD_VIOLENCE_CODES["B1"]
 
 
 def read_list(path: Path) -> list[ListedVideo]:
-    """A CSV list as for XD-Violence, or the names in the annotations, which end in the same codes. Raises DataError."""
+    """Read a CSV list as for XD-Violence, or the names in the annotations, with the same codes. Raises DataError."""
     if path.suffix == ".csv":
         return read_csv_list(path, labels_of_code)
     rows = [(str(path), name, name.rpartition("_label_")[2]) for name in read_spans(path)]
@@ -30,7 +30,7 @@ def read_list(path: Path) -> list[ListedVideo]:
 
 
 def read_annotations(paths: Sequence[Path]) -> Annotations:
-    """Every annotated stretch is a fight. Raises DataError."""
+    """Read the annotations; every interval is a fight. Raises DataError."""
     spans = read_spans(paths[0])
     return Annotations({name: tuple(ClassSpan(FIGHTING, span) for span in each) for name, each in spans.items()}, None)
 

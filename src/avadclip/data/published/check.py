@@ -1,4 +1,4 @@
-"""The preflight of `avadclip data check`: what a survey found, and what can be run with it."""
+"""Report of `avadclip data check`: findings of a survey, and the commands that can run."""
 
 import shlex
 from collections.abc import Iterable
@@ -25,22 +25,22 @@ class SplitCheck(_Findings):
 
     split: SplitName
     list_file: str | None
-    """None where it is not there."""
+    """None if the list is missing."""
     num_published: int
     """Videos of the whole benchmark."""
     num_listed: int
     num_ready: int
-    """All of their files are there and fit."""
+    """Videos whose files are complete and consistent."""
     num_with_sound: int
     crops: tuple[int, ...]
-    """Those used, of published features; () for extracted ones."""
+    """Crops in use of published features; () for extracted ones."""
     is_usable: bool
     why_not: str
-    """'' where it is usable."""
+    """Why the split is unusable; '' if it is usable."""
 
 
 class TruthCheck(_Findings):
-    """What is annotated in the test videos, in the frames of whole snippets."""
+    """Annotations of the test videos, in frames of whole snippets."""
 
     num_videos: int
     num_anomalous: int
@@ -59,7 +59,7 @@ class ProblemCheck(_Findings):
 
 
 class DataCheck(_Findings):
-    """All of it; what `--format json` prints."""
+    """The complete check, as printed by `--format json`."""
 
     format: Literal["avadclip-data-check/1"] = "avadclip-data-check/1"
     benchmark: str
@@ -67,23 +67,23 @@ class DataCheck(_Findings):
     folder: str
     status: Status
     files: dict[str, str | None]
-    """What it needs besides features, and where that is; None where it is not there."""
+    """Required files besides features, with their paths; None for missing ones."""
     splits: tuple[SplitCheck, ...]
     lengths: str
     truth: TruthCheck | None
-    """None while the test split is not usable."""
+    """None if the test split is unusable."""
     problems: tuple[ProblemCheck, ...]
     extra_files: tuple[str, ...]
-    """Features and videos that no list names; they are not used."""
+    """Unused features and videos that are in no list."""
     runs: tuple[str, ...]
-    """Commands that work with what is there."""
+    """Commands that can run with the present files."""
     tables: str
-    """Of the paper."""
+    """Tables of the paper that can be reproduced."""
     notes: tuple[str, ...]
 
 
 def check_benchmark(survey: Survey) -> DataCheck:
-    """Turn what was found into what it means."""
+    """Derive the report from a survey."""
     benchmark = survey.benchmark
     splits = (survey.train, survey.test)
     return DataCheck(
@@ -146,7 +146,7 @@ def _split(split: SplitSurvey, num_published: int) -> SplitCheck:
 
 def _lengths(survey: Survey) -> str:
     if survey.lengths is None:
-        return f"not checked: there is no {FRAME_COUNTS} (NAME@FRAMES per line), or no features of test videos"
+        return f"not checked: no {FRAME_COUNTS} (NAME@FRAMES per line), or no features of test videos"
     return length_words(survey)
 
 
@@ -199,7 +199,7 @@ def _runs(survey: Survey) -> Iterable[str]:
         out = shlex.quote(str(Path(survey.folders[0]) / "features"))
         yield (
             f"avadclip extract {shlex.join(parents)} --out {out} --encoders clip --crops published-10{frames}, "
-            f"which {len(survey.videos):,} of its videos lack"
+            f"needed for {len(survey.videos):,} of its videos"
         )
 
 

@@ -1,6 +1,6 @@
-"""What a published benchmark consists of, and its lists of videos: `PATH,..,LABEL` or `VIDEO,LABEL`, as CSV.
+"""Definition of a published benchmark, and its CSV lists of videos: `PATH,..,LABEL` or `VIDEO,LABEL`.
 
-The package ships none of it: lists, annotations and features come from the user's own download.
+Lists, annotations and features are not part of the package; users download them.
 """
 
 import csv
@@ -20,27 +20,27 @@ CODE_IN_NAME = re.compile(r".*_label_(.+)")  # XD-Violence writes a video's labe
 NO_CODE = "0"  # fills up XD-Violence's label codes to three parts
 
 Labels = tuple[str, ...]
-"""Classes of one video; `normal` stands alone."""
+"""Classes of one video; `normal` is never combined with others."""
 
 
 class ListedVideo(NamedTuple):
     """One video of a list."""
 
     name: str
-    """Without folder, suffix and crop."""
+    """Name without folder, suffix and crop."""
     labels: Labels
     crops: tuple[int, ...]
-    """Those that the list names; () where it names videos only."""
+    """Crops in the list; () if it lists videos only."""
     origin: str
-    """Where it stands, for messages: `test_videos.csv:7`."""
+    """Location in the list, for messages: `test_videos.csv:7`."""
 
 
 class Annotations(NamedTuple):
-    """What happens when in the test videos, by name; the codes of intervals are class names already."""
+    """Annotated events of the test videos, by video; interval codes are converted to class names."""
 
     intervals: Mapping[str, tuple[ClassSpan, ...]]
     spans: Mapping[str, tuple[FrameSpan, ...]] | None
-    """Anomalous frames of any class, where the benchmark annotates them apart."""
+    """Anomalous frames of any class, if the benchmark annotates them separately."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +48,18 @@ class Benchmark:
     """One published benchmark."""
 
     name: str
-    """As `--data NAME:PATH` has it."""
+    """Name in `--data NAME:PATH`."""
     title: str
     classes: tuple[str, ...]
     grid: SnippetGrid
     """Of published features, which count a video's own frames."""
     annotated_at_hz: float | None
-    """Frame rate of the videos, in which annotations count; None where every video has its own."""
+    """Frame rate of the annotations; None if every video has its own."""
     train_lists: tuple[str, ...]
-    """File names under which the list is known, the authors' own first; so for the others."""
+    """Known file names of the list, the authors' own first; likewise below."""
     test_lists: tuple[str, ...]
     annotation_files: tuple[tuple[str, ...], ...]
-    """Files that the truth needs, each with the names it is known under."""
+    """Annotation files, each with its known file names."""
     read_list: Callable[[Path], list[ListedVideo]]
     """Raises DataError."""
     read_annotations: Callable[[Sequence[Path]], Annotations]
@@ -67,13 +67,13 @@ class Benchmark:
     num_videos: tuple[int, int]
     """Training and test videos of the whole benchmark."""
     has_sound: bool
-    """Whether sound belongs to it."""
+    """Whether it has sound."""
     is_trained_on: bool
     """Whether all of its training videos were ever published."""
     tables: tuple[str, ...]
-    """Of the AVadCLIP paper, that it takes part in."""
+    """Tables of the AVadCLIP paper with this benchmark."""
     caveats: tuple[str, ...] = ()
-    """What decides its numbers and does not show in them."""
+    """Caveats for its results."""
 
 
 def read_csv_list(path: Path, read_label: Callable[[str], Labels]) -> list[ListedVideo]:
@@ -96,7 +96,7 @@ def read_csv_list(path: Path, read_label: Callable[[str], Labels]) -> list[Liste
 
 
 def join_rows(rows: Sequence[tuple[str, str, str]], read_label: Callable[[str], Labels]) -> list[ListedVideo]:
-    """The videos of a list's rows (origin, path, label), in the order they first appear in; see read_csv_list."""
+    """Merge a list's rows (origin, path, label) to videos, in order of appearance; see read_csv_list."""
     videos: dict[str, ListedVideo] = {}
     for origin, cell, label in rows:
         name, crop = parse_name(cell)
@@ -109,7 +109,7 @@ def join_rows(rows: Sequence[tuple[str, str, str]], read_label: Callable[[str], 
         if first is None:
             videos[name] = ListedVideo(name, labels, () if crop is None else (crop,), origin)
         elif crop is None or crop in first.crops or not first.crops:
-            raise DataError(f"{origin}: {name} is there a second time ({first.origin}); keep one row for each")
+            raise DataError(f"{origin}: duplicate row of {name} ({first.origin}); keep one")
         elif labels != first.labels:
             raise DataError(
                 f"{origin}: {name} is {label}, but {', '.join(first.labels)} in {first.origin}; correct one"
@@ -120,7 +120,7 @@ def join_rows(rows: Sequence[tuple[str, str, str]], read_label: Callable[[str], 
 
 
 def parse_name(cell: str) -> tuple[str, int | None]:
-    """The video and the crop of `/home/someone/NAME__5.npy`, `NAME.mp4` or `NAME`, whose name may hold dots."""
+    """Video name and crop of `/home/someone/NAME__5.npy`, `NAME.mp4` or `NAME`; names may contain dots."""
     name = PurePosixPath(cell.strip().replace("\\", "/")).name
     for suffix in (".npy", ".mp4"):
         name = name.removesuffix(suffix)
@@ -141,4 +141,6 @@ def labels_of_code(code: str) -> Labels:
 def _check_code(origin: str, name: str, label: str) -> None:
     in_name = CODE_IN_NAME.fullmatch(name)
     if in_name and labels_of_code(in_name[1]) != labels_of_code(label):
-        raise DataError(f"{origin}: {name} has the label {label}, its name says {in_name[1]}; download the list again")
+        raise DataError(
+            f"{origin}: {name} has the label {label}, but {in_name[1]} in its name; download the list again"
+        )

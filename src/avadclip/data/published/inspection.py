@@ -1,4 +1,4 @@
-"""Whether the files of one video are all there and fit each other; only their heads are read."""
+"""Check that one video's files are complete and consistent; only headers are read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ ProblemKind = Literal["missing", "crop", "sound", "length", "empty", "unreadable
 
 
 class FileProblem(NamedTuple):
-    """Something about one video that keeps its split from being used."""
+    """A problem of one video that makes its split unusable."""
 
     video: str
     kind: ProblemKind
@@ -30,18 +30,18 @@ class FileProblem(NamedTuple):
 
 @dataclass(frozen=True)
 class ReadyVideo:
-    """A video whose files are all there."""
+    """A video with complete files."""
 
     listed: ListedVideo
     crops: Mapping[int, StoredFeatures]
-    """By number; all of one length."""
+    """Files by crop number, all of one length."""
     grid: SnippetGrid
     provenance: Provenance | None
     """None for published features."""
     widths: tuple[int, int]
     """Dv and Da; Da is 0 without sound."""
     frame_rate_hz: float
-    """In which annotations count this video's frames."""
+    """Frame rate of this video's annotations."""
 
     @property
     def num_snippets(self) -> int:
@@ -50,7 +50,7 @@ class ReadyVideo:
 
 
 class ProblemError(AvadclipError):
-    """A problem on its way to the list of problems."""
+    """Exception for a FileProblem."""
 
     def __init__(self, kind: ProblemKind, message: str) -> None:
         super().__init__(message)
@@ -70,9 +70,9 @@ def inspect_video(
 
     Args:
         video: as listed.
-        files: those found for it.
-        crops: that it needs.
-        split: decides what an extracted file's crops are for: training takes all, a test the first.
+        files: the files found for it.
+        crops: required crops.
+        split: decides the crops used of an extracted file: all for training, the first for a test.
         needs_sound: others of its split have sound.
         benchmark: its published features and annotations.
 
@@ -83,7 +83,7 @@ def inspect_video(
         raise ProblemError("missing", f"{video.name} has no feature file; download it, or extract it from the video")
     doubles = [*files.doubles, *([files.extracted] if files.extracted and files.crops else [])]
     if doubles:
-        raise ProblemError("double", f"{video.name} has more features than one set, such as {doubles[0]}; keep one")
+        raise ProblemError("double", f"{video.name} has more than one set of features, such as {doubles[0]}; keep one")
     try:
         if files.extracted is not None:
             ready = _inspect_extracted(video, files, files.extracted, split, benchmark)
@@ -112,9 +112,9 @@ def _inspect_extracted(
 
 
 def _own_rate(video: ListedVideo, files: VideoFiles, split: SplitName) -> float:
-    """Features are cut by time and annotations by frames: without the frame rate they cannot be brought together."""
+    """Frame rate of the video, needed to convert annotated frames to the times of extracted features."""
     if split == "train":
-        return 0.0  # nothing is annotated
+        return 0.0  # no annotations
     if files.video is None:
         raise ProblemError(
             "annotation",

@@ -1,4 +1,4 @@
-"""Which file belongs to which video: found anywhere below a folder by name, because downloads unpack differently.
+"""Inventory of files by video, found by name anywhere below a folder, since downloads have different layouts.
 
 NAME__CROP.npy       picture, published features
 NAME.npy             sound, published features
@@ -27,24 +27,24 @@ class VideoFiles:
     extracted: Path | None = None
     video: Path | None = None
     doubles: list[Path] = field(default_factory=list)
-    """Further files for a place that is taken: nobody can say which is right."""
+    """Duplicate files, of which the right one is unknown."""
 
     @property
     def has_features(self) -> bool:
-        """Whether there is a picture to score."""
+        """Whether there are visual features."""
         return bool(self.crops) or self.extracted is not None
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """Files by video; those of names that were not asked for are `extra`."""
+    """Files by video; files of other names are `extra`."""
 
     of_video: dict[str, VideoFiles]
     extra: tuple[Path, ...]
 
 
 def find_documents(folders: Sequence[Path], names: Collection[str]) -> dict[str, Path]:
-    """Lists and annotations by file name, at any depth; DataError where one is there twice, with other content."""
+    """Find lists and annotations by file name, at any depth; DataError for duplicates with different content."""
     found: dict[str, Path] = {}
     for path in _files_below(folders):
         if path.name not in names:

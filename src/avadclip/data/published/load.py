@@ -1,4 +1,4 @@
-"""The published benchmarks by name, and their videos as bags."""
+"""Loading of the published benchmarks as bags."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ BENCHMARKS = {each.name: each for each in (XD_VIOLENCE, CCTV_FIGHTS, UCF_CRIME)}
 
 
 def load_benchmark(benchmark: Benchmark, folders: Sequence[Path], *, seed: int = 0) -> Dataset:
-    """The benchmark's videos, their features left in the files.
+    """Load a benchmark's videos with lazily read features.
 
     Every crop of a training video is a bag of its own, as in the published lists. About a tenth of the training videos
     is held out by film, and has one bag each, of the crop that the test uses. A split that lacks any video, or has one
@@ -31,7 +31,7 @@ def load_benchmark(benchmark: Benchmark, folders: Sequence[Path], *, seed: int =
         seed: of the hold-out.
 
     Raises:
-        DataError: neither split can be used.
+        DataError: neither split is usable.
     """
     survey = survey_benchmark(benchmark, folders)
     splits = (survey.train, survey.test)
@@ -39,9 +39,9 @@ def load_benchmark(benchmark: Benchmark, folders: Sequence[Path], *, seed: int =
     why_empty = {str(split.name): split.why_not for split in splits if not split.is_usable}
     if not usable:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in why_empty.items())
-        raise DataError(f"{benchmark.title} cannot be used from {folders[0]}: {reasons}")
+        raise DataError(f"{benchmark.title} in {folders[0]} is unusable: {reasons}")
     if "train" in why_empty:
-        why_empty["validation"] = f"it is held out of the training videos, and {why_empty['train']}"
+        why_empty["validation"] = f"it is a part of the training videos, and {why_empty['train']}"
     train, validation = _train(survey, seed) if survey.train.is_usable else ((), ())
     return Dataset(
         name=benchmark.name,
@@ -56,7 +56,7 @@ def load_benchmark(benchmark: Benchmark, folders: Sequence[Path], *, seed: int =
 
 
 def _train(survey: Survey, seed: int) -> tuple[tuple[Bag, ...], tuple[Bag, ...]]:
-    """A bag for every crop to learn from, and one for every video held out."""
+    """Bags of training crops, and one bag per held-out video."""
     tested = survey.test.crops[0] if survey.test.document else survey.train.crops[0]
     centres = [
         _bag(video, survey.benchmark, tested if tested in video.crops else min(video.crops))
@@ -106,19 +106,19 @@ def _times(video: ReadyVideo, annotations: Annotations) -> tuple[tuple[Interval,
 
 
 def _notes(survey: Survey) -> Iterable[str]:
-    """What was recognised or decided, one line each."""
+    """Recognised conventions and decisions, one line each."""
     for split in (survey.train, survey.test):
         if not split.is_usable:
-            yield f"{split.name} split left out: {split.why_not}"
+            yield f"{split.name} split skipped: {split.why_not}"
     if survey.test.is_usable:
         crop = "" if survey.test.ready[0].provenance else f", crop {survey.test.crops[0]}"
-        yield f"test videos: frames after the last whole snippet are left out (tail `drop`){crop}"
+        yield f"test videos: frames after the last whole snippet are dropped (tail `drop`){crop}"
     if survey.lengths is not None:
         yield f"lengths: {length_words(survey)}"
 
 
 def length_words(survey: Survey) -> str:
-    """Which length convention was seen, and where it does not hold exactly."""
+    """Describe the recognised length convention and its exceptions."""
     assert survey.lengths is not None
     formula = {"clip": "floor(F / {n})", "i3d": "floor((F - 1) / {n})"}.get(survey.lengths.convention, "either formula")
     off = len(survey.lengths.off_by_one)

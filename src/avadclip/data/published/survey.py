@@ -1,6 +1,6 @@
-"""What of a benchmark is in a folder, and what is wrong with it; only the heads of feature files are read.
+"""Survey of a benchmark's files in a folder; only headers of feature files are read.
 
-Both `load_dataset` and `avadclip data check` stand on it, so that what the check says runs is what runs.
+`load_dataset` and `avadclip data check` share it, so that the check's result agrees with what can run.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,18 +24,18 @@ class SplitSurvey:
 
     name: SplitName
     document: Path | None
-    """The list; None where it is not there."""
+    """The list; None if it is missing."""
     listed: tuple[ListedVideo, ...]
     crops: tuple[int, ...]
-    """What every video needs."""
+    """Crops that every video needs."""
     ready: tuple[ReadyVideo, ...]
     problems: tuple[FileProblem, ...]
     lacking: str = ""
-    """What is not there that all of its videos need, as a sentence."""
+    """Missing requirement of all its videos, as a sentence."""
 
     @property
     def is_usable(self) -> bool:
-        """All or nothing: a split that lacks a video is another split."""
+        """Whether all videos are ready; an incomplete split is not used."""
         return not self.why_not
 
     @property
@@ -45,9 +45,9 @@ class SplitSurvey:
 
     @property
     def why_not(self) -> str:
-        """One line; '' where the split is usable."""
+        """Reason in one line; '' if the split is usable."""
         if self.document is None:
-            return "its list is not there"
+            return "its list is missing"
         if not self.ready and all(problem.kind == "missing" for problem in self.problems):
             return f"there are no features of its {len(self.listed):,} videos"
         if not self.problems:
@@ -58,7 +58,7 @@ class SplitSurvey:
 
 @dataclass(frozen=True)
 class Survey:
-    """Everything found out about a folder."""
+    """Findings of a folder."""
 
     benchmark: Benchmark
     folders: tuple[Path, ...]
@@ -68,22 +68,22 @@ class Survey:
     test: SplitSurvey
     annotations: Annotations | None
     lengths: Lengths | None
-    """None where no frame counts are known."""
+    """None without frame counts."""
     extra: tuple[Path, ...]
-    """Feature and video files that no list names."""
+    """Feature and video files that are in no list."""
     videos: tuple[Path, ...]
-    """Of listed videos without features, which `avadclip extract` can make."""
+    """Video files of listed videos without features, for `avadclip extract`."""
 
 
 def survey_benchmark(benchmark: Benchmark, folders: Sequence[Path]) -> Survey:
-    """Look at everything below the folders.
+    """Survey all files below the folders.
 
     Raises:
-        DataError: a folder, a list or an annotation file cannot be used.
+        DataError: an unusable folder, list or annotation file.
     """
     for folder in folders:
         if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder; name the one with the lists and features of {benchmark.title}")
+            raise DataError(f"{folder}: no such folder; give the one with the lists and features of {benchmark.title}")
     alternatives = (benchmark.train_lists, benchmark.test_lists, *benchmark.annotation_files, (FRAME_COUNTS,))
     documents = find_documents(folders, {name for names in alternatives for name in names})
     train_list, test_list, *annotation_files, counts = (_first(documents, names) for names in alternatives)
@@ -146,7 +146,7 @@ def _check_lengths(test: SplitSurvey, frame_counts: Mapping[str, int]) -> tuple[
     grid = test.ready[0].grid
     lengths = recognise_lengths(
         {video.listed.name: video.num_snippets for video in test.ready},
-        # Features cut by time at another rate than the video's have as many frames of their own.
+        # Features extracted at another frame rate have their own number of frames.
         {
             video.listed.name: round(frame_counts[video.listed.name] * grid.frame_rate_hz / video.frame_rate_hz)
             for video in test.ready
@@ -170,7 +170,7 @@ def _check_lengths(test: SplitSurvey, frame_counts: Mapping[str, int]) -> tuple[
 
 
 def _check_annotations(test: SplitSurvey, annotations: Annotations | None, benchmark: Benchmark) -> SplitSurvey:
-    """Every anomalous video has its times, no other has any, and none begins after its video's end."""
+    """Check that anomalous videos have times, others have none, and no event begins after its video's end."""
     if not test.listed:
         return test
     if annotations is None:
@@ -178,7 +178,7 @@ def _check_annotations(test: SplitSurvey, annotations: Annotations | None, bench
         return replace(test, lacking=f"it needs {needed}, with the times of its events")
     strangers = annotations.intervals.keys() - {video.name for video in test.listed}
     if strangers:
-        raise DataError(f"{min(strangers)} is annotated, but {test.document} does not name it; download both again")
+        raise DataError(f"{min(strangers)} is annotated, but not in {test.document}; download both again")
     problems = []
     for video in test.listed:
         annotated = video.name in annotations.intervals
@@ -203,14 +203,14 @@ def _check_annotations(test: SplitSurvey, annotations: Annotations | None, bench
 
 
 def _check_alike(train: SplitSurvey, test: SplitSurvey) -> tuple[SplitSurvey, SplitSurvey]:
-    """All features need the same encoders and options: those of the first."""
+    """Check that all features have the encoders and options of the first."""
     ready = [*train.ready, *test.ready]
     if not ready:
         return train, test
-    heard = next((video.widths[1] for video in ready if video.widths[1]), 0)
+    num_audio = next((video.widths[1] for video in ready if video.widths[1]), 0)
 
     def problems(split: SplitSurvey) -> list[FileProblem]:
-        differences = ((video.listed.name, _difference(video, ready[0], heard)) for video in split.ready)
+        differences = ((video.listed.name, _difference(video, ready[0], num_audio)) for video in split.ready)
         return [
             FileProblem(
                 name, "unlike", f"{name} does not fit {ready[0].listed.name}: {difference}; use one set of features"
@@ -222,18 +222,18 @@ def _check_alike(train: SplitSurvey, test: SplitSurvey) -> tuple[SplitSurvey, Sp
     return _without(train, problems(train)), _without(test, problems(test))
 
 
-def _difference(video: ReadyVideo, first: ReadyVideo, heard: int) -> str | None:
+def _difference(video: ReadyVideo, first: ReadyVideo, num_audio: int) -> str | None:
     if video.widths[0] != first.widths[0]:
-        return f"{video.widths[0]} visual channels, there {first.widths[0]}"
-    if video.widths[1] not in {0, heard}:
-        return f"{video.widths[1]} audio channels, elsewhere {heard}"
+        return f"{video.widths[0]} visual channels, needed {first.widths[0]}"
+    if video.widths[1] not in {0, num_audio}:
+        return f"{video.widths[1]} audio channels, needed {num_audio}"
     if video.provenance is None or first.provenance is None:
         return None if video.provenance is first.provenance else "one is published, the other extracted"
     return video.provenance.difference(first.provenance)
 
 
 def _without(split: SplitSurvey, problems: Sequence[FileProblem]) -> SplitSurvey:
-    """The split with further problems; their videos are not ready."""
+    """Add problems to a split; their videos are no longer ready."""
     broken = {problem.video for problem in problems}
     ready = tuple(video for video in split.ready if video.listed.name not in broken)
     return replace(split, ready=ready, problems=(*split.problems, *problems))

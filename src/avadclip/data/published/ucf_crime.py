@@ -11,14 +11,14 @@ from avadclip.timeline import SnippetGrid
 
 
 def labels_of_folder(folder: str) -> Labels:
-    """`RoadAccidents`, `Training_Normal_Videos_Anomaly`, `Normal`; raises DataError."""
+    """Labels of a folder such as `RoadAccidents`, `Training_Normal_Videos_Anomaly`, `Normal`; raises DataError."""
     if folder not in UCF_CRIME_FOLDERS:
         raise DataError(f"class `{folder}`; needed one of {', '.join(UCF_CRIME_FOLDERS)}")
     return (UCF_CRIME_FOLDERS[folder],)
 
 
 def read_list(path: Path) -> list[ListedVideo]:
-    """`Abuse/Abuse001_x264.mp4` per line, or a CSV list `path,label`. Raises DataError."""
+    """Read a list: `Abuse/Abuse001_x264.mp4` per line, or CSV `path,label`. Raises DataError."""
     if path.suffix == ".csv":
         return read_csv_list(path, labels_of_folder)
     try:
@@ -30,7 +30,7 @@ def read_list(path: Path) -> list[ListedVideo]:
 
 
 def read_annotations(paths: Sequence[Path]) -> Annotations:
-    """One class and at most two intervals a video; normal videos have a line of -1. Raises DataError."""
+    """Read the annotations: one class and at most two intervals per video, -1 if normal. Raises DataError."""
     intervals = {}
     for name, found in read_ucf_spans(paths[0]).items():
         try:
@@ -57,5 +57,5 @@ UCF_CRIME = Benchmark(
     has_sound=False,
     is_trained_on=True,
     tables=(),
-    caveats=("papers report ROC AUC here, and the paper of AVadCLIP has no table of it: there is no sound",),
+    caveats=("papers report ROC AUC here; the AVadCLIP paper does not use it, since it has no sound",),
 )

@@ -12,14 +12,14 @@ from avadclip.timeline import SnippetGrid
 
 
 def read_annotations(paths: Sequence[Path]) -> Annotations:
-    """Anomalous frames from the first file, classes from the second; five videos differ by a frame, one by an interval.
+    """Read anomalous frames from the first file and classes from the second; six videos differ slightly between them.
 
     Raises:
-        DataError: a file is not usable, or the two name different videos.
+        DataError: a file is unusable, or the two list different videos.
     """
     spans, of_classes = read_spans(paths[0]), read_class_spans(paths[1])
     for name in spans.keys() ^ of_classes.keys():
-        raise DataError(f"{name} is in one of {paths[0]} and {paths[1]} only; download both again")
+        raise DataError(f"{name} is in only one of {paths[0]} and {paths[1]}; download both again")
     intervals = {}
     for name, found in of_classes.items():
         for code, _ in found:

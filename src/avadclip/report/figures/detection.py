@@ -1,4 +1,4 @@
-"""A picture of one detection: the score over time, the events in it, and under it the map of classes over time."""
+"""Figure of one detection: score over time with the events, and below it the class map."""
 
 from pathlib import Path
 
@@ -25,16 +25,16 @@ from avadclip.report.figures.panels import (
     write_figure,
     write_title,
 )
-from avadclip.report.words import counted
+from avadclip.report.words import counted, network_words
 
 
 def save_figure(detection: Detection, path: Path) -> None:
-    """Write the picture; see write_figure."""
+    """Write the figure; see write_figure."""
     write_figure(draw_figure(detection), path)
 
 
 def draw_figure(detection: Detection) -> Figure:
-    """Score curve, thresholds and events above; class probabilities below, on the same time axis."""
+    """Draw score curve, thresholds and events above the class probabilities, on the same time axis."""
     panels = open_panels(detection.track)
     _draw_thresholds(panels.curve, detection.thresholds)
     _draw_scores(panels.curve, detection)
@@ -44,7 +44,7 @@ def draw_figure(detection: Detection) -> Figure:
     found = counted(count, "event") if count else f"no events, highest score {detection.track.scores.max():.2f}"
     write_title(
         panels,
-        f"{detection.model}: {detection.network} ({detection.modality})",
+        f"model {detection.model}, network: {network_words(detection.network)}",
         f"{short_file_name(detection.source)}, {describe_length(detection.media.duration_seconds)}, {found}",
     )
     return panels.figure
@@ -52,10 +52,10 @@ def draw_figure(detection: Detection) -> Figure:
 
 def _draw_scores(axes: Axes, detection: Detection) -> None:
     if detection.audio_track is not None:
-        draw_curve(axes, detection.audio_track, "audio student alone", THIRD_COLOUR, style=":")
+        draw_curve(axes, detection.audio_track, network_words("audio student"), THIRD_COLOUR, style=":")
     if detection.visual_track is not None:
-        draw_curve(axes, detection.visual_track, "visual student alone", SECOND_COLOUR)
-    draw_curve(axes, detection.track, detection.network, SCORE_COLOUR, is_main=True)
+        draw_curve(axes, detection.visual_track, network_words("visual student"), SECOND_COLOUR)
+    draw_curve(axes, detection.track, network_words(detection.network), SCORE_COLOUR, is_main=True)
     has_companions = detection.visual_track is not None or detection.audio_track is not None
     finish_curves(axes, with_labels=bool(detection.events), with_legend=has_companions)
 
@@ -65,7 +65,7 @@ def _draw_thresholds(axes: Axes, thresholds: Thresholds) -> None:
     if thresholds.alert is not None:
         levels.append((thresholds.alert, "alert", ":"))
     levels.sort(key=lambda level: level[0])
-    are_close = levels[-1][0] - levels[0][0] < 0.07  # their names would be written over each other
+    are_close = levels[-1][0] - levels[0][0] < 0.07  # their names would overlap
     for index, (value, name, style) in enumerate(levels):
         axes.axhline(value, color=EVENT_COLOUR, linewidth=1.0, linestyle=style, zorder=2)
         axes.annotate(
@@ -81,7 +81,7 @@ def _draw_thresholds(axes: Axes, thresholds: Thresholds) -> None:
 
 
 def _draw_events(axes: Axes, events: tuple[Event, ...]) -> None:
-    """Shade every event; write the names of those for which there is room, highest score first."""
+    """Shade every event; label those for which there is room, highest score first."""
     stretches = [
         Stretch(event.start, event.end, f"{short_name(event.label)} {event.score:.2f}", event.severity == "alert")
         for event in sorted(events, key=lambda event: -event.score)
@@ -89,7 +89,7 @@ def _draw_events(axes: Axes, events: tuple[Event, ...]) -> None:
     num_labels = shade(axes, stretches, EVENT_COLOUR)
     if num_labels < len(events):
         axes.set_title(
-            f"{len(events)} events, the {num_labels} highest that fit are named",
+            f"{len(events)} events, labels on the {num_labels} highest that fit",
             loc="left",
             fontsize=8.5,
             color=FAINT,

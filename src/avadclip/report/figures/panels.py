@@ -1,4 +1,4 @@
-"""What pictures of one video share: a curve over time above a map of classes, on the same time axis."""
+"""Shared parts of the figures of one video: a curve over time above a class map, on the same time axis."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -42,7 +42,7 @@ BAND_COLUMNS = 360
 LONGEST_NAME = 28  # characters of a class name in a label
 LONGEST_TITLE = 90  # characters of a video's name
 
-# How each kind of file says what made it; a time of writing would make two files of one result differ.
+# Creator metadata by format; without a date, since two files of one result must be identical.
 METADATA = {
     ".png": {"Software": f"avadclip {__version__}"},
     ".pdf": {"Creator": f"avadclip {__version__}", "CreationDate": None},
@@ -51,27 +51,27 @@ METADATA = {
 
 
 class Panels(NamedTuple):
-    """An empty picture of one video."""
+    """Empty figure of one video."""
 
     figure: Figure
     curve: Axes
     class_map: Axes
     scale: Axes
-    """The map's colours."""
+    """Axes of the map's colour bar."""
 
 
 class Stretch(NamedTuple):
-    """Time to shade, [start, end) in seconds, and what to write above it where there is room."""
+    """Time to shade, [start, end) in seconds, and its label if there is room."""
 
     start: float
     end: float
     label: str
     is_strong: bool
-    """Shaded darker, its label bold."""
+    """Whether it is shaded darker, with a bold label."""
 
 
 def write_figure(figure: Figure, path: Path) -> None:
-    """Write a picture whole or not at all, as its suffix says: .png, .pdf or .svg."""
+    """Write a figure whole or not at all, in the format of the suffix: .png, .pdf or .svg."""
     # IEEE refuses Type 3 fonts, matplotlib's default; an SVG's inner names would be drawn at random.
     settings = rc_context({"pdf.fonttype": 42, "svg.hashsalt": "avadclip"})
     with atomic_path(path) as temporary, _any_script(), settings:
@@ -80,14 +80,14 @@ def write_figure(figure: Figure, path: Path) -> None:
 
 @contextmanager
 def _any_script() -> Iterator[None]:
-    """A name in a script that the built-in font lacks is drawn as boxes; that is no reason to alarm anyone."""
+    """Suppress warnings about characters that the built-in font lacks; they are drawn as boxes."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
 
 
 def open_panels(track: ScoreTrack) -> Panels:
-    """Axes of a curve and, below it, of a map of the track's classes, as long as the track."""
+    """Create a figure with axes for a curve and, below it, a map of the track's classes."""
     map_inches = max(0.55, 0.27 * len(track.classes))
     top, curve_inches, gap, bottom = 0.95, 2.9, 0.2, 0.62
     height = top + curve_inches + gap + map_inches + bottom
@@ -97,7 +97,7 @@ def open_panels(track: ScoreTrack) -> Panels:
     left, right = max(0.75, 0.3 + 0.085 * longest), 1.25  # inches; class names are written left of the map
 
     def place(bottom_inches: float, height_inches: float) -> tuple[float, float, float, float]:
-        """Axes from inches to the share of the figure that matplotlib wants."""
+        """Convert axes bounds from inches to shares of the figure."""
         width = WIDTH_INCHES - left - right
         return left / WIDTH_INCHES, bottom_inches / height, width / WIDTH_INCHES, height_inches / height
 
@@ -112,7 +112,7 @@ def open_panels(track: ScoreTrack) -> Panels:
 def draw_curve(
     axes: Axes, track: ScoreTrack, name: str, colour: str, *, style: str = "-", is_main: bool = False
 ) -> None:
-    """One network's anomaly score; of many snippets means, and of the main curve their range too."""
+    """Draw one network's anomaly score; many snippets are averaged, and the main curve also shows their range."""
     values, edges = track.scores, track.boundaries()
     width = 1.8 if len(values) <= 300 else 1.1
     if len(values) > CURVE_STEPS:
@@ -131,8 +131,8 @@ def draw_curve(
 
 
 def finish_curves(axes: Axes, *, with_labels: bool, with_legend: bool) -> None:
-    """Scale, grid and legend of the curves' axes."""
-    axes.set_ylim(0, 1.18 if with_labels else 1.04)  # labels of stretches stand above 1
+    """Set scale, grid and legend of the curves' axes."""
+    axes.set_ylim(0, 1.18 if with_labels else 1.04)  # labels of stretches are above 1
     axes.set_yticks(np.linspace(0, 1, 6))
     axes.set_ylabel("anomaly score", color=INK)
     axes.grid(axis="y", color="#e4e4e4", linewidth=0.6, zorder=0)
@@ -154,7 +154,7 @@ def finish_curves(axes: Axes, *, with_labels: bool, with_legend: bool) -> None:
 
 
 def _draw_band(axes: Axes, track: ScoreTrack, colour: str | None) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Fill from the lowest to the highest score of each column of snippets; return the means and the columns' edges."""
+    """Fill between the lowest and highest score of each column of snippets; return column means and edges."""
     cuts = np.linspace(0, len(track.scores), BAND_COLUMNS + 1).astype(int)
     columns = [track.scores[start:stop] for start, stop in pairwise(cuts)]
     edges = track.boundaries()[cuts]
@@ -165,13 +165,13 @@ def _draw_band(axes: Axes, track: ScoreTrack, colour: str | None) -> tuple[NDArr
 
 
 def shade(axes: Axes, stretches: Sequence[Stretch], colour: str) -> int:
-    """Shade stretches of time; label those for which there is room, the first ones first, and return how many."""
+    """Shade stretches of time and label those for which there is room, in order; return the number of labels."""
     taken: list[Bbox] = []
     for stretch in stretches:
         axes.axvspan(
             stretch.start, stretch.end, color=colour, alpha=0.26 if stretch.is_strong else 0.13, linewidth=0, zorder=1
         )
-        # A bar as well: a stretch of one snippet in an hour is less than a pixel wide, and must still be seen.
+        # A bar as well: a stretch of one snippet in an hour is less than a pixel wide, and must stay visible.
         axes.plot(
             [stretch.start, stretch.end],
             [1.02, 1.02],
@@ -204,7 +204,7 @@ def shade(axes: Axes, stretches: Sequence[Stretch], colour: str) -> int:
 
 
 def _keep_inside(label: Text, axes: Axes) -> None:
-    """Push a label that would stick out of the axes back in."""
+    """Shift a label that exceeds the axes back inside."""
     box, frame = label.get_window_extent(), axes.get_window_extent()
     if box.x0 < frame.x0:
         label.set(x=axes.get_xlim()[0], ha="left")
@@ -213,7 +213,7 @@ def _keep_inside(label: Text, axes: Axes) -> None:
 
 
 def draw_class_map(panels: Panels, track: ScoreTrack) -> None:
-    """Class probabilities over time, and the time axis."""
+    """Draw class probabilities over time, and the time axis."""
     axes, boundaries = panels.class_map, track.boundaries()
     columns, edges = _columns(track, boundaries)
     rows = np.arange(len(track.classes) + 1) - 0.5
@@ -236,10 +236,10 @@ def draw_class_map(panels: Panels, track: ScoreTrack) -> None:
 
 
 def _columns(track: ScoreTrack, boundaries: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Class probabilities as drawn, [columns, C], and the edges of the columns in seconds.
+    """Class probabilities per drawn column, [columns, C], and the columns' edges in seconds.
 
-    Where snippets are more than columns, each column shows its snippet of the highest score: a mean would wash out the
-    one snippet in an hour that matters.
+    With more snippets than columns, each column shows its snippet of the highest score: a mean would hide a single
+    anomalous snippet in an hour.
     """
     num_snippets = len(track.scores)
     if num_snippets <= MAP_COLUMNS:
@@ -250,7 +250,7 @@ def _columns(track: ScoreTrack, boundaries: NDArray[np.float64]) -> tuple[NDArra
 
 
 def draw_time_axis(axes: Axes, end_seconds: float) -> None:
-    """Ticks and a label of seconds, minutes or hours."""
+    """Set ticks and label in seconds, minutes or hours."""
     steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
     step = next((step for step in steps if end_seconds / step <= 12), end_seconds / 10)
     axes.xaxis.set_major_locator(MultipleLocator(step))
@@ -264,7 +264,7 @@ def draw_time_axis(axes: Axes, end_seconds: float) -> None:
 
 
 def write_title(panels: Panels, title: str, subtitle: str) -> None:
-    """Two lines above the picture."""
+    """Write title and subtitle above the panels."""
     left, height = panels.curve.get_position().x0, panels.figure.get_figheight()
     for text, offset, size, weight, colour in (
         (title, 0.36, 13, "bold", INK),
@@ -287,12 +287,12 @@ def describe_length(seconds: float) -> str:
 
 
 def short_name(name: str) -> str:
-    """A class name that fits beside an axis."""
+    """Shorten a class name to fit beside an axis."""
     return printable(name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…")
 
 
 def short_file_name(source: str) -> str:
-    """Without folders, shortened in the middle: both ends of a file name tell files apart."""
+    """File name without folders, shortened in the middle, since both ends distinguish files."""
     name = Path(source).name or source
     if len(name) <= LONGEST_TITLE:
         return name

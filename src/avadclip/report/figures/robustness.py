@@ -1,4 +1,4 @@
-"""What damage costs, as a table and as a bar chart in the manner of the paper's Figure 1."""
+"""Robustness results as tables and as a bar chart in the style of the paper's Figure 1."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from avadclip.report.figures.panels import (
     THIRD_COLOUR,
     WIDTH_INCHES,
 )
-from avadclip.report.words import printable
+from avadclip.report.words import network_words, printable
 
 COLOURS = {
     "teacher": SCORE_COLOUR,
@@ -29,20 +29,20 @@ COLOURS = {
     AUTOMATIC: "#555555",
 }
 HATCHES = {"visual student": "//", "audio student": ".."}  # for print in grey
-GROUP_GAPS = {"black": 0.6, "muted": 0.6}  # before the damages to the picture, and to the sound
+GROUP_GAPS = {"black": 0.6, "muted": 0.6}  # before the picture damages and before the sound damages
 OF_FEATURES = "analogues on features, no video was damaged"
 TITLES: dict[MeasureName, str] = {"frame_ap": "frame AP", "roc_auc": "ROC AUC"}
 
 
 class Bar(NamedTuple):
-    """A value in percent, and its deviation over runs where there are several."""
+    """A value in percent, and its standard deviation over runs if there are several."""
 
     percent: float
     deviation: float | None = None
 
 
 def table_rows(report: RobustnessReport, measure: MeasureName) -> list[list[str]]:
-    """A row per condition: its name, then per network the percentage, and what it gains over `clean`."""
+    """Table rows per condition: its name, then per network the percentage and the gain over `clean`."""
     rows = []
     for condition in CONDITIONS:
         cells: list[str] = [condition]
@@ -55,40 +55,42 @@ def table_rows(report: RobustnessReport, measure: MeasureName) -> list[list[str]
 
 
 def describe(report: RobustnessReport) -> str:
-    """What the numbers are of, in one line."""
+    """Describe checkpoint, dataset, split and damage in one line."""
     first = report.conditions[0].reports[0]
     dataset = f"{first.dataset} (synthetic data)" if first.is_synthetic else first.dataset
-    damaged = OF_FEATURES if report.damage_of == "features" else "videos damaged on their way to the encoders"
+    damaged = OF_FEATURES if report.damage_of == "features" else "videos damaged before encoding"
     return printable(f"{report.checkpoint} on {dataset}, {first.split} split; {damaged}; head classifier")
 
 
 def to_markdown(report: RobustnessReport) -> str:
-    """The tables of both measures, sigma^2 and what was chosen."""
+    """Markdown tables of both measures, of sigma^2 and of the chosen networks."""
     first = report.conditions[0].reports[0]
     lines = [f"{describe(report)}.", "", f"A random score gets frame AP {first.positive_percent:.2f} and ROC AUC 50."]
     for measure, title in TITLES.items():
         lines += ["", f"**{title}, percent (gain over clean)**", ""]
-        lines += markdown_table(["condition", *report.networks], table_rows(report, measure))
-    lines += ["", "**Videos by network that the automatic choice took, and median sigma^2 of the students**", ""]
+        lines += markdown_table(["condition", *map(network_words, report.networks)], table_rows(report, measure))
+    lines += ["", "**Videos per automatically chosen network, and median sigma^2 of the students**", ""]
     students = list(report.conditions[0].median_variance)
     rows = []
     for each in report.conditions:
-        chosen = ", ".join(f"{network} {count}" for network, count in each.chosen.items())
+        chosen = ", ".join(f"{network_words(network)} {count}" for network, count in each.chosen.items())
         medians = [each.median_variance.get(student) for student in students]
         rows.append([each.name, chosen, *("-" if value is None else f"{value:.4f}" for value in medians)])
-    lines += markdown_table(["condition", "chosen", *(f"sigma^2, {student}" for student in students)], rows)
+    lines += markdown_table(
+        ["condition", "chosen", *(f"sigma^2, {network_words(student)}" for student in students)], rows
+    )
     lines += ["", *(f"- {printable(note)}" for note in report.notes)] if report.notes else []
     return "\n".join(lines) + "\n"
 
 
 def markdown_table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table; the first column is of words."""
+    """Lines of a Markdown table; all columns but the first are right-aligned."""
     lines = [heading, ["---", *["---:"] * (len(heading) - 1)], *rows]
     return [f"| {' | '.join(cells)} |" for cells in lines]
 
 
 def draw_chart(report: RobustnessReport) -> Figure:
-    """Frame AP of every network under every condition."""
+    """Draw the frame AP of every network under every condition."""
     bars: dict[str, dict[ConditionName, Bar]] = {
         network: {
             condition: Bar(value)
@@ -102,13 +104,13 @@ def draw_chart(report: RobustnessReport) -> Figure:
 
 
 def draw_bars(bars: Mapping[str, Mapping[ConditionName, Bar]], *, title: str, subtitle: str, chance: float) -> Figure:
-    """Groups of bars, one group per condition, one colour per network.
+    """Draw a grouped bar chart: one group per condition, one colour per network.
 
     Args:
-        bars: by network, by condition; in percent of frame AP.
+        bars: frame AP in percent, by network, then by condition.
         title: above the chart.
         subtitle: below it, smaller.
-        chance: what a random score gets, drawn as a line.
+        chance: frame AP of a random score, drawn as a line.
     """
     figure = Figure(figsize=(WIDTH_INCHES, 4.6), dpi=DOTS_PER_INCH, facecolor="white")
     FigureCanvasAgg(figure)
@@ -149,7 +151,7 @@ def _draw_network(
         linewidth=0,
         yerr=deviations if any(deviations) else None,
         error_kw={"elinewidth": 0.9, "ecolor": INK},
-        label=network,
+        label=network_words(network),
         zorder=3,
     )
     labels = [f"{bar.percent:.0f}" for bar in values.values()]

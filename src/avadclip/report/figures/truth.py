@@ -1,4 +1,4 @@
-"""The paper's Figure 4: a video's anomaly score against its annotated times and a baseline's, above its class map."""
+"""Figures as the paper's Figure 4: anomaly score, annotated times and a baseline's score above the class map."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -30,12 +30,12 @@ from avadclip.report.figures.panels import (
     write_figure,
     write_title,
 )
-from avadclip.report.words import counted
+from avadclip.report.words import counted, network_words
 from avadclip.timeline import SnippetGrid
 
 
 class Baseline(NamedTuple):
-    """What another network says of the same snippets."""
+    """Another network's scores of the same snippets."""
 
     name: str
     scores: NDArray[np.float32]
@@ -45,10 +45,10 @@ class Baseline(NamedTuple):
 def draw_against_truth(
     track: ScoreTrack, intervals: Sequence[Interval], *, video: str, name: str, baseline: Baseline | None = None
 ) -> Figure:
-    """The curve over shaded truth, the baseline's in a second colour, and the class map below, on one time axis.
+    """Draw the score over the shaded annotations, the baseline's score, and the class map on one time axis.
 
     Args:
-        track: of the network that the picture is about.
+        track: scores of the network that the figure is about.
         intervals: annotated times, none for a normal video.
         video: its name, for the title.
         name: of the network, for the title and the legend.
@@ -64,7 +64,7 @@ def draw_against_truth(
     draw_curve(panels.curve, track, name, SCORE_COLOUR, is_main=True)
     finish_curves(panels.curve, with_labels=bool(truth), with_legend=baseline is not None)
     draw_class_map(panels, track)
-    annotated = f"{counted(len(truth), 'annotated interval')}, shaded" if truth else "normal: nothing is annotated"
+    annotated = f"{counted(len(truth), 'annotated interval')}, shaded" if truth else "normal: no annotated interval"
     write_title(panels, name, f"{short_file_name(video)}, {describe_length(track.end_seconds)}, {annotated}")
     return panels.figure
 
@@ -79,20 +79,20 @@ def write_truth_figures(
     suffix: str = ".png",
     on_video: Callable[[str, int], None] | None = None,
 ) -> None:
-    """Write a picture per video, named like the video; each scorer uses the network that the video's sound calls for.
+    """Write a figure per video, named like the video; each scorer chooses its network by the video's sound.
 
     Args:
-        folder: made where missing.
+        folder: created if missing.
         bags: annotated, with intervals.
-        scorer: what the pictures are about.
+        scorer: the model that the figures are about.
         grid: of the bags' snippets.
-        baseline: made for the same features.
+        baseline: model for the same features.
         suffix: .png, .pdf or .svg.
         on_video: called with a video's name and number, from 0, before it is drawn.
 
     Raises:
         FeatureError: the features are not those of the scorer or the baseline.
-        CheckpointError: it lacks the network that a video calls for.
+        CheckpointError: it lacks the network that a video needs.
     """
     for index, bag in enumerate(bags):
         if on_video is not None:
@@ -104,7 +104,7 @@ def write_truth_figures(
             track,
             bag.intervals or (),
             video=bag.name,
-            name=f"{scorer.name}: {verdict.network}",
+            name=f"{scorer.name}: {network_words(verdict.network)}",
             baseline=None if baseline is None else _judge_baseline(baseline, features),
         )
         write_figure(figure, folder / f"{bag.name.replace('/', '_')}{suffix}")
@@ -112,4 +112,4 @@ def write_truth_figures(
 
 def _judge_baseline(scorer: Scorer, features: SnippetFeatures) -> Baseline:
     verdict = scorer.judge(features)
-    return Baseline(f"{scorer.name}: {verdict.network}", verdict.scores.anomaly_scores)
+    return Baseline(f"{scorer.name}: {network_words(verdict.network)}", verdict.scores.anomaly_scores)

@@ -1,4 +1,4 @@
-"""sigma^2 of the students over one video, clean and under every damage to what they see or hear."""
+"""sigma^2 of the students over one video, clean and under every damage to their modality."""
 
 from collections.abc import Mapping, Sequence
 from typing import get_args
@@ -25,7 +25,7 @@ from avadclip.report.figures.panels import (
     WIDTH_INCHES,
     draw_time_axis,
 )
-from avadclip.report.words import printable
+from avadclip.report.words import network_words, printable
 
 Curves = Mapping[str, NDArray[np.float32]]
 """Per student, [T]."""
@@ -33,12 +33,12 @@ SEEN: Mapping[str, Sequence[ConditionName]] = {
     "visual student": ("clean", *get_args(PictureDamage)),
     "audio student": ("clean", *get_args(SoundDamage)),
 }
-"""What each student notices; the rest leaves its curve as it is."""
+"""Conditions that affect each student; the others leave its curve unchanged."""
 STYLES = ((INK, "-"), (SCORE_COLOUR, "-"), (SECOND_COLOUR, "--"), (THIRD_COLOUR, "-."), ("#CC79A7", ":"))
 
 
 def draw_first_event(checkpoint: Checkpoint, dataset: Dataset, split: Split, damage: Damage) -> Figure | None:
-    """The curves over the first anomalous video with sound, else the first; None where no network is a student."""
+    """Draw the first anomalous video with sound, else the first video; None if no network is a student."""
     bags = dataset.bags_of(split)
     index = next((i for i, bag in enumerate(bags) if bag.is_anomalous and bag.stored.has_usable_sound), 0)
     if not any(network.has_uncertainty for network in checkpoint.networks.values()):
@@ -59,13 +59,13 @@ def draw_variances(
     *,
     title: str,
 ) -> Figure:
-    """One axis per student, annotated times shaded.
+    """Draw one axis per student, with annotated times shaded.
 
     Args:
-        curves: by condition, of the students that could score it.
+        curves: by condition, then by student.
         boundaries: of the snippets, [T + 1], in seconds.
         intervals: annotated times.
-        title: names the checkpoint and the video.
+        title: checkpoint and video.
     """
     students = list(curves["clean"])
     figure = Figure(figsize=(WIDTH_INCHES, 1.1 + 2.5 * len(students)), dpi=DOTS_PER_INCH, facecolor="white")
@@ -83,7 +83,7 @@ def draw_variances(
             axes.set_xlabel("")
     left = 0.075
     figure.text(left, 1 - 0.3 / height, printable(title), fontsize=12.5, fontweight="bold", color=INK, parse_math=False)
-    shaded = "annotated times shaded" if intervals else "nothing is annotated"
+    shaded = "annotated times shaded" if intervals else "no annotated times"
     words = f"sigma\u00b2 of the students, geometric mean over channels; {shaded}"
     figure.text(left, 1 - 0.52 / height, words, fontsize=9, color=FAINT)
     return figure
@@ -100,7 +100,7 @@ def _draw_student(
                 values, boundaries, baseline=None, color=colour, linestyle=style, linewidth=width, label=condition
             )
     axes.set_ylim(bottom=0)
-    axes.set_ylabel(f"sigma\u00b2, {student}", color=INK, fontsize=9)
+    axes.set_ylabel(f"sigma\u00b2, {network_words(student)}", color=INK, fontsize=9)
     axes.grid(axis="y", color="#e4e4e4", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

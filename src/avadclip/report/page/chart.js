@@ -1,15 +1,15 @@
-// Score curve and class map on one time axis, by Plotly; the playing moment is drawn over it, which costs nothing.
+// Score curve and class map on one time axis, by Plotly; the playback cursor is a separate element on top.
 "use strict";
 
 (function (avadclip) {
-  const { clock, counted } = avadclip.words;
+  const { clock, counted, networkWords } = avadclip.words;
   const CURVE_PIXELS = 210;
   const CLASS_PIXELS = 20;
   const GAP_PIXELS = 14;
   const MARGIN = { t: 26, r: 64, b: 30 };
   const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
   const PIXELS_PER_TICK = 90;
-  const MOST_NUMBERS = 40; // events; more numbers would be written over each other
+  const MOST_NUMBERS = 40; // events; more numbers would overlap
   const DENSE = 2000; // snippets; a thick line through more would fill the plot with ink
   const CLICK_PIXELS = 4; // a pointer that moves further is dragging
 
@@ -36,7 +36,7 @@
 
   function curves(result, edges, colour) {
     const { scores } = result;
-    // The last score holds until the end of the video.
+    // The last score applies until the end of the video.
     const steps = (values) => [...values, values.at(-1)];
     const line = (values, name, look) => ({
       type: "scatter",
@@ -50,9 +50,10 @@
     });
     return [
       scores.audio_student
-        && line(scores.audio_student, "audio student", { color: colour.audio, width: 1, dash: "dot" }),
-      scores.visual_student && line(scores.visual_student, "visual student", { color: colour.visual, width: 1 }),
-      line(scores.anomaly, result.network, { color: colour.score, width: edges.length > DENSE ? 1 : 2 }),
+        && line(scores.audio_student, networkWords("audio student"), { color: colour.audio, width: 1, dash: "dot" }),
+      scores.visual_student
+        && line(scores.visual_student, networkWords("visual student"), { color: colour.visual, width: 1 }),
+      line(scores.anomaly, networkWords(result.network), { color: colour.score, width: edges.length > DENSE ? 1 : 2 }),
     ].filter(Boolean);
   }
 
@@ -79,7 +80,7 @@
   /** A line across the chart for each threshold, with its name beside it. */
   function levels({ detection, alert }, colour) {
     const values = alert === null ? { detection } : { detection, alert };
-    const areClose = alert !== null && Math.abs(alert - detection) < 0.08; // names would be written over each other
+    const areClose = alert !== null && Math.abs(alert - detection) < 0.08; // the names would overlap
     const shapes = [];
     const annotations = [];
     for (const [text, value] of Object.entries(values)) {
@@ -166,7 +167,7 @@
       const peak = result.peak_score.toFixed(2);
       const level = thresholds.detection.toFixed(3);
       chart.setAttribute("aria-label", `Anomaly score over ${clock(end)}, highest ${peak}, threshold ${level}, `
-        + `${counted(events.length, "event")}. The list has their times.`);
+        + `${counted(events.length, "event")}. Their times are in the list.`);
       if (isReady) Plotly.relayout(chart, bands(events, thresholds, colours()));
       else draw();
     }

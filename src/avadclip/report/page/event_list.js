@@ -1,4 +1,4 @@
-// The events as a list: picture, class, times, score, and the reader's verdict.
+// List of the events: picture, class, times, score, and the viewer's verdict.
 "use strict";
 
 (function (avadclip) {
@@ -22,7 +22,7 @@
       return image;
     }
 
-    /** What sound, or the picture, added to the score, where the model has a network that lacks it. */
+    /** How much sound or picture changed the score, if the model has a network without it. */
     function gains(event) {
       return [["sound", event.sound_gain], ["picture", event.picture_gain]]
         .filter(([, gain]) => gain !== null)
@@ -51,7 +51,7 @@
         + event.severity);
       button.addEventListener("click", (click) => {
         onChoose(event);
-        // After a click the keys belong to the video again; who uses the keyboard stays in the list.
+        // After a mouse click the keys control the video again; keyboard focus stays in the list.
         if (click.detail > 0) button.blur();
       });
       return button;
@@ -92,7 +92,7 @@
       );
     }
 
-    /** Point out the event that plays, and keep it in view without moving the page. */
+    /** Highlight the current event and scroll it into view inside the list. */
     function highlight(index) {
       [...list.children].forEach((item, position) => {
         const isCurrent = position === index;

@@ -1,4 +1,4 @@
-// Scores to events: the rule of avadclip/events.py (hysteresis, gap filling, shortest event), on the same numbers.
+// Events from scores, by the rules of avadclip/events.py (hysteresis, gap filling, shortest event).
 "use strict";
 
 (function (avadclip) {
@@ -40,7 +40,7 @@
     return merged.filter(([first, stop]) => edges[stop] - edges[first] >= rules.min_seconds);
   }
 
-  /** The class with the highest mean probability over the span; class 0, normal, is no candidate. */
+  /** The class with the highest mean probability over the span, without class 0 (normal). */
   function bestClass(result, [start, stop]) {
     const sums = result.classes.map(() => 0);
     for (const row of result.scores.class_probabilities.slice(start, stop)) {
@@ -61,7 +61,7 @@
     return peak;
   }
 
-  /** How much higher the score is over the span than that of a network which lacks one modality; null without one. */
+  /** Mean difference over the span to the score of a network without one modality; null if there is none. */
   function meanGain(anomaly, without, [start, stop]) {
     if (without === null) return null;
     let sum = 0;

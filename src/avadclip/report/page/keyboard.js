@@ -1,4 +1,4 @@
-// Keys of the whole page. A control that has the focus keeps the keys it needs itself.
+// Keyboard shortcuts of the page. A focused control keeps the keys it needs.
 "use strict";
 
 (function (avadclip) {

@@ -1,11 +1,11 @@
-// The reader's verdict on events, and the CSV of labels that `avadclip train` reads.
+// The viewer's verdicts on events, and their export as a label CSV for `avadclip train`.
 "use strict";
 
 (function (avadclip) {
   const REAL = "real";
   const FALSE_ALARM = "false alarm";
 
-  /** Verdicts by the snippet of an event's highest score, which stays when the threshold moves the event's ends. */
+  /** Verdicts keyed by the peak snippet of an event, which does not change with the threshold. */
   function createMarks(result) {
     const key = `avadclip-marks:${result.source}:${result.model}`;
     const verdicts = load();
@@ -14,17 +14,17 @@
       try {
         return JSON.parse(localStorage.getItem(key)) ?? {};
       } catch {
-        return {}; // storage is switched off, or holds something else
+        return {}; // storage is disabled or its content is invalid
       }
     }
 
     function set(peak, verdict) {
-      if (verdicts[peak] === verdict) delete verdicts[peak]; // a second press takes it back
+      if (verdicts[peak] === verdict) delete verdicts[peak]; // a second press removes it
       else verdicts[peak] = verdict;
       try {
         localStorage.setItem(key, JSON.stringify(verdicts));
       } catch {
-        // the marks still hold until the page is closed
+        // the marks are kept until the page is closed
       }
     }
 
@@ -32,10 +32,10 @@
   }
 
   /**
-   * What the verdicts say of the whole video: its rows, or why there are none yet.
+   * Label rows of the video from the verdicts, or the reason why there are none yet.
    *
-   * A label stands for a whole video. One real event makes it anomalous; it is normal only once every event shown has
-   * been found false. Times are given where no event is left without a verdict, for then they are all there is.
+   * A label is for the whole video. One real event makes it anomalous; it is normal only if every listed event is a
+   * false alarm. Times are given only if every event has a verdict, since only then they are complete.
    */
   function labelRows(result, events, marks) {
     const verdicts = events.map((event) => marks.get(event.peak));
@@ -47,12 +47,12 @@
         rows: open > 0
           ? [[result.source, labels, "", ""]]
           : real.map((event) => [result.source, event.label, event.start.toFixed(3), event.end.toFixed(3)]),
-        why: open > 0 ? `${avadclip.words.counted(open, "event")} unmarked: the label goes without times` : "",
+        why: open > 0 ? `${avadclip.words.counted(open, "event")} unmarked: the label is saved without times` : "",
       };
     }
     if (events.length > 0 && open === 0) return { rows: [[result.source, "normal", "", ""]], why: "" };
     if (events.length === 0) return { rows: [], why: "No events at this threshold." };
-    return { rows: [], why: `${open} of ${events.length} events still unmarked.` };
+    return { rows: [], why: `${open} of ${events.length} events are unmarked.` };
   }
 
   /** RFC 4180, with the columns of data/label_csv.py. */

@@ -1,4 +1,4 @@
-// One video's page: reads the result that stands in it, and connects the parts.
+// Page of one video: reads the embedded result and connects the parts.
 "use strict";
 
 (function (avadclip) {
@@ -20,7 +20,7 @@
   const found = avadclip.events.foundEvents(result);
   let events = found;
 
-  /** A new cut of the scores has no pictures of its own; one found at the same peak or inside serves. */
+  /** Reuse the snapshots of the original events for events at another threshold, by peak or by overlap. */
   function withSnapshots(cut) {
     return cut.map((event) => {
       const inside = found.filter((one) => edges[one.peak] >= event.start && edges[one.peak] < event.end);

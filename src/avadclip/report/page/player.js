@@ -1,10 +1,10 @@
-// The video's clock: seconds since the first picture. Goes on without a video, so that scores can be looked at anyway.
+// Playback clock: seconds since the first frame. It also works without a video, so that scores can be browsed.
 "use strict";
 
 (function (avadclip) {
   function createPlayer(video, { offsetSeconds, endSeconds }) {
     const listeners = [];
-    let placed = 0; // where the reader went, while there is no video to ask
+    let placed = 0; // current time while there is no video
     const hasVideo = () => video.readyState > 0;
 
     function time() {
@@ -14,9 +14,9 @@
 
     function seek(seconds) {
       placed = Math.min(Math.max(seconds, 0), endSeconds);
-      // Before its headers are read a video takes this as where to begin.
+      // Before its headers are read, a video takes this as its start time.
       video.currentTime = placed + offsetSeconds;
-      tell();
+      notify();
     }
 
     function toggle() {
@@ -25,21 +25,21 @@
       else video.pause();
     }
 
-    function tell() {
+    function notify() {
       listeners.forEach((listener) => listener(time()));
     }
 
     function follow() {
-      tell();
+      notify();
       if (!video.paused && !video.ended) requestAnimationFrame(follow);
     }
 
     video.addEventListener("play", follow);
-    for (const name of ["seeking", "seeked", "timeupdate", "loadedmetadata"]) video.addEventListener(name, tell);
+    for (const name of ["seeking", "seeked", "timeupdate", "loadedmetadata"]) video.addEventListener(name, notify);
     return { time, seek, toggle, onTime: (listener) => listeners.push(listener) };
   }
 
-  /** Where the video cannot be played, ask for it; a chosen file stays on this machine. */
+  /** Offer to choose the file if the video cannot be played; a chosen file stays on this machine. */
   function offerChoice(video, player) {
     const panel = document.getElementById("missing");
     const show = (missing) => {
@@ -58,7 +58,7 @@
     });
   }
 
-  /** `#t=12.3` in the address leads to that moment, and follows where the reader stops or goes. */
+  /** Keep `#t=12.3` in the address in sync with the playback time. */
   function linkAddress(video, player) {
     function goToAddress() {
       const match = /^#t=(\d+(?:\.\d+)?)$/.exec(location.hash);

@@ -1,4 +1,4 @@
-// Light or dark: as the system has it, or as the reader chose. Runs before the page is drawn, so that nothing flashes.
+// Light or dark theme: the system's or the viewer's choice. Runs before the page is drawn, to avoid a flash.
 "use strict";
 
 (function (avadclip) {
@@ -10,7 +10,7 @@
     try {
       return localStorage.getItem(KEY);
     } catch {
-      return null; // storage is switched off
+      return null; // storage is disabled
     }
   }
 
@@ -24,7 +24,7 @@
     try {
       localStorage.setItem(KEY, theme);
     } catch {
-      // it still holds until the page is closed
+      // it is kept until the page is closed
     }
     show(theme);
   }

@@ -1,4 +1,4 @@
-// Numbers as people read them.
+// Numbers and names as people read them.
 "use strict";
 
 (function (avadclip) {
@@ -18,5 +18,16 @@
     return `${number || "no"} ${noun}${number === 1 ? "" : "s"}`;
   }
 
-  avadclip.words = { clock, counted };
+  // As NETWORK_WORDS in avadclip/report/words.py.
+  const NETWORK_WORDS = {
+    teacher: "picture and sound",
+    "visual student": "picture only",
+    "audio student": "sound only",
+  };
+
+  function networkWords(name) {
+    return NETWORK_WORDS[name] ?? name;
+  }
+
+  avadclip.words = { clock, counted, networkWords };
 })((globalThis.avadclip ??= {}));

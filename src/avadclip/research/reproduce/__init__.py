@@ -1,1 +1,1 @@
-"""The paper's tables, trained and measured again."""
+"""Reproduction of the paper's tables."""

@@ -1,4 +1,4 @@
-"""Figure 4 again: the teacher's curve and class map on a few test videos, VadCLIP's curve in a second colour."""
+"""Reproduction of Figure 4: the teacher's score and class map on some test videos, with VadCLIP's score."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,8 +24,8 @@ def write_figure_4(sources: Sources, out: Path) -> list[Path]:
     """Draw one picture per class, of the first run of each network; raises AvadclipError.
 
     Args:
-        sources: the first is used.
-        out: where the runs are, and a folder of pictures will be.
+        sources: only the first is used.
+        out: folder of the runs, and of the new folder of figures.
     """
     runs = SeedRuns(sources, out, SEED)
     dataset = runs.load("first").dataset
@@ -56,7 +56,7 @@ def write_figure_4(sources: Sources, out: Path) -> list[Path]:
 
 
 def one_of_each_class(bags: Sequence[Bag], classes: Sequence[str]) -> dict[str, Bag]:
-    """The first video of every class that has sound, in the order of the list: not chosen by how it looks."""
+    """The first video with sound of every class, in list order, to avoid cherry-picking."""
     chosen: dict[str, Bag] = {}
     for index, label in enumerate(classes):
         found = next((bag for bag in bags if bag.targets[index] and bag.stored.audio_width), None)

@@ -1,4 +1,4 @@
-"""Measures of one run on a test split."""
+"""Evaluation of a run on a test split."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from avadclip.inference.checkpoint import load_checkpoint
 
 
 def measure_random(dataset: Dataset, seed: int) -> Report:
-    """Measures of scores drawn at random."""
+    """Report of random scores."""
     bags = dataset.bags_of("test")
     random = np.random.default_rng(seed)
     rows = [random.random((len(bag.stored), len(dataset.classes))) for bag in bags]
@@ -32,8 +32,8 @@ def measure_checkpoint(path: Path, kind: str, dataset: Dataset, *, is_foreign: b
         path: of the checkpoint.
         kind: which of its networks.
         dataset: to test on.
-        is_foreign: it was trained on another dataset, whose classes and snippets may be others; only the measures of
-            frames mean something then.
+        is_foreign: it was trained on another dataset with possibly other classes and snippets, so that only frame-level
+            measures are meaningful.
 
     Raises:
         DataError, CheckpointError: the network cannot score the test split.
@@ -49,7 +49,7 @@ def measure_checkpoint(path: Path, kind: str, dataset: Dataset, *, is_foreign: b
 
 
 def _as_one_class(bag: Bag, label: str) -> Bag:
-    """Its events under one name: where class names differ, only `anomalous or not` can be compared."""
+    """Merge all events into one class, for datasets with different classes."""
     if bag.intervals is None:
         return bag
     return replace(bag, intervals=tuple(interval._replace(label=label) for interval in bag.intervals))
@@ -60,5 +60,5 @@ def _check_widths(bags: Sequence[Bag], needed: tuple[int, int], name: str) -> No
     if found != needed:
         raise DataError(
             f"the features of {name} are {found[0]} and {found[1]} wide, needed {needed[0]} and {needed[1]}; "
-            "make those of both datasets with the same encoders"
+            "extract both datasets with the same encoders"
         )

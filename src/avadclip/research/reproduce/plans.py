@@ -16,10 +16,10 @@ Change = tuple[str, bool | int | float | str]
 
 @dataclass(frozen=True)
 class Run:
-    """One training for every seed. Rows of several tables may share it."""
+    """A training run per seed, which rows of several tables may share."""
 
     name: str
-    """Also of its folder; no two runs share one."""
+    """Unique name, also of its folder."""
     recipe: str | None
     """File below the dataset's recipes, or `baselines/SYSTEM`, without suffix; None: scores drawn at random."""
     changes: tuple[Change, ...] = ()
@@ -39,10 +39,10 @@ class PlanRow(NamedTuple):
     """One row of a table."""
 
     label: str
-    """As in the paper; it finds the printed numbers."""
+    """Row label as in the paper, the key of the printed numbers."""
     job: TableJob
     remark: str = ""
-    """What a reader has to know before comparing."""
+    """Remark for comparisons."""
 
 
 class Column(NamedTuple):
@@ -127,7 +127,7 @@ SYSTEMS: Mapping[str, Run] = {
 """The comparison systems, then AVadCLIP's visual student and AVadCLIP itself."""
 
 REMARKS = {**dict.fromkeys(("AVVD", "FVAI", "CUPL", "AVCL"), ONLY_DESCRIBED), "AVadCLIP*": "picture only"}
-"""What holds of a system in every table."""
+"""Remarks on a system in all tables."""
 
 PRINTED_ON_OTHER_FEATURES = ("FVAI", "MACIL-SD", "CUPL", "AVCL")
 """Rows of Table 1 that the paper took from others, on I3D and VGGish features."""

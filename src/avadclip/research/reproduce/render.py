@@ -35,7 +35,7 @@ CSV_FIELDS = (
 
 
 def to_markdown(table: ResultTable) -> str:
-    """A heading, the table, and the notes as a list."""
+    """Render a heading, the table, and the notes as a list."""
     lines = [_row(headings(table)), _row(["---"] * len(headings(table)))]
     lines += [_row(cells) for cells in _text_rows(table)]
     notes = [f"- {note}" for note in table.notes]
@@ -43,7 +43,7 @@ def to_markdown(table: ResultTable) -> str:
 
 
 def to_latex(table: ResultTable) -> str:
-    """A `table` environment that needs no package; the notes stand below the tabular."""
+    """Render a `table` environment without extra packages, with the notes below the tabular."""
 
     def line(cells: list[str]) -> str:
         return " & ".join(cell.translate(LATEX_ESCAPES) for cell in cells) + r" \\"
@@ -70,7 +70,7 @@ def to_latex(table: ResultTable) -> str:
 
 
 def to_csv(table: ResultTable) -> str:
-    """A line for every number, with all that it takes to understand it."""
+    """Render one line per number, with all its context."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(CSV_FIELDS)

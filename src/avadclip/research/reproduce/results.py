@@ -1,4 +1,4 @@
-"""From plans and reports to a table of numbers, ours beside the printed ones, and what has to be said under it."""
+"""Result tables: reproduced numbers next to the published ones, with notes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
@@ -85,7 +85,7 @@ def fill_table(plan: TablePlan, outcomes: Outcomes, *, num_seeds: int, names: Ma
         notes=(
             *_how_measured(plan, reports, num_seeds),
             f"printed: of {printed}, {PRINTED_SELECTION}"
-            + ("" if measured == printed else "; ours is another dataset, so the two are not comparable"),
+            + ("" if measured == printed else "; ours is on another dataset, so the two are not comparable"),
             *plan.notes,
             *dict.fromkeys(note for row in plan.rows for note in _of_row(row, plan, of_job(row.job), dataset_notes)),
             *dataset_notes,
@@ -111,7 +111,7 @@ def _fill_row(plan: TablePlan, row: PlanRow, outcomes: Sequence[RunOutcome]) -> 
         cells.append(Cell(printed.get(column.title), tuple(value for value in found if value is not None)))
     selections = dict.fromkeys(report.selection for report in reports)
     missing = len(outcomes) - len(reports)
-    of_seeds = f"{missing} of {len(outcomes)} seeds without a result, see below" if missing else ""
+    of_seeds = f"{missing} of {len(outcomes)} seeds failed, see below" if missing else ""
     remark = "; ".join(part for part in (row.remark, of_seeds) if part)
     return ResultRow(row.label, tuple(cells), ", ".join(selections), remark)
 

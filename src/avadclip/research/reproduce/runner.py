@@ -1,11 +1,11 @@
-"""Train and test what a plan names, one run after the other; what is finished is never done again.
+"""Runner of a plan's trainings and tests, one after the other; finished runs are not repeated.
 
 OUT/runs/NAME/seed-S-IDENTITY/    a run folder of `avadclip train`, and in it
     finished.json                 what the run was: recipe, teacher, data, version; written when it has been trained
     tested-on-first.json          its report on the test split of the first dataset; or of the second
 
-IDENTITY is a hash of what the run is. After a change of a recipe, of the plan or of the data the folder is another one,
-and the run is done anew.
+IDENTITY is a hash of the run's definition. A change of the recipe, the plan or the data gives another folder and a new
+run.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ RUNS = "runs"
 
 
 class RunOutcome(NamedTuple):
-    """What came of one job and seed."""
+    """Outcome of one job and seed."""
 
     report: Report | None
     problem: str = ""
@@ -55,9 +55,9 @@ def run_jobs(
     num_seeds: int,
     on_job: Callable[[TableJob, int], None] | None = None,
 ) -> Outcomes:
-    """Do every job for seeds 0 .. num_seeds - 1, or read what it gave before.
+    """Run every job for seeds 0 .. num_seeds - 1, or read its earlier result.
 
-    A job whose recipe or data cannot be used says so in its outcome, and the others go on.
+    A job with an unusable recipe or unusable data fails with the reason in its outcome, and the others continue.
 
     Args:
         jobs: each once.
@@ -146,7 +146,7 @@ class SeedRuns:
 
 
 class Tested(BaseModel):
-    """A job's result as it is kept."""
+    """Stored result of a job."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -165,7 +165,7 @@ class TrainedRun(NamedTuple):
 
 @dataclass(frozen=True)
 class LoadedSource:
-    """A dataset, and by what it is told from others."""
+    """A dataset and its fingerprint."""
 
     dataset: Dataset
 

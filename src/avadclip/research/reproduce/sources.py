@@ -1,4 +1,4 @@
-"""What a plan is run on: one dataset, or two for the cross-dataset table, each with its recipes."""
+"""Data of a plan: one dataset, or two for the cross-dataset table, each with its recipes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How fast this machine extracts, trains and scores, in one run (`avadclip benchmark`)."""
+"""Speed benchmark of extraction, training and scoring (`avadclip benchmark`)."""
 
 import itertools
 import os
@@ -84,7 +84,7 @@ class SpeedReport:
 
     machine: dict[str, str | int]
     load_before: tuple[float, float, float] | None
-    """Load averages of 1, 5 and 15 minutes before the run; a load above 0 was somebody else's. None where unknown."""
+    """Load averages of 1, 5 and 15 minutes before the run; a load above 0 is from other processes. None if unknown."""
     video: str
     num_snippets: int
     snippet_seconds: float
@@ -108,7 +108,7 @@ def measure_speed(
 ) -> SpeedReport:
     """Measure everything in turns.
 
-    Pictures only: the naive reference does not listen. One frame a snippet, `centre` framing.
+    Video only, since the naive reference has no audio. One frame per snippet, `centre` framing.
 
     Args:
         video: a file of constant frame rate; None makes one.

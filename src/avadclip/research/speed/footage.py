@@ -1,4 +1,4 @@
-"""A video to measure on where none is given: a street-like texture that a camera pans over, with moving things."""
+"""Generated video for benchmarks: a camera pans over a street-like texture with moving objects."""
 
 from pathlib import Path
 

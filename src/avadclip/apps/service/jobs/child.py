@@ -1,4 +1,4 @@
-"""Child processes for what touches strangers' videos: what crashes or hangs in them ends them and nothing else."""
+"""Child processes for untrusted videos: a crash or hang affects only the child."""
 
 import multiprocessing
 import os
@@ -10,7 +10,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, Concatenate, ParamSpec
 
-POLL_SECONDS = 0.2  # how often a waiting parent looks at the clock, and whether it should stop
+POLL_SECONDS = 0.2  # how often a waiting parent checks the deadline and `should_stop`
 
 P = ParamSpec("P")
 
@@ -24,7 +24,7 @@ class ChildTimeoutError(Exception):
 
 
 class Child:
-    """One process and the connection to it, from the parent's side."""
+    """A child process and its connection, from the parent's side."""
 
     def __init__(
         self, target: Callable[Concatenate["Connection[Any, Any]", P], None], *args: P.args, **kwargs: P.kwargs
@@ -38,25 +38,25 @@ class Child:
         theirs.close()
 
     def send(self, message: object) -> None:
-        """Send something that pickles; ChildCrashedError where nobody is there."""
+        """Send a picklable message; ChildCrashedError if the process is gone."""
         try:
             self._connection.send(message)
         except OSError as error:
             raise ChildCrashedError from error
 
     def receive(self, *, deadline: float | None = None, should_stop: Callable[[], bool] = lambda: False) -> Any:
-        """Wait for a message; None where `should_stop` came first.
+        """Wait for a message; None if `should_stop` returned True first.
 
         Args:
             deadline: time.monotonic() after which the process is killed.
-            should_stop: asked before every message, and a few times a second.
+            should_stop: called before every message, and a few times per second.
 
         Raises:
             ChildCrashedError: the process died.
             ChildTimeoutError: the deadline passed.
         """
         try:
-            while not should_stop():  # asked also where one message follows the other
+            while not should_stop():  # checked even if messages follow without a pause
                 if deadline is not None and time.monotonic() > deadline:
                     self.kill()
                     raise ChildTimeoutError
@@ -67,7 +67,7 @@ class Child:
             raise ChildCrashedError from error
 
     def kill(self) -> None:
-        """End the process, whatever it does."""
+        """Kill the process."""
         self._process.kill()
         self._process.join()
 
@@ -75,14 +75,14 @@ class Child:
 def _begin(
     target: Callable[..., None], connection: "Connection[Any, Any]", args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C reaches the whole group; the parent says when to stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C reaches the whole group; the parent decides when to stop
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent has gone
         target(connection, *args, **kwargs)
 
 
 def _end_with_parent() -> None:
-    """Never outlive a service that was killed: the next one takes up the same work."""
+    """End with the parent: after a kill, the next service starts the same work again."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -1,4 +1,4 @@
-"""Is this file a video? Asked in a child process, since the file may be made to break whoever opens it."""
+"""Probe of untrusted files in a child process, since a file may be crafted to crash its reader."""
 
 import asyncio
 import time
@@ -15,17 +15,17 @@ MEMORY_BYTES = 3 * 1024**3  # of address space; a picture of the largest size ne
 
 
 class ContentCheck:
-    """One warm child that opens files, replaced when it dies."""
+    """A child process that probes files, replaced when it dies."""
 
     def __init__(self) -> None:
         self._child = Child(_answer)
         self._turn = asyncio.Lock()
 
     async def probe(self, path: Path) -> MediaInfo:
-        """What the file is.
+        """Probe a file.
 
         Raises:
-            MediaError: no video, or one that breaks or holds up its reader.
+            MediaError: not a video, or one that crashes or blocks its reader.
         """
         async with self._turn:
             answer = await asyncio.to_thread(self._ask, path)
@@ -34,7 +34,7 @@ class ContentCheck:
         raise MediaError(answer)
 
     def close(self) -> None:
-        """End the child."""
+        """End the child process."""
         self._child.kill()
 
     def _ask(self, path: Path) -> MediaInfo | str:
@@ -44,7 +44,7 @@ class ContentCheck:
         except (ChildCrashedError, ChildTimeoutError):
             self._child.kill()
             self._child = Child(_answer)
-            return f"{path} breaks its reader, or holds it up; convert it to mp4 first"
+            return f"{path} crashed or blocked its reader; convert it to mp4 first"
         return answer
 
 

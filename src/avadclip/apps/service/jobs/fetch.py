@@ -1,7 +1,7 @@
-"""Fetching a video from a URL that the operator allowed, and nothing else.
+"""Download of a video from a host that the operator allowed.
 
-A name is resolved once, every address it has is checked, and the connection goes to a checked address: a name that
-answers differently the second time gains nothing. Redirects pass the same checks.
+A name is resolved once, all its addresses are checked, and the connection goes to a checked address, which prevents
+DNS rebinding. Redirects pass the same checks.
 """
 
 import http.client
@@ -19,7 +19,7 @@ from avadclip.apps.service.problems import RefusedError
 from avadclip.apps.service.settings import ServiceSettings
 
 MAX_REDIRECTS = 3
-SILENCE_SECONDS = 20.0  # without a byte
+SILENCE_SECONDS = 20.0  # without receiving a byte
 FETCH_SECONDS = 3600.0  # for the whole video
 CHUNK_BYTES = 1024 * 1024
 PORTS = {"http": 80, "https": 443}
@@ -27,7 +27,7 @@ REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class Target(NamedTuple):
-    """A URL that passed all checks, and the one address to connect to."""
+    """A checked URL and the address to connect to."""
 
     url: SplitResult
     host: str
@@ -46,31 +46,32 @@ def check_url(url: str, settings: ServiceSettings) -> Target:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").rstrip("."), parts.port or PORTS.get(parts.scheme, 0)
     except ValueError as error:
-        raise RefusedError(HTTPStatus.FORBIDDEN, "the URL cannot be read; give http(s)://host/path") from error
+        raise RefusedError(HTTPStatus.FORBIDDEN, "the URL cannot be parsed; give http(s)://host/path") from error
     if parts.scheme not in PORTS or not host or not url.isprintable() or " " in url:
         raise RefusedError(HTTPStatus.FORBIDDEN, "only http and https URLs are fetched; give one of those")
     if parts.username is not None or parts.password is not None:
-        raise RefusedError(HTTPStatus.FORBIDDEN, "the URL holds credentials; give one without")
+        raise RefusedError(HTTPStatus.FORBIDDEN, "the URL contains credentials; give one without")
     if host not in settings.fetch_hosts:
         raise RefusedError(HTTPStatus.FORBIDDEN, "videos are not fetched from this host; ask the operator to allow it")
     addresses = _resolve(host, port)
     if not all(_is_allowed(address, settings) for address in addresses):
         raise RefusedError(
-            HTTPStatus.FORBIDDEN, "this host has an address that is not on the public internet; ask the operator"
+            HTTPStatus.FORBIDDEN,
+            "the host has an address outside the public internet; ask the operator to allow its network",
         )
     return Target(parts, host, port, str(addresses[0]))
 
 
 def fetch(url: str, settings: ServiceSettings, write: Callable[[bytes], None]) -> str:
-    """Fetch a video, following up to three redirects.
+    """Download a video, following up to three redirects.
 
     Args:
         url: see `check_url`.
         settings: hosts and networks that are allowed.
-        write: called with the bytes; what it raises ends the fetching.
+        write: called with the bytes; an exception in it ends the download.
 
     Returns:
-        The file name at the end of the URL that had the video, "" where it has none.
+        The file name at the end of the final URL, "" if it has none.
 
     Raises:
         RefusedError: as `check_url`; 502 where the other side fails, 504 where it is too slow.
@@ -89,12 +90,14 @@ def fetch(url: str, settings: ServiceSettings, write: Callable[[bytes], None]) -
     except TimeoutError as error:
         raise RefusedError(HTTPStatus.GATEWAY_TIMEOUT, "the other server is too slow; try again later") from error
     except (OSError, http.client.HTTPException) as error:
-        raise RefusedError(HTTPStatus.BAD_GATEWAY, "the other server cannot be reached or broke off") from error
+        raise RefusedError(
+            HTTPStatus.BAD_GATEWAY, "the other server is unreachable or closed the connection; try again later"
+        ) from error
     raise RefusedError(HTTPStatus.BAD_GATEWAY, f"more than {MAX_REDIRECTS} redirects; give the final URL")
 
 
 def _get(target: Target, write: Callable[[bytes], None], deadline: float) -> str | None:
-    """One request: the body goes to `write`; or the place of a redirect is returned."""
+    """Send one request; write the body, or return the target of a redirect."""
     connection = _connect(target)
     try:
         path = (target.url.path or "/") + (f"?{target.url.query}" if target.url.query else "")
@@ -103,8 +106,10 @@ def _get(target: Target, write: Callable[[bytes], None], deadline: float) -> str
         if response.status in REDIRECTS:
             return response.getheader("Location") or ""
         if response.status != HTTPStatus.OK:
-            raise RefusedError(HTTPStatus.BAD_GATEWAY, f"the other server answered {response.status}; check the URL")
-        while chunk := response.read1(CHUNK_BYTES):  # what has come; `read` would let a dripping server wait for ever
+            raise RefusedError(
+                HTTPStatus.BAD_GATEWAY, f"the other server responded with status {response.status}; check the URL"
+            )
+        while chunk := response.read1(CHUNK_BYTES):  # available bytes; `read` could block for ever on a slow server
             write(chunk)
             if time.monotonic() > deadline:
                 raise TimeoutError
@@ -116,12 +121,12 @@ def _get(target: Target, write: Callable[[bytes], None], deadline: float) -> str
 
 
 def _connect(target: Target) -> http.client.HTTPConnection:
-    """To the checked address; the name only goes into the request, and into TLS."""
+    """Connect to the checked address; the host name is only used in the request and in TLS."""
     connection = http.client.HTTPConnection(target.host, target.port, timeout=SILENCE_SECONDS)
     sock = socket.create_connection((target.address, target.port), SILENCE_SECONDS)
     if target.url.scheme == "https":
         sock = ssl.create_default_context().wrap_socket(sock, server_hostname=target.host)
-        connection.default_port = PORTS["https"]  # decides what the Host header says
+        connection.default_port = PORTS["https"]  # sets the port of the Host header
     connection.sock = sock
     return connection
 
@@ -130,13 +135,13 @@ def _resolve(host: str, port: int) -> list[IPv4Address | IPv6Address]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise RefusedError(HTTPStatus.BAD_GATEWAY, "the name of the host is unknown; check the URL") from error
+        raise RefusedError(HTTPStatus.BAD_GATEWAY, "the host name cannot be resolved; check the URL") from error
     return [ipaddress.ip_address(str(address[0]).partition("%")[0]) for *_, address in found]
 
 
 def _is_allowed(address: IPv4Address | IPv6Address, settings: ServiceSettings) -> bool:
     if isinstance(address, IPv6Address):
-        # IPv4 in other clothes: mapped, 6to4, NAT64.
+        # IPv4 addresses embedded in IPv6: mapped, 6to4, NAT64.
         inner = address.ipv4_mapped or address.sixtofour
         if address in ipaddress.ip_network("64:ff9b::/96"):
             inner = IPv4Address(int(address) & 0xFFFFFFFF)

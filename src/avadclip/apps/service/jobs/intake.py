@@ -1,4 +1,4 @@
-"""From a client's request to a waiting job: the video is here, complete, and is one."""
+"""Intake of videos: from a client's request to a queued job with a complete, checked video."""
 
 import asyncio
 import time
@@ -23,12 +23,12 @@ from avadclip.apps.service.store.store import Store
 from avadclip.errors import MediaError
 from avadclip.report.words import printable
 
-WRITE_BYTES = 256 * 1024  # gathered before a thread writes them; all that an upload holds in memory
-MAX_FETCHES = 4  # at the same time
+WRITE_BYTES = 256 * 1024  # buffered before a thread writes them; the memory use of an upload
+MAX_FETCHES = 4  # concurrently
 
 
 class Intake:
-    """Takes videos in, by upload, from an allowed folder, or from an allowed URL."""
+    """Intake of videos by upload, from an allowed folder, or from an allowed URL."""
 
     def __init__(
         self, settings: ServiceSettings, store: Store, media: MediaFolder, runner: JobRunner, hub: ProgressHub
@@ -38,11 +38,11 @@ class Intake:
         self._fetches = asyncio.Semaphore(MAX_FETCHES)
 
     def close(self) -> None:
-        """End the child process that looks at files."""
+        """End the child process that probes files."""
         self._check.close()
 
     async def from_upload(self, name: str, chunks: AsyncIterator[bytes], who: str) -> Job:
-        """Receive a video; its bytes are on the disk when the job exists.
+        """Receive an upload; its bytes are on disk when the job exists.
 
         Raises:
             RefusedError: 413 too large, 415 not a video, 422 too long, 507 no room.
@@ -59,7 +59,7 @@ class Intake:
             return await self._take(job_id, incoming, name, Origin.UPLOAD, who)
 
     async def from_url(self, url: str, who: str) -> Job:
-        """Fetch a video.
+        """Download a video.
 
         Raises:
             RefusedError: as `from_upload` and `fetch`.
@@ -73,7 +73,7 @@ class Intake:
                 return await self._take(job_id, incoming, name, Origin.URL, who)
 
     async def from_folder(self, named: str, who: str) -> Job:
-        """Name a file of an allowed folder.
+        """Use a file of an allowed folder.
 
         Raises:
             RefusedError: 403 outside, 404 missing, 415 not a video, 422 too long.
@@ -89,7 +89,7 @@ class Intake:
         name = _shown_name(name)
         await self._check_content(incoming.path, name)
 
-        def keep() -> Job:  # in one thread, so that a shutdown cannot come in between
+        def keep() -> Job:  # in one thread, so that a shutdown cannot interrupt it
             incoming.rename(job_id, name)
             job = _job(job_id, name, origin, path=incoming.path, size_bytes=incoming.num_bytes, who=who)
             self._store.add_job(job)
@@ -108,7 +108,7 @@ class Intake:
         if media.duration_seconds > limit:
             raise RefusedError(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
-                f"{name} is {media.duration_seconds:.0f} s long, at most {limit:g} s are taken; cut it into parts",
+                f"{name} is {media.duration_seconds:.0f} s long, the limit is {limit:g} s; cut it into parts",
             )
 
     def _announce(self, job: Job) -> Job:
@@ -131,6 +131,6 @@ def _job(job_id: str, name: str, origin: Origin, *, path: Path, size_bytes: int,
 
 
 def _shown_name(name: str) -> str:
-    """A name without folders or what does not print; "video" where nothing is left."""
+    """A name without folders and unprintable characters; "video" if nothing is left."""
     last = PureWindowsPath(PurePosixPath(name).name).name
     return printable(last)[:200] if last.strip(". ") else "video"

@@ -1,4 +1,4 @@
-"""Deleting: on request, when a job's time is over, and what a killed service left behind."""
+"""Deletion of jobs on request and after their retention, and of files left by a killed service."""
 
 import logging
 import threading
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Janitor:
-    """Deletes jobs with all that belongs to them. What has begun is finished, at the latest by the next start."""
+    """Deleter of jobs with their files. An interrupted deletion is completed at the next start."""
 
     def __init__(
         self, settings: ServiceSettings, store: Store, media: MediaFolder, runner: JobRunner, hub: ProgressHub
@@ -29,7 +29,7 @@ class Janitor:
         self._thread = threading.Thread(target=self._run, name="janitor")
 
     def start(self) -> None:
-        """Finish what was begun, delete strays, and begin the rounds. Before the runner starts."""
+        """Complete deletions, delete stray files, and start the periodic cleanup; call it before the runner starts."""
         for job in self._store.half_deleted():
             self._remove(job)
         for stray in self._media.sweep(self._store.ids()):
@@ -37,12 +37,12 @@ class Janitor:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the rounds."""
+        """Stop the periodic cleanup."""
         self._stopping.set()
         self._thread.join()
 
     def delete(self, job_id: str) -> bool:
-        """Delete a job in any state; when this returns, its video, result and events are gone. False: unknown job."""
+        """Delete a job in any state with its video, result and events; False for an unknown job."""
         job = self._store.begin_deletion(job_id)
         if job is None:
             return False
@@ -61,11 +61,11 @@ class Janitor:
             try:
                 self.make_a_round()
             except Exception:
-                log.exception("a round failed; the next one tries again")
+                log.exception("cleanup failed; it will be retried")
             self._stopping.wait(ROUND_SECONDS)
 
     def make_a_round(self) -> None:
-        """Delete the jobs, events of cameras and audit entries whose time is over."""
+        """Delete the jobs, camera events and audit entries whose retention is over."""
         now = time.time()
         if self._settings.retention_days is not None:
             oldest = now - self._settings.retention_days * DAY_SECONDS

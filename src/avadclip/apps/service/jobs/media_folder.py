@@ -1,4 +1,4 @@
-"""The service's files: uploads under server-made names, results, and other people's folders that may only be read."""
+"""Files of the service: uploads under generated names, results, and read-only allowed folders."""
 
 import os
 import shutil
@@ -15,11 +15,11 @@ from avadclip.apps.service.settings import ServiceSettings
 from avadclip.errors import MediaError
 from avadclip.media.suffixes import VIDEO_SUFFIXES
 
-FREE_CHECK_BYTES = 64 * 1024**2  # how much is written between two looks at the disk
+FREE_CHECK_BYTES = 64 * 1024**2  # bytes written between two checks of the free disk space
 
 
 class MediaFolder:
-    """Where videos and results lie, within the quota. Safe from several threads."""
+    """Storage of videos and results within the quota; thread-safe."""
 
     def __init__(self, settings: ServiceSettings, *, kept_bytes: int) -> None:
         self._settings = settings
@@ -30,41 +30,41 @@ class MediaFolder:
 
     @property
     def kept_bytes(self) -> int:
-        """Size of uploaded and fetched videos, those on their way included."""
+        """Size of uploaded and fetched videos, including incomplete ones."""
         return self._bytes
 
     def result_folder(self, job_id: str) -> Path:
-        """Where a job's result lies, or will lie."""
+        """Folder of a job's result."""
         return self._settings.results / job_id
 
     def find(self, named: str) -> Path:
-        """The file in an allowed folder that a client means.
+        """Find a client's file in an allowed folder.
 
         Raises:
-            RefusedError: 403 where the path leads out of every allowed folder, links followed, whether or not it
-                exists; 404 where there is no such file.
+            RefusedError: 403 for a path outside the allowed folders after resolving links, existing or not; 404 for a
+                missing file.
         """
         candidates = [_resolved(folder / named) for folder in self._settings.folders]  # an absolute name stays itself
         allowed = [path for path in candidates if path is not None and self._is_allowed(path)]
         if not allowed:
             raise RefusedError(
-                HTTPStatus.FORBIDDEN, "the path leads out of the allowed folders; name a file inside one of them"
+                HTTPStatus.FORBIDDEN, "the path is outside the allowed folders; give a file inside one of them"
             )
         found = next((path for path in allowed if path.is_file()), None)
         if found is None:
-            raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such file in the allowed folders; check the path")
+            raise RefusedError(HTTPStatus.NOT_FOUND, "file not found in the allowed folders; check the path")
         return found
 
     def checked(self, job: Job) -> Path:
-        """A job's video, looked at again: a link may have been put in its place since the job was made."""
+        """A job's video, checked again, since a link may have replaced it after the job was created."""
         path = Path(job.path)
         if job.origin is Origin.FOLDER and (_resolved(path) != path or not self._is_allowed(path)):
-            raise MediaError(f"{job.name} no longer lies in an allowed folder; make a new job")
+            raise MediaError(f"{job.name} is no longer in an allowed folder; create a new job")
         return path
 
     @contextmanager
     def incoming(self, job_id: str) -> Iterator["Incoming"]:
-        """Receive a video; it is gone after the block unless `is_kept` was set."""
+        """Receive a video; it is deleted after the block unless `is_kept` was set."""
         path = self._settings.uploads / f".{job_id}.partial"
         with path.open("xb") as file:
             incoming = Incoming(self, path, file)
@@ -76,10 +76,10 @@ class MediaFolder:
                     self._give_back(incoming.num_bytes)
 
     def reserve(self, num_bytes: int, *, so_far: int) -> None:
-        """Count bytes that are about to be written.
+        """Reserve space for bytes to be written.
 
         Raises:
-            RefusedError: 413 where one file grows too large; 507 where the quota or the disk is used up.
+            RefusedError: 413 if the file is too large; 507 if the quota or the disk is full.
         """
         limit = self._settings.max_upload_bytes
         if so_far + num_bytes > limit:
@@ -89,17 +89,17 @@ class MediaFolder:
         with self._lock:
             if self._bytes + num_bytes > self._settings.quota_bytes:
                 raise RefusedError(
-                    HTTPStatus.INSUFFICIENT_STORAGE, "the quota for videos is used up; delete jobs that are done with"
+                    HTTPStatus.INSUFFICIENT_STORAGE, "the quota for videos is full; delete finished jobs"
                 )
             self._bytes += num_bytes
 
     def check_disk(self) -> None:
-        """RefusedError (507) where the disk is nearly full."""
+        """Raise RefusedError (507) if the disk is nearly full."""
         if shutil.disk_usage(self._settings.uploads).free < self._settings.min_free_bytes:
             raise RefusedError(HTTPStatus.INSUFFICIENT_STORAGE, "the service's disk is nearly full; delete old jobs")
 
     def remove(self, job: Job) -> None:
-        """Delete a job's result, and its video unless it is somebody else's."""
+        """Delete a job's result, and its video unless it is in an allowed folder."""
         if self.result_folder(job.id).exists():
             shutil.rmtree(self.result_folder(job.id))
         if job.origin is not Origin.FOLDER:
@@ -107,7 +107,7 @@ class MediaFolder:
             self._give_back(job.size_bytes)
 
     def sweep(self, known: set[str]) -> list[Path]:
-        """Delete what a killed service left: files of jobs that the store does not know. Returns what was deleted."""
+        """Delete files of jobs that are not in the store, left by a killed service; return their paths."""
         strays = [path for path in self._settings.uploads.iterdir() if path.name.split(".")[0] not in known]
         strays += [path for path in self._settings.results.iterdir() if path.name not in known]
         for path in strays:
@@ -123,7 +123,7 @@ class MediaFolder:
 
 
 class Incoming:
-    """A video on its way in."""
+    """A video being received."""
 
     def __init__(self, folder: MediaFolder, path: Path, file: BinaryIO) -> None:
         self._folder, self._file = folder, file
@@ -133,7 +133,7 @@ class Incoming:
         self.is_kept = False
 
     def write(self, data: bytes | bytearray) -> None:
-        """Append; RefusedError (413, 507) where that is too much."""
+        """Append data; RefusedError (413, 507) if it exceeds a limit."""
         if self.num_bytes >= self._next_disk_check:
             self._folder.check_disk()
             self._next_disk_check = self.num_bytes + FREE_CHECK_BYTES
@@ -143,22 +143,22 @@ class Incoming:
             self._file.write(data)
         except OSError as error:
             raise RefusedError(
-                HTTPStatus.INSUFFICIENT_STORAGE, f"the video cannot be kept ({error.strerror})"
+                HTTPStatus.INSUFFICIENT_STORAGE, f"the video cannot be stored ({error.strerror})"
             ) from error
 
     def flush(self) -> None:
-        """Bring all of it to the disk, for others to read."""
+        """Write all data to disk, for other processes to read."""
         self._file.flush()
         os.fsync(self._file.fileno())
 
     def rename(self, job_id: str, name: str) -> None:
-        """Give the file the job's name, with the client's suffix where that is one of videos."""
+        """Rename the file to the job's id, with the client's suffix if it is a video suffix."""
         suffix = Path(name).suffix.lower()
         self.path = self.path.rename(self.path.with_name(job_id + (suffix if suffix in VIDEO_SUFFIXES else "")))
 
 
 def _resolved(path: Path) -> Path | None:
-    """Without links and dots; None for what is no path (a NUL, a loop of links), or no text that a store can keep."""
+    """Resolve links and dots; None for an invalid path (NUL, link loop) or one that is not valid text."""
     try:
         resolved = path.resolve()
         str(resolved).encode()

@@ -1,4 +1,4 @@
-"""Telling clients how jobs go: the latest state of each job, to everybody who follows."""
+"""Distribution of job updates to the clients that follow them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -7,9 +7,9 @@ from avadclip.apps.service.schemas import Job, JobState
 
 
 class ProgressHub:
-    """From the thread that does the jobs to the event loop that serves clients.
+    """Channel from the job thread to the event loop that serves clients.
 
-    A slow client never holds anything up, and memory stays bounded: of each job only the latest state waits for it.
+    A slow client never blocks others, and memory is bounded: only the latest state of each job is queued for it.
     """
 
     def __init__(self) -> None:
@@ -18,25 +18,25 @@ class ProgressHub:
         self._running: Job | None = None
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Name the event loop that followers live in; what is published before is not passed on."""
+        """Set the event loop of the followers; updates published earlier are dropped."""
         self._loop = loop
 
     def publish(self, job: Job) -> None:
-        """Tell all followers; from any thread."""
+        """Send an update to all followers, from any thread."""
         if job.state is JobState.RUNNING:
             self._running = job
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._tell, job)
+            self._loop.call_soon_threadsafe(self._notify, job)
 
     def with_progress(self, job: Job) -> Job:
-        """A job as stored, with how far it is."""
+        """A stored job with its current progress."""
         running = self._running
         if running is None or (running.id, running.attempts, running.state) != (job.id, job.attempts, job.state):
             return job
         return job.model_copy(update={"progress": running.progress})
 
     async def follow(self, first: Callable[[], Awaitable[list[Job]]]) -> AsyncIterator[Job]:
-        """What `first` gives, which is asked once nothing can be missed any more; then all news, without end."""
+        """Yield the result of `first`, called after the subscription so that no update is lost, then all updates."""
         follower = _Follower()
         self._followers.add(follower)
         try:
@@ -51,7 +51,7 @@ class ProgressHub:
         finally:
             self._followers.discard(follower)
 
-    def _tell(self, job: Job) -> None:
+    def _notify(self, job: Job) -> None:
         for follower in self._followers:
             follower.news[job.id] = job
             follower.has_news.set()

@@ -1,4 +1,4 @@
-"""Doing the jobs: a thread that hands waiting videos to the worker process, one after the other."""
+"""Job queue: a thread that sends queued videos to the worker process, one at a time."""
 
 import logging
 import threading
@@ -18,15 +18,15 @@ from avadclip.errors import AvadclipError, ConfigError
 if TYPE_CHECKING:
     from avadclip.inference.detector import Detector
 
-MAX_ATTEMPTS = 3  # a video that ends the worker or the service this often is given up
-IDLE_SECONDS = 5.0  # a job that nobody announced, as one put back by hand, waits this long at most
-ABANDON_SECONDS = 2.0  # how long a video may go on after its job was deleted, before the worker is killed
+MAX_ATTEMPTS = 3  # a video that crashes the worker or the service this often fails
+IDLE_SECONDS = 5.0  # polling interval, for jobs without a notification
+ABANDON_SECONDS = 2.0  # how long scoring may continue after its job was deleted, before the worker is killed
 
 log = logging.getLogger(__name__)
 
 
 class JobRunner:
-    """One worker, warm from the start, and the thread that feeds it."""
+    """A worker process, started early, and the thread that feeds it."""
 
     def __init__(
         self,
@@ -49,25 +49,25 @@ class JobRunner:
         self.is_ready = False
         """Whether the detector is loaded."""
         self.problem: str | None = None
-        """Why no job will ever be done; the service should end."""
+        """Reason why jobs cannot run any more; the service should end."""
         self.num_worker_crashes = 0
 
     def start(self) -> None:
-        """Load the detector, and begin with what waits."""
+        """Load the detector and start the queued jobs."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Let the job at work wait for the next start, and end the worker."""
+        """Return the running job to the queue and end the worker."""
         self._stopping.set()
         self._wake.set()
         self._thread.join()
 
     def wake(self) -> None:
-        """Say that there is a new job."""
+        """Notify the thread of a new job."""
         self._wake.set()
 
     def abandon(self, job_id: str) -> None:
-        """Return once the job is certainly not at work; the caller has hidden it, so nothing of it is kept."""
+        """Return once the job is certainly not running; the caller has marked it as deleted."""
 
         def is_elsewhere() -> bool:
             return self._current is None or self._current.id != job_id
@@ -88,37 +88,37 @@ class JobRunner:
         except AvadclipError as error:
             self.problem = str(error)
         except Exception:
-            log.exception("jobs cannot go on")
-            self.problem = "jobs cannot go on after an internal error; the log has it"
+            log.exception("jobs stopped")
+            self.problem = "jobs stopped after an internal error; see the log"
         if self.problem is not None:
             self._on_fatal()
 
     def _work_with_one_worker(self) -> None:
-        """Until the service stops, the worker is gone, or the database fails."""
+        """Run jobs until the service stops, the worker dies, or the database fails."""
         self._worker = ScoringWorker(self._load)
         try:
             self.is_ready = self._worker.wait_until_ready(self._stopping.is_set)
-            log.info("worker is ready")
+            log.info("worker ready")
             self._take_up()
             while not self._stopping.is_set() and self._do_next(self._worker):
                 pass
         except ChildCrashedError as error:
-            raise ConfigError("the worker process died while it loaded the model; is there enough memory?") from error
+            raise ConfigError("the worker process died while loading the model; check the available memory") from error
         except SQLAlchemyError:
-            log.exception("the database failed; jobs go on when it is back")
+            log.exception("the database failed; jobs resume when it is available")
             self._stopping.wait(IDLE_SECONDS)
         finally:
             self.is_ready = False
             self._worker.kill()
 
     def _take_up(self) -> None:
-        """Let the jobs wait again that were at work when the service was killed, or the database went away."""
+        """Return jobs to the queue that ran when the service was killed or the database failed."""
         for job in self._store.running():
-            log.warning("job was interrupted", extra={"job": job.id, "attempts": job.attempts})
+            log.warning("job interrupted", extra={"job": job.id, "attempts": job.attempts})
             self._again(job, "the service was interrupted")
 
     def _do_next(self, worker: ScoringWorker) -> bool:
-        """Do a job, or wait for one; False where a new worker is needed."""
+        """Run a job, or wait for one; False if a new worker is needed."""
         self._wake.clear()
         job = self._claim()
         if job is None:
@@ -132,14 +132,14 @@ class JobRunner:
                 self._idle.notify_all()
 
     def _claim(self) -> Job | None:
-        with self._idle:  # `abandon` must not look between the claim and `_current`
+        with self._idle:  # `abandon` must not run between the claim and `_current`
             self._current = self._store.claim_next()
             return self._current
 
     def _do(self, worker: ScoringWorker, job: Job) -> bool:
-        """Do one job; False where a new worker is needed."""
+        """Run one job; False if a new worker is needed."""
         self._hub.publish(job)
-        log.info("job begins", extra={"job": job.id, "attempts": job.attempts})
+        log.info("job started", extra={"job": job.id, "attempts": job.attempts})
         try:
             task = Task(job.id, self._media.checked(job), job.name, self._media.result_folder(job.id))
             answer = worker.run(
@@ -188,7 +188,7 @@ class JobRunner:
 
     def _again(self, job: Job, reason: str) -> None:
         if job.attempts >= MAX_ATTEMPTS:
-            self._fail(job, f"was begun {job.attempts} times, and each time {reason}; check the file")
+            self._fail(job, f"failed {job.attempts} times because {reason}; check the file")
         else:
             self._store.retry(job)
             self._publish_kept(job)

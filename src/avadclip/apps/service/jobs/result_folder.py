@@ -1,4 +1,4 @@
-"""What is kept of a finished job: the result's files, pictures of its events, and what its page plays."""
+"""Result folder of a finished job: result files, event pictures, and the video of its page."""
 
 import dataclasses
 import json
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 MEDIA_NAME = "media.json"
 COPY_NAME = "video.mp4"
 VIDEO_URL = "video"
-"""Where a page finds the job's own video; the service knows the file."""
+"""URL of the job's video in its page; the service resolves the file."""
 
 
 def write_result(detection: "Detection", video: Path, folder: Path, *, on_progress: Callable[[], None]) -> None:
-    """Write the folder, which appears when all of it is made.
+    """Write the folder, which appears when all of it is complete.
 
     Args:
-        detection: what was found.
-        video: the file it was found in; one that browsers do not play gets a copy in the folder.
-        folder: made where missing.
-        on_progress: called now and then while a copy is written.
+        detection: the result.
+        video: the scored file; one that browsers cannot play gets a copy in the folder.
+        folder: created if missing.
+        on_progress: called repeatedly while a copy is written.
 
     Raises:
         MediaError: the video cannot be read.
     """
-    # PyTorch comes with these, and the process that only reads folders does without.
+    # These import PyTorch, which the process that only reads folders does not need.
     from avadclip.report.folder import staged, write_files
     from avadclip.report.pictures import write_pictures
 
@@ -45,7 +45,7 @@ def write_result(detection: "Detection", video: Path, folder: Path, *, on_progre
 
 
 def read_media(folder: Path) -> PageMedia:
-    """What the page of a folder plays."""
+    """The video of a folder's page."""
     return PageMedia(**json.loads((folder / MEDIA_NAME).read_text(encoding="utf-8")))
 
 

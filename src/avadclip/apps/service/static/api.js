@@ -1,4 +1,4 @@
-// Speaking with the service: the token, problems as one line, and the stream of jobs.
+// Client of the API: token, one-line problems, and the stream of jobs.
 
 const KEY = "avadclip-token";
 const RETRY_MS = 3000;
@@ -11,25 +11,25 @@ export function authorization() {
   return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
-/** Ask for a token, once at a time; resolves when one was given. */
-let asking = null;
-export function askForToken() {
-  asking ??= new Promise((resolve) => {
+/** Show the token dialog, one at a time; resolves when a token was entered. */
+let tokenPrompt = null;
+export function requestToken() {
+  tokenPrompt ??= new Promise((resolve) => {
     const dialog = document.getElementById("login");
     document.getElementById("login-problem").hidden = token === null;
     dialog.addEventListener("cancel", (event) => event.preventDefault());
     dialog.addEventListener("close", () => {
       token = document.getElementById("token").value.trim();
       sessionStorage.setItem(KEY, token);
-      asking = null;
+      tokenPrompt = null;
       resolve();
     }, { once: true });
     dialog.showModal();
   });
-  return asking;
+  return tokenPrompt;
 }
 
-/** One request; a Problem says in one line what the service refused. */
+/** Send one request; a Problem has the service's reason in one line. */
 export async function request(method, path, body) {
   const headers = { ...authorization() };
   if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -37,10 +37,10 @@ export async function request(method, path, body) {
   try {
     response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   } catch {
-    throw new Problem("The service does not answer.");
+    throw new Problem("The service is unreachable.");
   }
   if (response.status === 401) {
-    await askForToken();
+    await requestToken();
     return request(method, path, body);
   }
   if (!response.ok) throw new Problem(detailOf(await response.text(), response.status));
@@ -51,26 +51,26 @@ export function detailOf(text, status) {
   try {
     return JSON.parse(text).detail;
   } catch {
-    return `The service answered ${status}.`;
+    return `The service failed with status ${status}.`;
   }
 }
 
-/** Every news of every job, again after a break. EventSource cannot send a token, so the stream is read by hand. */
-export async function followJobs({ onOpen, onJob, onAway }) {
+/** Follow the updates of all jobs and reconnect after a break. EventSource cannot send a token, hence fetch. */
+export async function followJobs({ onOpen, onJob, onDisconnect }) {
   for (;;) {
     try {
       const response = await fetch("/api/progress", { headers: authorization() });
       if (response.status === 401) {
-        await askForToken();
+        await requestToken();
         continue;
       }
       if (!response.ok) throw new Problem();
       onOpen();
       await readEvents(response.body, (text) => onJob(JSON.parse(text)));
     } catch {
-      // told below, and tried again
+      // reported below, then retried
     }
-    onAway();
+    onDisconnect();
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
 }

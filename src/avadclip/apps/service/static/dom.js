@@ -1,4 +1,4 @@
-// Making elements. Text is always set as text, so that a name is never read as HTML.
+// Creation of elements. Text is always set as text, so that a name is never parsed as HTML.
 
 export const byId = (id) => document.getElementById(id);
 

@@ -1,4 +1,4 @@
-// The events of all videos; each leads to its moment in the video.
+// Events of all videos; each links to its moment in the video.
 
 import { alertBadge, make } from "./dom.js";
 import { createSearch } from "./search.js";

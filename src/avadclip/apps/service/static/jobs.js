@@ -1,4 +1,4 @@
-// The list of videos: what waits, what is being scored, what was found.
+// The list of videos: queued, running, and done with their results.
 
 import { request } from "./api.js";
 import { byId, make } from "./dom.js";
@@ -6,7 +6,7 @@ import { byId, make } from "./dom.js";
 const PAGE = 50;
 const { clock, counted } = globalThis.avadclip.words;
 
-/** onProblem(text) tells the reader; onChange() is called when jobs ended or were deleted. */
+/** onProblem(text) shows a message; onChange() is called when jobs ended or were deleted. */
 export function createJobList({ onProblem, onChange }) {
   const jobs = new Map(); // id -> { job, element }
   let total = 0;
@@ -78,7 +78,7 @@ export function createJobList({ onProblem, onChange }) {
   }
 
   async function deleteJob(job) {
-    if (!confirm(`Delete ${job.name}, its video on the service and what was found in it?`)) return;
+    if (!confirm(`Delete ${job.name}, its video on the service and its results?`)) return;
     try {
       await request("DELETE", `/api/jobs/${job.id}`);
       if (jobs.has(job.id)) forget(job.id);
@@ -93,8 +93,8 @@ export function createJobList({ onProblem, onChange }) {
 
 function result(job) {
   const line = make("span", { className: "job-result" });
-  if (job.state === "queued") line.append("waits");
-  if (job.state === "running") line.append(make("progress", { max: 1, value: job.progress ?? 0, ariaLabel: `Scoring of ${job.name}` }));
+  if (job.state === "queued") line.append("queued");
+  if (job.state === "running") line.append(make("progress", { max: 1, value: job.progress ?? 0, ariaLabel: `Scoring ${job.name}` }));
   if (job.state === "failed") line.append(make("span", { className: "job-error", textContent: "failed" }));
   if (job.state === "done") {
     line.append(

@@ -1,10 +1,10 @@
-// The events of cameras, as `avadclip watch` tells of them; the section shows once there are any.
+// Events of cameras, stored by `avadclip watch`; the section is hidden until there are any.
 
 import { request } from "./api.js";
 import { alertBadge, byId, make } from "./dom.js";
 import { createSearch } from "./search.js";
 
-const ROUND_MS = 5000; // another program writes them: nobody tells this page
+const POLL_MS = 5000; // another program writes them, so this page polls
 const { clock } = globalThis.avadclip.words;
 
 export function createLiveEvents({ onProblem }) {
@@ -14,7 +14,7 @@ export function createLiveEvents({ onProblem }) {
   async function follow() {
     for (;;) {
       if (!document.hidden) await showNews();
-      await new Promise((resolve) => setTimeout(resolve, ROUND_MS));
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
   }
 
@@ -24,7 +24,7 @@ export function createLiveEvents({ onProblem }) {
       byId("live-events-section").hidden = cameras.length === 0;
       if (cameras.length > 0) await search.reload();
     } catch {
-      // the page says elsewhere that it is not connected
+      // the connection status is shown elsewhere on the page
     }
   }
 
@@ -47,6 +47,6 @@ function draw(event) {
 }
 
 function duration({ start, end, is_open: isOpen }) {
-  if (isOpen) return "goes on";
-  return end === null ? "not known" : clock(end - start, 1);
+  if (isOpen) return "ongoing";
+  return end === null ? "unknown" : clock(end - start, 1);
 }

@@ -1,4 +1,4 @@
-// The service's page: connects its parts. `/?job=ID#t=12.5` leads on to that moment of that result.
+// The service's page: connects its parts. `/?job=ID#t=12.5` redirects to that moment of that result.
 
 import { followJobs, request } from "./api.js";
 import { byId } from "./dom.js";
@@ -7,9 +7,9 @@ import { createJobList } from "./jobs.js";
 import { createLiveEvents } from "./live_events.js";
 import { addFiles } from "./uploads.js";
 
-const retention = (days) => (days === null ? "are kept" : `are deleted ${days} days after they are done`);
+const retention = (days) => (days === null ? "are kept" : `are deleted ${days} days after completion`);
 
-function tell(problem) {
+function showProblem(problem) {
   byId("problem").textContent = problem;
   byId("problem").hidden = problem === "";
 }
@@ -49,20 +49,20 @@ function connectDrop({ max_upload_bytes: maxBytes }) {
   });
 }
 
-/** The field for a file on the server or a URL, where the service takes any. */
+/** The form for a file on the server or a URL, if the service allows either. */
 function connectPoint({ has_folders: hasFolders, fetch_hosts: hosts }) {
   const kinds = [hasFolders ? "a file on the server" : null, hosts.length ? `a URL at ${hosts.join(", ")}` : null];
   byId("point").hidden = !hasFolders && hosts.length === 0;
-  byId("where-label").textContent = `or name ${kinds.filter(Boolean).join(" or ")}`;
+  byId("where-label").textContent = `or enter ${kinds.filter(Boolean).join(" or ")}`;
   byId("point").addEventListener("submit", async (event) => {
     event.preventDefault();
     const where = byId("where").value.trim();
     try {
       await request("POST", "/api/jobs", /^https?:/i.test(where) ? { url: where } : { path: where });
       event.target.reset();
-      tell("");
+      showProblem("");
     } catch (problem) {
-      tell(problem.message);
+      showProblem(problem.message);
     }
   });
 }
@@ -81,24 +81,24 @@ async function start() {
       await goToResult(wanted);
       return;
     } catch (problem) {
-      tell(problem.message);
+      showProblem(problem.message);
     }
   }
   const version = await request("GET", "/api/version");
   showVersion(version);
   connectPoint(version);
   connectDrop(version);
-  const search = createEventSearch({ onProblem: tell });
-  const jobs = createJobList({ onProblem: tell, onChange: search.reload });
-  createLiveEvents({ onProblem: tell }).follow();
+  const search = createEventSearch({ onProblem: showProblem });
+  const jobs = createJobList({ onProblem: showProblem, onChange: search.reload });
+  createLiveEvents({ onProblem: showProblem }).follow();
   followJobs({
     onOpen: () => {
       showStatus("ready", "connected");
-      jobs.load().then(search.reload).catch((problem) => tell(problem.message));
+      jobs.load().then(search.reload).catch((problem) => showProblem(problem.message));
     },
     onJob: jobs.update,
-    onAway: () => showStatus("away", "not connected"),
+    onDisconnect: () => showStatus("offline", "disconnected"),
   });
 }
 
-start().catch((problem) => tell(problem.message));
+start().catch((problem) => showProblem(problem.message));

@@ -1,32 +1,32 @@
-// Searching a list of the API by the fields of a form, a page at a time.
+// Search in a list of the API by the fields of a form, with paging.
 
 import { request } from "./api.js";
 import { byId, make } from "./dom.js";
 
 const PAGE = 50;
-const MOST = 1000; // that the API gives at once
-const SETTLE_MS = 150; // a slider that moves asks once
+const MOST = 1000; // largest page of the API
+const SETTLE_MS = 150; // a moving slider sends one request
 const { counted } = globalThis.avadclip.words;
 
 /**
- * name: of the list in the API and of its elements here; draw(item): its row;
- * choices: select of the form -> where its values are listed.
+ * name: name of the list in the API and of its elements here; draw(item): makes a row;
+ * choices: select of the form -> API path of its values.
  */
 export function createSearch({ name, draw, choices, onProblem }) {
   const form = byId(`${name}-search`);
   let shown = 0;
-  let asked = 0; // an answer that a later one has overtaken is not shown
+  let latest = 0; // a response overtaken by a later request is dropped
   let timer = null;
 
   async function load({ limit = PAGE, offset = 0 } = {}) {
-    const mine = (asked += 1);
+    const mine = (latest += 1);
     const query = new URLSearchParams({ limit, offset });
     for (const [field, value] of new FormData(form)) {
       if (value !== "") query.set(field, field === "since" ? new Date(`${value}T00:00`).getTime() / 1000 : value);
     }
     try {
       const page = await request("GET", `/api/${name}?${query}`);
-      if (mine !== asked) return;
+      if (mine !== latest) return;
       const rows = page.items.map(draw);
       if (offset > 0) byId(name).append(...rows);
       else byId(name).replaceChildren(...rows);
@@ -38,18 +38,18 @@ export function createSearch({ name, draw, choices, onProblem }) {
     }
   }
 
-  /** What a select offers, the chosen one kept. */
+  /** Load the options of a select and keep the chosen one. */
   async function loadChoices(field, path) {
     const select = form.elements[field];
     const chosen = select.value;
     const values = await request("GET", path);
     const offered = [...select.options].slice(1).map((option) => option.value);
-    if (values.join("\n") === offered.join("\n")) return; // it may be open just now
+    if (values.join("\n") === offered.join("\n")) return; // it may be open
     select.replaceChildren(select.options[0], ...values.map((value) => make("option", { value, textContent: value })));
     select.value = values.includes(chosen) ? chosen : "";
   }
 
-  /** Ask again, for as many rows as are shown. */
+  /** Load again as many rows as are shown. */
   async function reload() {
     await Promise.all(Object.entries(choices).map(([field, path]) => loadChoices(field, path)));
     await load({ limit: Math.min(Math.max(PAGE, shown), MOST) });

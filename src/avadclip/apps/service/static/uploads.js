@@ -1,6 +1,6 @@
-// Videos on their way to the service: a few at a time, each with a bar.
+// Uploads to the service: a few at a time, each with a progress bar.
 
-import { askForToken, authorization, detailOf } from "./api.js";
+import { requestToken, authorization, detailOf } from "./api.js";
 import { byId, make } from "./dom.js";
 
 const AT_ONCE = 3;
@@ -8,12 +8,12 @@ const AT_ONCE = 3;
 const waiting = [];
 let running = 0;
 
-/** A file that is too large is not even begun: a browser would send it all before it reads the refusal. */
+/** A file that is too large is not uploaded at all: a browser would send all of it before it reads the refusal. */
 export function addFiles(files, maxBytes) {
   for (const file of files) {
     const row = createRow(file.name);
     byId("uploads").append(row.element);
-    if (file.size > maxBytes) row.fail("Larger than this service takes; cut it into parts.");
+    if (file.size > maxBytes) row.fail("Larger than the upload limit; cut it into parts.");
     else waiting.push({ file, row });
   }
   startNext();
@@ -33,14 +33,14 @@ function startNext() {
 async function upload(file, row) {
   const { status, text } = await send(file, row);
   if (status === 401) {
-    await askForToken();
+    await requestToken();
     return upload(file, row);
   }
   if (status === 202) row.element.remove(); // from here on it is a job
-  else row.fail(status === 0 ? "The connection broke off." : detailOf(text, status));
+  else row.fail(status === 0 ? "The connection was lost." : detailOf(text, status));
 }
 
-/** XMLHttpRequest: fetch does not tell how much is sent. */
+/** XMLHttpRequest, since fetch does not report upload progress. */
 function send(file, row) {
   return new Promise((resolve) => {
     const request = new XMLHttpRequest();
