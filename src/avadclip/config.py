@@ -25,7 +25,7 @@ Selection = Literal["last", "validation", "test"]  # `test`: as published, only 
 
 
 class FrozenConfig(BaseModel):
-    """Frozen; a key nobody knows is an error, and so is a number that is none."""
+    """Frozen; unknown keys and numbers that are not finite are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 

@@ -255,7 +255,7 @@ def relabelled(bag: Bag, *targets: float) -> Bag:
     ("bag", "message"),
     [
         (make_bag("yard-7", 3, None), "yard-7 has no annotated intervals"),
-        (relabelled(make_bag("yard-7", 3), 0, 1, 0), "yard-7 is labelled anomalous, but no interval says when"),
+        (relabelled(make_bag("yard-7", 3), 0, 1, 0), "yard-7 is labelled anomalous, but has no interval"),
         (relabelled(make_bag("yard-7", 3, [("riot", 0, 1)]), 1, 0, 0), "yard-7 is labelled normal, but"),
         (make_bag("yard-7", 3, [("arson", 0, 1)]), "yard-7 has an interval of `arson`; known are fighting, riot"),
         (make_bag("yard-7", 3, [("riot", 2, 1)]), "yard-7 has an interval from 2 to 1 s"),

@@ -1,4 +1,4 @@
-"""AVCL: sound tells apart what the picture leaves open, and the two networks learn from each other.
+"""AVCL: sound separates the cases that the picture leaves open, and two networks learn from each other.
 
 "Audio-Visual Collaborative Learning for Weakly Supervised Video Anomaly Detection", IEEE TMM 2025. There is no public
 code: re-implemented from the paper's description, which names two modules, hard-case separation by changes of the sound
@@ -7,7 +7,7 @@ and mutual learning of a single-modal and a multi-modal network. Decided here:
   joined by a linear layer; the second one scores;
 - in an anomalous bag, the k snippets with the highest and the k with the lowest visual scores are easy, those between
   are open. Of these, the ones before which the sound changes most are hard anomalous, and the ones before which it
-  changes least hard normal: what begins is heard;
+  changes least hard normal: an event begins with a change of the sound;
 - separation: hard cases are classified by their cosines with the mean easy anomalous and the mean easy normal feature
   of the multi-modal network. The means are anchors, no gradient reaches them. The weight grows over the first ten
   epochs, as first scores are no guide;
@@ -47,7 +47,7 @@ class Branch(nn.Module):
 
 
 class Cases(NamedTuple):
-    """Snippets by what the picture, or else the sound, says of them; each [B, T] bool, no snippet in two."""
+    """Snippets sorted by visual scores, or else by sound; each [B, T] bool, no snippet in two."""
 
     easy_anomalous: Tensor
     easy_normal: Tensor

@@ -1,4 +1,4 @@
-"""AVVD: HL-Net's trunk that also says which kind of violence it is.
+"""AVVD: HL-Net's trunk with a class prediction.
 
 Wu et al., "Weakly Supervised Audio-Visual Violence Detection", IEEE TMM 2022. There is no public code: re-implemented
 from the paper's description, as a reading of it: HL-Net with one output a class, trained by cross-entropy of their
@@ -22,7 +22,7 @@ class Avvd(System):
     """AVVD. Recipe, that of HL-Net: Adam 1e-4, the causal branch at half of it, 50 epochs, batch 128, 200 snippets."""
 
     uses_audio = True
-    learning_rate_shares = {"trunk.online.": 0.5}  # noqa: RUF012  (System says ClassVar)
+    learning_rate_shares = {"trunk.online.": 0.5}  # noqa: RUF012  (a ClassVar in System)
 
     def __init__(self, *, visual_dim: int, audio_dim: int, classes: Sequence[str]) -> None:
         super().__init__()

@@ -28,7 +28,7 @@ INNER_DIM, HIDDEN_DIM = 512, 32
 NUM_HEADS = 3
 DROPOUT = 0.6
 NUM_PASSES = 20  # under dropout, to see how sure the labeller is
-RELIABLE_SHARE = 0.5  # of what is held anomalous, and of what is held normal, in an anomalous bag
+RELIABLE_SHARE = 0.5  # of the snippets labelled anomalous, and of those labelled normal, in an anomalous bag
 DIVERSITY_WEIGHT = BALANCE_WEIGHT = 0.1
 NUM_ROUNDS = 3  # of self-training
 
@@ -183,8 +183,8 @@ def pseudo_labels(passes: Tensor, mask: Tensor, anomalous: Tensor) -> tuple[Tens
     high = means.masked_fill(~mask, -torch.inf).amax(dim=1, keepdim=True)
     tiny = torch.finfo(means.dtype).tiny  # a bag of one level is anomalous all through
     stretched = (means - low + tiny) / (high - low + tiny)
-    held_anomalous = stretched >= 0.5
-    surer = _surer_share(variances, mask & held_anomalous) | _surer_share(variances, mask & ~held_anomalous)
+    labelled_anomalous = stretched >= 0.5
+    surer = _surer_share(variances, mask & labelled_anomalous) | _surer_share(variances, mask & ~labelled_anomalous)
     anomalous = anomalous[:, None]
     return torch.where(anomalous, stretched, 0.0), torch.where(anomalous, surer, mask)
 

@@ -1,4 +1,4 @@
-"""FVAI: picture and sound weigh each other, meet in a bilinear product, and learn with a network that only sees.
+"""FVAI: mutual attention of picture and sound, bilinear pooling, and mutual learning with a visual network.
 
 Pang et al., "Violence Detection in Videos Based on Fusing Visual and Audio Information", ICASSP 2021. There is no
 public code: re-implemented from the paper's description, which names three modules but few sizes. Decided here:
@@ -25,7 +25,7 @@ KERNEL = 5  # snippets, of the visual network
 
 
 class MutualAttention(nn.Module):
-    """Each modality's snippets, weighted by what the other one asks for."""
+    """Each modality's snippets, attended to with the queries of the other one."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""HL-Net: what resembles, what is near and what scores alike, in three graphs; and a causal branch that learns from it.
+"""HL-Net: graphs by similarity, distance and score, and a causal branch distilled from them.
 
 Wu et al., "Not only Look, but also Listen", ECCV 2020, arXiv 2007.04687. Layers and their order are those of the
 published weights, losses those of the authors' code.
@@ -85,7 +85,7 @@ class HlNet(System):
     """HL-Net. Recipe: Adam 1e-4, the causal branch at half of it, 50 epochs, batch 128, 200 snippets."""
 
     uses_audio = True
-    learning_rate_shares = {"trunk.online.": 0.5}  # noqa: RUF012  (System says ClassVar)
+    learning_rate_shares = {"trunk.online.": 0.5}  # noqa: RUF012  (a ClassVar in System)
 
     def __init__(self, *, visual_dim: int, audio_dim: int) -> None:
         super().__init__()

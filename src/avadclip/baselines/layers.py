@@ -63,7 +63,7 @@ SLOTS_PER_PICK = 16
 
 
 class Recall(NamedTuple):
-    """What a memory has to say of snippets."""
+    """Outputs of a memory for snippets."""
 
     read: Tensor
     """Sum of the slots, each weighted by its likeness, [B, T, D]."""

@@ -1,9 +1,9 @@
-"""MACIL-SD: two light streams, contrast between picture and sound, distillation from a network that only sees.
+"""MACIL-SD: two light streams, contrast between picture and sound, distillation from a visual network.
 
 Yu et al., "Modality-Aware Contrastive Instance Learning with Self-Distillation", ACM MM 2022, arXiv 2207.05500. Layers,
 constants and the order of steps are those of the authors' code. It differs from that code in two places:
 - there, the snippets that the sound's scores choose are taken from the visual features and the other way round (two
-  return values are swapped); here each modality chooses among its own, as the paper says;
+  return values are swapped); here each modality chooses among its own, as in the paper;
 - there, the networks are mixed after every epoch, here before every epoch but the first: the mix after the last one is
   left out, whose momentum is nearly 1.
 """
@@ -75,7 +75,7 @@ class MacilSd(System):
     """MACIL-SD. Recipe: Adam 4e-4 (`visual_network` a fifth of it), cosine, 50 epochs, batch 128, 200 snippets."""
 
     uses_audio = True
-    learning_rate_shares = {"visual_network.": 0.2}  # noqa: RUF012  (System says ClassVar)
+    learning_rate_shares = {"visual_network.": 0.2}  # noqa: RUF012  (a ClassVar in System)
     epochs_mixed: Tensor
     """How often the visual network was mixed in so far; kept, so that resuming does not do it twice."""
 
@@ -131,7 +131,7 @@ def momentum(epochs_done: int, num_epochs: int) -> float:
 
 
 def contrasts(visual: Stream, audio: Stream, mask: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
-    """InfoNCE between what looks and what sounds anomalous, against background and against normal snippets.
+    """InfoNCE between anomalous visual and audio features, against background and against normal snippets.
 
     A pair is the mean visual and the mean audio feature of the top-k snippets of each, in a bag found anomalous.
     Background is the lowest k snippets of all bags; normal, the top-k snippets of the bags not found anomalous.

@@ -1,4 +1,4 @@
-"""RTFM: anomalous snippets are told by the length of their feature vectors.
+"""RTFM: anomalous snippets have feature vectors of large magnitude.
 
 Tian et al., "Weakly-supervised Video Anomaly Detection with Robust Temporal Feature Magnitude Learning", ICCV 2021,
 arXiv 2101.10030. From the authors' code: every convolution is followed by ReLU and batch normalisation; in training, a
@@ -26,7 +26,7 @@ MAGNITUDE_WEIGHT, SMOOTHNESS_WEIGHT, SPARSITY_WEIGHT = 1e-4, 8e-4, 8e-3
 
 
 class ScoredFeatures(NamedTuple):
-    """Features whose length tells something, and what is read from them."""
+    """Features whose magnitude indicates anomaly, and the logits computed from them."""
 
     features: Tensor
     """[B, T, D]"""

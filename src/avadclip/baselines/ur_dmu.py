@@ -1,4 +1,4 @@
-"""UR-DMU: one memory of the normal and one of the anomalous, and a normal memory that is uncertain.
+"""UR-DMU: a normal and an anomalous memory, with an uncertain normal code.
 
 Zhou et al., "Dual Memory Units with Uncertainty Regulation for Weakly Supervised Video Anomaly Detection", AAAI 2023,
 arXiv 2302.05160. From the authors' code: the pre-LN blocks keep the width and drop .5; what the triplet compares has
@@ -29,7 +29,7 @@ MEMORY_WEIGHT, TRIPLET_WEIGHT, KL_WEIGHT, MAGNITUDE_WEIGHT = 0.1, 0.1, 1e-3, 1e-
 
 
 class Half(NamedTuple):
-    """The normal or the anomalous bags of a batch, and what both memories say of them."""
+    """The normal or the anomalous bags of a batch, and the outputs of both memories."""
 
     features: Tensor
     """[B, T, D]"""
@@ -134,7 +134,7 @@ def memory_loss(normal: Half, anomalous: Half) -> Tensor:
 
 
 def triplet_loss(normal: Half, anomalous: Half) -> Tensor:
-    """Normal bags lie nearer to what looks normal in anomalous bags than to what does not.
+    """Normal bags lie nearer to the normal snippets of anomalous bags than to the anomalous ones.
 
     Each of the three is the mean of the snippets that a memory knows best, at unit length.
     """

@@ -92,7 +92,7 @@ class Dataset:
     grid: SnippetGrid
     train: tuple[Bag, ...]
     validation: tuple[Bag, ...]
-    """Held out of the training videos by group; checkpoints and thresholds are chosen on it."""
+    """Part of the training videos, split by group; checkpoints and thresholds are chosen on it."""
     test: tuple[Bag, ...]
     """Used once, at the end."""
     is_synthetic: bool = False
@@ -172,7 +172,7 @@ class _BinnedFeatures:
 
 
 def bin_bag(bag: Bag, max_snippets: int = WINDOW_SNIPPETS, *, stretch: bool = False) -> Bag:
-    """The bag as training sees it, at most so many snippets long; stored features stay stored.
+    """The bag as training uses it, at most so many snippets long; stored features stay in their files.
 
     Args:
         bag: of any length.

@@ -1,4 +1,4 @@
-"""Set a checkpoint's thresholds from a user's own footage, and say what that footage can show."""
+"""Set a checkpoint's thresholds from a user's own footage, and state what so much footage can show."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
@@ -78,7 +78,7 @@ def calibrate(
         wanted: what the lowest thresholds have to keep to; None to fit annotated events (metrics.thresholds).
 
     Returns:
-        The same networks with new thresholds and a card that says so; and how each came about.
+        The same networks with new thresholds and an extended card; and a Calibration for each network.
 
     Raises:
         DataError: the footage leaves nothing to choose by, or no threshold keeps to what is wanted.
@@ -116,7 +116,7 @@ def calibrate(
 
 
 def describe(result: Calibration) -> list[str]:
-    """What was chosen and what it is worth, a sentence a line, for the card and for people."""
+    """Describe the thresholds and their measured rates, a sentence a line, for the card and the terminal."""
     if result.num_videos == 0:
         return ["no footage that this network can score: its thresholds stay as they were"]
     lines = [

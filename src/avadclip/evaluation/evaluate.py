@@ -1,6 +1,6 @@
-"""Score a split and measure it; every number says which head gave it, by which protocol, where, and how it was chosen.
+"""Score a split and measure it; every number carries its head, protocol, split and selection.
 
-Truth is what the bags' intervals say of the scored frames: T snippets of the grid's frames each. Frames after the last
+Truth comes from the bags' intervals, for the scored frames: T snippets of the grid's frames each. Frames after the last
 whole snippet are left out, as in the published protocol.
 """
 
@@ -106,7 +106,7 @@ def video_truth(bag: Bag, classes: Sequence[str], grid: SnippetGrid) -> VideoTru
             f"{bag.name} has no annotated intervals; add its times (none for a normal video) to evaluate it"
         )
     if bag.is_anomalous != bool(bag.intervals):
-        found = "anomalous, but no interval says when" if bag.is_anomalous else "normal, but has anomalous intervals"
+        found = "anomalous, but has no interval" if bag.is_anomalous else "normal, but has anomalous intervals"
         raise DataError(f"{bag.name} is labelled {found}; correct its label or its intervals")
     intervals = []
     for label, start_seconds, end_seconds in bag.intervals:

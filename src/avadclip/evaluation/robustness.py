@@ -1,7 +1,7 @@
-"""What damage to picture and sound costs: every network of a checkpoint, and the automatic choice among them.
+"""Robustness to damaged picture and sound: every network of a checkpoint, and the automatic choice among them.
 
-The automatic choice is that of `avadclip detect`. It goes by the file and the level of its sound: it hears that a track
-is muted, but takes a black picture or somebody else's sound for the real ones.
+The automatic choice is that of `avadclip detect`. It depends on the file and the level of its sound: it detects a
+muted track, but neither a black picture nor foreign sound.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +42,7 @@ class Damage(Protocol):
 
 
 class Condition(BaseModel):
-    """What the networks are worth under one damage, or none."""
+    """Measures of the networks under one damage, or none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,14 +56,14 @@ class Condition(BaseModel):
 
 
 class RobustnessReport(BaseModel):
-    """What one checkpoint is worth under every damage, on one split."""
+    """Measures of one checkpoint under every damage, on one split."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["avadclip-robustness/1"] = "avadclip-robustness/1"
     checkpoint: str
     damage_of: Literal["videos", "features"]
-    """`features`: analogues, that say nothing about cameras and microphones."""
+    """`features`: analogues, which do not stand for cameras and microphones."""
     conditions: tuple[Condition, ...]
     """`clean` first."""
     notes: tuple[str, ...]
@@ -75,7 +75,7 @@ class RobustnessReport(BaseModel):
         return tuple(dict.fromkeys(report.network for each in self.conditions for report in each.reports))
 
     def find(self, condition: ConditionName, network: str) -> Report | None:
-        """What a network is worth under a condition; None where it could not be measured."""
+        """Measures of a network under a condition; None where it could not be measured."""
         reports = next(each.reports for each in self.conditions if each.name == condition)
         return next((report for report in reports if report.network == network), None)
 

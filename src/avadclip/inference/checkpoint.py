@@ -61,7 +61,7 @@ class CheckpointHeader(BaseModel):
     network: NetworkConfig
     """Shape of AVadCLIP's own networks; that of a comparison system follows from the widths and the classes."""
     thresholds: dict[NetworkName, Thresholds]
-    """Per network: their scores are not on one scale. The keys say which networks are inside."""
+    """Per network: their scores are not on one scale. The keys are the networks in the file."""
     selection: dict[NetworkName, Selection]
     """How each network's weights were chosen; a student's file carries a teacher that was chosen in another run."""
     card: str
@@ -127,7 +127,7 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
         name_or_path: a file, or the name of a checkpoint that ships with the package.
 
     Raises:
-        CheckpointError: missing, damaged, not a checkpoint, not holding what its header says, or holding a weight
+        CheckpointError: missing, damaged, not a checkpoint, not matching its header, or with a weight
             that is not finite.
     """
     path = locate_checkpoint(name_or_path)

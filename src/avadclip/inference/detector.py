@@ -264,7 +264,7 @@ def model_encoders(
 
 
 def _for_precision(checkpoint: Checkpoint, precision: Precision) -> Checkpoint:
-    """The checkpoint, taking features whose picture side ran in this precision; whoever asks for it is told."""
+    """The checkpoint, accepting visual features of this precision; the caller adds a note."""
     features = checkpoint.header.features
     accepted = features.model_copy(update={"visual": {**features.visual, "precision": precision}})
     return replace(checkpoint, header=checkpoint.header.model_copy(update={"features": accepted}))

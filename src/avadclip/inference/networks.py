@@ -1,7 +1,6 @@
 """All networks by name: the paper's teacher and students, and the compared systems.
 
-A name is a string that recipes, checkpoints and reports share. Nothing below or above this file asks which network it
-has; what differs is an attribute of `System`.
+A name is a string that recipes, checkpoints and reports share. Code elsewhere depends on attributes of `System` alone.
 """
 
 import difflib

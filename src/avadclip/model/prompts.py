@@ -52,7 +52,7 @@ class LearnedPrompts(nn.Module):
 
 
 class AudioVisualPrompt(nn.Module):
-    """Add to every class feature what the video looks and sounds like where it is most anomalous (eq. 4-7)."""
+    """Add the video's features, pooled by anomaly score, to every class feature (eq. 4-7)."""
 
     def __init__(self, embed_dim: int) -> None:
         super().__init__()

@@ -30,7 +30,7 @@ def train(
     teacher: str | Path | None = None,
     on_step: Callable[[Step], None] | None = None,
 ) -> TrainingProgress:
-    """Train by a recipe and keep everything in a run folder; an interrupted run goes on where it stopped.
+    """Train by a recipe and keep everything in a run folder; an interrupted run resumes after its last epoch.
 
     Args:
         recipe: a TOML file, or what was read from one.
@@ -142,7 +142,7 @@ def _check_distillation(config: TrainingConfig, teacher: str | Path | None) -> N
 
 
 def _check_encoders(config: TrainingConfig, dataset: Dataset) -> None:
-    """The recipe's `encoders` are what detection will load; published features do not say theirs."""
+    """Check that the recipe's `encoders` made the features; published features have no provenance."""
     provenance = dataset.train[0].stored.provenance
     if provenance is not None and provenance.damage is not None:
         raise DataError(
@@ -208,7 +208,7 @@ def _checkpoint(
     selection: Selection,
     teacher: Checkpoint | None,
 ) -> Checkpoint:
-    """The trained network, and beside a student its teacher with all that its own file says of it."""
+    """The trained network; a student's checkpoint also has its teacher, with thresholds and selection of its own."""
     kind = config.network_kind
     visual_dim, audio_dim = feature_widths(dataset.train)
     provenance = dataset.train[0].stored.provenance

@@ -12,7 +12,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from avadclip.errors import AvadclipError, ConfigError
 
-ERROR_FILE = "TORCHELASTIC_ERROR_FILE"  # the launcher's name for where a process says why it failed
+ERROR_FILE = "TORCHELASTIC_ERROR_FILE"  # the launcher's name for the file with a process's error
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def launch(arguments: Sequence[str], processes: Processes) -> None:
 
     Raises:
         ConfigError: too few devices here, or several machines without an address to meet at.
-        AvadclipError: a process failed; what it said.
+        AvadclipError: a process failed; its error message.
     """
     _check(processes)
     # Each process would take all cores otherwise, and all of them wait for the slowest.
@@ -46,27 +46,27 @@ def launch(arguments: Sequence[str], processes: Processes) -> None:
         rdzv_backend="c10d",
         rdzv_endpoint=processes.main_address or "localhost:0",
         run_id="avadclip",
-        max_restarts=0,  # the run folder holds the state: the same command again goes on
+        max_restarts=0,  # the run folder holds the state: the same command resumes
     )
     try:
         elastic_launch(config, sys.executable)("-m", "avadclip", *arguments)
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
-        if isinstance(told := failure.error_file_data.get("message"), dict):  # by tell_launcher
-            raise AvadclipError(told["message"].partition(": ")[2]) from None
+        if isinstance(message := failure.error_file_data.get("message"), dict):  # by report_to_launcher
+            raise AvadclipError(message["message"].partition(": ")[2]) from None
         raise AvadclipError(
-            f"training process {rank} ended with exit code {failure.exitcode}; what it said stands above. "
-            "The same command goes on after the last whole epoch"
+            f"training process {rank} ended with exit code {failure.exitcode}; see its output above. "
+            "The same command resumes after the last finished epoch"
         ) from None
 
 
 def is_launched() -> bool:
-    """Whether this process is one of several that a launcher started, which wants to hear of errors itself."""
+    """Whether this process is one of several that a launcher started, to which errors are reported."""
     return ERROR_FILE in os.environ
 
 
-def tell_launcher(error: AvadclipError) -> None:
-    """Say why this process fails; the launcher says it once, whichever process was first."""
+def report_to_launcher(error: AvadclipError) -> None:
+    """Report why this process failed; the launcher prints the first such error."""
     get_error_handler().record_exception(error)
 
 

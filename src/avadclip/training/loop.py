@@ -27,7 +27,7 @@ from avadclip.training.teacher import TeacherFeatures
 TOTAL = "total"  # the sum of the losses, in metrics
 
 Metrics = dict[str, Any]
-"""One epoch: its number, mean losses, learning rate, and validation AP (None where nothing was held out)."""
+"""One epoch: its number, mean losses, learning rate, validation AP (None without validation videos of both kinds)."""
 
 
 class Step(NamedTuple):
@@ -47,7 +47,7 @@ class TrainingProgress(NamedTuple):
 
     last: System
     best: System
-    """Of the epoch that validation chose; `last` itself where that is the last one, or nothing was held out."""
+    """Of the epoch with the highest validation AP; `last` itself where that is the last one, or without validation."""
     metrics: list[Metrics]
     """A line for every epoch so far."""
     validation_scores: NDArray[np.float64] | None = None
@@ -65,12 +65,12 @@ class Supervision:
     teacher: System | None = None
     """A student learns to reproduce its features."""
     validation: Sequence[Bag] = field(default=())
-    """Held-out bags, normal and anomalous; the best epoch has the highest video-level AP on them."""
+    """Validation bags, normal and anomalous; the best epoch has the highest video-level AP on them."""
 
 
 def make_accelerator() -> Accelerator:
     """Device and processes, as Accelerate finds them."""
-    # Unless told so, Accelerate leaves processes that have no accelerator to themselves.
+    # By default Accelerate does not connect processes without an accelerator.
     on_cpu = not torch.accelerator.is_available()
     # Without distillation a student's uncertainty head takes no part in the loss.
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)
@@ -244,7 +244,7 @@ class _Trainer:
         return dict(zip(losses, values, strict=True))
 
     def _validate(self, network: System) -> float | None:
-        """Video-level AP on the held-out bags; None where they are all of one kind, or none."""
+        """Video-level AP on the validation bags; None unless there are normal and anomalous ones."""
         validation = self.supervision.validation
         anomalous = [bag.is_anomalous for bag in validation]
         if len(set(anomalous)) < 2:

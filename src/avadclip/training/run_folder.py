@@ -1,4 +1,4 @@
-"""The folder of one training run, and how an interrupted run goes on.
+"""The folder of one training run, and how an interrupted run resumes.
 
 config.toml          the recipe, every default written out; `avadclip train` takes it again
 environment.json     versions and device

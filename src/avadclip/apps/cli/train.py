@@ -61,11 +61,11 @@ def _start(
     try:
         _run(config, out, teacher=teacher)
     except AvadclipError as error:
-        from avadclip.training.launch import is_launched, tell_launcher
+        from avadclip.training.launch import is_launched, report_to_launcher
 
         if not is_launched():
             raise
-        tell_launcher(error)
+        report_to_launcher(error)
         raise typer.Exit(1) from error
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from avadclip.events import EventRules, ScoreTrack, find_spans
 
-ALARM_SECONDS = 60.0  # after which an alarm that goes on counts again; our choice
+ALARM_SECONDS = 60.0  # after which a continuing alarm counts again; our choice
 ROUNDING = 1e-9  # of sums of snippet lengths and of shares
 
 
@@ -114,8 +114,8 @@ def find_alarms(videos: Sequence[Watched], threshold: float) -> Alarms:
 def false_alarms_at_recall(videos: Sequence[Watched], recall: float) -> OperatingPoint | None:
     """What it costs to find this share of the stretches; None where there is nothing to find, or no normal time.
 
-    The threshold is read off the videos that are measured, as any point of a curve is: it says what the scores are
-    worth, not how well a threshold was chosen.
+    The threshold is read off the videos that are measured, as any point of a curve is: it describes the scores,
+    not a choice of threshold.
     """
     num_stretches = sum(len(video.stretches) for video in videos)
     hours = normal_hours(videos)
@@ -124,8 +124,8 @@ def false_alarms_at_recall(videos: Sequence[Watched], recall: float) -> Operatin
     needed = int(np.ceil(recall * num_stretches - ROUNDING))
     with_stretches = [video for video in videos if len(video.stretches)]
     candidates = np.unique(np.concatenate([video.track.scores for video in with_stretches]))
-    # What is held at a threshold is held at every lower one, so the number found only grows: search by halves. At the
-    # lowest score of all everything is held, and everything found.
+    # A snippet above a threshold is above every lower one, so the number found only grows: bisect. At the lowest
+    # score every snippet is above it, and every event found.
     low, high = 0, len(candidates) - 1
     while low < high:
         middle = (low + high + 1) // 2

@@ -1,4 +1,4 @@
-"""Timed truth, timed proposals, and how the second are held against the first; both mAP protocols share this."""
+"""Timed truth, timed proposals, and their matching; shared by both mAP protocols."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -44,7 +44,7 @@ def legacy_map(
         frames_per_snippet: how many frames a row stands for; 16, CCTV-Fights 4.
 
     Returns:
-        All zeros where any class has no proposal in any video; `num_proposals` says which. A class without truth counts
+        All zeros where any class has no proposal in any video; see `num_proposals`. A class without truth counts
         as 0 in the mean.
     """
     num_classes = check_videos(probabilities, truth)

@@ -1,4 +1,4 @@
-"""What a score is worth as a number, not only in a ranking: calibration error, F1 at a threshold chosen elsewhere."""
+"""Measures of a score's value, not only of its ranking: calibration error, F1 at a threshold chosen elsewhere."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

@@ -1,5 +1,5 @@
 """Numbers that name their origin: which head gave the scores, by which protocol, on which split, and how the weights
-were chosen; a threshold says where it was chosen.
+were chosen; a threshold states where it was chosen.
 """
 
 from typing import Literal, NamedTuple
@@ -79,12 +79,12 @@ class Subject(NamedTuple):
 
 
 class Report(_Record):
-    """What one network, or one file of scores, is worth on one split."""
+    """Measures of one network, or of one file of scores, on one split."""
 
     format: Literal["avadclip-evaluation/1"] = "avadclip-evaluation/1"
     dataset: str
     is_synthetic: bool
-    """Whether the data was generated; the numbers then say nothing about real video."""
+    """Whether the data was generated; the numbers then have no meaning for real video."""
     network: str
     """Of a checkpoint; or the name of the file that holds somebody's scores."""
     split: str

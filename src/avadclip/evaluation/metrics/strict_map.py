@@ -35,8 +35,8 @@ def strict_map(
     non-maximum suppression. Equal scores keep the order of videos, then of time.
 
     Args:
-        probabilities: per video [T, C], within [0, 1]; rows need not sum to 1, so that a per-frame oracle may say 1 for
-            two classes at once. Levels are compared in the array's own dtype.
+        probabilities: per video [T, C], within [0, 1]; rows need not sum to 1: a per-frame oracle may give 1 for two
+            classes at once. Levels are compared in the array's own dtype.
         truth: per video, in frames; `normal` is ignored.
         frames_per_snippet: how many frames a row stands for; 16, CCTV-Fights 4.
 

@@ -65,8 +65,8 @@ CARD = """\
 ## How good it is
 
 **Not measured here.** The paper prints a frame-level average precision on XD-Violence of {printed},
-at the epoch that did best on the test split itself. This checkpoint says so (`selection`
-is `test`): what it scores on that split is too high for footage it has never seen. Whether these very files give the
+at the epoch that did best on the test split itself. Hence `selection` is `test`
+here: its figures on that split are too high for footage it has never seen. Whether these very files give the
 printed numbers, nobody has checked here.
 
 ## What it takes for granted about features
@@ -96,7 +96,7 @@ UNSETTLED_SOUND = """;
 
 
 def write_card(release: Release, files: Sequence[Path], clip: str) -> str:
-    """The card of a checkpoint; `files` are its sources, `clip` says whose text tower read the class words."""
+    """The card of a checkpoint; `files` are its sources, `clip` names the CLIP that encoded the class words."""
     hashes = []
     for path in files:
         with path.open("rb") as file:

@@ -130,7 +130,7 @@ def _find_clip(files: dict[Path, ReleasedFile], folder: Path | None) -> tuple[Pa
     if not found:
         raise WeightsError(
             f"neither {' nor '.join(map(str, files))} holds a CLIP (clipmodel.*), needed for the class words; "
-            "name a folder with CLIP ViT-B/16 by `--clip FOLDER` (`avadclip weights list` says how to get it)"
+            "name a folder with CLIP ViT-B/16 by `--clip FOLDER` (see `avadclip weights list`)"
         )
     (first, clip), *others = found.items()
     expected = clip.sha256(*_CLIP_PARTS)
@@ -152,7 +152,7 @@ def _class_features(prompt_table: Tensor, text: ClipTextEncoder) -> Tensor:
 
 
 def _provenance(clip: Clip, *, uses_audio: bool) -> Provenance:
-    """How the published features were made; None for what the authors do not say."""
+    """How the published features were made; None for what the authors do not state."""
     visual = ClipVisualEncoder(clip, framing="published").identity()
     return Provenance(
         grid=SnippetGrid(),

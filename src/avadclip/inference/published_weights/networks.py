@@ -204,7 +204,7 @@ def _check(
 
 
 def _check_kind(names: Collection[str], kind: ReleasedKind, origin: str) -> None:
-    """A swapped pair of files is told by what one of the two alone has."""
+    """Detect a swapped pair of files by tensors that only one of the two has."""
     for other, mark in _MARKS.items():
         found = next((name for name in names if name.startswith(mark)), None)
         if other != kind and found is not None:
