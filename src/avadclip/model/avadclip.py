@@ -15,10 +15,11 @@ from torch.nn.utils import parametrize
 from avadclip.config import FusionKind
 from avadclip.model.base import Bags, Batch, Losses, Outputs, TextSystem, class_names
 from avadclip.model.class_text import PromptEncoder, build_class_text
+from avadclip.model.encoder import AudioVisualEncoder, SingleModalityEncoder
 from avadclip.model.fusion import FUSIONS
 from avadclip.model.heads import AnomalyClassifier, EnhancementBlock, UncertaintyHead, alignment_map
 from avadclip.model.objective import Objective
-from avadclip.model.projection import build_projection, fit_projection
+from avadclip.model.projection import build_projection
 from avadclip.model.prompts import PROMPT_TOKENS, AudioVisualPrompt, PlainPrompt
 from avadclip.model.temporal import AudioTcn, LocalGlobalAdapter
 
@@ -41,71 +42,6 @@ class Encoded(NamedTuple):
     """A^T X_av, [B, D]; the sums of a video's windows add up to the video's."""
     log_variance: Tensor | None
     """Students: theta = ln sigma^2, [B, T, D]."""
-
-
-class AudioVisualEncoder(nn.Module):
-    """The teacher's encoder: picture and sound, each through its temporal model, then fused."""
-
-    def __init__(
-        self,
-        *,
-        visual_projection: nn.Module,
-        audio_projection: nn.Module,
-        visual_temporal: nn.Module,
-        audio_temporal: nn.Module,
-        fusion: nn.Module,
-    ) -> None:
-        super().__init__()
-        self.visual_projection = visual_projection
-        self.audio_projection = audio_projection
-        self.visual_temporal = visual_temporal
-        self.audio_temporal = audio_temporal
-        self.fusion = fusion
-
-    def fit_projections(self, visual: Tensor, audio: Tensor | None) -> None:
-        """Standardise by training features, [N, Dv] and [N, Da]."""
-        assert audio is not None, "an audio-visual network is trained on bags with sound"
-        fit_projection(self.visual_projection, visual)
-        fit_projection(self.audio_projection, audio)
-
-    def forward(self, bags: Bags, active: Tensor) -> Tensor:
-        """X_av, [B, T, D]; see AVadCLIP.encode for `active`."""
-        visual = self.visual_temporal(self.visual_projection(bags.visual), bags.mask, active)
-        audio = self.audio_temporal(self.audio_projection(bags.audio), bags.mask, active)
-        fused: Tensor = self.fusion(visual, audio, active)
-        return fused
-
-
-class SingleModalityEncoder(nn.Module):
-    """A student's encoder: one side of the teacher, then enhancement blocks."""
-
-    def __init__(
-        self,
-        *,
-        reads_audio: bool,
-        projection: nn.Module,
-        temporal: nn.Module,
-        enhancement: list[EnhancementBlock],
-    ) -> None:
-        super().__init__()
-        self.reads_audio = reads_audio
-        self.projection = projection
-        self.temporal = temporal
-        self.enhancement = nn.ModuleList(enhancement)
-
-    def fit_projections(self, visual: Tensor, audio: Tensor | None) -> None:
-        """Standardise by training features, [N, Dv] or [N, Da]."""
-        rows = audio if self.reads_audio else visual
-        assert rows is not None, "an audio network is trained on bags with sound"
-        fit_projection(self.projection, rows)
-
-    def forward(self, bags: Bags, active: Tensor) -> Tensor:
-        """X_vs or X_as, [B, T, D]; see AVadCLIP.encode for `active`."""
-        features = bags.audio if self.reads_audio else bags.visual
-        x: Tensor = self.temporal(self.projection(features), bags.mask, active)
-        for block in self.enhancement:
-            x = block(x, active)
-        return x
 
 
 class AVadCLIP(TextSystem):

@@ -1,0 +1,72 @@
+"""From the features of one or both modalities to fused features: the teacher's encoder and a student's."""
+
+from torch import Tensor, nn
+
+from avadclip.model.base import Bags
+from avadclip.model.heads import EnhancementBlock
+from avadclip.model.projection import fit_projection
+
+
+class AudioVisualEncoder(nn.Module):
+    """The teacher's encoder: picture and sound, each through its temporal model, then fused."""
+
+    def __init__(
+        self,
+        *,
+        visual_projection: nn.Module,
+        audio_projection: nn.Module,
+        visual_temporal: nn.Module,
+        audio_temporal: nn.Module,
+        fusion: nn.Module,
+    ) -> None:
+        super().__init__()
+        self.visual_projection = visual_projection
+        self.audio_projection = audio_projection
+        self.visual_temporal = visual_temporal
+        self.audio_temporal = audio_temporal
+        self.fusion = fusion
+
+    def fit_projections(self, visual: Tensor, audio: Tensor | None) -> None:
+        """Standardise by training features, [N, Dv] and [N, Da]."""
+        assert audio is not None, "an audio-visual network is trained on bags with sound"
+        fit_projection(self.visual_projection, visual)
+        fit_projection(self.audio_projection, audio)
+
+    def forward(self, bags: Bags, active: Tensor) -> Tensor:
+        """X_av, [B, T, D]; see AVadCLIP.encode for `active`."""
+        visual = self.visual_temporal(self.visual_projection(bags.visual), bags.mask, active)
+        audio = self.audio_temporal(self.audio_projection(bags.audio), bags.mask, active)
+        fused: Tensor = self.fusion(visual, audio, active)
+        return fused
+
+
+class SingleModalityEncoder(nn.Module):
+    """A student's encoder: one side of the teacher, then enhancement blocks."""
+
+    def __init__(
+        self,
+        *,
+        reads_audio: bool,
+        projection: nn.Module,
+        temporal: nn.Module,
+        enhancement: list[EnhancementBlock],
+    ) -> None:
+        super().__init__()
+        self.reads_audio = reads_audio
+        self.projection = projection
+        self.temporal = temporal
+        self.enhancement = nn.ModuleList(enhancement)
+
+    def fit_projections(self, visual: Tensor, audio: Tensor | None) -> None:
+        """Standardise by training features, [N, Dv] or [N, Da]."""
+        rows = audio if self.reads_audio else visual
+        assert rows is not None, "an audio network is trained on bags with sound"
+        fit_projection(self.projection, rows)
+
+    def forward(self, bags: Bags, active: Tensor) -> Tensor:
+        """X_vs or X_as, [B, T, D]; see AVadCLIP.encode for `active`."""
+        features = bags.audio if self.reads_audio else bags.visual
+        x: Tensor = self.temporal(self.projection(features), bags.mask, active)
+        for block in self.enhancement:
+            x = block(x, active)
+        return x
