@@ -17,6 +17,7 @@ from avadclip import __version__
 from avadclip.events import Event
 from avadclip.inference.detector import Detection
 from avadclip.media.probe import MediaInfo
+from avadclip.report.words import network_words
 
 FORMAT = "avadclip-detection/1"
 """Names the JSON document and its version; the number rises when a reader of the old one would break."""
@@ -127,7 +128,7 @@ def to_csv(events: Iterable[Event]) -> str:
 
 def to_webvtt(detection: Detection) -> str:
     """One cue per event, for players that show subtitles or chapters."""
-    about = f"{detection.source}, scored by avadclip {detection.model}, {detection.network}"
+    about = f"{detection.source}, scored by avadclip {detection.model}, {network_words(detection.network)}"
     blocks = ["WEBVTT", f"NOTE {_one_line(about)}"]
     for event in detection.events:
         start_ms = round(event.start * 1000)

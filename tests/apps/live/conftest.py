@@ -21,6 +21,8 @@ from avadclip.inference.scorers import TrainedScorer, Verdict
 from avadclip.inference.scoring import SnippetScores
 from avadclip.timeline import SnippetGrid
 
+from ...media.conftest import _click_at, _make_video, _number_of, _numbered_picture, _sound_track  # noqa: F401  fixtures
+
 torch.set_num_threads(1)
 
 CLASSES = ("normal", "fighting", "riot")

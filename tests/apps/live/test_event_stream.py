@@ -70,7 +70,7 @@ def test_another_network_ends_the_event_with_a_note() -> None:
         ("end", "audio-visual", 0.5),
         ("new", "visual", 0.4),  # the student's own threshold
     ]
-    assert told[1].note == "visual student took over: made up"
+    assert told[1].note == "network changed to picture only: made up"
 
 
 def test_a_disconnected_camera_ends_its_event() -> None:

@@ -8,20 +8,14 @@ import typer
 
 from avadclip.apps.cli.console import complain_about, exit_code, make_console
 from avadclip.errors import AvadclipError, DataError
-
-if TYPE_CHECKING:
-    from avadclip.research.reproduce.plans import TableJob, TablePlan
-    from avadclip.research.reproduce.results import ResultTable
-    from avadclip.research.reproduce.sources import Sources
-from typing import TYPE_CHECKING
-
 from avadclip.report.words import printable
-from avadclip.research.reproduce.render import shown, subject
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from avadclip.research.reproduce.plans import TableJob, TablePlan
     from avadclip.research.reproduce.results import Cell, ResultTable
+    from avadclip.research.reproduce.sources import Sources
 
 
 class TableName(StrEnum):
@@ -104,7 +98,7 @@ def _make_tables(plans: "list[TablePlan]", sources: "Sources", out: Path, num_se
         table = fill_table(
             plan, outcomes, num_seeds=num_seeds, names={side: each.name for side, each in sources.items()}
         )
-        print_table(console, table)
+        _print_table(console, table)
         _write(table, out)
     failed = [(job.run.name, each.problem) for (job, _), each in outcomes.items() if each.report is None]
     for name, problem in dict.fromkeys(failed):
@@ -146,9 +140,11 @@ def _write(table: "ResultTable", out: Path) -> None:
     typer.echo(f"written: {', '.join(map(str, files))}", err=True)
 
 
-def print_table(console: "Console", table: "ResultTable") -> None:
+def _print_table(console: "Console", table: "ResultTable") -> None:
     """Print the table with its notes and remarks."""
     from rich.table import Table
+
+    from avadclip.research.reproduce.render import subject
 
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     grid.add_column("ours\n(printed)", overflow="fold")
@@ -165,4 +161,6 @@ def print_table(console: "Console", table: "ResultTable") -> None:
 
 
 def _text(cell: "Cell") -> str:
+    from avadclip.research.reproduce.render import shown
+
     return shown(cell) if cell.printed is None else f"{shown(cell)}\n({cell.printed:.2f})"

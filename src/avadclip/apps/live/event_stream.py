@@ -8,6 +8,7 @@ from avadclip.apps.live.messages import EventMessage, LiveEvent
 from avadclip.apps.live.schedule import is_due
 from avadclip.apps.live.spans import Change, LiveSpan, SpanFinder
 from avadclip.events import Modality, Thresholds
+from avadclip.report.words import network_words
 
 
 class EventStream:
@@ -32,7 +33,7 @@ class EventStream:
         """Messages that this snippet's score gives rise to, in order."""
         messages: list[EventMessage] = []
         if self._network is None or self._network.name != judgement.network:
-            messages = self.finish(f"{judgement.network} took over: {judgement.reason}")
+            messages = self.finish(f"network changed to {network_words(judgement.network)}: {judgement.reason}")
             self._network = _Network(judgement, self._config)
         network = self._network
         for change in network.finder.push(judgement.snippet):

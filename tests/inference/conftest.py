@@ -1,0 +1,1 @@
+from ..features.conftest import _write_clip  # noqa: F401  a fixture
