@@ -118,10 +118,10 @@ Score = Annotated[float, SCORE]
 
 
 class BaseEvent(BaseModel):
-    """What an event of a video and an event of a camera have in common.
+    """The fields that events of videos and events of cameras share.
 
-    Files, messages, tables and the API take their fields from here: a field that is added with a default is in all of
-    them. Its value is set in `inference/detector.py` and `apps/live/event_stream.py`; the tables need a migration.
+    Files, messages, tables and the API derive their fields from here: a field that is added, with a default, is in all
+    of them. Its value is set in `inference/detector.py` and `apps/live/event_stream.py`; the tables need a migration.
     """
 
     model_config = ConfigDict(frozen=True)
