@@ -77,11 +77,20 @@ class Opened:
             for item in self.tab.locator("#event-list > li").all()
         ]
 
+    def drawn_box(self, element: Any) -> dict[str, float]:
+        """The box of an element of the chart, which draws its ticks anew while a window changes its size."""
+        for _ in range(50):
+            box = element.bounding_box()
+            if box is not None:
+                return dict(box)
+            self.tab.wait_for_timeout(100)
+        pytest.fail("an element of the chart is not drawn")
+
     def chart_is_whole(self) -> bool:
         """Nothing of it is cut off."""
         drawn = self.tab.locator("#chart .main-svg").first.bounding_box()
         frame = self.tab.locator(".chart-frame").bounding_box()
-        times = self.tab.locator("#chart .xtick text").last.bounding_box()
+        times = self.drawn_box(self.tab.locator("#chart .xtick text").last)
         bottom = frame["y"] + frame["height"]
         return bool(drawn["y"] + drawn["height"] <= bottom + 1 and times["y"] + times["height"] <= bottom)
 
