@@ -134,7 +134,7 @@ def bin_snippets(rows: NDArray[np.float32], num_bins: int = WINDOW_SNIPPETS) -> 
     return (sums / np.maximum(1, np.diff(edges))[:, None]).astype(np.float32)
 
 
-def bin_features(features: SnippetFeatures, num_bins: int) -> SnippetFeatures:
+def _bin_features(features: SnippetFeatures, num_bins: int) -> SnippetFeatures:
     """Features resampled to so many snippets; see bin_snippets."""
     visual = np.stack([bin_snippets(crop, num_bins) for crop in features.visual])
     audio = None if features.audio is None else bin_snippets(features.audio, num_bins)
@@ -168,7 +168,7 @@ class _BinnedFeatures:
         return self.num_bins
 
     def load(self) -> SnippetFeatures:
-        return bin_features(self.stored.load(), self.num_bins)
+        return _bin_features(self.stored.load(), self.num_bins)
 
 
 def bin_bag(bag: Bag, max_snippets: int = WINDOW_SNIPPETS, *, stretch: bool = False) -> Bag:
@@ -182,7 +182,7 @@ def bin_bag(bag: Bag, max_snippets: int = WINDOW_SNIPPETS, *, stretch: bool = Fa
     if len(bag.stored) == max_snippets or (len(bag.stored) < max_snippets and not stretch):
         return bag
     if isinstance(bag.stored, SnippetFeatures):
-        return replace(bag, stored=bin_features(bag.stored, max_snippets))
+        return replace(bag, stored=_bin_features(bag.stored, max_snippets))
     return replace(bag, stored=_BinnedFeatures(bag.stored, max_snippets))
 
 

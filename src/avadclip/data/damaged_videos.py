@@ -117,7 +117,7 @@ def extract_damaged(
         FeatureError: the clean features have another provenance.
         MediaError: the file cannot be read.
     """
-    provenance = damaged_provenance(path, encoders, damage, clean=clean, donor=donor)
+    provenance = _damaged_provenance(path, encoders, damage, clean=clean, donor=donor)
     match damage:
         case "black" | "dark" | "half covered":
             frames = DamagedPicture(VideoReader(path, frame_size=encoders.visual.frame_size), damage)
@@ -143,7 +143,7 @@ def keep_damaged(
 
     See extract_damaged; FeatureError if the clean features are of other content.
     """
-    needed = damaged_provenance(path, encoders, damage, clean=clean, donor=donor)
+    needed = _damaged_provenance(path, encoders, damage, clean=clean, donor=donor)
     if clean.source_sha256 is not None and is_current(target, needed, clean.source_sha256):
         return read_features(target)
     if content_sha256(path) != clean.source_sha256:
@@ -153,7 +153,7 @@ def keep_damaged(
     return features
 
 
-def damaged_provenance(
+def _damaged_provenance(
     path: Path, encoders: Encoders, damage: DamageName, *, clean: SnippetFeatures, donor: Donor | None
 ) -> Provenance:
     """Provenance of damaged features; FeatureError if the clean ones were made with other encoders."""

@@ -31,7 +31,7 @@ class ClipConfig:
     embed_dim: int = 512  # of the joint space
 
 
-def quick_gelu(x: Tensor) -> Tensor:
+def _quick_gelu(x: Tensor) -> Tensor:
     """CLIP's approximation of GELU; the weights were trained with it, so the exact GELU would be wrong."""
     return x * torch.sigmoid(1.702 * x)
 
@@ -67,7 +67,7 @@ class ClipFeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [.., width]. Returns [.., width]."""
-        return cast(Tensor, self.fc2(quick_gelu(self.fc1(x))))
+        return cast(Tensor, self.fc2(_quick_gelu(self.fc1(x))))
 
 
 class ClipBlock(nn.Module):

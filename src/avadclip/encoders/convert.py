@@ -35,7 +35,7 @@ def convert_weights(source: Path, out_folder: Path) -> Converted:
         return convert_openai_clip(source, out_folder)
     tensors = read_pickled(source)
     if any(name.startswith("audio_encoder.") for name in tensors):
-        return convert_wav2clip(source, out_folder)
+        return _convert_wav2clip(source, out_folder)
     if any(name.startswith("vision_model.") for name in tensors):
         return Converted(_write_new(clip_from_pickle(source), out_folder / CLIP_FILES[0]), _tokenizer_note(out_folder))
     raise WeightsError(
@@ -54,7 +54,7 @@ def convert_openai_clip(source: Path, out_folder: Path) -> Converted:
     return Converted(_write_new(clip_from_openai(source), out_folder / CLIP_FILES[0]), _tokenizer_note(out_folder))
 
 
-def convert_wav2clip(source: Path, out_folder: Path) -> Converted:
+def _convert_wav2clip(source: Path, out_folder: Path) -> Converted:
     """Convert the published Wav2CLIP.pt to `wav2clip.safetensors` with this package's names.
 
     Raises:

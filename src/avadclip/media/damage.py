@@ -35,18 +35,18 @@ Samples = NDArray[np.float32]
 """[N], mono at SAMPLE_RATE_HZ."""
 
 
-def blacken(frame: Pixels) -> Pixels:
+def _blacken(frame: Pixels) -> Pixels:
     """Set every pixel to black."""
     return np.zeros_like(frame)
 
 
-def darken(frame: Pixels) -> Pixels:
+def _darken(frame: Pixels) -> Pixels:
     """Scale every value to a fifth."""
     dark: Pixels = np.rint(frame * DARK_SHARE).astype(np.uint8)
     return dark
 
 
-def cover_half(frame: Pixels) -> Pixels:
+def _cover_half(frame: Pixels) -> Pixels:
     """Set the left half to black (the smaller half of an odd width); a centre crop is half covered too."""
     covered = frame.copy()
     covered[:, : frame.shape[1] // 2] = 0
@@ -54,9 +54,9 @@ def cover_half(frame: Pixels) -> Pixels:
 
 
 PICTURE_DAMAGES: dict[PictureDamage, Callable[[Pixels], Pixels]] = {
-    "black": blacken,
-    "dark": darken,
-    "half covered": cover_half,
+    "black": _blacken,
+    "dark": _darken,
+    "half covered": _cover_half,
 }
 
 

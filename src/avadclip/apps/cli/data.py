@@ -68,11 +68,11 @@ def check(
     if output_format is CheckFormat.JSON:
         typer.echo(found.model_dump_json(indent=2))
     else:
-        print_check(make_console(), found)
+        _print_check(make_console(), found)
     raise typer.Exit(EXIT_CODES[found.status])
 
 
-def print_check(console: "Console", found: "DataCheck") -> None:
+def _print_check(console: "Console", found: "DataCheck") -> None:
     """Print the check for people, within 80 columns if names allow it."""
 
     def line(text: str = "", style: str = "") -> None:

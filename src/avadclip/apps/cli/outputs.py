@@ -35,13 +35,13 @@ class TableOutput:
 
     def add(self, detection: Detection, report: str | None) -> None:
         """Print the video's events."""
-        print_detection(self._console, detection, report=report, include_scores=self._include_scores)
+        _print_detection(self._console, detection, report=report, include_scores=self._include_scores)
         self._num_events.append(len(detection.events))
 
     def finish(self, num_failed: int) -> None:
         """Print the totals if there was more than one video."""
         if len(self._num_events) + num_failed > 1:
-            print_summary(self._console, self._num_events, num_failed)
+            _print_summary(self._console, self._num_events, num_failed)
 
 
 class JsonOutput:
@@ -105,7 +105,7 @@ def _write(text: str) -> None:
 CHANNELS = {1: "mono", 2: "stereo"}
 
 
-def print_detection(console: Console, detection: Detection, *, report: str | None, include_scores: bool) -> None:
+def _print_detection(console: Console, detection: Detection, *, report: str | None, include_scores: bool) -> None:
     """Print the video, the model and network that scored it, its events or its highest score, and its notes."""
     _print_line(console, printable(detection.source), f"  {_media_words(detection.media)}", style="bold")
     _print_line(console, f"  model {detection.model}, network: {describe_network(detection.network, detection.reason)}")
@@ -122,7 +122,7 @@ def print_detection(console: Console, detection: Detection, *, report: str | Non
     console.print()
 
 
-def print_summary(console: Console, num_events: list[int], num_failed: int) -> None:
+def _print_summary(console: Console, num_events: list[int], num_failed: int) -> None:
     """Print the totals of all videos in one line."""
     with_events = sum(count > 0 for count in num_events)
     line = (

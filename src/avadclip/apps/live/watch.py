@@ -100,13 +100,13 @@ class Watch:
             )
             for name, camera in self._cameras.items()
         }
-        return StatsMessage(time=time.time(), memory_bytes=resident_bytes(), cameras=cameras)
+        return StatsMessage(time=time.time(), memory_bytes=_resident_bytes(), cameras=cameras)
 
     def _make_camera(self, name: str, config: CameraConfig, detector: Detector) -> "_Camera":
         held = None if self._recordings is None else self._recordings.buffer_seconds(config.min_seconds)
         process = CameraProcess(
             name,
-            camera_options(config, detector),
+            _camera_options(config, detector),
             self._inbox,
             queue_seconds=config.queue_seconds,
             watchdog_seconds=config.watchdog_seconds,
@@ -240,7 +240,7 @@ class _Camera:
         self.num_snippets = 0
 
 
-def camera_options(config: CameraConfig, detector: Detector) -> CameraOptions:
+def _camera_options(config: CameraConfig, detector: Detector) -> CameraOptions:
     """Camera options for the detector's encoders."""
     visual, audio = detector.encoders.visual, detector.encoders.audio
     return CameraOptions(
@@ -265,7 +265,7 @@ def load_live_detector(config: WatchConfig) -> Detector:
     return detector
 
 
-def resident_bytes() -> int:
+def _resident_bytes() -> int:
     """Resident memory in bytes; outside Linux the peak value."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

@@ -36,7 +36,7 @@ class Webhook:
             headers={
                 "Content-Type": "application/json",
                 "User-Agent": f"avadclip/{__version__}",
-                **signed_headers(self._config.key, message.id, round(time.time()), body),
+                **_signed_headers(self._config.key, message.id, round(time.time()), body),
             },
         )
         try:
@@ -50,7 +50,7 @@ class Webhook:
         return True
 
 
-def signed_headers(key: bytes, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+def _signed_headers(key: bytes, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
     """Headers with the signature of id, attempt time and body; `webhook-id` is the same in every attempt."""
     signed = f"{message_id}.{timestamp}.".encode() + body
     signature = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()

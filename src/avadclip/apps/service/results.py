@@ -22,7 +22,7 @@ PRIVATE = {"Cache-Control": "private, no-cache"}
 router = APIRouter(include_in_schema=False)
 
 
-def job_of_key(service: TheService, key: str) -> Job:
+def _job_of_key(service: TheService, key: str) -> Job:
     """The job that a key opens; RefusedError: 403 for an invalid key, 404 for a deleted job."""
     job_id = service.links.opens(key)
     if job_id is None:
@@ -33,7 +33,7 @@ def job_of_key(service: TheService, key: str) -> Job:
     return job
 
 
-JobOfKey = Annotated[Job, Depends(job_of_key)]
+JobOfKey = Annotated[Job, Depends(_job_of_key)]
 
 
 @router.get("/results/{key}/")
@@ -42,7 +42,7 @@ def show_page(service: TheService, key: str) -> Response:
     job_id = job_named_by(key)
     if service.links.opens(key) is None and job_id is not None:
         return RedirectResponse(f"/?job={job_id}", HTTPStatus.SEE_OTHER)
-    return HTMLResponse(_page(service, job_of_key(service, key)), headers=PRIVATE)
+    return HTMLResponse(_page(service, _job_of_key(service, key)), headers=PRIVATE)
 
 
 @router.api_route(f"/results/{{key}}/{VIDEO_URL}", methods=["GET", "HEAD"])

@@ -36,25 +36,25 @@ JOB_EXAMPLES = {
 }
 
 
-def service_of(request: Request) -> Service:
+def _service_of(request: Request) -> Service:
     """The service of the app."""
     service: Service = request.app.state.service
     return service
 
 
-def client_name(request: Request) -> str:
+def _client_name(request: Request) -> str:
     """The client's name, as identified by the guard."""
     name: str = request.state.who
     return name
 
 
-def known_job(request: Request, job_id: JobId) -> Job:
+def _known_job(request: Request, job_id: JobId) -> Job:
     """The job named in the path; RefusedError (404) before a stream begins."""
-    return _known(service_of(request), job_id)
+    return _known(_service_of(request), job_id)
 
 
-TheService = Annotated[Service, Depends(service_of)]
-Client = Annotated[str, Depends(client_name)]
+TheService = Annotated[Service, Depends(_service_of)]
+Client = Annotated[str, Depends(_client_name)]
 JobIdInPath = Annotated[JobId, Path(description="The id in the response that created the job")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Offset = Annotated[int, Query(ge=0, le=10**9)]
@@ -125,7 +125,7 @@ def delete_job(service: TheService, job_id: JobIdInPath) -> None:
 
 @router.get("/jobs/{job_id}/progress", response_class=EventSourceResponse, responses=NOT_FOUND)
 async def follow_job(
-    service: TheService, job_id: JobIdInPath, _: Annotated[Job, Depends(known_job)]
+    service: TheService, job_id: JobIdInPath, _: Annotated[Job, Depends(_known_job)]
 ) -> AsyncIterator[Job]:
     """Stream the updates of one job until it ends or is deleted."""
 

@@ -33,7 +33,7 @@ def serve(settings: ServiceSettings, *, host: str, port: int, model: str, encode
             be loaded.
     """
     check_exposure(host, settings)
-    log_to_stderr()
+    _log_to_stderr()
 
     def stop_server() -> None:
         server.should_exit = True
@@ -75,7 +75,7 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def log_to_stderr() -> None:
+def _log_to_stderr() -> None:
     """Log from level `info` to stderr; the guard logs requests, so uvicorn's own request log is off."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())

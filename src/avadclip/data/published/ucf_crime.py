@@ -10,7 +10,7 @@ from avadclip.labels import UCF_CRIME_FOLDERS
 from avadclip.timeline import SnippetGrid
 
 
-def labels_of_folder(folder: str) -> Labels:
+def _labels_of_folder(folder: str) -> Labels:
     """Labels of a folder such as `RoadAccidents`, `Training_Normal_Videos_Anomaly`, `Normal`; raises DataError."""
     if folder not in UCF_CRIME_FOLDERS:
         raise DataError(f"class `{folder}`; needed one of {', '.join(UCF_CRIME_FOLDERS)}")
@@ -20,13 +20,13 @@ def labels_of_folder(folder: str) -> Labels:
 def read_list(path: Path) -> list[ListedVideo]:
     """Read a list: `Abuse/Abuse001_x264.mp4` per line, or CSV `path,label`. Raises DataError."""
     if path.suffix == ".csv":
-        return read_csv_list(path, labels_of_folder)
+        return read_csv_list(path, _labels_of_folder)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({error}); download it again") from error
     numbered = [(f"{path}:{number}", line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
-    return join_rows([(at, line, PurePosixPath(line).parent.name) for at, line in numbered], labels_of_folder)
+    return join_rows([(at, line, PurePosixPath(line).parent.name) for at, line in numbered], _labels_of_folder)
 
 
 def read_annotations(paths: Sequence[Path]) -> Annotations:
@@ -34,7 +34,7 @@ def read_annotations(paths: Sequence[Path]) -> Annotations:
     intervals = {}
     for name, found in read_ucf_spans(paths[0]).items():
         try:
-            named = tuple(each._replace(code=labels_of_folder(each.code)[0]) for each in found)
+            named = tuple(each._replace(code=_labels_of_folder(each.code)[0]) for each in found)
         except DataError as error:
             raise DataError(f"{paths[0]}: {name} has the {error}") from error
         if named:

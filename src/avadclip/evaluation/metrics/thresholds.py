@@ -62,7 +62,7 @@ def thresholds_for_events(videos: list[Watched]) -> Thresholds:
         candidates = candidates[np.linspace(0, len(candidates) - 1, MAX_CANDIDATES).round().astype(int)]
     best_f1, detection = -1.0, 0.0
     for candidate in candidates.tolist():
-        f1 = time_f1(videos, candidate)
+        f1 = _time_f1(videos, candidate)
         if f1 >= best_f1:
             best_f1, detection = f1, candidate
     alarms = find_alarms(videos, detection)
@@ -72,7 +72,7 @@ def thresholds_for_events(videos: list[Watched]) -> Thresholds:
     return Thresholds(detection, float(precise[0]) if precise else None)
 
 
-def time_f1(videos: list[Watched], threshold: float) -> float:
+def _time_f1(videos: list[Watched], threshold: float) -> float:
     """F1 of the time under alarm against the annotated time, which is some."""
     alarms = find_alarms(videos, threshold)
     annotated = sum(float((stretches[:, 1] - stretches[:, 0]).sum()) for _, stretches in videos)
