@@ -43,7 +43,7 @@ def encoders() -> dict[str, Callable[[], VisualEncoder]]:
 
 
 def decode(path: Path) -> None:
-    """Read a video and convert one picture of each snippet, as CLIP asks for them."""
+    """Read a video and convert one picture of each snippet, as CLIP needs them."""
     for _ in VideoReader(path).frames_at(GRID.frame_times((0,))):
         pass
 

@@ -135,7 +135,7 @@ def run_synthetic(job: Job) -> Rows:
 
 
 def run_fights(job: Job) -> Rows:
-    """Out of fold, on the clips with a sound track one can hear."""
+    """Out of fold, on the videos with audible sound."""
     clips = read_audible_clips()
     if job.name == NO_NETWORK:
         given = {

@@ -37,9 +37,9 @@ class Candidate:
     teacher: str | None = None
     """Name of the candidate it is distilled from, trained on the same fold."""
     audible_only: bool = False
-    """Learns from and is measured on clips with a sound track one can hear."""
+    """Trained and measured on videos with audible sound."""
     is_blind: bool = False
-    """Sees zeros: what lengths and the folds alone give away."""
+    """Features are zeros: the control for lengths and folds."""
     num_sequences: int = 0
     """Composed sequences that it learns from, half of them without a fight; 0: it learns from single clips."""
     is_standardised: bool = False

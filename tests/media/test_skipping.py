@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from avadclip.media.skipping import LOOK_AHEAD, PROGRESSIVE, AskedTimes, skip_unread
+from avadclip.media.skipping import LOOK_AHEAD, PROGRESSIVE, RequestedTimes, skip_unread
 from avadclip.media.video import VideoReader
 
 MakeVideo = Callable[..., Path]
@@ -99,7 +99,7 @@ def decided(starts: list[int | None], times: list[float]) -> list[str]:
     context = SimpleNamespace(name="h264", field_order=PROGRESSIVE, skip_frame="DEFAULT")
     packets = [SimpleNamespace(pts=start, time_base=Fraction(1, 1000)) for start in starts]
     passed, told = [], []
-    for packet in skip_unread(iter(packets), context, AskedTimes(times)):  # type: ignore[arg-type]
+    for packet in skip_unread(iter(packets), context, RequestedTimes(times)):  # type: ignore[arg-type]
         passed.append(packet)
         told.append(context.skip_frame)
     assert passed == packets

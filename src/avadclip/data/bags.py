@@ -68,7 +68,7 @@ class Bag:
     targets: NDArray[np.float32]
     """[C] in {0, 1}; class 0 is set where no other is."""
     intervals: tuple[Interval, ...] | None = None
-    """What happens when, for evaluation only; None where nobody annotated it, () in a normal video."""
+    """Annotated events, for evaluation only; None without annotation, () in a normal video."""
     anomalous_spans: tuple[Span, ...] | None = None
     """When anything anomalous happens, where a benchmark annotates that apart; None: it is what `intervals` cover."""
 

@@ -7,22 +7,22 @@ The world. A joint space of K = 32 latent directions, as the frozen encoders' fe
 It holds unit vectors: a prototype p_c and a reaction r_c for every anomaly class c, and for the class `normal` several
 scenes, each with a look s_k and an ambience a_k. An orthonormal basis E [K, D] carries them to the features' channels.
 
-A video. One scene k, and in anomalous videos 1 to 3 events e of class c_e over snippets [start_e, end_e), each seen
-only, heard only, or both. m_e(t) is the intensity of the event, 0 outside it, and the same for eye and ear.
+A video. One scene k, and in anomalous videos 1 to 3 events e of class c_e over snippets [start_e, end_e), each visible
+only, audible only, or both. m_e(t) is the intensity of the event, 0 outside it, and the same in picture and sound.
 
     picture   v(t) = E^T [ mu_v + 4 s_k + d_v(t) + n_v(t) + sum_e g_e m_e(t) ] + eps
-        g_e = SEEN (.8 p_c + .6 u_e)            seen: the class, as it looks from this place (u_e, random, unit)
-        g_e = TRACE (p_c + r_c) / sqrt(2)       heard only: a faint trace of what it does to people and camera in view
+        g_e = VISIBLE (.8 p_c + .6 u_e)         visible: the class, as it looks from this place (u_e, random, unit)
+        g_e = TRACE (p_c + r_c) / sqrt(2)       audible only: a faint trace of what it does to people and camera in view
     sound     a(t) = E^T [ mu_a + 4 a_k + d_a(t) + n_a(t) + sum_e h_e m_e(t) ] + eps
-        h_e = HEARD (.95 p_c + .31 w_e)         heard: a cleaner version of the class than the picture's; 0 if seen only
+        h_e = AUDIBLE (.95 p_c + .31 w_e)       audible: a cleaner version of the class than in the picture; else 0
 
 |mu| = 7 is shared by all videos of a modality: features lie in a cone and have a norm of about 10, as CLIP's do. d is a
 first-order autoregressive drift (|d| = 3, correlation .95 from snippet to snippet), n white noise (|n| = 3.5), both
 latent; eps is white noise over all channels (|eps| = 1).
 
 What goes wrong. In some videos, normal ones too, the sound is bad: only `noise`, or it `contradicts` (dubbed music,
-another channel) and carries bursts of another class at random places. Events in them are seen: nobody would have
-annotated them else. Some normal videos have distractors: bursts of half strength that look like an anomaly, unheard.
+another channel) and carries bursts of another class at random places. Events in them are visible: they would not have
+been annotated otherwise. Some normal videos have distractors: inaudible bursts of half strength that look anomalous.
 
 The numbers were chosen once, by supervised linear probes on snippets (docs/data.md), before any network was distilled.
 """
@@ -50,10 +50,10 @@ LATENT_DIM = 32  # K
 NUM_SCENES = 6  # looks of the class `normal`
 MEAN, SCENE, DRIFT, NOISE, CHANNEL_NOISE = 7.0, 4.0, 3.0, 3.5, 1.0  # expected norms
 DRIFT_MEMORY = 0.95  # of the autoregressive drift, per snippet
-SEEN, TRACE, HEARD = 3.2, 1.4, 4.2  # norms of an event in a snippet, at intensity 1
-SEEN_PURITY, HEARD_PURITY = 0.8, 0.95  # cosine of an event's direction with its prototype
+VISIBLE, TRACE, AUDIBLE = 3.2, 1.4, 4.2  # norms of an event in a snippet, at intensity 1
+VISIBLE_PURITY, AUDIBLE_PURITY = 0.8, 0.95  # cosine of an event's direction with its prototype
 INTENSITY_SPREAD = 0.3  # standard deviation of m_e(t) around 1
-MODALITY_SHARES = {"seen": 0.3, "heard": 0.35, "both": 0.35}  # of events
+MODALITY_SHARES = {"visible": 0.3, "audible": 0.35, "both": 0.35}  # of events
 SOUND_SHARES: dict[SoundKind, float] = {"true": 0.75, "noise": 0.1, "contradicts": 0.15}  # of videos
 SECOND_CLASS_SHARE = 0.1  # of the events after the first
 DISTRACTOR_SHARE = 0.3  # of normal videos
@@ -76,7 +76,7 @@ class SyntheticSize:
     longest_event: int
     """Snippets; the shortest is 3. No event is longer than a third of its video."""
     strength: float = 1.0
-    """Factor on SEEN, TRACE and HEARD; more where there are few bags to learn from."""
+    """Factor on VISIBLE, TRACE and AUDIBLE; more where there are few bags to learn from."""
 
 
 XD_CLASSES = tuple(XD_VIOLENCE_CODES.values())
@@ -137,7 +137,7 @@ def load_synthetic(size: str, *, seed: int = 0) -> Dataset:
 
 
 def synthetic_bags(size: str, split: Split, *, seed: int = 0) -> Iterator[Bag]:
-    """The bags of one split, one at a time: no more than one is held in memory. Half of them are anomalous."""
+    """The bags of one split, one at a time: only one is in memory. Half of them are anomalous."""
     chosen = _size(size)
     world = build_world(size, seed=seed)
     for index in range(chosen.num_bags[split]):
@@ -180,10 +180,10 @@ def _generate_bag(name: str, label: int, size: SyntheticSize, world: World, rand
     if label:
         happenings = _events(spans, label, world, sound, random)
     elif random.random() < DISTRACTOR_SHARE:
-        happenings = _decoys(spans, label, world, random, look=DISTRACTOR_STRENGTH * SEEN, noise=0.0)
+        happenings = _decoys(spans, label, world, random, look=DISTRACTOR_STRENGTH * VISIBLE, noise=0.0)
     if sound == "contradicts":
         spans = _place(num_snippets, size.longest_event, random)
-        happenings += _decoys(spans, label, world, random, look=0.0, noise=HEARD)
+        happenings += _decoys(spans, label, world, random, look=0.0, noise=AUDIBLE)
     visual, audio = _features(num_snippets, happenings, world, sound == "noise", random)
     events = [happening for happening in happenings if happening.label]
     targets = np.zeros(len(size.classes), dtype=np.float32)
@@ -217,11 +217,11 @@ def _events(
         is_other = number > 0 and random.random() < SECOND_CLASS_SHARE
         c = int(random.integers(1, len(world.prototypes))) if is_other else label
         modality = random.choice(list(MODALITY_SHARES), p=list(MODALITY_SHARES.values()))
-        look = SEEN * _near(world.prototypes[c], SEEN_PURITY, random)
-        noise = HEARD * _near(world.prototypes[c], HEARD_PURITY, random)
-        if modality == "seen" or sound != "true":
+        look = VISIBLE * _near(world.prototypes[c], VISIBLE_PURITY, random)
+        noise = AUDIBLE * _near(world.prototypes[c], AUDIBLE_PURITY, random)
+        if modality == "visible" or sound != "true":
             noise = 0.0 * noise
-        elif modality == "heard":
+        elif modality == "audible":
             look = TRACE * _unit(world.prototypes[c] + world.reactions[c])
         events.append(Happening(start, end, c, look, noise))
     return events
@@ -235,7 +235,7 @@ def _decoys(
     prototype = world.prototypes[c]
     return [
         Happening(
-            *span, 0, look * _near(prototype, SEEN_PURITY, random), noise * _near(prototype, HEARD_PURITY, random)
+            *span, 0, look * _near(prototype, VISIBLE_PURITY, random), noise * _near(prototype, AUDIBLE_PURITY, random)
         )
         for span in spans
     ]

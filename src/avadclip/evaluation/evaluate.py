@@ -76,7 +76,7 @@ def evaluate(
 def evaluate_given(
     given: GivenScores, dataset: Dataset, split: Split = "test", *, selection: str = "unknown"
 ) -> Report:
-    """Measure somebody's predictions, read by data.given_scores.read_scores for the videos of this split.
+    """Measure predictions from elsewhere, read by data.given_scores.read_scores for the videos of this split.
 
     Class probabilities give the anomaly score 1 - p(normal), and mAP. Without them there is no mAP, and there is never
     an F1: a threshold needs scores of validation videos.

@@ -17,7 +17,9 @@ LOOK_AHEAD = 32  # packets; H.264 holds back 16 pictures at most until one that 
 PROGRESSIVE = 1  # AV_FIELD_PROGRESSIVE: of interlaced pictures, each half may come in a packet of its own
 
 
-def skip_unread(packets: "Iterator[Packet[Any]]", codec_context: Any, asked: "AskedTimes") -> "Iterator[Packet[Any]]":
+def skip_unread(
+    packets: "Iterator[Packet[Any]]", codec_context: Any, requested: "RequestedTimes"
+) -> "Iterator[Packet[Any]]":
     """Yield packets in order; before each one, set whether the decoder may skip its frame.
 
     A frame may be skipped if no requested time lies between its start and that of the next displayed frame.
@@ -25,7 +27,7 @@ def skip_unread(packets: "Iterator[Packet[Any]]", codec_context: Any, asked: "As
     Args:
         packets: of one stream, on the clock of the requested times.
         codec_context: decodes a packet before it takes the next one.
-        asked: the requested times.
+        requested: the requested times.
     """
     if codec_context.name != "h264" or codec_context.field_order != PROGRESSIVE:
         yield from packets
@@ -43,12 +45,12 @@ def skip_unread(packets: "Iterator[Packet[Any]]", codec_context: Any, asked: "As
             start, first = waiting.popleft()
             place = bisect_right(starts, start)
             tick = float(first.time_base)
-            is_read = place == len(starts) or asked.any_between(start * tick, starts[place] * tick)
+            is_read = place == len(starts) or requested.any_between(start * tick, starts[place] * tick)
             codec_context.skip_frame = "DEFAULT" if is_read else "NONREF"
             yield first
             oldest = min(other for other, _ in waiting)
             del starts[: bisect_left(starts, oldest)]
-            asked.forget_before(oldest * tick)
+            requested.forget_before(oldest * tick)
     codec_context.skip_frame = "DEFAULT"
     yield from (packet for _, packet in waiting)
     if without_time is not None:  # the display order is unknown from here on
@@ -56,7 +58,7 @@ def skip_unread(packets: "Iterator[Packet[Any]]", codec_context: Any, asked: "As
         yield from packets
 
 
-class AskedTimes:
+class RequestedTimes:
     """Ascending requested times with a look-ahead.
 
     Args:

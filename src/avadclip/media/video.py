@@ -29,7 +29,7 @@ from avadclip.media.decode import DecodeCount, decode, readable
 from avadclip.media.listener import SoundListener, SoundPass
 from avadclip.media.pixels import RgbConverter
 from avadclip.media.probe import MediaFile
-from avadclip.media.skipping import AskedTimes, skip_unread
+from avadclip.media.skipping import RequestedTimes, skip_unread
 
 MAX_UNDECODABLE_SHARE = 0.5  # of the packets; above it the picture is more guess than video
 NOMINAL_RATE_HZ = 25.0  # where a file states no frame rate at all
@@ -73,7 +73,7 @@ class VideoReader:
     Args:
         path: a video file, or what MediaFile.open returned for it.
         frame_size: (height, width) that one reused, fast scaler delivers; None for the file's own size.
-        skip_to_seconds: no time before it will be asked for; reading begins at a key picture ahead of it, if the file
+        skip_to_seconds: no earlier time will be requested; reading begins at a key picture ahead of it, if the file
             can be entered there. Whether the pictures are those of a pass from the start is for the caller to check.
         listener: receives the file's sound in the same pass, which then needs to be one from the start.
     """
@@ -172,7 +172,7 @@ class _Pass:
         # Timestamps are rounded to ticks (1 ms in mkv): a picture may claim to begin up to half a tick late.
         tolerance = min(self._tick / 2, 0.0005) + 1e-6
         times, copy = itertools.tee(times)
-        pictures = self._pictures(AskedTimes(time + tolerance for time in copy))
+        pictures = self._pictures(RequestedTimes(time + tolerance for time in copy))
         current, following = next(pictures, None), next(pictures, None)
         rgb: NDArray[np.uint8] | None = None
         for time in times:
@@ -185,9 +185,9 @@ class _Pass:
                 self._given = (self._given or (current.start,))[0], current.start
             yield rgb
 
-    def _pictures(self, asked: AskedTimes) -> Iterator[_Shown]:
+    def _pictures(self, requested: RequestedTimes) -> Iterator[_Shown]:
         context = self._stream.codec_context
-        for picture in decode(skip_unread(self._packets(), context, asked), context, self._count):
+        for picture in decode(skip_unread(self._packets(), context, requested), context, self._count):
             if picture.pts is None:
                 self._num_without_time += 1
                 start = self._end

@@ -62,7 +62,7 @@ class StatusMessage(_Message):
 
 
 class ScoreMessage(_Message):
-    """One snippet's score; sent only where asked for."""
+    """One snippet's score; sent only on request."""
 
     type: Literal["score"] = "score"
     camera: str

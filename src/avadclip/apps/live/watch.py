@@ -103,14 +103,14 @@ class Watch:
         return StatsMessage(time=time.time(), memory_bytes=_resident_bytes(), cameras=cameras)
 
     def _make_camera(self, name: str, config: CameraConfig, detector: Detector) -> "_Camera":
-        held = None if self._recordings is None else self._recordings.buffer_seconds(config.min_seconds)
+        buffer_seconds = None if self._recordings is None else self._recordings.buffer_seconds(config.min_seconds)
         process = CameraProcess(
             name,
             _camera_options(config, detector),
             self._inbox,
             queue_seconds=config.queue_seconds,
             watchdog_seconds=config.watchdog_seconds,
-            buffer_seconds=held,
+            buffer_seconds=buffer_seconds,
         )
         scorer = CausalScorer(detector, self._config.scoring)
         events = EventStream(name, config, model=detector.scorer.name)

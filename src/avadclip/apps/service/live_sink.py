@@ -23,7 +23,7 @@ class StoreSink:
 
     Args:
         url: the store, as `Store` takes it.
-        retry_seconds: how often a database that is away is asked again.
+        retry_seconds: seconds between attempts to reach the database.
 
     Raises:
         ConfigError: a database that can never be used.

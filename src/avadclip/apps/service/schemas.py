@@ -14,7 +14,7 @@ JobId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 
 
 class JobState(StrEnum):
-    """A job waits, runs, and has ended; while it is deleted nobody sees it."""
+    """State of a job; one that is being deleted is not listed."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -46,7 +46,7 @@ class Job(_Model):
     """The video, as the client named it."""
     origin: Origin
     path: str = Field(exclude=True)
-    """The file on the server; not told to clients."""
+    """The file on the server; not sent to clients."""
     size_bytes: int
     state: JobState
     requested_by: str
@@ -81,19 +81,19 @@ class StoredLiveEvent(_Model, BaseEvent):
     """An event of a camera, as far as it is known. Times are Unix seconds."""
 
     number: int = Field(exclude=True)
-    """Of the message that told of it last, from 0."""
+    """Number of the latest message about it, from 0."""
     source: str
     """The camera's name."""
     end: float | None
     """None while it goes on, and where it is not known: the watch was killed."""
     is_open: bool
-    """Whether it goes on, as far as the watch has told."""
+    """Whether it continues, as of the latest message."""
     note: str | None
     """Why it ended, where not because it grew quiet."""
 
 
 class AuditEntry(_Model):
-    """Who asked for what, and what became of it."""
+    """One request and its outcome."""
 
     at: float
     who: str

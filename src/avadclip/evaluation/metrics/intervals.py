@@ -133,7 +133,7 @@ def average_precisions(
 ) -> NDArray[np.float64]:
     """Average precision of one class: sum of the precision at every true positive / number of truths.
 
-    Going down the ranking, a proposal takes the truth of its video that overlaps it most among those nobody took;
+    Going down the ranking, a proposal takes the truth of its video that overlaps it most among the free ones;
     it is a true positive where that IoU reaches the threshold.
 
     Args:

@@ -1,4 +1,4 @@
-"""Everything that is measured on the scores of a split, whoever made them."""
+"""All measures on the scores of a split, of a network or from elsewhere."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple

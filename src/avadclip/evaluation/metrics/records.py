@@ -21,11 +21,11 @@ class Measure(_Record):
 
     name: MeasureName
     head: Head
-    """`classifier`: its anomaly score. `alignment`: 1 - p(normal), or the class probabilities. `given`: somebody's."""
+    """`classifier`: anomaly scores. `alignment`: 1 - p(normal), or class probabilities. `given`: scores from elsewhere."""
     protocol: Protocol
     split: str
     selection: str
-    """How the weights were chosen: `last`, `validation`, `test`; `unknown` for somebody's scores."""
+    """How the weights were chosen: `last`, `validation`, `test`; `unknown` for scores from elsewhere."""
     iou: float | Literal["AVG"] | None = None
     """Threshold of mAP, or their mean; None at frame level."""
     label: str | None = None
@@ -86,7 +86,7 @@ class Report(_Record):
     is_synthetic: bool
     """Whether the data was generated; the numbers then have no meaning for real video."""
     network: str
-    """Of a checkpoint; or the name of the file that holds somebody's scores."""
+    """Of a checkpoint; or the name of a file of scores."""
     split: str
     selection: str
     classes: tuple[str, ...]

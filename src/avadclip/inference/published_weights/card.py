@@ -67,7 +67,7 @@ CARD = """\
 **Not measured here.** The paper prints a frame-level average precision on XD-Violence of {printed},
 at the epoch that did best on the test split itself. Hence `selection` is `test`
 here: its figures on that split are too high for footage it has never seen. Whether these very files give the
-printed numbers, nobody has checked here.
+printed numbers was not checked here.
 
 ## What it takes for granted about features
 
@@ -86,7 +86,7 @@ prompts. On a GPU the authors' code computes them in half precision: the last di
 
 ## Thresholds
 
-An event counts from a score of {threshold}, which nobody has validated, and nothing raises an alarm. Set both on
+An event counts from a score of {threshold}, which is not validated, and nothing raises an alarm. Set both on
 footage of yours with `avadclip calibrate`.
 """
 UNSETTLED_SOUND = """;

@@ -30,7 +30,7 @@ CARD = """\
 | features | I3D (RGB, 1024) and VGGish (128) as published for XD-Violence; nothing here extracts these |
 
 **Not measured here.** The weights were chosen by their authors, as far as is known on the test split (`selection` is
-`test`). An event counts from a score of {threshold}, which nobody has validated, and nothing raises an alarm.
+`test`). An event counts from a score of {threshold}, which is not validated, and nothing raises an alarm.
 """
 
 

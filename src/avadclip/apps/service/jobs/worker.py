@@ -107,7 +107,7 @@ class ScoringWorker:
 
     def abandon(self) -> None:
         """Ask to leave the task at work at its next sign of progress."""
-        with suppress(ChildCrashedError):  # whoever waits for it is told
+        with suppress(ChildCrashedError):  # its caller gets the error
             self._child.send(Abandoned())
 
     def kill(self) -> None:
@@ -156,7 +156,7 @@ def _score(detector: "Detector", task: Task, connection: "Connection[object, obj
     except OSError as error:
         return Refused(f"the result of {task.name} cannot be kept ({error.strerror or error})")
     except AvadclipError as error:
-        # The client named the video otherwise, and is not told where it lies on the server.
+        # The client named the video otherwise, and must not learn where it lies on the server.
         return Refused(" ".join(str(error).replace(str(task.path), task.name).split()))
     return Found(
         events=tuple(_stored(event, task) for event in found.events),
