@@ -21,7 +21,7 @@ class Measure(_Record):
 
     name: MeasureName
     head: Head
-    """`classifier`: anomaly scores. `alignment`: 1 - p(normal), or class probabilities. `given`: scores from elsewhere."""
+    """`classifier`: anomaly scores. `alignment`: 1 - p(normal), or class probabilities. `given`: given scores."""
     protocol: Protocol
     split: str
     selection: str
