@@ -62,6 +62,7 @@ class AVadCLIP(TextSystem):
         objective: by default the one of the paper, without distillation.
     """
 
+    name = "AVadCLIP"
     shares_batches = True
     prompt_tokens: ClassVar[int] = PROMPT_TOKENS
     prompt_class: ClassVar[type[AudioVisualPrompt]] = AudioVisualPrompt
