@@ -18,7 +18,7 @@ demo: $(INSTALLED)
 	@$(BIN)/python scripts/demo.py $${VIDEO:+"$$VIDEO"}
 
 test: $(INSTALLED_DEV) lint docs
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist loadgroup
 
 lint: $(INSTALLED_DEV)
 	@$(BIN)/ruff check .

@@ -121,6 +121,13 @@ def made_up() -> MakeDetection:
     return make_detection
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side, tests of one file share a process and its fixtures, and all of reliability shares its record."""
+    for item in items:
+        folder = item.path.parent
+        item.add_marker(pytest.mark.xdist_group(str(folder if folder.name == "reliability" else item.path)))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport]:
     """Where AVADCLIP_TESTS_SKIP_NOTHING is 1, as in continuous integration, a skipped test is a failed one."""

@@ -143,7 +143,7 @@ class BaseEvent(BaseModel):
     """Checkpoint name."""
     threshold: Score
     """The score that an event needs."""
-    sound_gain: Annotated[float | None, SCORE]
+    sound_gain: Annotated[float | None, SCORE] = None
     """Mean of teacher minus visual student over the event; None where either is missing."""
 
     def rounded(self) -> Self:

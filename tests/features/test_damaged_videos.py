@@ -136,6 +136,6 @@ def test_another_video_of_the_name_is_one_line(
     tmp_path: Path, clean: SnippetFeatures, donor: Donor, fake_encoders
 ) -> None:
     target = tmp_path / "yard.safetensors"
-    with pytest.raises(FeatureError, match="not the video that its features were made from"):
+    with pytest.raises(FeatureError, match="has changed since its features were extracted"):
         keep_damaged(target, donor.path, fake_encoders(), "dark", clean=clean)
     assert not target.exists()

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from avadclip.config import TrainingConfig, read_config
 from avadclip.errors import AvadclipError
 from avadclip.features.batch import extract_to_folder
 from avadclip.features.store import read_features
 from avadclip.inference.detector import Detector, load_detector
+from avadclip.inference.networks import read_recipe
 
 MEMORY_BYTES = 2**30  # that one input may take on top of encoders and model
 
@@ -125,7 +125,7 @@ def _readers() -> dict[str, Callable[[Path, Path], dict[str, Any]]]:
         "class spans": _reading(read_class_spans),
         "UCF-Crime spans": _reading(read_ucf_spans),
         "frame counts": _reading(read_frame_counts),
-        "config": _reading(lambda path: read_config(path, TrainingConfig)),
+        "config": _reading(read_recipe),
     }
 
 

@@ -101,7 +101,7 @@ def test_webvtt_by_hand(made_up: MakeDetection) -> None:
     event = made_up(3).events[0].model_copy(update=changes)
     text = to_webvtt(with_events(made_up(3, source="yard\n-->.mp4"), event))
     assert text == (
-        "WEBVTT\n\nNOTE yard ->.mp4, scored by avadclip starter, teacher\n\n"
+        "WEBVTT\n\nNOTE yard ->.mp4, scored by avadclip starter, picture and sound\n\n"
         "yard-1\n01:00:00.000 --> 01:01:01.500\na &lt; b &amp; c 0.99 (alert)\n"
     )
 

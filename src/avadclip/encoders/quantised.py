@@ -18,7 +18,7 @@ from avadclip.encoders.clip import Clip
 from avadclip.encoders.onnx_graph import cached_session, export_graph, less_said
 from avadclip.encoders.preprocess import normalise_pixels
 
-GRAPH_VERSION = 2  # in the cached file's name; increased with every change of the exported graph
+GRAPH_VERSION = 3  # in the cached file's name; increased with every change of the exported graph
 
 
 class Int8Pictures:
@@ -72,6 +72,7 @@ def _quantised(clip: Clip) -> bytes:
             target,
             op_types_to_quantize=["MatMul", "Gemm"],
             weight_type=QuantType.QInt8,
+            reduce_range=True,  # 7-bit weights: processors without VNNI add two products in 16 bits, and 8 overflow
             extra_options={"MatMulConstBOnly": True},
         )
         return target.read_bytes()

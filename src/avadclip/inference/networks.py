@@ -4,10 +4,12 @@ A name is a string that recipes, checkpoints and reports share. Code elsewhere d
 """
 
 import difflib
+import reprlib
 from collections.abc import Sequence
+from pathlib import Path
 
 from avadclip.baselines.build import SYSTEMS, build_system
-from avadclip.config import LossConfig, NetworkConfig, TrainingConfig, Variant
+from avadclip.config import LossConfig, NetworkConfig, TrainingConfig, Variant, read_config
 from avadclip.errors import ConfigError
 from avadclip.events import Modality
 from avadclip.model.avadclip import AVadCLIP
@@ -30,7 +32,17 @@ def check_name(name: str) -> str:
         return name
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean `{close[0]}`?" if close else f"needed one of {', '.join(known)}"
-    raise ConfigError(f"there is no network {name!r}; {hint}")
+    raise ConfigError(f"there is no network {reprlib.repr(name)}; {hint}")
+
+
+def read_recipe(path: Path) -> TrainingConfig:
+    """Read a recipe; raises ConfigError, which names the file, where it is wrong or names no known network."""
+    config = read_config(path, TrainingConfig)
+    try:
+        check_name(config.network_kind)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return config
 
 
 def modality_of(name: str) -> Modality:

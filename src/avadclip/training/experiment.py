@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avadclip.config import Selection, TrainingConfig, read_config
+from avadclip.config import Selection, TrainingConfig
 from avadclip.data.bags import Bag, Dataset, feature_widths
 from avadclip.data.datasets import load_dataset
 from avadclip.encoders.clip_text import ClipTextEncoder
@@ -16,7 +16,7 @@ from avadclip.evaluation.metrics.thresholds import choose_thresholds
 from avadclip.events import UNVALIDATED, Thresholds
 from avadclip.features.snippets import Provenance
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
-from avadclip.inference.networks import STUDENTS, TEACHER, reads_class_words
+from avadclip.inference.networks import STUDENTS, TEACHER, read_recipe, reads_class_words
 from avadclip.model.base import System
 from avadclip.training.loop import Step, Supervision, TrainingProgress, make_accelerator, train_network
 from avadclip.training.run_folder import BEST, LAST, RunFolder
@@ -47,7 +47,7 @@ def train(
         CheckpointError: the teacher does not fit the student's recipe.
         DataError, FeatureError: the data cannot be used.
     """
-    config = recipe if isinstance(recipe, TrainingConfig) else read_config(Path(recipe), TrainingConfig)
+    config = recipe if isinstance(recipe, TrainingConfig) else read_recipe(Path(recipe))
     folder = Path(out)
     _check_distillation(config, teacher)
     accelerator = make_accelerator()

@@ -125,7 +125,7 @@ def test_pictures_that_differ_when_read_from_the_middle_are_noticed(
 def test_neighbours_that_saw_another_first_picture_are_not_joined(long_video: Path) -> None:
     encoders, parts = divided(long_video)
     other = parts[1]._replace(first_picture=parts[1].first_picture.replace(" ", " 0"))
-    with pytest.raises(IndivisibleError, match="other pictures"):
+    with pytest.raises(IndivisibleError, match="other frames"):
         join_ranges(MediaFile.open(long_video), [parts[0], other, *parts[2:]], encoders, GRID)
     with pytest.raises(IndivisibleError):
         join_ranges(MediaFile.open(long_video), [parts[0], *parts[2:]], encoders, GRID)

@@ -65,7 +65,7 @@ def test_what_hangs_or_kills_its_worker_is_tried_again_and_fails_alone(
     expected = {"hang": "failed", "crash": "failed", "crashonce": "done", "a": "done", "broken": "failed"}
     assert statuses(outcomes) == expected
     messages = {Path(outcome.source.name).stem: outcome.message for outcome in outcomes}
-    assert messages["hang"] == "not done after 3 s; raise --time-limit"
+    assert messages["hang"] == "timed out after 3 s; raise --time-limit"
     assert "died" in messages["crash"]
     attempts = {name: row["attempts"] for name, row in rows(out).items()}
     assert attempts == {"hang": 2, "crash": 2, "crashonce": 2, "a": 1, "broken": 1}

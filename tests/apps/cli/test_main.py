@@ -1,7 +1,7 @@
 import os
+import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 import pytest
@@ -29,9 +29,11 @@ def all_commands() -> list[tuple[str, ...]]:
 
 def test_help_answers_in_half_a_second() -> None:
     def seconds_taken() -> float:
-        begin = time.perf_counter()
+        """Of a processor: other tests run beside this one."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert run_python("-m", "avadclip", "--help").returncode == 0
-        return time.perf_counter() - begin
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     seconds_taken()  # the first run compiles
     assert min(seconds_taken() for _ in range(4)) < 0.5

@@ -1,4 +1,4 @@
-"""`avadclip train` and `avadclip distill` in processes of their own, on the tiny synthetic benchmark."""
+"""`avadclip train` and `avadclip distill` on the tiny synthetic benchmark; killed and several ones in processes."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from safetensors.torch import load_file
 
 from avadclip.inference.checkpoint import load_checkpoint
 
+Command = Callable[..., tuple[int, str, str]]
 RECIPE = """
 network_kind = "{kind}"
 encoders = "synthetic"
@@ -113,8 +115,8 @@ def test_a_distilled_student_brings_its_teacher_along(teacher: Path, tmp_path: P
     assert done.returncode == 0, done.stderr
     checkpoint = load_checkpoint(tmp_path / "run" / "best.safetensors")
     assert set(checkpoint.networks) == {"teacher", "visual student"}
-    original = load_checkpoint(teacher / "best.safetensors").networks["teacher"].network.state_dict()
-    kept = checkpoint.networks["teacher"].network.state_dict()
+    original = load_checkpoint(teacher / "best.safetensors").networks["teacher"].state_dict()
+    kept = checkpoint.networks["teacher"].state_dict()
     assert all(torch.equal(original[name], kept[name]) for name in original)
 
 
@@ -161,23 +163,27 @@ def test_what_two_processes_cannot_do_is_one_line(teacher: Path, tmp_path: Path)
         ("embed_dims = 32", "did you mean `embed_dim`"),
     ],
 )
-def test_a_recipe_that_does_not_fit_is_one_line(teacher: Path, tmp_path: Path, change: str, message: str) -> None:
+def test_a_recipe_that_does_not_fit_is_one_line(
+    teacher: Path, tmp_path: Path, avadclip_command: Command, change: str, message: str
+) -> None:
     recipe = write_recipe(tmp_path / "student.toml", kind="visual student", distillation="uncertainty")
     key = change.split(" = ", maxsplit=1)[0].rstrip("s")
     lines = [change if line.split(" = ")[0] == key else line for line in recipe.read_text().splitlines()]
     recipe.write_text("\n".join(lines))
-    done = run("distill", recipe, "--teacher", teacher / "best.safetensors", "--out", tmp_path / "run")
-    assert done.returncode == 1
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    code, _, err = avadclip_command(
+        "distill", str(recipe), "--teacher", str(teacher / "best.safetensors"), "--out", str(tmp_path / "run")
+    )
+    assert code == 1
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
     assert not (tmp_path / "run").exists()
 
 
-def test_a_folder_of_another_run_is_refused(teacher: Path, tmp_path: Path) -> None:
+def test_a_folder_of_another_run_is_refused(teacher: Path, tmp_path: Path, avadclip_command: Command) -> None:
     recipe = write_recipe(tmp_path / "recipe.toml", epochs=3)
-    done = run("train", recipe, "--out", teacher)
-    assert done.returncode == 1
-    assert "holds another run" in done.stderr
+    code, _, err = avadclip_command("train", str(recipe), "--out", str(teacher))
+    assert code == 1
+    assert "holds another run" in err
 
 
 SYSTEM_RECIPE = """
@@ -198,27 +204,27 @@ epochs = 2
 """
 
 
-def test_a_comparison_system_trains_and_is_measured_like_any_network(tmp_path: Path) -> None:
+def test_a_comparison_system_trains_and_is_measured_like_any_network(tmp_path: Path, avadclip_command: Command) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(SYSTEM_RECIPE.format(batch_size=10))
-    done = run("train", recipe, "--out", tmp_path / "run")
-    assert done.returncode == 0, done.stderr
+    code, _, err = avadclip_command("train", str(recipe), "--out", str(tmp_path / "run"))
+    assert code == 0, err
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert all({"total", "ranking", "smoothness", "sparsity"} <= line.keys() for line in lines)
     checkpoint = tmp_path / "run" / "best.safetensors"
     assert set(load_checkpoint(checkpoint).networks) == {"deep-mil"}
-    done = run("evaluate", checkpoint, "--data", "synthetic:tiny", "--format", "json")
-    assert done.returncode == 0, done.stderr
-    (report,) = json.loads(done.stdout)
+    code, out, err = avadclip_command("evaluate", str(checkpoint), "--data", "synthetic:tiny", "--format", "json")
+    assert code == 0, err
+    (report,) = json.loads(out)
     assert report["network"] == "deep-mil"
     assert {measure["head"] for measure in report["measures"]} == {"classifier"}
 
 
-def test_a_batch_that_cannot_be_paired_is_one_line(tmp_path: Path) -> None:
+def test_a_batch_that_cannot_be_paired_is_one_line(tmp_path: Path, avadclip_command: Command) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(SYSTEM_RECIPE.format(batch_size=9))
-    done = run("train", recipe, "--out", tmp_path / "run")
-    assert done.returncode == 1
-    assert "`optimizer.batch_size` is 9, deep-mil learns from pairs; needed an even number" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    code, _, err = avadclip_command("train", str(recipe), "--out", str(tmp_path / "run"))
+    assert code == 1
+    assert "`optimizer.batch_size` is 9, deep-mil learns from pairs; needed an even number" in err
+    assert len(err.strip().splitlines()) == 1
     assert not (tmp_path / "run").exists()

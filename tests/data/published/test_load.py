@@ -114,7 +114,7 @@ def test_one_audio_row_more_or_less_is_mended_and_noted(xd):
     np.save(path, rows(BOTH, TEST[BOTH] // 16 + 1))
     (bag,) = [bag for bag in load(xd).test if bag.name == BOTH]
     assert len(bag.load().audio) == len(bag.load())
-    assert bag.load().notes == ("last sound row dropped: one more than visual rows",)
+    assert bag.load().notes == ("last audio row dropped: one more than visual rows",)
 
 
 def test_a_list_decides_the_test_crop(xd):

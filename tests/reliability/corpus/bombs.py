@@ -153,7 +153,7 @@ def _samples() -> Iterator[Case]:
         path.write_bytes(content)
         return path
 
-    goes_on = "goes on long after the picture"
+    goes_on = "audio continues long after the video"
     yield Case(kind, "24 h of silence under a second of picture", day_of_silence, "result", goes_on)
     yield Case(kind, "samples that are no numbers", no_numbers, "result", "not finite")
 

@@ -49,9 +49,9 @@ def _start(
     recipe: Path, out: Path, teacher: Path | None, *, devices: int, nodes: int, main_address: str | None
 ) -> None:
     """Train in this process, or launch several processes that each run this command."""
-    from avadclip.config import TrainingConfig, read_config
+    from avadclip.inference.networks import read_recipe
 
-    config = read_config(recipe, TrainingConfig)
+    config = read_recipe(recipe)
     if devices > 1 or nodes > 1:
         from avadclip.training.launch import Processes, launch
 
