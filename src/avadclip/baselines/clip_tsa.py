@@ -10,10 +10,9 @@ of the Jacobian's two estimates, equal in expectation, that of Berthet et al. (2
 import torch
 from torch import Tensor, nn
 
-from avadclip.baselines.rtfm import MagnitudeNetwork, ScoredFeatures, magnitude_losses
-from avadclip.model.base import Batch, Losses, Outputs, System
+from avadclip.baselines.rtfm import MagnitudeNetwork, MagnitudeSystem, ScoredFeatures
 from avadclip.model.losses import largest_mask
-from avadclip.model.projection import build_projection, fit_projection
+from avadclip.model.projection import build_projection
 
 WIDTH = 512  # D, that of CLIP's features
 HIDDEN_DIMS = (128, 32)
@@ -22,32 +21,14 @@ NUM_DRAWS = 100
 SIGMA = 0.05  # deviation of the noise on the selection's scores, which lie within [0, 1]
 
 
-class ClipTsa(System):
+class ClipTsa(MagnitudeSystem):
     """CLIP-TSA. Recipe: Adam 1e-3, weight decay 5e-3, 4000 steps of 16 normal and 16 anomalous bags of 32 snippets."""
-
-    uses_audio = False
-    pairing = "paired"
 
     def __init__(self, *, visual_dim: int) -> None:
         super().__init__()
         self.visual_projection = build_projection(visual_dim, WIDTH)
         self.select = TokenSelection(WIDTH)
         self.network = MagnitudeNetwork(WIDTH, hidden_dims=HIDDEN_DIMS)
-
-    def forward(self, visual: Tensor | None, audio: Tensor | None, mask: Tensor) -> Outputs:
-        """Score bags or windows."""
-        del audio
-        return Outputs(self._score(visual, mask).anomaly_logits)
-
-    def losses(self, batch: Batch) -> Losses:
-        """See magnitude_losses."""
-        visual, _, mask = batch.bags
-        return magnitude_losses(self._score(visual, mask), mask, batch.targets, training=self.training)
-
-    def fit_projections(self, visual: Tensor, audio: Tensor | None) -> None:
-        """See System."""
-        del audio
-        fit_projection(self.visual_projection, visual)
 
     def _score(self, visual: Tensor | None, mask: Tensor) -> ScoredFeatures:
         selected = self.select(self.visual_projection(visual), mask)

@@ -7,6 +7,7 @@ sparsity the Euclidean norm of all their scores together. Decided here: no smoot
 that code has by laying the bags in one row; statistics of the batch normalisation leave padding out.
 """
 
+from abc import abstractmethod
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -58,16 +59,13 @@ class MagnitudeNetwork(nn.Module):
         return ScoredFeatures(features, self.classify(features).squeeze(-1))
 
 
-class Rtfm(System):
-    """RTFM. Recipe: Adam 1e-3, weight decay 5e-3, 32 normal and 32 anomalous bags of 32 snippets a step."""
+class MagnitudeSystem(System):
+    """A system on visual features with RTFM's objective: its subclasses differ in what the network reads."""
 
     uses_audio = False
     pairing = "paired"
-
-    def __init__(self, *, visual_dim: int) -> None:
-        super().__init__()
-        self.visual_projection = build_projection(visual_dim, WIDTH)
-        self.network = MagnitudeNetwork(WIDTH, hidden_dims=HIDDEN_DIMS)
+    visual_projection: nn.Module
+    network: MagnitudeNetwork
 
     def forward(self, visual: Tensor | None, audio: Tensor | None, mask: Tensor) -> Outputs:
         """Score bags or windows."""
@@ -83,6 +81,18 @@ class Rtfm(System):
         """See System."""
         del audio
         fit_projection(self.visual_projection, visual)
+
+    @abstractmethod
+    def _score(self, visual: Tensor | None, mask: Tensor) -> ScoredFeatures: ...
+
+
+class Rtfm(MagnitudeSystem):
+    """RTFM. Recipe: Adam 1e-3, weight decay 5e-3, 32 normal and 32 anomalous bags of 32 snippets a step."""
+
+    def __init__(self, *, visual_dim: int) -> None:
+        super().__init__()
+        self.visual_projection = build_projection(visual_dim, WIDTH)
+        self.network = MagnitudeNetwork(WIDTH, hidden_dims=HIDDEN_DIMS)
 
     def _score(self, visual: Tensor | None, mask: Tensor) -> ScoredFeatures:
         scored: ScoredFeatures = self.network(self.visual_projection(visual), mask)

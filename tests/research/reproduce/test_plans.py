@@ -5,7 +5,7 @@ from avadclip.baselines.build import SYSTEMS as COMPARED
 from avadclip.inference.networks import build_from_recipe
 from avadclip.research.reproduce.plans import FIGURE_4, SYSTEMS, TABLES, TEACHER, Run, jobs_of
 from avadclip.research.reproduce.printed import PRINTED
-from avadclip.research.reproduce.recipes import read_recipe, recipes_of, shipped_recipes
+from avadclip.research.reproduce.recipes import recipe_of_run, recipes_of, shipped_recipes
 
 RUNS = list(dict.fromkeys([*(job.run for job in jobs_of(list(TABLES.values()))), *FIGURE_4]))
 OWN = [run for run in RUNS if run.recipe is not None and not run.recipe.startswith("baselines/")]
@@ -57,7 +57,7 @@ def test_table_1_has_every_compared_system() -> None:
 @pytest.mark.parametrize("dataset", ["xd-violence:/data", "cctv-fights:/data", "synthetic"])
 @pytest.mark.parametrize("run", OWN, ids=lambda run: run.name)
 def test_every_run_of_our_own_has_a_readable_recipe(run: Run, dataset: str) -> None:
-    config = read_recipe(run, recipes_of(dataset))
+    config = recipe_of_run(run, recipes_of(dataset))
     assert (config.distillation.kind == "none") == (run.teacher is None)
     assert (config.network.variant == "released") == run.name.startswith("released")
 
@@ -72,15 +72,15 @@ def test_every_run_of_our_own_has_a_readable_recipe(run: Run, dataset: str) -> N
 ])  # fmt: skip
 def test_table_4_switches_off_the_parts_of_its_rows(label: str, parts: tuple[str, bool, bool]) -> None:
     run = next(row.job.run for row in TABLES["4"].rows if row.label == label)
-    config = read_recipe(run, recipes_of("xd-violence"))
+    config = recipe_of_run(run, recipes_of("xd-violence"))
     assert (config.network.fusion, config.network.audio_visual_prompt, config.loss.focal) == parts
 
 
 def test_table_5_changes_nothing_but_the_fusion() -> None:
-    full = read_recipe(TEACHER, recipes_of("xd-violence"))
+    full = recipe_of_run(TEACHER, recipes_of("xd-violence"))
     kinds = []
     for row in TABLES["5"].rows:
-        config = read_recipe(row.job.run, recipes_of("xd-violence"))
+        config = recipe_of_run(row.job.run, recipes_of("xd-violence"))
         kinds.append(config.network.fusion)
         network = config.network.model_copy(update={"fusion": "adaptive"})
         assert config.model_copy(update={"network": network}) == full
@@ -90,11 +90,11 @@ def test_table_5_changes_nothing_but_the_fusion() -> None:
 @pytest.mark.parametrize(("dataset", "weight"), [("xd-violence", 1e-8), ("cctv-fights", 1e-7)])
 def test_released_student_has_the_authors_distillation_weight(dataset: str, weight: float) -> None:
     run = next(run for run in RUNS if run.name == "released-visual-student")
-    assert read_recipe(run, recipes_of(dataset)).distillation.weight == weight
+    assert recipe_of_run(run, recipes_of(dataset)).distillation.weight == weight
 
 
 def test_teacher_recipe_has_the_papers_numbers() -> None:
-    optimizer = read_recipe(TEACHER, recipes_of("xd-violence")).optimizer
+    optimizer = recipe_of_run(TEACHER, recipes_of("xd-violence")).optimizer
     assert (optimizer.learning_rate, optimizer.batch_size, optimizer.epochs) == (1e-5, 96, 10)
     assert optimizer.milestones == (3, 6)
 
@@ -104,7 +104,7 @@ def test_system_recipes_can_be_read_and_are_shorter_on_synthetic_data() -> None:
         if run in OWN:
             continue
         assert (shipped_recipes() / f"{run.recipe}.toml").is_file()
-        own, short = read_recipe(run, recipes_of("xd-violence")), read_recipe(run, recipes_of("synthetic"))
+        own, short = recipe_of_run(run, recipes_of("xd-violence")), recipe_of_run(run, recipes_of("synthetic"))
         assert own.network_kind == short.network_kind == run.name
         with torch.device("meta"):  # raises where a recipe has a table that its network does not read
             for config in (own, short):

@@ -28,7 +28,7 @@ def recipes_of(dataset: str) -> Path:
     return shipped_recipes() / FOLDERS.get(dataset.partition(":")[0], OTHERWISE)
 
 
-def read_recipe(run: Run, folder: Path, **given: object) -> TrainingConfig:
+def recipe_of_run(run: Run, folder: Path, **given: object) -> TrainingConfig:
     """The recipe of a run with its changes.
 
     Args:

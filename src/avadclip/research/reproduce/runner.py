@@ -26,7 +26,7 @@ from avadclip.evaluation.metrics.records import Report
 from avadclip.files import write_atomically
 from avadclip.research.reproduce.measuring import measure_checkpoint, measure_random
 from avadclip.research.reproduce.plans import Run, Side, TableJob
-from avadclip.research.reproduce.recipes import read_recipe
+from avadclip.research.reproduce.recipes import recipe_of_run
 from avadclip.research.reproduce.sources import Sources
 from avadclip.training.experiment import train
 from avadclip.training.run_folder import BEST
@@ -136,7 +136,7 @@ class SeedRuns:
         provenance = self.load(run.trained_on).dataset.bags_of("train")[0].stored.provenance
         if provenance is not None:  # published features do not say what made them: it is CLIP, the default
             given["encoders"] = provenance.visual["name"]
-        return read_recipe(run, source.recipes, **given)
+        return recipe_of_run(run, source.recipes, **given)
 
     def load(self, side: Side) -> "LoadedSource":
         """The dataset of a side, read once; raises AvadclipError."""
