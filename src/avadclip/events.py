@@ -13,6 +13,7 @@ from avadclip.errors import ConfigError
 UNNAMED_CLASSES = ("normal", "anomaly")  # of networks without class predictions
 
 Severity = Literal["alert", "detection"]
+EventKind = Literal["model", "sound"]
 Modality = Literal["audio-visual", "visual", "audio"]
 
 
@@ -59,6 +60,28 @@ UNVALIDATED = Thresholds(detection=0.5, alert=None)
 
 
 @dataclass(frozen=True)
+class SoundRule:
+    """A named sound that raises events of its own, without training.
+
+    Raises:
+        ConfigError: a threshold outside (0, 1].
+    """
+
+    label: str
+    """The events' label, e.g. `glass`."""
+    names: tuple[str, ...]
+    """Names of the audio tagger; the highest of their probabilities counts."""
+    threshold: float
+    """Probability from which the sound is an event."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.threshold <= 1.0:
+            raise ConfigError(
+                f"the threshold of the sound {self.label!r} is {self.threshold}; give one above 0, up to 1"
+            )
+
+
+@dataclass(frozen=True)
 class EventRules:
     """How scores become events. Its defaults are those of every command and application.
 
@@ -75,6 +98,8 @@ class EventRules:
     """Events closer than this become one; by default a single quiet snippet does not cut an event in two."""
     release_share: float = 0.8
     """An event lasts while the score stays at or above this share of the threshold (hysteresis), within [0, 1]."""
+    sounds: tuple[SoundRule, ...] | None = None
+    """Sounds that raise events; None: the default set of the audio tagger."""
 
     def __post_init__(self) -> None:
         for name, most in (
@@ -117,34 +142,10 @@ Seconds = Annotated[float, SECONDS]
 Score = Annotated[float, SCORE]
 
 
-class BaseEvent(BaseModel):
-    """The fields that events of videos and events of cameras share.
-
-    Files, messages, tables and the API derive their fields from here: a field that is added, with a default, is in all
-    of them. Its value is set in `inference/detector.py` and `apps/live/event_stream.py`; the tables need a migration.
-    """
+class _Rounding(BaseModel):
+    """A model with numbers that are marked with Decimals."""
 
     model_config = ConfigDict(frozen=True)
-
-    id: str
-    source: str
-    """The video, as the user named it, or the name of the camera."""
-    label: str
-    """The alignment branch's best anomaly class over the event."""
-    score: Score
-    """Highest anomaly score inside, within [0, 1]."""
-    start: Seconds
-    """From the start of the picture; of a camera, Unix time."""
-    end: Annotated[float | None, SECONDS]
-    """First moment after the event; None where it is not known yet."""
-    severity: Severity
-    modality: Modality
-    model: str
-    """Checkpoint name."""
-    threshold: Score
-    """The score that an event needs."""
-    sound_gain: Annotated[float | None, SCORE] = None
-    """Mean of teacher minus visual student over the event; None where either is missing."""
 
     def rounded(self) -> Self:
         """A copy with every number that is marked with Decimals rounded."""
@@ -158,6 +159,53 @@ class BaseEvent(BaseModel):
         return self.model_copy(
             update={name: round(float(number), places) for name, number, places in numbers if number is not None}
         )
+
+
+class NamedSound(_Rounding):
+    """A sound with a name, in one stretch of time [start, end)."""
+
+    name: str
+    """As the audio tagger has it, e.g. `Gunshot, gunfire` (AudioSet)."""
+    probability: Score
+    """Highest probability inside, within [0, 1]."""
+    start: Seconds
+    end: Seconds
+
+
+class BaseEvent(_Rounding):
+    """The fields that events of videos and events of cameras share.
+
+    Files, messages, tables and the API derive their fields from here: a field that is added, with a default, is in all
+    of them. Its value is set in `inference/detector.py` and `apps/live/event_stream.py`; the tables need a migration.
+    """
+
+    id: str
+    source: str
+    """The video, as the user named it, or the name of the camera."""
+    label: str
+    """The alignment branch's best anomaly class over the event; of a sound event, the label of its SoundRule."""
+    score: Score
+    """Highest anomaly score inside, within [0, 1]; of a sound event, the highest probability."""
+    start: Seconds
+    """From the start of the picture; of a camera, Unix time."""
+    end: Annotated[float | None, SECONDS]
+    """First moment after the event; None where it is not known yet."""
+    severity: Severity
+    modality: Modality
+    model: str
+    """Checkpoint name; of a sound event, the name of the audio tagger."""
+    threshold: Score
+    """The score that an event needs."""
+    sound_gain: Annotated[float | None, SCORE] = None
+    """Mean of teacher minus visual student over the event; None where either is missing."""
+    kind: EventKind = "model"
+    """`sound`: raised by a named sound alone (SoundRule), not by the model."""
+    sounds: tuple[NamedSound, ...] = ()
+    """The sounds recognised during the event, the most probable first."""
+
+    def rounded(self) -> Self:
+        """A copy with every number that is marked with Decimals rounded, those of the sounds too."""
+        return super().rounded().model_copy(update={"sounds": tuple(sound.rounded() for sound in self.sounds)})
 
 
 class Event(BaseEvent):

@@ -1,10 +1,13 @@
 """Interfaces of the encoders used in feature extraction."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from avadclip.events import SoundRule
 
 Frame = NDArray[np.uint8]
 """RGB frame, [H, W, 3], 0..255."""
@@ -82,6 +85,61 @@ class AudioEncoder(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class SoundTags:
+    """The most probable named sounds of every snippet; a few of the tagger's names, so that hours stay small."""
+
+    names: tuple[str, ...]
+    """What `indices` count in."""
+    indices: NDArray[np.uint16]
+    """[T, K], the most probable first."""
+    probabilities: NDArray[np.float16]
+    """[T, K], within [0, 1]."""
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def probability_of(self, names: Iterable[str]) -> NDArray[np.float32]:
+        """The highest probability of these sounds, [T]; 0 where none of them is among the snippet's K."""
+        wanted = [self.names.index(name) for name in names if name in self.names]
+        found = np.where(np.isin(self.indices, wanted), self.probabilities, np.float16(0.0))
+        highest: NDArray[np.float32] = found.max(axis=1, initial=0.0).astype(np.float32)
+        return highest
+
+    def part(self, start: int, stop: int | None = None) -> "SoundTags":
+        """The tags of snippets [start, stop)."""
+        return SoundTags(self.names, self.indices[start:stop], self.probabilities[start:stop])
+
+
+class TaggedSound(NamedTuple):
+    """What an audio tagger makes of N windows."""
+
+    features: NDArray[np.float32]
+    """Embeddings, [N, dim]."""
+    tags: SoundTags
+    """Of the same windows."""
+
+
+class SoundTagger(Protocol):
+    """Recogniser of named sounds: window to probabilities of many sounds at once (multi-label)."""
+
+    name: str
+    names: tuple[str, ...]
+    """All sounds that it knows."""
+    window_seconds: float
+    """Length of the window, centred on the snippet."""
+    default_sounds: tuple[SoundRule, ...]
+    """The sounds that raise events where the user named none."""
+
+    def tag(self, windows: Windows) -> TaggedSound:
+        """Recognise the sounds of windows [N, samples]; a window's result never depends on the others."""
+        ...
+
+    def identity(self) -> Identity:
+        """See Identity."""
+        ...
+
+
 class TextEncoder(Protocol):
     """Encoder of class names to vectors in the joint space of images, audio and text."""
 
@@ -98,3 +156,5 @@ class Encoders(NamedTuple):
     visual: VisualEncoder
     audio: AudioEncoder | None
     text: TextEncoder | None
+    tagger: SoundTagger | None = None
+    """May be the same object as `audio`; each window is then processed once."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from avadclip.encoders.base import Identity
+from avadclip.encoders.base import Identity, SoundTags
 from avadclip.errors import FeatureError
 from avadclip.timeline import SnippetGrid
 
@@ -60,6 +60,8 @@ class SnippetFeatures:
     """Hash of the video file's content."""
     notes: tuple[str, ...] = field(default=())
     """Irregularities of the file, one line each."""
+    tags: SoundTags | None = None
+    """Named sounds per snippet; None without a sound track or an audio tagger. No network reads them."""
 
     @classmethod
     def from_arrays(
@@ -144,6 +146,8 @@ class SnippetFeatures:
                 )
         if len(self) == 0:
             raise FeatureError(f"{name} has no snippets (visual shape {self.visual.shape}); extract it again")
+        if self.tags is not None and len(self.tags) != len(self):
+            raise FeatureError(f"{name} has {len(self)} snippets but sounds of {len(self.tags)}; extract it again")
         if self.audio is not None and len(self.audio) != len(self):
             raise FeatureError(
                 f"{name} has {len(self)} visual but {len(self.audio)} audio snippets; "

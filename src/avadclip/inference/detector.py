@@ -1,13 +1,13 @@
 """Detect anomalous events in a video: the library's front door."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from avadclip.encoders.base import Encoders, Identity
+from avadclip.encoders.base import Encoders, Identity, SoundTags
 from avadclip.encoders.load import EncoderOptions, load_encoders
 from avadclip.encoders.precision import Precision
 from avadclip.errors import CheckpointError, ConfigError
@@ -16,6 +16,7 @@ from avadclip.events import (
     Event,
     EventRules,
     Modality,
+    NamedSound,
     ScoreTrack,
     Thresholds,
     best_anomaly_class,
@@ -25,6 +26,7 @@ from avadclip.events import (
 from avadclip.features.extract import extract_features, provenance_of
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint, load_checkpoint, read_checkpoint_header
+from avadclip.inference.named_sounds import named_sounds, sound_spans, sounds_during, summarise
 from avadclip.inference.scorers import ZERO_SHOT, Scorer, TrainedScorer, Verdict, ZeroShotScorer
 from avadclip.inference.scoring import SnippetScores, to_track
 from avadclip.inference.zero_shot import check_classes
@@ -63,6 +65,13 @@ class Detection:
     """Identity of the visual and audio encoder."""
     notes: tuple[str, ...]
     """Notes on the file, and on choices that were made for it."""
+    sounds: tuple[NamedSound, ...] | None = None
+    """The named sounds of the video, in order of time; None where sounds were not named."""
+
+    @property
+    def sound_summary(self) -> str | None:
+        """One line such as `speech, traffic; 0:14 glass`; None where sounds were not named."""
+        return None if self.sounds is None else summarise(self.sounds, self.track.end_seconds)
 
 
 class _Tracks(NamedTuple):
@@ -122,17 +131,13 @@ class Detector:
         )
         rules = (rules or EventRules()).resolved(verdict.thresholds.detection)
         thresholds = replace(verdict.thresholds, detection=rules.start_score)
-        events = tuple(
-            self._event(
-                f"{Path(source).stem}-{number:04d}",
-                span,
-                source=source,
-                verdict=verdict,
-                thresholds=thresholds,
-                tracks=tracks,
-            )
-            for number, span in enumerate(find_spans(tracks.chosen, rules), start=1)
-        )
+        events = [
+            self._event(span, source=source, verdict=verdict, thresholds=thresholds, tracks=tracks, tags=features.tags)
+            for span in find_spans(tracks.chosen, rules)
+        ]
+        events += self._sound_events(features.tags, tracks.chosen, rules, source)
+        events.sort(key=lambda event: (event.start, event.kind))
+        boundaries = tracks.chosen.boundaries()
         return Detection(
             source=source,
             media=media,
@@ -145,35 +150,68 @@ class Detector:
             audio_track=tracks.audio,
             thresholds=thresholds,
             rules=rules,
-            events=events,
+            events=tuple(
+                event.model_copy(update={"id": f"{Path(source).stem}-{number:04d}"})
+                for number, event in enumerate(events, start=1)
+            ),
             encoders=self._identities(),
             notes=tuple(dict.fromkeys([*media.notes, *features.notes, *self.notes, *_naming_notes(verdict)])),
+            sounds=None if features.tags is None else named_sounds(features.tags, boundaries),
         )
 
     def _identities(self) -> dict[str, Identity]:
         identities = {"visual": self.encoders.visual.identity()}
         if self.encoders.audio is not None:
             identities["audio"] = self.encoders.audio.identity()
+        if self.encoders.tagger is not None:
+            identities["sounds"] = self.encoders.tagger.identity()
         return identities
 
     def _track(self, scores: SnippetScores, features: SnippetFeatures) -> ScoreTrack:
         return to_track(scores, self.scorer.classes, self.grid, end_seconds=features.duration_seconds)
 
+    def _sound_events(
+        self, tags: SoundTags | None, track: ScoreTrack, rules: EventRules, source: str
+    ) -> Iterator[Event]:
+        """Events of named sounds alone, whatever the network says of them."""
+        tagger = self.encoders.tagger
+        if tags is None or tagger is None:
+            return
+        boundaries = track.boundaries()
+        for rule in tagger.default_sounds if rules.sounds is None else rules.sounds:
+            probabilities = tags.probability_of(rule.names)
+            for start, stop in sound_spans(tags, rule, track, rules):
+                yield Event(
+                    id="",
+                    source=source,
+                    label=rule.label,
+                    score=float(probabilities[start:stop].max()),
+                    start=float(boundaries[start]),
+                    end=float(boundaries[stop]),
+                    severity="detection",
+                    modality="audio",
+                    model=tagger.name,
+                    threshold=rule.threshold,
+                    kind="sound",
+                    sounds=sounds_during(tags, boundaries, (start, stop)),
+                )
+
     def _event(
         self,
-        event_id: str,
         span: tuple[int, int],
         *,
         source: str,
         verdict: Verdict,
         thresholds: Thresholds,
         tracks: _Tracks,
+        tags: SoundTags | None,
     ) -> Event:
+        """One event of the model, still without its id."""
         start, stop = span
         boundaries = tracks.chosen.boundaries()
         score = float(tracks.chosen.scores[start:stop].max())
         return Event(
-            id=event_id,
+            id="",
             source=source,
             label=best_anomaly_class(tracks.chosen, span),
             score=score,
@@ -185,6 +223,7 @@ class Detector:
             threshold=thresholds.detection,
             sound_gain=mean_gain(tracks.chosen, tracks.visual, span),
             picture_gain=mean_gain(tracks.chosen, tracks.audio, span),
+            sounds=sounds_during(tags, boundaries, span),
         )
 
 

@@ -1,0 +1,171 @@
+"""Named sounds of a video or a stretch of it, and the events they raise without training."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avadclip.encoders.base import SoundTagger, SoundTags
+from avadclip.errors import ConfigError
+from avadclip.events import EventRules, NamedSound, ScoreTrack, SoundRule, find_spans
+
+MIN_PROBABILITY = 0.2  # from which a sound is named
+MAX_GAP_SNIPPETS = 2  # a sound that pauses for so many snippets is one sound
+SUSTAINED_SHARE = 0.2  # of the video: the summary names such a sound without a time
+MAX_NAMES = 5  # of each kind in a summary, and of an event's sounds
+MAX_SUGGESTIONS = 3  # names offered for an unknown one
+UNNAMED_THRESHOLD = 0.3  # of a sound that the user named without a threshold
+
+
+def named_sounds(tags: SoundTags, boundaries: NDArray[np.float64]) -> tuple[NamedSound, ...]:
+    """Every sound with its stretch of time, in order of time.
+
+    Args:
+        tags: of T snippets.
+        boundaries: start of every snippet and end of the last one in seconds, [T + 1].
+    """
+    found: list[NamedSound] = []
+    for index in np.unique(tags.indices[tags.probabilities >= MIN_PROBABILITY]):
+        name = tags.names[int(index)]
+        probabilities = tags.probability_of([name])
+        for start, stop in _runs(probabilities >= np.float16(MIN_PROBABILITY)):
+            found.append(
+                NamedSound(
+                    name=name,
+                    probability=float(probabilities[start:stop].max()),
+                    start=float(boundaries[start]),
+                    end=float(boundaries[stop]),
+                ).rounded()
+            )
+    return tuple(sorted(found, key=lambda sound: (sound.start, -sound.probability, sound.name)))
+
+
+def sounds_during(
+    tags: SoundTags | None, boundaries: NDArray[np.float64], span: tuple[int, int]
+) -> tuple[NamedSound, ...]:
+    """The most probable sounds of the snippets [start, stop), each name once, from its first to its last snippet there.
+
+    Args:
+        tags: of the whole video; None where sounds were not named.
+        boundaries: see named_sounds.
+        span: half-open snippet range.
+    """
+    if tags is None:
+        return ()
+    start, stop = span
+    joined: dict[str, NamedSound] = {}
+    for sound in named_sounds(tags.part(start, stop), boundaries[start : stop + 1]):
+        joined[sound.name] = join_sounds(joined.get(sound.name), sound)
+    return most_probable(joined.values())
+
+
+def join_sounds(earlier: NamedSound | None, later: NamedSound) -> NamedSound:
+    """The same sound in two stretches of time as one."""
+    if earlier is None:
+        return later
+    return later.model_copy(update={"start": earlier.start, "probability": max(earlier.probability, later.probability)})
+
+
+def most_probable(sounds: Iterable[NamedSound]) -> tuple[NamedSound, ...]:
+    """The MAX_NAMES most probable sounds, the most probable first."""
+    return tuple(sorted(sounds, key=lambda sound: (-sound.probability, sound.name))[:MAX_NAMES])
+
+
+def sound_spans(tags: SoundTags, rule: SoundRule, track: ScoreTrack, rules: EventRules) -> list[tuple[int, int]]:
+    """Half-open snippet ranges of one rule's events, by the rules of all events with the sound's own threshold."""
+    probabilities = ScoreTrack(
+        scores=tags.probability_of(rule.names),
+        class_probabilities=track.class_probabilities,
+        classes=track.classes,
+        snippet_seconds=track.snippet_seconds,
+        end_seconds=track.end_seconds,
+    )
+    own = EventRules(rule.threshold, rules.min_seconds, rules.merge_gap_seconds, rules.release_share)
+    return find_spans(probabilities, own)
+
+
+def summarise(sounds: Sequence[NamedSound], duration_seconds: float) -> str:
+    """One line such as `speech, traffic; 0:14 glass`: sustained sounds, then the short ones with their times."""
+    lasting: dict[str, float] = {}
+    for sound in sounds:
+        lasting[sound.name] = lasting.get(sound.name, 0.0) + sound.end - sound.start
+    sustained = [name for name, seconds in lasting.items() if seconds >= SUSTAINED_SHARE * duration_seconds]
+    sustained.sort(key=lambda name: (-lasting[name], name))
+    brief = most_probable([sound for sound in sounds if sound.name not in sustained])
+    parts = [", ".join(short_sound_name(name) for name in sustained[:MAX_NAMES])]
+    parts += [
+        f"{int(sound.start) // 60}:{int(sound.start) % 60:02d} {short_sound_name(sound.name)}"
+        for sound in sorted(brief, key=lambda sound: sound.start)
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def short_sound_name(name: str) -> str:
+    """`gunshot` for `Gunshot, gunfire`: AudioSet's names list synonyms."""
+    first = name.split(",")[0].strip()
+    return first[:1].lower() + first[1:]
+
+
+def parse_sound_rules(
+    wanted: Iterable[str], tagger_names: Sequence[str], defaults: Sequence[SoundRule]
+) -> tuple[SoundRule, ...]:
+    """Rules from `NAME` or `NAME=THRESHOLD`.
+
+    Args:
+        wanted: a NAME is a sound of the tagger, the label of a default rule, or an unambiguous beginning of one;
+            case does not matter. Without a threshold, that of the default rule is used, else UNNAMED_THRESHOLD.
+        tagger_names: see SoundTagger.names.
+        defaults: see SoundTagger.default_sounds.
+
+    Raises:
+        ConfigError: an unknown or ambiguous name, or a threshold that is no number above 0, up to 1.
+    """
+    known = {name: SoundRule(short_sound_name(name), (name,), UNNAMED_THRESHOLD) for name in tagger_names}
+    known |= {rule.label: rule for rule in defaults}
+    return tuple(_parse_rule(text, known) for text in wanted)
+
+
+def _parse_rule(text: str, known: dict[str, SoundRule]) -> SoundRule:
+    name, has_threshold, value = text.rpartition("=") if "=" in text else (text, "", "")
+    rule = known[_known_name(name.strip(), list(known))]
+    if not has_threshold:
+        return rule
+    try:
+        return SoundRule(rule.label, rule.names, float(value))
+    except ValueError:
+        raise ConfigError(f"the sound {text!r} has the threshold {value!r}; give a number, as in {name}=0.4") from None
+
+
+def _known_name(wanted: str, names: list[str]) -> str:
+    exact = [name for name in names if name.casefold() == wanted.casefold()]
+    matches = exact or [name for name in names if wanted and name.casefold().startswith(wanted.casefold())]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise ConfigError(f"{wanted!r} begins the names of several sounds ({_listed(matches)}); give more of the name")
+    raise ConfigError(
+        f"there is no sound {wanted!r}; the nearest names are {_listed(_nearest(wanted, names))}; "
+        "`avadclip weights show yamnet` lists all"
+    )
+
+
+def _nearest(wanted: str, names: list[str]) -> list[str]:
+    """Names that contain the word, else those that are spelled alike."""
+    holding = [name for name in names if wanted and wanted.casefold() in name.casefold()]
+    folded = {part.strip().casefold(): name for name in names for part in (name, *name.split(","))}
+    close = get_close_matches(wanted.casefold(), list(folded), n=MAX_SUGGESTIONS, cutoff=0.0)
+    return list(dict.fromkeys([*holding, *(folded[name] for name in close)]))[:MAX_SUGGESTIONS]
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(f"{name!r}" for name in names[:MAX_SUGGESTIONS])
+    return f"{shown}, .." if len(names) > MAX_SUGGESTIONS else shown
+
+
+def _runs(is_present: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """Half-open ranges of True, joined over gaps of up to MAX_GAP_SNIPPETS."""
+    places = np.flatnonzero(is_present)
+    cuts = np.flatnonzero(np.diff(places) > MAX_GAP_SNIPPETS + 1)
+    for first, last in zip([0, *(cuts + 1)], [*cuts, len(places) - 1], strict=True):
+        yield int(places[first]), int(places[last]) + 1
