@@ -18,9 +18,12 @@ from avadclip.report.page_folder import write_index, write_page
 MakeDetection = Callable[..., Detection]
 
 
+@pytest.mark.parametrize("with_named_sounds", [True, False])
 @pytest.mark.parametrize("with_sound", [True, False])
-def test_a_result_is_read_back_as_it_was_written(made_up: MakeDetection, tmp_path: Path, with_sound: bool) -> None:
-    written = made_up(200, with_sound=with_sound, notes=("odd",))
+def test_a_result_is_read_back_as_it_was_written(
+    made_up: MakeDetection, tmp_path: Path, with_sound: bool, with_named_sounds: bool
+) -> None:
+    written = made_up(200, with_sound=with_sound, notes=("odd",), with_named_sounds=with_named_sounds)
     path = tmp_path / "detection.json"
     path.write_text(to_json(written, include_scores=True))
     (read,) = read_detections(path)
@@ -29,7 +32,19 @@ def test_a_result_is_read_back_as_it_was_written(made_up: MakeDetection, tmp_pat
     assert read.rules == written.rules
     assert read.thresholds == written.thresholds
     assert read.events == tuple(event.rounded() for event in written.events)
+    assert read.sounds == (written.sounds and tuple(sound.rounded() for sound in written.sounds))
     assert to_document(read, include_scores=True) == to_document(written, include_scores=True)
+
+
+def test_a_result_from_before_named_sounds_is_read(made_up: MakeDetection) -> None:
+    document = to_document(made_up(60), include_scores=True)
+    for part, key in ((document, "sounds"), (document, "sound_summary"), (document["rules"], "sounds")):
+        del part[key]
+    for event in document["events"]:
+        del event["kind"], event["sounds"]
+    read = from_document(document, origin="old.json")
+    assert (read.sounds, read.sound_summary, read.rules.sounds) == (None, None, None)
+    assert {(event.kind, event.sounds) for event in read.events} == {("model", ())}
 
 
 def test_a_list_of_results_is_read_in_its_order(made_up: MakeDetection, tmp_path: Path) -> None:
@@ -56,12 +71,26 @@ def test_a_later_version_may_add_keys(made_up: MakeDetection) -> None:
         (("scores", "snippet_seconds"), float("nan"), "scores.snippet_seconds"),
         (("rules",), None, "rules"),
         (("events", 0, "severity"), "panic", "events.0.severity"),
+        (("events", 0, "kind"), "smell", "events.0.kind"),
+        (("events", -1, "kind"), "model", "'glass', which is not in classes"),
+        (("events", -1, "label"), "a\nb", "no name of a sound"),
+        (("events", -1, "sounds", 0, "probability"), 1.1, "has the probability 1.1"),
+        (("sounds", 0, "probability"), float("nan"), "has the probability nan"),
+        (("sounds", 0, "name"), "a\nb", "no name of a sound"),
+        (("sounds", 0, "name"), "", "no name of a sound"),
+        (("sounds", 0, "name"), "x" * 201, "no name of a sound"),
+        (("sounds", 0, "start"), -1.0, "from -1 to"),
+        (("sounds", 0, "start"), 20.1, "from 20.1 to 20 s"),
+        (("sounds", 0, "end"), float("inf"), "to inf s"),
+        (("rules", "sounds", 0, "threshold"), 0.0, "rules.sounds.0.threshold"),
+        (("rules", "sounds", 0, "names", 1), "\x1b[31m", "rules.sounds.0.names.1"),
     ],
 )
 def test_what_is_no_result_is_refused_with_its_place(
     made_up: MakeDetection, place: tuple[Any, ...], value: object, message: str
 ) -> None:
-    document = copy.deepcopy(to_document(made_up(60), include_scores=True))
+    document = copy.deepcopy(to_document(made_up(60, with_named_sounds=True), include_scores=True))
+    document["events"].sort(key=lambda event: event["kind"])  # that of a sound is the last
     part = document
     for key in place[:-1]:
         part = part[key]
@@ -108,7 +137,8 @@ def places_in(part: Any, place: tuple[str | int, ...] = ()) -> list[tuple[str | 
 def test_whatever_stands_at_any_place_is_refused_or_makes_a_page(
     made_up: MakeDetection, tmp_path: Path, data: st.DataObject
 ) -> None:
-    document = to_document(made_up(8, source="yard.mp4", notes=("odd",)), include_scores=True)
+    made = made_up(8, source="yard.mp4", notes=("odd",), with_named_sounds=True)
+    document = to_document(made, include_scores=True)
     assert document["events"]
     for _ in range(data.draw(st.integers(1, 2))):
         *parents, last = data.draw(st.sampled_from(places_in(document)[1:]))

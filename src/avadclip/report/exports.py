@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avadclip import __version__
-from avadclip.events import Event
+from avadclip.events import Event, NamedSound, SoundRule
 from avadclip.inference.detector import Detection
 from avadclip.media.probe import MediaInfo
+from avadclip.report.sounds import describe_sound, event_mark, sound_names
 from avadclip.report.words import network_words
 
 FORMAT = "avadclip-detection/1"
@@ -40,12 +41,10 @@ _FIELDS_OF_0_1_0 = (
 EVENT_FIELDS = (*_FIELDS_OF_0_1_0, *(name for name in Event.model_fields if name not in _FIELDS_OF_0_1_0))
 """Columns of the CSV and keys of an event in JSON: those of version 0.1.0 in their order, then later ones."""
 
-Row = dict[str, str | float | None]
 
-
-def event_row(event: Event) -> Row:
+def event_row(event: Event) -> dict[str, Any]:
     """One event with its numbers rounded, keyed by EVENT_FIELDS."""
-    values = event.rounded().model_dump()
+    values = event.rounded().model_dump() | {"sounds": _sounds_document(event.sounds)}
     return {name: clean_text(values[name]) if isinstance(values[name], str) else values[name] for name in EVENT_FIELDS}
 
 
@@ -89,9 +88,12 @@ def to_document(detection: Detection, *, include_scores: bool = False) -> dict[s
             "min_seconds": detection.rules.min_seconds,
             "merge_gap_seconds": detection.rules.merge_gap_seconds,
             "release_share": detection.rules.release_share,
+            "sounds": _rules_document(detection.rules.sounds),
         },
         "num_snippets": len(track.scores),
         "peak_score": round(float(track.scores.max()), 6),
+        "sound_summary": detection.sound_summary and clean_text(detection.sound_summary),
+        "sounds": None if detection.sounds is None else _sounds_document(detection.sounds),
         "notes": [clean_text(note) for note in detection.notes],
         "events": [event_row(event) for event in detection.events],
     }
@@ -122,7 +124,8 @@ def to_csv(events: Iterable[Event]) -> str:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, EVENT_FIELDS)
     writer.writeheader()
-    writer.writerows(event_row(event) for event in events)
+    for event in events:
+        writer.writerow(event_row(event) | {"sounds": "; ".join(describe_sound(sound) for sound in event.sounds)})
     return text.getvalue()
 
 
@@ -134,7 +137,9 @@ def to_webvtt(detection: Detection) -> str:
         start_ms = round(event.start * 1000)
         end_ms = max(round(event.end * 1000), start_ms + 1)  # a cue must end after it starts
         times = f"{_vtt_time(start_ms)} --> {_vtt_time(end_ms)}"
-        text = f"{event.label} {event.score:.2f} ({event.severity})"
+        text = f"{event.label} {event.score:.2f} ({event_mark(event)})"
+        if event.kind == "model" and event.sounds:
+            text += f", sounds: {sound_names(event.sounds)}"
         lines = (_one_line(event.id), times, _escape_cue(_one_line(text)))
         blocks.append("\n".join(line for line in lines if line))  # an empty line would end the cue
     return "\n\n".join(blocks) + "\n"
@@ -151,6 +156,16 @@ def _media_document(media: MediaInfo) -> dict[str, Any]:
         "rotation_degrees": media.rotation_degrees,
         "sound": sound and {"sample_rate_hz": sound.sample_rate_hz, "channels": sound.channels, "layout": sound.layout},
     }
+
+
+def _sounds_document(sounds: Iterable[NamedSound]) -> list[dict[str, Any]]:
+    return [{**sound.rounded().model_dump(), "name": clean_text(sound.name)} for sound in sounds]
+
+
+def _rules_document(rules: Iterable[SoundRule] | None) -> list[dict[str, Any]] | None:
+    if rules is None:
+        return None
+    return [{"label": rule.label, "names": list(rule.names), "threshold": rule.threshold} for rule in rules]
 
 
 def _scores_document(detection: Detection) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from avadclip.apps.cli.console import make_console
 from avadclip.inference.detector import Detection
 from avadclip.media.probe import MediaInfo
 from avadclip.report.exports import dump_json, to_csv, to_document, to_webvtt
+from avadclip.report.sounds import event_mark, sound_names
 from avadclip.report.words import clock, counted, describe_network, printable
 
 
@@ -103,6 +104,8 @@ def _write(text: str) -> None:
 
 
 CHANNELS = {1: "mono", 2: "stereo"}
+MARK_STYLES = {"alert": "bold red", "detection": "yellow", "sound": "magenta"}
+NAMED_PER_EVENT = 2  # sounds; more would not fit
 
 
 def _print_detection(console: Console, detection: Detection, *, report: str | None, include_scores: bool) -> None:
@@ -113,6 +116,8 @@ def _print_detection(console: Console, detection: Detection, *, report: str | No
         console.print(Padding.indent(_event_table(detection), 2))
     else:
         _print_line(console, f"  {_nothing_found(detection)}")
+    if detection.sound_summary:
+        _print_line(console, f"  sounds: {printable(detection.sound_summary)}")
     if include_scores:
         console.print(Padding.indent(_score_table(detection), 2))
     for note in detection.notes:
@@ -164,14 +169,18 @@ def _event_table(detection: Detection) -> Table:
     }
     for name in gains:
         table.add_column(f"{name} gain", justify="right", no_wrap=True)
+    has_sounds = any(event.sounds for event in detection.events)
+    if has_sounds:
+        table.add_column("sounds", overflow="fold")
     for index, event in enumerate(detection.events):
         table.add_row(
             clock(event.start, decimals=1),
             clock(event.end, decimals=1),
             Text(printable(event.label)),
             f"{event.score:.3f}",
-            Text(event.severity, style="bold red" if event.severity == "alert" else "yellow"),
+            Text(event_mark(event), style=MARK_STYLES[event_mark(event)]),
             *(_signed(column[index]) for column in gains.values()),
+            *([Text(sound_names(event.sounds[:NAMED_PER_EVENT]))] if has_sounds else []),
         )
     return table
 
