@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import inspect
 import io
 import json
@@ -9,8 +10,9 @@ from typing import Any
 import pytest
 
 from avadclip.apps.cli.detect import detect
+from avadclip.apps.cli.outputs import TableOutput
 from avadclip.apps.cli.report import report_folders
-from avadclip.events import EventRules
+from avadclip.events import EventRules, NamedSound
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -26,6 +28,28 @@ def test_one_video_gives_a_table_and_nothing_on_stderr(detector: Any, videos: Pa
     assert "  note: odd: 5 fps" in rows
     assert max(map(len, out.splitlines())) <= 80
     assert "\x1b" not in out
+
+
+def test_a_table_marks_events_of_sounds_and_names_the_sounds(
+    made_up: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = made_up(16, with_named_sounds=True)
+    barking = NamedSound(name="\x1b[31mBark", probability=0.3, start=0.0, end=1.0)
+    whistle = NamedSound(name="Whistle, whistling", probability=0.2, start=0.0, end=1.0)
+    first, *others = made.events
+    speech, _ = made.sounds
+    first = first.model_copy(update={"sounds": (speech, whistle, barking), "picture_gain": -0.01})
+    TableOutput(include_scores=False).add(dataclasses.replace(made, events=(first, *others)), None)
+    lines = capsys.readouterr().out.splitlines()
+    assert "  sounds: speech; 0:05 glass" in lines
+    header, one, *rest = lines[2:]
+    assert header.split()[-1] == "sounds"
+    assert one.split()[:2] == ["0:00.0", "0:03.3"]
+    assert one.split()[-2:] == ["speech,", "whistle"]
+    (alone,) = [line.split() for line in rest if " sound " in line]
+    assert alone == ["0:05.3", "0:06.7", "glass", "0.710", "sound", "-", "-", "glass"]
+    assert max(map(len, lines)) <= 80
+    assert "\x1b" not in "".join(lines)
 
 
 def test_without_events_the_highest_score_is_printed(detector: Any, videos: Path, avadclip_command: Command) -> None:

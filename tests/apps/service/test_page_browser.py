@@ -183,6 +183,38 @@ def test_events_of_cameras_appear_as_a_watch_reports_them(scored: Any, service: 
     until(lambda: scored.locator("#live-events-count").inner_text() == "none found")
 
 
+def test_events_of_cameras_are_found_by_their_sounds(scored: Any, service: Any, tmp_path: Path) -> None:
+    hostile = "<img src=x onerror=document.title='broken'>"
+    named = [{"name": name, "probability": 0.71, "start": 1.0, "end": 2.0} for name in ("Gunshot, gunfire", hostile)]
+    changes = {"kind": "sound", "label": "gunshot", "modality": "audio", "model": "yamnet", "sounds": named}
+    service.service.store.keep_live_event(make_live_event(id="hall-1", source="hall", start=time.time(), **changes))
+    scored.locator("#live-events-search select[name=camera]").select_option("")
+    scored.locator("#live-events-search input[name=min_score]").fill("0")
+    row = scored.locator("#live-events tr", has_text="hall")
+    row.wait_for()
+    assert row.locator(".badge.sound").inner_text() == "sound"
+    assert row.locator(".event-sounds").inner_text() == f"gunshot, {hostile}"
+    assert "Gunshot, gunfire 0.71" in (row.locator(".event-sounds").get_attribute("title") or "")
+    assert (scored.locator("#live-events img").count(), scored.title()) == (0, "avadclip")
+    scored.set_viewport_size({"width": 390, "height": 720})
+    assert scored.evaluate("document.documentElement.scrollWidth") <= 390
+    scored.set_viewport_size({"width": 1100, "height": 720})
+    scored.locator("#live-events-section").scroll_into_view_if_needed()
+    scored.screenshot(path=tmp_path / "sounds.png", full_page=True)
+    rows = scored.locator("#live-events tr")
+    for field, value, count in (("sound", "GUNFIRE", 1), ("sound", "barking", 0), ("sound", "", 3)):
+        scored.locator(f"#live-events-search input[name={field}]").fill(value)
+        until(lambda: rows.count() == count)  # noqa: B023
+    for kind, count in (("model", 2), ("sound", 1), ("", 3)):
+        scored.locator("#live-events-search select[name=kind]").select_option(kind)
+        until(lambda: rows.count() == count)  # noqa: B023
+    events = scored.locator("#events tr")
+    scored.locator("#events-search input[name=sound]").fill("gunshot")
+    until(lambda: events.count() == 0)
+    scored.locator("#events-search input[name=sound]").fill("")
+    until(lambda: events.count() == 1)
+
+
 def settle(tab: Any) -> float:
     """Seconds of the video, once it has gone where it was sent."""
     until(lambda: tab.evaluate("(v => v.readyState >= 2 && !v.seeking)(document.getElementById('video'))"))
