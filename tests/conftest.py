@@ -128,9 +128,7 @@ def make_detection(
         audio_track=None,
         thresholds=thresholds,
         rules=rules,
-        events=tuple(
-            event.model_copy(update={"id": f"yard-{index:04d}"}) for index, event in enumerate(events, 1)
-        ),
+        events=tuple(event.model_copy(update={"id": f"yard-{index:04d}"}) for index, event in enumerate(events, 1)),
         encoders={"visual": {"name": "lite", "version": 1}, "audio": {"name": "log-mel", "bands": 64}},
         notes=notes,
         sounds=sounds if with_named_sounds else None,

@@ -185,7 +185,10 @@ def test_named_sounds_are_bars_on_the_time_axis(loud_page: Path, open_page: Call
 def test_a_bar_tells_its_sound_and_seeks(loud_page: Path, open_page: Callable[..., Opened]) -> None:
     opened = open_page(loud_page)
     opened.settle()
-    for index, words in ((3, "Gunshot, gunfire 0.91, 0:08.0 – 0:10.0"), (2, f"{LOUD[2].name} 0.30, 0:20.0 – 0:40.0")):
+    for index, words in (
+        (3, "Gunshot, gunfire 0.91, 0:08.0 \N{EN DASH} 0:10.0"),
+        (2, f"{LOUD[2].name} 0.30, 0:20.0 \N{EN DASH} 0:40.0"),
+    ):
         bar = bars(opened)[index]
         opened.tab.mouse.move(bar["x"] + bar["width"] / 2, bar["y"] + bar["height"] / 2)
         hover = opened.tab.locator("#chart .hoverlayer .hovertext")
@@ -244,7 +247,9 @@ def test_events_of_sounds_stay_at_every_threshold_of_the_score(
     for threshold in (0.25, 1):
         opened.tab.locator("#threshold").fill(str(threshold))
         wanted = python_events(loud.track, EventRules(threshold), loud.thresholds.alert)
-        assert sorted(row["label"] for row in opened.list()) == sorted([*(event["label"] for event in wanted), "gunshot"])
+        assert sorted(row["label"] for row in opened.list()) == sorted(
+            [*(event["label"] for event in wanted), "gunshot"]
+        )
     opened.tab.locator("#threshold").fill("0.01")
     longest = max(opened.tab.locator(".event-sounds").all_inner_texts(), key=len)
     assert longest == f"sounds: gunshot 0.91, speech 0.82, {LOUD[2].name} 0.30"

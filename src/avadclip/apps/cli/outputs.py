@@ -169,7 +169,7 @@ def _event_table(detection: Detection) -> Table:
     }
     for name in gains:
         table.add_column(f"{name} gain", justify="right", no_wrap=True)
-    has_sounds = any(event.sounds for event in detection.events)
+    has_sounds = any(event.sounds for event in detection.events) and len(gains) < 2  # 80 columns have no room for all
     if has_sounds:
         table.add_column("sounds", overflow="fold")
     for index, event in enumerate(detection.events):
