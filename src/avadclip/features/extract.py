@@ -3,11 +3,12 @@
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avadclip.encoders.base import AudioEncoder, Encoders, Prepared, VisualEncoder, Windows
+from avadclip.encoders.base import AudioEncoder, Encoders, Prepared, SoundTags, VisualEncoder, Windows
 from avadclip.encoders.rows import Rows
 from avadclip.errors import MediaError
 from avadclip.features.snippets import Provenance, SnippetFeatures
@@ -47,19 +48,17 @@ def extract_features(
     """
     grid = grid or SnippetGrid()
     media = MediaFile.open(path)
-    stream = None
-    if encoders.audio is not None and encoders.audio.reads_once:
-        stream = AudioStreamEncoder(encoders.audio, grid)
+    stream = _audio_stream(encoders, grid)
     listener = None if stream is None else stream.listener
     frames = VideoReader(media, frame_size=encoders.visual.frame_size, listener=listener)
     visual = encode_picture(frames, media.path, encoders.visual, grid, on_progress=on_progress)
-    audio, sound = None, None
-    if encoders.audio is not None:
-        audio, sound = _audio_features(media, encoders.audio, grid, visual.shape[1], stream)
+    heard = _read_sound(media, encoders, grid, visual.shape[1], stream)
+    sound = heard.report
     picture = frames.report
     return SnippetFeatures(
         visual=visual,
-        audio=audio,
+        audio=heard.audio,
+        tags=heard.tags,
         duration_seconds=picture.duration_seconds,
         provenance=provenance_of(encoders, grid),
         sound_is_silent=sound is not None and sound.silent,
@@ -73,17 +72,42 @@ def _sound_notes(sound: SoundReport, picture_seconds: float) -> Iterator[str]:
         yield f"audio ends at {sound.end_seconds:.2f} s; the rest is treated as silence"
 
 
-def _audio_features(
-    media: MediaFile, encoder: AudioEncoder, grid: SnippetGrid, num_snippets: int, stream: AudioStreamEncoder | None
-) -> tuple[NDArray[np.float32], SoundReport] | tuple[None, None]:
-    """Audio features and the track's report: from the picture's pass where that read all, else from one of its own."""
-    if not media.has_sound:
-        return None, None
-    if stream is not None and stream.report is not None:
-        return stream.features(num_snippets), stream.report
+class _Sound(NamedTuple):
+    """What was made of a video's sound track."""
+
+    audio: NDArray[np.float32] | None
+    tags: SoundTags | None
+    report: SoundReport | None
+
+
+def _audio_stream(encoders: Encoders, grid: SnippetGrid) -> AudioStreamEncoder | None:
+    """What can be made of the sound in the picture's pass; None without such encoders."""
+    audio = encoders.audio if encoders.audio is not None and encoders.audio.reads_once else None
+    return None if audio is None and encoders.tagger is None else AudioStreamEncoder(audio, encoders.tagger, grid)
+
+
+def _read_sound(
+    media: MediaFile, encoders: Encoders, grid: SnippetGrid, num_snippets: int, stream: AudioStreamEncoder | None
+) -> _Sound:
+    """Encode the sound track: from the picture's pass where that read all of it, else from passes of its own."""
+    if not media.has_sound or (encoders.audio is None and stream is None):
+        return _Sound(None, None, None)
     reader = SoundReader(media)
-    features = encode_sound(reader, encoder, grid, num_snippets)
-    return features, reader.report
+    report, audio, tags = None, None, None
+    if stream is not None:
+        report = stream.report
+        if report is None:
+            stream = _audio_stream(encoders, grid)
+            assert stream is not None
+            stream.read_alone(reader, num_snippets)
+            report = reader.report
+        else:
+            stream.finish(num_snippets)
+        audio, tags = stream.features(num_snippets), stream.tags(num_snippets)
+    if encoders.audio is not None and not encoders.audio.reads_once:
+        audio = encode_sound(reader, encoders.audio, grid, num_snippets)
+        report = reader.report
+    return _Sound(audio, tags, report)
 
 
 def provenance_of(encoders: Encoders, grid: SnippetGrid) -> Provenance:

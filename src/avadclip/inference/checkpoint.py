@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -66,6 +66,17 @@ class CheckpointHeader(BaseModel):
     """How each network's weights were chosen; a student's file carries a teacher that was chosen in another run."""
     card: str
     """Model card, Markdown."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename_lite(cls, values: Any) -> Any:
+        """The encoders that version 0.1.0 called `lite` are `lite-1`."""
+        if not isinstance(values, dict) or values.get("encoders") != "lite":
+            return values
+        features = values.get("features")
+        audio = features.get("audio") if isinstance(features, dict) else getattr(features, "audio", None)
+        is_old = isinstance(audio, dict) and audio.get("name") == "log-mel"
+        return {**values, "encoders": "lite-1"} if is_old else values
 
     @model_validator(mode="after")
     def _check_networks(self) -> Self:

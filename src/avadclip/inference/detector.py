@@ -8,9 +8,9 @@ from typing import NamedTuple
 import torch
 
 from avadclip.encoders.base import Encoders, Identity, SoundTags
-from avadclip.encoders.load import EncoderOptions, load_encoders
+from avadclip.encoders.load import EncoderOptions, load_encoders, load_tagger
 from avadclip.encoders.precision import Precision
-from avadclip.errors import CheckpointError, ConfigError
+from avadclip.errors import CheckpointError, ConfigError, WeightsError
 from avadclip.events import (
     UNNAMED_CLASSES,
     Event,
@@ -240,16 +240,19 @@ def load_detector(
     classes: Sequence[str] | None = None,
     device: str = "cpu",
     precision: Precision | None = None,
+    sounds: bool = True,
 ) -> Detector:
     """Load a model and the encoders it needs, ready for any number of videos.
 
     Args:
         model: `starter`, a checkpoint file, or `zero-shot`.
-        encoders: `lite`, `clip` or `clip:FOLDER`; by default what the checkpoint was trained on, `clip` for zero-shot.
+        encoders: as load_encoders takes them; by default what the checkpoint was trained on, `clip` for zero-shot.
         classes: class words for zero-shot, `normal` first; a checkpoint has its own.
         device: where networks run, as torch names it.
         precision: what CLIP's picture side computes in; by default what the checkpoint was trained on, fp32 for
             zero-shot. Where it is another, the notes of every result say so.
+        sounds: whether YAMNet names sounds. Where its weights, or those of another audio encoder, cannot be had, the
+            detector goes on without them, and the notes of every result say so.
 
     Raises:
         CheckpointError: no such checkpoint, or the encoders are not those it was trained on.
@@ -268,14 +271,14 @@ def load_detector(
     notes = []
     if options.precision != usual:
         notes.append(f"the picture is encoded in {options.precision}, {model} is made for {usual}: scores may differ")
+    loaded, problems = _load_encoders(spec, options, sounds=sounds)
+    notes += problems
     if model == ZERO_SHOT:
-        loaded = load_encoders(spec, options)
         return Detector(ZeroShotScorer(words, loaded), loaded, grid=SnippetGrid(), notes=notes)
     checkpoint = load_checkpoint(model)
     if options.precision != usual:
         checkpoint = _for_precision(checkpoint, options.precision)
     header = checkpoint.header
-    loaded = load_encoders(spec, options)
     difference = provenance_of(loaded, header.features.grid).difference(header.features)
     if difference is not None:
         raise CheckpointError(
@@ -284,6 +287,24 @@ def load_detector(
         )
     scorer = TrainedScorer(checkpoint, device=torch.device(device))
     return Detector(scorer, loaded, grid=header.features.grid, notes=notes)
+
+
+def _load_encoders(spec: str, options: EncoderOptions, *, sounds: bool) -> tuple[Encoders, list[str]]:
+    """The encoders and an audio tagger; and notes on the weights of either that cannot be had."""
+    notes = []
+    try:
+        loaded = load_encoders(spec, options)
+    except WeightsError as problem:
+        if not options.sound:
+            raise
+        loaded = load_encoders(spec, options.model_copy(update={"sound": False}))  # raises where the picture's miss too
+        notes.append(f"scored by picture alone: {problem}")
+    if not sounds or notes:
+        return loaded._replace(tagger=None), notes
+    try:
+        return loaded._replace(tagger=loaded.tagger or load_tagger()), notes
+    except WeightsError as problem:
+        return loaded, [f"sounds are not named: {problem}"]
 
 
 def model_encoders(

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 import numpy as np
 from numpy.typing import NDArray
 
-from avadclip.encoders.base import SoundTagger, SoundTags
+from avadclip.encoders.base import SoundTags
 from avadclip.errors import ConfigError
 from avadclip.events import EventRules, NamedSound, ScoreTrack, SoundRule, find_spans
 
@@ -15,6 +15,7 @@ MAX_GAP_SNIPPETS = 2  # a sound that pauses for so many snippets is one sound
 SUSTAINED_SHARE = 0.2  # of the video: the summary names such a sound without a time
 MAX_NAMES = 5  # of each kind in a summary, and of an event's sounds
 MAX_SUGGESTIONS = 3  # names offered for an unknown one
+NO_SOUND = "Silence"  # AudioSet's name for it
 UNNAMED_THRESHOLD = 0.3  # of a sound that the user named without a threshold
 
 
@@ -28,6 +29,8 @@ def named_sounds(tags: SoundTags, boundaries: NDArray[np.float64]) -> tuple[Name
     found: list[NamedSound] = []
     for index in np.unique(tags.indices[tags.probabilities >= MIN_PROBABILITY]):
         name = tags.names[int(index)]
+        if name == NO_SOUND:
+            continue
         probabilities = tags.probability_of([name])
         for start, stop in _runs(probabilities >= np.float16(MIN_PROBABILITY)):
             found.append(
@@ -103,7 +106,7 @@ def summarise(sounds: Sequence[NamedSound], duration_seconds: float) -> str:
 
 def short_sound_name(name: str) -> str:
     """`gunshot` for `Gunshot, gunfire`: AudioSet's names list synonyms."""
-    first = name.split(",")[0].strip()
+    first = name.split(",", maxsplit=1)[0].strip()
     return first[:1].lower() + first[1:]
 
 
