@@ -97,8 +97,9 @@ class AudioStreamEncoder:
     """
 
     def __init__(self, encoder: AudioEncoder | None, tagger: SoundTagger | None, grid: SnippetGrid) -> None:
-        self._encoder, self._tagger, self._grid = encoder, tagger, grid
-        self._encode = None if encoder is None or encoder is tagger else encoder.listen()
+        self.encoder, self._tagger, self._grid = encoder, tagger, grid
+        self._is_one = id(encoder) == id(tagger)
+        self._encode = None if encoder is None or self._is_one else encoder.listen()
         self._rows = Rows(0 if encoder is None else encoder.dim)
         self._tags: list[SoundTags] = []
         self._waiting: list[NDArray[np.float32]] = []
@@ -124,7 +125,7 @@ class AudioStreamEncoder:
 
     def features(self, num_snippets: int) -> NDArray[np.float32] | None:
         """Audio features [T, Da] of the first snippets; None without an encoder. Call it once, at the end."""
-        return None if self._encoder is None else self._rows.take(num_snippets)
+        return None if self.encoder is None else self._rows.take(num_snippets)
 
     def tags(self, num_snippets: int) -> SoundTags | None:
         """Named sounds of the first snippets; None without a tagger."""
@@ -140,12 +141,12 @@ class AudioStreamEncoder:
             return
         windows = np.stack(self._waiting)
         self._waiting.clear()
-        if self._encode is not None and self._encoder is not None:
-            self._rows.append(self._encode(centre_part(windows, self._encoder.window_seconds)))
+        if self._encode is not None and self.encoder is not None:
+            self._rows.append(self._encode(centre_part(windows, self.encoder.window_seconds)))
         if self._tagger is not None:
             tagged = self._tagger.tag(centre_part(windows, self._tagger.window_seconds))
             self._tags.append(tagged.tags)
-            if self._encoder is self._tagger:
+            if self._is_one:
                 self._rows.append(tagged.features)
 
 
@@ -156,7 +157,7 @@ class StillsOnce:
     """
 
     def __init__(self, encoder: VisualEncoder) -> None:
-        self._encoder = encoder
+        self.encoder = encoder
         self._frame: Frame | None = None
         self._prepared: Prepared | None = None
         self._last: list[Prepared] = []
@@ -165,12 +166,12 @@ class StillsOnce:
     def prepare(self, frame: Frame) -> Prepared:
         """See base.VisualEncoder.prepare; the same array object gives the same result."""
         if self._prepared is None or frame is not self._frame:
-            self._frame, self._prepared = frame, self._encoder.prepare(frame)
+            self._frame, self._prepared = frame, self.encoder.prepare(frame)
         return self._prepared
 
     def encode(self, frames: list[Prepared]) -> NDArray[np.float32]:
         """See base.VisualEncoder.encode."""
-        per_snippet = len(self._encoder.frame_offsets)
+        per_snippet = len(self.encoder.frame_offsets)
         fresh: list[Prepared] = []
         picks = []  # per snippet, its index among the previous snippet and the newly encoded ones
         for first in range(0, len(frames), per_snippet):
@@ -182,6 +183,6 @@ class StillsOnce:
         known = [] if self._last_rows is None else [self._last_rows]
         if self._last_rows is None:
             picks = [pick - 1 for pick in picks]
-        rows = np.concatenate([*known, *([self._encoder.encode(fresh)] if fresh else [])], axis=1)
+        rows = np.concatenate([*known, *([self.encoder.encode(fresh)] if fresh else [])], axis=1)
         self._last_rows = rows[:, -1:]
         return rows[:, picks]
