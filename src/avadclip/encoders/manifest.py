@@ -71,12 +71,11 @@ class PixelSpec(BaseModel, frozen=True, extra="forbid"):
 
 
 class SoundEventSpec(BaseModel, frozen=True, extra="forbid"):
-    """A named sound that raises events by default."""
+    """A named sound that raises events by default, see events.SoundRule."""
 
     label: str
     names: tuple[str, ...] = Field(min_length=1)
-    classes: tuple[str, ...] = ()
-    """Other words for it, as class names of zero-shot."""
+    synonyms: tuple[str, ...] = ()
     threshold: float = Field(gt=0, le=1)
 
 
@@ -121,7 +120,9 @@ class EncoderManifest(WeightFiles, frozen=True, extra="forbid"):
     @property
     def default_sounds(self) -> tuple[SoundRule, ...]:
         """The sounds that raise events where the user named none."""
-        return tuple(SoundRule(event.label, event.names, event.threshold) for event in self.sound_events)
+        return tuple(
+            SoundRule(event.label, event.names, event.threshold, event.synonyms) for event in self.sound_events
+        )
 
 
 @cache

@@ -1,12 +1,13 @@
 """Named sounds of a video or a stretch of it, and the events they raise without training."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avadclip.encoders.base import SoundTags
+from avadclip.encoders.base import SoundTagger, SoundTags
 from avadclip.errors import ConfigError
 from avadclip.events import EventRules, NamedSound, ScoreTrack, SoundRule, find_spans
 
@@ -116,17 +117,30 @@ def parse_sound_rules(
     """Rules from `NAME` or `NAME=THRESHOLD`.
 
     Args:
-        wanted: a NAME is a sound of the tagger, the label of a default rule, or an unambiguous beginning of one;
-            case does not matter. Without a threshold, that of the default rule is used, else UNNAMED_THRESHOLD.
+        wanted: a NAME is the label of a default rule, a sound of the tagger, or an unambiguous beginning of one; case
+            does not matter, and a label goes before a sound of that name. Without a threshold, that of the default rule is used, else UNNAMED_THRESHOLD.
         tagger_names: see SoundTagger.names.
         defaults: see SoundTagger.default_sounds.
 
     Raises:
         ConfigError: an unknown or ambiguous name, or a threshold that is no number above 0, up to 1.
     """
-    known = {name: SoundRule(short_sound_name(name), (name,), UNNAMED_THRESHOLD) for name in tagger_names}
-    known |= {rule.label: rule for rule in defaults}
+    known = {name: rule for rule in defaults for name in (rule.label, *rule.synonyms)}
+    known |= {name: SoundRule(short_sound_name(name), (name,), UNNAMED_THRESHOLD) for name in tagger_names}
     return tuple(_parse_rule(text, known) for text in wanted)
+
+
+def sounds_of_class(word: str, tagger: SoundTagger) -> tuple[str, ...]:
+    """The sounds that a class word names: a default sound, or one whose name it is up to the words' endings."""
+    for rule in tagger.default_sounds:
+        if _stems(word) in map(_stems, (rule.label, *rule.synonyms)):
+            return rule.names
+    return tuple(name for name in tagger.names if _stems(word) in map(_stems, (name, *name.split(","))))
+
+
+def _stems(phrase: str) -> tuple[str, ...]:
+    """`("glass", "break")` for `glass breaking`."""
+    return tuple(re.sub(r"(ing|s)$", "", word) for word in re.findall(r"\w+", phrase.casefold()))
 
 
 def _parse_rule(text: str, known: dict[str, SoundRule]) -> SoundRule:
@@ -142,7 +156,7 @@ def _parse_rule(text: str, known: dict[str, SoundRule]) -> SoundRule:
 
 def _known_name(wanted: str, names: list[str]) -> str:
     exact = [name for name in names if name.casefold() == wanted.casefold()]
-    matches = exact or [name for name in names if wanted and name.casefold().startswith(wanted.casefold())]
+    matches = exact[:1] or [name for name in names if wanted and name.casefold().startswith(wanted.casefold())]
     if len(matches) == 1:
         return matches[0]
     if matches:

@@ -1,11 +1,14 @@
 """`avadclip weights`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from avadclip.report.words import printable
+
+if TYPE_CHECKING:
+    from avadclip.encoders.manifest import EncoderManifest
 
 RELEASED_FILE = "avadclip-released-xd.safetensors"
 
@@ -19,14 +22,30 @@ def weights() -> None:
 
 @weights_app.command(epilog="Example: avadclip weights show starter")
 def show(
-    model: Annotated[str, typer.Argument(help="A checkpoint file, or the name of a shipped one: `starter`.")] = (
-        "starter"
-    ),
+    model: Annotated[
+        str,
+        typer.Argument(help="A checkpoint file, the name of a shipped one (`starter`), or `yamnet` for its sounds."),
+    ] = "starter",
 ) -> None:
-    """Print a checkpoint's model card: description, training data, evaluation."""
+    """Print a checkpoint's model card: description, training data, evaluation; or the sounds that YAMNet names."""
+    from avadclip.encoders.manifest import KNOWN, known_manifest
+
+    if model in KNOWN:
+        _show_sounds(known_manifest(model))
+        return
     from avadclip.inference.checkpoint import read_card
 
     typer.echo(read_card(model).rstrip())
+
+
+def _show_sounds(manifest: "EncoderManifest") -> None:
+    typer.echo(f"{manifest.title}: {len(manifest.names)} sounds. {manifest.licence}\n")
+    typer.echo("Sounds that raise events by default:")
+    for rule in manifest.default_sounds:
+        typer.echo(f"  {rule.label:<20} from {rule.threshold:g}: {'; '.join(rule.names)}")
+    typer.echo("\nAll sounds:")
+    for name in manifest.names:
+        typer.echo(f"  {name}")
 
 
 @weights_app.command("list", epilog="Example: avadclip weights list --folder models/clip")
