@@ -151,5 +151,5 @@ def read_manifest(path: Path, modality: Literal["visual", "audio"]) -> EncoderMa
         reason = reason_by_pydantic(first["msg"])
         raise ConfigError(f"{path} is no manifest of an encoder ({where}: {reason}); mend it") from error
     if manifest.modality != modality:
-        raise ConfigError(f"{path} describes a {manifest.modality} encoder, needed a {modality} one")
+        raise ConfigError(f"{path} has the modality {manifest.modality!r}, needed {modality!r}")
     return manifest

@@ -183,26 +183,26 @@ def log_mel(windows: Windows, spec: SpectrogramSpec) -> NDArray[np.float32]:
     """Log-mel magnitude spectrogram, ln(mel + offset): [N, samples] to [N, frames, bands]."""
     frames = sliding_window_view(windows, spec.window_samples, axis=1)[:, :: spec.hop_samples]
     hann = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(spec.window_samples) / spec.window_samples)
-    magnitude = np.abs(rfft(frames * hann.astype(np.float32), n=spec.fft_samples, axis=-1))
-    bands: NDArray[np.float32] = np.log(magnitude @ mel_triangles(spec) + np.float32(spec.log_offset))
+    # In double precision: beside a loud tone, float32 is wrong by 0.002 in the quiet bands.
+    magnitude = np.abs(rfft(frames * hann, n=spec.fft_samples, axis=-1))
+    bands: NDArray[np.float32] = np.log(magnitude @ mel_triangles(spec) + spec.log_offset).astype(np.float32)
     return bands
 
 
-def mel_triangles(spec: SpectrogramSpec) -> NDArray[np.float32]:
+def mel_triangles(spec: SpectrogramSpec) -> NDArray[np.float64]:
     """Triangles evenly spaced and straight on the mel scale 2595 log10(1 + f / 700), [FFT bins, bands]."""
-    bins = _mel(np.fft.rfftfreq(spec.fft_samples, 1.0 / spec.sample_rate_hz))
+    bins = _mel(np.arange(spec.fft_samples // 2 + 1) * spec.sample_rate_hz / spec.fft_samples)
     lowest, highest = _mel(np.array([spec.lowest_hz, spec.highest_hz]))
     corners = np.linspace(lowest, highest, spec.mel_bands + 2)
     left, centre, right = corners[:-2], corners[1:-1], corners[2:]
     rising, falling = (bins[:, None] - left) / (centre - left), (right - bins[:, None]) / (right - centre)
-    triangles = np.clip(np.minimum(rising, falling), 0.0, None)
+    triangles: NDArray[np.float64] = np.clip(np.minimum(rising, falling), 0.0, None)
     triangles[0] = 0.0  # the constant part of the sound says nothing
-    filters: NDArray[np.float32] = triangles.astype(np.float32)
-    return filters
+    return triangles
 
 
-def _mel(hz: NDArray[np.floating]) -> NDArray[np.floating]:
-    mel: NDArray[np.floating] = 2595.0 * np.log10(1.0 + hz / 700.0)
+def _mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
+    mel: NDArray[np.float64] = 2595.0 * np.log10(1.0 + hz / 700.0)
     return mel
 
 
