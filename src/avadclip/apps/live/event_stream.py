@@ -178,7 +178,7 @@ class EventStream:
 
 
 def _says_nothing_new(event: LiveEvent, before: LiveEvent) -> bool:
-    """The sound's gain, and times and probabilities of known sounds, move with every snippet; they alone are no news."""
+    """Gain, times and probabilities of known sounds move with every snippet; they alone are no news."""
     new_sounds = {sound.name for sound in event.sounds} - {sound.name for sound in before.sounds}
     return not new_sounds and before == event.model_copy(
         update={"sound_gain": before.sound_gain, "sounds": before.sounds}
