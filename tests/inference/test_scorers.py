@@ -37,7 +37,7 @@ def make_checkpoint(kinds: tuple[str, ...] = KINDS) -> Checkpoint:
     header = CheckpointHeader(
         name="tiny",
         classes=CLASSES,
-        encoders="lite",
+        encoders="lite-1",
         features=PROVENANCE,
         visual_dim=10,
         audio_dim=6,
@@ -167,7 +167,7 @@ def test_features_made_otherwise_are_refused_with_what_to_do(changes: dict, mess
     message = str(refused.value)
     assert re.search(message_part, message)
     assert "tiny" in message
-    assert message.endswith("extract them with --encoders lite")
+    assert message.endswith("extract them with --encoders lite-1")
     assert "\n" not in message
 
 

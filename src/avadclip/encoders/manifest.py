@@ -39,7 +39,7 @@ class GraphSpec(BaseModel, frozen=True, extra="forbid"):
 
 
 class SpectrogramSpec(BaseModel, frozen=True, extra="forbid"):
-    """Log-mel magnitude spectrogram of mono sound; windows are periodic Hann, bands are triangles on the HTK mel scale."""
+    """Log-mel magnitude spectrogram of mono sound: periodic Hann windows, bands as triangles on the HTK mel scale."""
 
     sample_rate_hz: Literal[16000]
     fft_samples: int = Field(ge=16)

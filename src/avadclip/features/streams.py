@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from queue import Queue
 from threading import Event, Thread
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,7 +111,7 @@ class WindowEncoder:
 
     def __init__(self, encoder: AudioEncoder | None, tagger: SoundTagger | None) -> None:
         self._encoder, self._tagger = encoder, tagger
-        self._is_one = cast(object, encoder) is tagger
+        self._is_one = id(encoder) == id(tagger)
         self._encode = None if encoder is None or self._is_one else encoder.listen()
 
     def encode(self, windows: Windows) -> HeardWindows:
@@ -136,7 +136,7 @@ class AudioStreamEncoder:
     """
 
     def __init__(self, encoder: AudioEncoder | None, tagger: SoundTagger | None, grid: SnippetGrid) -> None:
-        self._encoder, self._grid = encoder, grid
+        self.encoder, self._grid = encoder, grid
         self._windows = WindowEncoder(encoder, tagger)
         self._rows = Rows(0 if encoder is None else encoder.dim)
         self._tags: list[SoundTags] = []
@@ -163,7 +163,7 @@ class AudioStreamEncoder:
 
     def features(self, num_snippets: int) -> NDArray[np.float32] | None:
         """Audio features [T, Da] of the first snippets; None without an encoder. Call it once, at the end."""
-        return None if self._encoder is None else self._rows.take(num_snippets)
+        return None if self.encoder is None else self._rows.take(num_snippets)
 
     def tags(self, num_snippets: int) -> SoundTags | None:
         """Named sounds of the first snippets; None without a tagger."""

@@ -35,8 +35,7 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
         list[str] | None,
         typer.Option(
             metavar="NAME[=THRESHOLD]",
-            help="Sound that raises events; may be repeated; with SOURCE.",
-            show_default="the audio tagger's own set",
+            help="A sound that raises events, in place of the default ones; repeatable; with SOURCE.",
         ),
     ] = None,
     no_sounds: Annotated[bool, typer.Option("--no-sounds", help="Do not name sounds; with SOURCE.")] = False,
@@ -52,7 +51,7 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
     if (source is None) == (config is None):
         raise typer.BadParameter("give either a SOURCE or --config FILE")
     if sound and no_sounds:
-        raise typer.BadParameter("give either --sound or --no-sounds")
+        raise typer.BadParameter("--sound and --no-sounds exclude each other")
 
     from avadclip.apps.live.config import WatchConfig
     from avadclip.config import parse_config, read_config
