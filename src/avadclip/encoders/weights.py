@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from avadclip.encoders.clip import Clip
 from avadclip.encoders.downloads.cache import cache_folder
-from avadclip.encoders.downloads.get import WAV2CLIP_BYTES, WAV2CLIP_FILES, WAV2CLIP_URL, find, known_files, obtain
+from avadclip.encoders.downloads.get import WAV2CLIP_BYTES, WAV2CLIP_FILES, WAV2CLIP_URL, find, obtain
 from avadclip.encoders.downloads.hub import (
     CLIP_BYTES,
     CLIP_FILES,
@@ -25,6 +25,7 @@ from avadclip.encoders.downloads.hub import (
     in_hub_cache,
 )
 from avadclip.encoders.frozen import FrozenModule
+from avadclip.encoders.manifest import known_manifest
 from avadclip.encoders.wav2clip import Wav2Clip
 from avadclip.encoders.weight_formats import (
     clip_from_pickle,
@@ -150,7 +151,7 @@ def known_weights(folder: Path | None = None) -> list[KnownWeights]:
     in_folder = [folder] if folder else []
     clip = _first_existing(in_folder, CLIP_FILES) or in_hub_cache(*CLIP_FILES)
     wav2clip = _first_existing(in_folder, WAV2CLIP_FILES) or find("wav2clip")
-    yamnet = known_files("yamnet")
+    yamnet = known_manifest("yamnet")
     origin = " or ".join(source.place for source in yamnet.sources)
     hub = f"Hugging Face, {CLIP_REPO}"
     return [
