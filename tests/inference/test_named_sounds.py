@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from avadclip.encoders.base import SoundTags
-from avadclip.encoders.manifest import sound_vocabulary
+from avadclip.encoders.onnx.manifest import sound_vocabulary
 from avadclip.errors import ConfigError
 from avadclip.events import EventRules, NamedSound, ScoreTrack, SoundRule
 from avadclip.inference.named_sounds import (
@@ -117,6 +117,11 @@ def test_an_unusable_sound_is_one_line(wanted: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         parse(wanted)
     assert "\n" not in str(caught.value)
+
+
+def test_a_sound_is_given_once() -> None:
+    with pytest.raises(ConfigError, match="'gunshot' is given twice"):
+        parse("shooting=0.5", "GUNSHOT")
 
 
 @pytest.mark.parametrize(

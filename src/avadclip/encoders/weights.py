@@ -25,7 +25,7 @@ from avadclip.encoders.downloads.hub import (
     in_hub_cache,
 )
 from avadclip.encoders.frozen import FrozenModule
-from avadclip.encoders.manifest import known_manifest
+from avadclip.encoders.onnx.manifest import known_manifest
 from avadclip.encoders.wav2clip import Wav2Clip
 from avadclip.encoders.weight_formats import (
     clip_from_pickle,

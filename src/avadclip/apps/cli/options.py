@@ -61,7 +61,7 @@ def sound_rules(wanted: list[str] | None, *, no_sounds: bool) -> "tuple[SoundRul
         raise typer.BadParameter("--sound and --no-sounds exclude each other")
     if not wanted:
         return () if no_sounds else None
-    from avadclip.encoders.manifest import sound_vocabulary
+    from avadclip.encoders.onnx.manifest import sound_vocabulary
     from avadclip.inference.named_sounds import parse_sound_rules
 
     vocabulary = sound_vocabulary()

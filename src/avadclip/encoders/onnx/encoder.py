@@ -12,8 +12,8 @@ from scipy.fft import rfft
 from scipy.special import expit
 
 from avadclip.encoders.base import Frame, Identity, Prepared, SoundTags, TaggedSound, Windows
-from avadclip.encoders.manifest import EncoderManifest, SpectrogramSpec
-from avadclip.encoders.onnx_graph import start_session, with_outputs
+from avadclip.encoders.onnx.graph import start_session, with_outputs
+from avadclip.encoders.onnx.manifest import EncoderManifest, SpectrogramSpec
 from avadclip.encoders.rows import Rows
 from avadclip.errors import WeightsError
 from avadclip.media.track import SAMPLE_RATE_HZ

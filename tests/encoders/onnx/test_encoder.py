@@ -7,8 +7,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from avadclip.encoders.load import load_encoders, load_tagger
-from avadclip.encoders.manifest import SpectrogramSpec, known_manifest, read_manifest, sound_vocabulary
-from avadclip.encoders.onnx_encoder import OnnxAudioEncoder, OnnxVisualEncoder, log_mel, strongest
+from avadclip.encoders.onnx.encoder import OnnxAudioEncoder, OnnxVisualEncoder, log_mel, strongest
+from avadclip.encoders.onnx.manifest import SpectrogramSpec, known_manifest, read_manifest, sound_vocabulary
 from avadclip.errors import ConfigError, WeightsError
 
 YAMNET = known_manifest("yamnet")

@@ -130,7 +130,11 @@ def known_manifest(name: str) -> EncoderManifest:
     """The manifest of an encoder that avadclip knows by name; KeyError for another name."""
     if name not in KNOWN:
         raise KeyError(name)
-    text = resources.files("avadclip").joinpath("encoders", "manifests", f"{name}.toml").read_text(encoding="utf-8")
+    text = (
+        resources.files("avadclip")
+        .joinpath("encoders", "onnx", "manifests", f"{name}.toml")
+        .read_text(encoding="utf-8")
+    )
     return EncoderManifest.model_validate(tomllib.loads(text))
 
 
