@@ -47,13 +47,13 @@ def test_lite_needs_no_weights():
 
 
 def test_options_that_lite_has_not_are_refused():
-    with pytest.raises(ConfigError, match="lite encoders do not support framing, num_crops"):
+    with pytest.raises(ConfigError, match="encoders lite do not support framing, num_crops"):
         load_encoders("lite", EncoderOptions(framing="published", num_crops=5))
 
 
 @pytest.mark.parametrize("spec", ["", "CLIP", "clip:", "lite:folder", "resnet"])
 def test_unknown_names_are_answered_with_the_list(spec):
-    with pytest.raises(ConfigError, match="needed one of lite, clip, clip:FOLDER"):
+    with pytest.raises(ConfigError, match="needed one of lite, lite-1, clip, clip:FOLDER, onnx:FOLDER"):
         load_encoders(spec)
 
 

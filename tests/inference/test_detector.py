@@ -362,7 +362,11 @@ def test_the_starter_model_is_the_default(short_clip: Path) -> None:
     assert found.visual_track is not None
     assert_same(detector.detect(str(short_clip)), found)
     assert found.thresholds == header.thresholds[found.network]
-    assert set(found.encoders) == {"visual", "audio"}
+    assert {kind: identity["name"] for kind, identity in found.encoders.items()} == {
+        "visual": "lite",
+        "audio": "log-mel",
+        "sounds": "yamnet",
+    }
 
 
 def test_a_checkpoint_of_other_encoders_is_refused_before_any_video(tmp_path: Path, lite: Encoders) -> None:

@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field, model_validator
 
 from avadclip.encoders.base import Encoders, Identity
 from avadclip.encoders.downloads.get import obtain_files
-from avadclip.encoders.manifest import known_manifest, read_manifest
-from avadclip.encoders.onnx_encoder import OnnxAudioEncoder, OnnxVisualEncoder
+from avadclip.encoders.onnx.encoder import OnnxAudioEncoder, OnnxVisualEncoder
+from avadclip.encoders.onnx.manifest import known_manifest, read_manifest
 from avadclip.encoders.precision import Precision
 from avadclip.encoders.preprocess import Framing
 from avadclip.encoders.wav2clip import Normalisation
@@ -80,7 +80,7 @@ def load_encoders(spec: str = "lite", options: EncoderOptions = DEFAULTS) -> Enc
 
     Args:
         spec: `lite`; `lite-1` (that of version 0.1.0); `clip` (Hugging Face's cache, else a download); `clip:FOLDER`
-            (a local folder); `onnx:FOLDER` (visual.toml and, for sound, audio.toml: see encoders.manifest).
+            (a local folder); `onnx:FOLDER` (visual.toml and, for sound, audio.toml: see encoders.onnx.manifest).
         options: see EncoderOptions.
 
     Raises:

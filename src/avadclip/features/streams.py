@@ -87,6 +87,45 @@ def centre_part(windows: Windows, window_seconds: float) -> Windows:
     return windows[:, first : first + num_samples]
 
 
+def longest_window(encoder: AudioEncoder | None, tagger: SoundTagger | None) -> float:
+    """Length in seconds of the windows that both can be given a centre part of; 0 where there is neither."""
+    return max((part.window_seconds for part in (encoder, tagger) if part is not None), default=0.0)
+
+
+class HeardWindows(NamedTuple):
+    """What was made of N windows of sound."""
+
+    features: NDArray[np.float32] | None
+    """[N, Da]; None without an encoder."""
+    tags: SoundTags | None
+    """None without a tagger."""
+
+
+class WindowEncoder:
+    """Encodes windows of sound as they come, and names their sounds; one network that does both runs once.
+
+    Args:
+        encoder: None where the sound is not encoded here.
+        tagger: may be the same object; None where sounds are not named.
+    """
+
+    def __init__(self, encoder: AudioEncoder | None, tagger: SoundTagger | None) -> None:
+        self._encoder, self._tagger = encoder, tagger
+        self._is_one = id(encoder) == id(tagger)
+        self._encode = None if encoder is None or self._is_one else encoder.listen()
+
+    def encode(self, windows: Windows) -> HeardWindows:
+        """Encode windows [N, samples] of at least `longest_window`."""
+        features, tags = None, None
+        if self._encode is not None and self._encoder is not None:
+            features = self._encode(centre_part(windows, self._encoder.window_seconds))
+        if self._tagger is not None:
+            tagged = self._tagger.tag(centre_part(windows, self._tagger.window_seconds))
+            tags = tagged.tags
+            features = tagged.features if self._is_one else features
+        return HeardWindows(features, tags)
+
+
 class AudioStreamEncoder:
     """Encodes the sound of one recording, and names it, while the picture is read.
 
@@ -97,12 +136,12 @@ class AudioStreamEncoder:
     """
 
     def __init__(self, encoder: AudioEncoder | None, tagger: SoundTagger | None, grid: SnippetGrid) -> None:
-        self._encoder, self._tagger, self._grid = encoder, tagger, grid
-        self._encode = None if encoder is None or encoder is tagger else encoder.listen()
+        self.encoder, self._grid = encoder, grid
+        self._windows = WindowEncoder(encoder, tagger)
         self._rows = Rows(0 if encoder is None else encoder.dim)
         self._tags: list[SoundTags] = []
         self._waiting: list[NDArray[np.float32]] = []
-        self._window_seconds = max(part.window_seconds for part in (encoder, tagger) if part is not None)
+        self._window_seconds = longest_window(encoder, tagger)
         self.listener = SoundListener(grid.centres(), self._window_seconds, self._take)
         """Listener for the VideoReader."""
 
@@ -124,7 +163,7 @@ class AudioStreamEncoder:
 
     def features(self, num_snippets: int) -> NDArray[np.float32] | None:
         """Audio features [T, Da] of the first snippets; None without an encoder. Call it once, at the end."""
-        return None if self._encoder is None else self._rows.take(num_snippets)
+        return None if self.encoder is None else self._rows.take(num_snippets)
 
     def tags(self, num_snippets: int) -> SoundTags | None:
         """Named sounds of the first snippets; None without a tagger."""
@@ -138,15 +177,12 @@ class AudioStreamEncoder:
     def _encode_waiting(self) -> None:
         if not self._waiting:
             return
-        windows = np.stack(self._waiting)
+        heard = self._windows.encode(np.stack(self._waiting))
         self._waiting.clear()
-        if self._encode is not None and self._encoder is not None:
-            self._rows.append(self._encode(centre_part(windows, self._encoder.window_seconds)))
-        if self._tagger is not None:
-            tagged = self._tagger.tag(centre_part(windows, self._tagger.window_seconds))
-            self._tags.append(tagged.tags)
-            if self._encoder is self._tagger:
-                self._rows.append(tagged.features)
+        if heard.features is not None:
+            self._rows.append(heard.features)
+        if heard.tags is not None:
+            self._tags.append(heard.tags)
 
 
 class StillsOnce:

@@ -29,6 +29,7 @@ from avadclip.tensor_file import HEADER_KEY, TensorFile
 
 MAX_WIDTH = 65_536  # of features; a damaged header must not ask for all memory
 SHIPPED = ("starter",)  # checkpoints inside the package, known by name
+RELEASE = "avadclip-xd"  # the authors' checkpoint, downloaded and converted on first use
 
 
 def _known(name: str) -> str:
@@ -135,7 +136,7 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     """Read a checkpoint, ready to score.
 
     Args:
-        name_or_path: a file, or the name of a checkpoint that ships with the package.
+        name_or_path: a file, or a name: `starter`, which ships with the package, or `avadclip-xd`.
 
     Raises:
         CheckpointError: missing, damaged, not a checkpoint, not matching its header, or with a weight
@@ -159,14 +160,18 @@ def read_card(name_or_path: str | Path) -> str:
 
 
 def locate_checkpoint(name_or_path: str | Path) -> Path:
-    """The file behind a name or path; raises CheckpointError where there is none."""
+    """The file behind a name or path, downloaded for `avadclip-xd`; raises CheckpointError or WeightsError."""
     if str(name_or_path) in SHIPPED:
         return Path(str(resources.files("avadclip"))) / "checkpoints" / f"{name_or_path}.safetensors"
+    if str(name_or_path) == RELEASE:
+        from avadclip.inference.published_weights.download import obtain_release  # which imports this module
+
+        return obtain_release()
     path = Path(name_or_path)
     if not path.is_file():
         raise CheckpointError(
             f"there is no checkpoint {name_or_path}; give a .safetensors file of avadclip, "
-            f"or one of: {', '.join(SHIPPED)}"
+            f"or one of: {', '.join((*SHIPPED, RELEASE))}"
         )
     return path
 

@@ -1,12 +1,14 @@
 """Named sounds of a video or a stretch of it, and the events they raise without training."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avadclip.encoders.base import SoundTags
+from avadclip.encoders.base import SoundTagger, SoundTags
 from avadclip.errors import ConfigError
 from avadclip.events import EventRules, NamedSound, ScoreTrack, SoundRule, find_spans
 
@@ -113,36 +115,61 @@ def short_sound_name(name: str) -> str:
 def parse_sound_rules(
     wanted: Iterable[str], tagger_names: Sequence[str], defaults: Sequence[SoundRule]
 ) -> tuple[SoundRule, ...]:
-    """Rules from `NAME` or `NAME=THRESHOLD`.
-
-    Args:
-        wanted: a NAME is a sound of the tagger, the label of a default rule, or an unambiguous beginning of one;
-            case does not matter. Without a threshold, that of the default rule is used, else UNNAMED_THRESHOLD.
-        tagger_names: see SoundTagger.names.
-        defaults: see SoundTagger.default_sounds.
-
-    Raises:
-        ConfigError: an unknown or ambiguous name, or a threshold that is no number above 0, up to 1.
-    """
-    known = {name: SoundRule(short_sound_name(name), (name,), UNNAMED_THRESHOLD) for name in tagger_names}
-    known |= {rule.label: rule for rule in defaults}
-    return tuple(_parse_rule(text, known) for text in wanted)
+    """See sound_rules; each wanted sound is `NAME` or `NAME=THRESHOLD`."""
+    return sound_rules([parse_sound(text) for text in wanted], tagger_names, defaults)
 
 
-def _parse_rule(text: str, known: dict[str, SoundRule]) -> SoundRule:
+def parse_sound(text: str) -> tuple[str, float | None]:
+    """Name and threshold of `NAME=THRESHOLD`, or of `NAME`; ConfigError for a threshold that is no number."""
     name, has_threshold, value = text.rpartition("=") if "=" in text else (text, "", "")
-    rule = known[_known_name(name.strip(), list(known))]
-    if not has_threshold:
-        return rule
     try:
-        return SoundRule(rule.label, rule.names, float(value))
+        return name.strip(), float(value) if has_threshold else None
     except ValueError:
         raise ConfigError(f"the sound {text!r} has the threshold {value!r}; give a number, as in {name}=0.4") from None
 
 
+def sound_rules(
+    wanted: Iterable[tuple[str, float | None]], tagger_names: Sequence[str], defaults: Sequence[SoundRule]
+) -> tuple[SoundRule, ...]:
+    """Rules of the sounds that the user wants.
+
+    Args:
+        wanted: names and thresholds. A name is the label of a default rule, a sound of the tagger, or an unambiguous
+            beginning of one; case does not matter, and a label goes before a sound of that name. None is the threshold
+            of the default rule, else UNNAMED_THRESHOLD.
+        tagger_names: see SoundTagger.names.
+        defaults: see SoundTagger.default_sounds.
+
+    Raises:
+        ConfigError: an unknown or ambiguous name, a sound given twice, or a threshold outside (0, 1].
+    """
+    known = {name: rule for rule in defaults for name in (rule.label, *rule.synonyms)}
+    known |= {name: SoundRule(short_sound_name(name), (name,), UNNAMED_THRESHOLD) for name in tagger_names}
+    rules: dict[str, SoundRule] = {}
+    for name, threshold in wanted:
+        rule = known[_known_name(name, list(known))]
+        if rule.label in rules:
+            raise ConfigError(f"the sound {rule.label!r} is given twice; give it once")
+        rules[rule.label] = rule if threshold is None else replace(rule, threshold=threshold)
+    return tuple(rules.values())
+
+
+def sounds_of_class(word: str, tagger: SoundTagger) -> tuple[str, ...]:
+    """The sounds that a class word names: a default sound, or one whose name it is up to the words' endings."""
+    for rule in tagger.default_sounds:
+        if _stems(word) in map(_stems, (rule.label, *rule.synonyms)):
+            return rule.names
+    return tuple(name for name in tagger.names if _stems(word) in map(_stems, (name, *name.split(","))))
+
+
+def _stems(phrase: str) -> tuple[str, ...]:
+    """`("glass", "break")` for `glass breaking`."""
+    return tuple(re.sub(r"(ing|s)$", "", word) for word in re.findall(r"\w+", phrase.casefold()))
+
+
 def _known_name(wanted: str, names: list[str]) -> str:
     exact = [name for name in names if name.casefold() == wanted.casefold()]
-    matches = exact or [name for name in names if wanted and name.casefold().startswith(wanted.casefold())]
+    matches = exact[:1] or [name for name in names if wanted and name.casefold().startswith(wanted.casefold())]
     if len(matches) == 1:
         return matches[0]
     if matches:

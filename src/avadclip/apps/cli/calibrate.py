@@ -101,7 +101,7 @@ def _reader(checkpoint: str, device: str) -> Callable[["FootageFile"], "SnippetF
 
     @cache
     def detector() -> "Detector":
-        return load_detector(checkpoint, device=device)
+        return load_detector(checkpoint, device=device, sounds=False)
 
     def read(file: "FootageFile") -> "SnippetFeatures":
         if file.is_features:

@@ -18,6 +18,7 @@ from avadclip.apps.cli.options import (
     local_folder,
     run_spread,
     settle_precision,
+    sound_rules,
     spread_by,
     spread_precision,
     with_absolute_folder,
@@ -61,6 +62,15 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     ] = None,
     min_seconds: Annotated[float, typer.Option(min=0, help="Drop shorter events.")] = 0.0,
     merge_gap: Annotated[float, typer.Option(min=0, help="Merge events less than this many seconds apart.")] = 1.0,
+    sound: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=THRESHOLD]",
+            help="A sound that raises events, in place of the default ones; repeatable, such as 'Dog=0.4'. "
+            "`avadclip weights show yamnet` lists all.",
+        ),
+    ] = None,
+    no_sounds: Annotated[bool, typer.Option("--no-sounds", help="Do not name sounds.")] = False,
     output_format: Annotated[
         OutputFormat, typer.Option("--format", help="Output on stdout: a table for people, the others for programs.")
     ] = OutputFormat.TABLE,
@@ -93,7 +103,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
         raise typer.BadParameter("--also needs --report; add --report DIR")
     from avadclip.events import EventRules
 
-    rules = EventRules(threshold, min_seconds, merge_gap)
+    rules = EventRules(threshold, min_seconds, merge_gap, sounds=sound_rules(sound, no_sounds=no_sounds))
     spread = spread_by(ray, workers, time_limit)
     if spread is not None:
         if out is None or report is not None or scores or output_format is not OutputFormat.TABLE:
@@ -109,6 +119,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
             device=device,
             precision=None if precision is None else spread_precision(precision),
             rules=rules,
+            sounds=not no_sounds,
         )
         raise typer.Exit(run_spread(job, paths, out, spread))
     folder = None if out is None else local_folder(out)
@@ -127,7 +138,9 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     if precision is not None:
         spec, options = model_encoders(model, encoders=encoders, device=device)
         settled = settle_precision(precision, spec, options, inputs.videos)
-    detector = load_detector(model, encoders=encoders, classes=class_words, device=device, precision=settled)
+    detector = load_detector(
+        model, encoders=encoders, classes=class_words, device=device, precision=settled, sounds=not no_sounds
+    )
     num_failed = len(inputs.problems)
     output = OUTPUTS[output_format](include_scores=scores)
     reports = Reports(inputs.videos, out=folder, pages=report, also=also or ())

@@ -11,6 +11,7 @@ from avadclip.apps.cli.console import note
 if TYPE_CHECKING:
     from avadclip.encoders.load import EncoderOptions
     from avadclip.encoders.precision import Precision
+    from avadclip.events import SoundRule
 import glob
 import os
 import sys
@@ -52,6 +53,19 @@ def settle_precision(
     choice = choose_precision(encoders, options, videos)
     note(f"--precision auto picked {choice.precision}: {choice.reason}")
     return choice.precision
+
+
+def sound_rules(wanted: list[str] | None, *, no_sounds: bool) -> "tuple[SoundRule, ...] | None":
+    """The sounds that raise events, by `--sound` and `--no-sounds`; None for the default ones."""
+    if wanted and no_sounds:
+        raise typer.BadParameter("--sound and --no-sounds exclude each other")
+    if not wanted:
+        return () if no_sounds else None
+    from avadclip.encoders.onnx.manifest import sound_vocabulary
+    from avadclip.inference.named_sounds import parse_sound_rules
+
+    vocabulary = sound_vocabulary()
+    return parse_sound_rules(wanted, vocabulary.names, vocabulary.default_sounds)
 
 
 def spread_precision(chosen: ChosenPrecision) -> "Precision":

@@ -31,6 +31,14 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
         float | None,
         typer.Option(min=0, max=1, help="Score threshold of events; with SOURCE.", show_default="the model's own"),
     ] = None,
+    sound: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=THRESHOLD]",
+            help="A sound that raises events, in place of the default ones; repeatable; with SOURCE.",
+        ),
+    ] = None,
+    no_sounds: Annotated[bool, typer.Option("--no-sounds", help="Do not name sounds; with SOURCE.")] = False,
     speed: Annotated[float, typer.Option(min=0.01, max=100, help="Playback speed of a file; with SOURCE.")] = 1.0,
     scores: Annotated[bool, typer.Option("--scores", help="Also print every snippet's score.")] = False,
 ) -> None:
@@ -42,14 +50,18 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
     """
     if (source is None) == (config is None):
         raise typer.BadParameter("give either a SOURCE or --config FILE")
+    if sound and no_sounds:
+        raise typer.BadParameter("--sound and --no-sounds exclude each other")
 
     from avadclip.apps.live.config import WatchConfig
     from avadclip.config import parse_config, read_config
+    from avadclip.inference.named_sounds import parse_sound
 
     if config is not None:
         wanted = read_config(config, WatchConfig)
     else:
-        camera = {"source": source, "threshold": threshold, "speed": speed}
+        sounds = False if no_sounds else dict(map(parse_sound, sound)) if sound else None
+        camera = {"source": source, "threshold": threshold, "speed": speed, "sounds": sounds}
         content = {"model": model, "device": device, "cameras": {SOURCE_NAME: camera}}
         wanted = parse_config(content, WatchConfig, origin="watch")
     _run(wanted, show_scores=scores)

@@ -12,8 +12,8 @@ from scipy.fft import rfft
 from scipy.special import expit
 
 from avadclip.encoders.base import Frame, Identity, Prepared, SoundTags, TaggedSound, Windows
-from avadclip.encoders.manifest import EncoderManifest, SpectrogramSpec
-from avadclip.encoders.onnx_graph import start_session, with_outputs
+from avadclip.encoders.onnx.graph import start_session, with_outputs
+from avadclip.encoders.onnx.manifest import EncoderManifest, SpectrogramSpec
 from avadclip.encoders.rows import Rows
 from avadclip.errors import WeightsError
 from avadclip.media.track import SAMPLE_RATE_HZ
@@ -52,16 +52,14 @@ class OnnxGraph:
                 session = start_session(with_outputs(graph, inner), num_threads, data)
         except Exception as error:  # ONNX Runtime raises many types of exceptions
             reason = (str(error).splitlines() or ["unknown"])[0]
-            raise WeightsError(f"{where} is not the ONNX graph of {manifest.title} ({reason}); get it again") from error
+            raise WeightsError(f"{where} is not the graph its manifest describes ({reason}); get it again") from error
         self._session = session
         _check(session, manifest, where)
         empty = np.zeros(spec.input_shape, _input_type(session))
         widths = [rows.shape[1] for rows in self.run_raw(empty)]
         needed = [manifest.dim, *([len(manifest.names)] if spec.logits else [])]
         if widths != needed:
-            raise WeightsError(
-                f"{where} gives rows of {widths}, the manifest of {manifest.title} says {needed}; mend it"
-            )
+            raise WeightsError(f"{where} gives rows of {widths}, its manifest says {needed}; mend the manifest")
         constants = session.run(self._constants, {spec.input: empty}) if self._constants else [1.0, 0]
         self._scale, self._zero_point = float(constants[0]), int(constants[1])
 
@@ -75,8 +73,8 @@ class OnnxGraph:
         size = self._spec.input_shape[0]
         kind = _input_type(self._session)
         inputs = inputs.reshape(-1, *self._spec.input_shape[1:])
-        if np.issubdtype(kind, np.integer):
-            bounds = np.iinfo(kind)
+        if kind != np.float32:
+            bounds = np.iinfo(kind.name)
             inputs = np.clip(np.rint(inputs / self._scale) + self._zero_point, bounds.min, bounds.max)
         runs = []
         for start in range(0, len(inputs), size):
@@ -149,6 +147,9 @@ class OnnxVisualEncoder:
         self._pixels = manifest.pixels
         self.frame_offsets = manifest.pixels.frame_offsets
         self.frame_size: tuple[int, int] | None = (manifest.pixels.height, manifest.pixels.width)
+        self._mean, self._deviation = (
+            np.array(values, np.float32) for values in (manifest.pixels.mean, manifest.pixels.deviation)
+        )
         self._graph = OnnxGraph(manifest, folder, num_threads=num_threads)
 
     def prepare(self, frame: Frame) -> Prepared:
@@ -158,7 +159,7 @@ class OnnxVisualEncoder:
     def encode(self, frames: list[Prepared]) -> NDArray[np.float32]:
         """See base.VisualEncoder.encode; returns [1, N, dim]."""
         pixels = np.stack(frames).astype(np.float32) / 255.0
-        pixels = (pixels - np.float32(self._pixels.mean)) / np.float32(self._pixels.deviation)
+        pixels = (pixels - self._mean) / self._deviation
         if self._pixels.layout == "NCHW":
             pixels = pixels.transpose(0, 3, 1, 2)
         (features,) = self._graph.run(pixels)
@@ -182,23 +183,27 @@ def log_mel(windows: Windows, spec: SpectrogramSpec) -> NDArray[np.float32]:
     """Log-mel magnitude spectrogram, ln(mel + offset): [N, samples] to [N, frames, bands]."""
     frames = sliding_window_view(windows, spec.window_samples, axis=1)[:, :: spec.hop_samples]
     hann = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(spec.window_samples) / spec.window_samples)
-    magnitude = np.abs(rfft(frames * hann.astype(np.float32), n=spec.fft_samples, axis=-1))
-    bands: NDArray[np.float32] = np.log(magnitude @ mel_triangles(spec) + np.float32(spec.log_offset))
+    # In double precision: beside a loud tone, float32 is wrong by 0.002 in the quiet bands.
+    magnitude = np.abs(rfft(frames * hann, n=spec.fft_samples, axis=-1))
+    bands: NDArray[np.float32] = np.log(magnitude @ mel_triangles(spec) + spec.log_offset).astype(np.float32)
     return bands
 
 
-def mel_triangles(spec: SpectrogramSpec) -> NDArray[np.float32]:
+def mel_triangles(spec: SpectrogramSpec) -> NDArray[np.float64]:
     """Triangles evenly spaced and straight on the mel scale 2595 log10(1 + f / 700), [FFT bins, bands]."""
-    bins, edges = (
-        2595.0 * np.log10(1.0 + np.asarray(hz) / 700.0)
-        for hz in (np.fft.rfftfreq(spec.fft_samples, 1.0 / spec.sample_rate_hz), (spec.lowest_hz, spec.highest_hz))
-    )
-    corners = np.linspace(*edges, spec.mel_bands + 2)
+    bins = _mel(np.arange(spec.fft_samples // 2 + 1) * spec.sample_rate_hz / spec.fft_samples)
+    lowest, highest = _mel(np.array([spec.lowest_hz, spec.highest_hz]))
+    corners = np.linspace(lowest, highest, spec.mel_bands + 2)
     left, centre, right = corners[:-2], corners[1:-1], corners[2:]
     rising, falling = (bins[:, None] - left) / (centre - left), (right - bins[:, None]) / (right - centre)
-    triangles = np.clip(np.minimum(rising, falling), 0.0, None)
+    triangles: NDArray[np.float64] = np.clip(np.minimum(rising, falling), 0.0, None)
     triangles[0] = 0.0  # the constant part of the sound says nothing
-    return triangles.astype(np.float32)
+    return triangles
+
+
+def _mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
+    mel: NDArray[np.float64] = 2595.0 * np.log10(1.0 + hz / 700.0)
+    return mel
 
 
 def strongest(probabilities: NDArray[np.float32], names: Sequence[str]) -> SoundTags:

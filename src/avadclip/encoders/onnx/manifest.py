@@ -39,7 +39,7 @@ class GraphSpec(BaseModel, frozen=True, extra="forbid"):
 
 
 class SpectrogramSpec(BaseModel, frozen=True, extra="forbid"):
-    """Log-mel magnitude spectrogram of mono sound; windows are periodic Hann, bands are triangles on the HTK mel scale."""
+    """Log-mel magnitude spectrogram of mono sound: periodic Hann windows, bands as triangles on the HTK mel scale."""
 
     sample_rate_hz: Literal[16000]
     fft_samples: int = Field(ge=16)
@@ -71,12 +71,11 @@ class PixelSpec(BaseModel, frozen=True, extra="forbid"):
 
 
 class SoundEventSpec(BaseModel, frozen=True, extra="forbid"):
-    """A named sound that raises events by default."""
+    """A named sound that raises events by default, see events.SoundRule."""
 
     label: str
     names: tuple[str, ...] = Field(min_length=1)
-    classes: tuple[str, ...] = ()
-    """Other words for it, as class names of zero-shot."""
+    synonyms: tuple[str, ...] = ()
     threshold: float = Field(gt=0, le=1)
 
 
@@ -121,7 +120,9 @@ class EncoderManifest(WeightFiles, frozen=True, extra="forbid"):
     @property
     def default_sounds(self) -> tuple[SoundRule, ...]:
         """The sounds that raise events where the user named none."""
-        return tuple(SoundRule(event.label, event.names, event.threshold) for event in self.sound_events)
+        return tuple(
+            SoundRule(event.label, event.names, event.threshold, event.synonyms) for event in self.sound_events
+        )
 
 
 @cache
@@ -129,7 +130,11 @@ def known_manifest(name: str) -> EncoderManifest:
     """The manifest of an encoder that avadclip knows by name; KeyError for another name."""
     if name not in KNOWN:
         raise KeyError(name)
-    text = resources.files("avadclip").joinpath("encoders", "manifests", f"{name}.toml").read_text(encoding="utf-8")
+    text = (
+        resources.files("avadclip")
+        .joinpath("encoders", "onnx", "manifests", f"{name}.toml")
+        .read_text(encoding="utf-8")
+    )
     return EncoderManifest.model_validate(tomllib.loads(text))
 
 
@@ -150,5 +155,5 @@ def read_manifest(path: Path, modality: Literal["visual", "audio"]) -> EncoderMa
         reason = reason_by_pydantic(first["msg"])
         raise ConfigError(f"{path} is no manifest of an encoder ({where}: {reason}); mend it") from error
     if manifest.modality != modality:
-        raise ConfigError(f"{path} describes a {manifest.modality} encoder, needed a {modality} one")
+        raise ConfigError(f"{path} has the modality {manifest.modality!r}, needed {modality!r}")
     return manifest
