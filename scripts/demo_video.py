@@ -15,9 +15,7 @@ BOOM = WeightFiles(
     title="the demo's explosion",
     licence="LGPL-2.1 (pygame's examples)",
     files={
-        "boom.wav": WeightFile(
-            bytes=12_562, sha256="91fa16b345550c61efd0949ae3a9d76411b2c3bd3e8e97cfabf077d6a340fc5f"
-        )
+        "boom.wav": WeightFile(bytes=12_562, sha256="91fa16b345550c61efd0949ae3a9d76411b2c3bd3e8e97cfabf077d6a340fc5f")
     },
     sources=(
         WheelSource(

@@ -17,9 +17,9 @@ OWN_RULE = {
 }
 """Labels of recordings, and the rule that should fire on them."""
 HARD = (
-    "fireworks thunder fire car_horn siren impact household footsteps power_tool speech baby_cry human_nonspeech sneeze "
-    "dog_bark rooster animal"
-).split()
+    "fireworks", "thunder", "fire", "car_horn", "siren", "impact", "household", "footsteps", "power_tool", "speech",
+    "baby_cry", "human_nonspeech", "sneeze", "dog_bark", "rooster", "animal",
+)  # fmt: skip
 """Labels on which no rule should fire, but which resemble events; `siren` is no smoke alarm."""
 Z = 1.96  # of a 95 % interval
 
@@ -28,7 +28,6 @@ Z = 1.96  # of a 95 % interval
 class Measured:
     """Recordings of one label in one half."""
 
-    label: str
     num_recordings: int
     num_sessions: int
     shares: Mapping[str, float]
@@ -48,19 +47,20 @@ class Alarms:
 
     counts: Mapping[str, int]
     """By the rule's label."""
+    num_recordings: int
+    num_raising: int
+    """Recordings with an event."""
     hours: float
 
     @property
-    def total(self) -> int:
-        """Of all rules."""
-        return sum(self.counts.values())
-
-    def __str__(self) -> str:
-        """`1 in 0.30 h (3.3 an hour; 95 %: 0.1 to 18)`."""
-        low = chi2.ppf(0.025, 2 * self.total) / 2 if self.total else 0.0
-        high = chi2.ppf(0.975, 2 * self.total + 2) / 2
-        rates = [f"{count / self.hours:.1f}" for count in (self.total, low, high)]
-        return f"{self.total} in {self.hours:.2f} h ({rates[0]} an hour; 95 %: {rates[1]} to {rates[2]})"
+    def row(self) -> str:
+        """Cells: hours, alarms by rule, recordings that raise them, alarms an hour with a 95 % Poisson interval."""
+        total = sum(self.counts.values())
+        low = chi2.ppf(0.025, 2 * total) / 2 if total else 0.0
+        high = chi2.ppf(0.975, 2 * total + 2) / 2
+        rate, lowest, highest = (f"{count / self.hours:.1f}" for count in (total, low, high))
+        raised = ", ".join(f"{label} {count}" for label, count in self.counts.items() if count) or "0"
+        return f"{self.hours:.2f} | {raised} | {self.num_raising} of {self.num_recordings} | {rate} ({lowest} to {highest})"
 
 
 def write_page(
@@ -84,12 +84,11 @@ YAMNet names 521 sounds of AudioSet in every video. These raise events without t
 
 ## How they were chosen
 
-Recordings are freely licensed effects, games' sounds, ESC-10, and SESA (CC BY 4.0 as
-remembered; its copy states none). Sessions, not files, were split in two by a hash. One half chose; the other was
-measured once. An event lies over a background of its half (-38 to -30 dBFS), its loud part 8 to 20 dB above, in three
-drawn scenes. A threshold is the lowest that no plain background of the choosing half reaches, at its own level or at
--34, -26 or -18 dBFS; higher where that costs no recall.
-Smoke alarms had no recording to choose on. Repeat with `python scripts/sounds_study.py`.
+Recordings are freely licensed effects, sounds of games, ESC-10, and SESA (CC BY 4.0 as remembered; its copy states no
+licence). A hash splits the sessions: one half chose names and thresholds, the other was measured. Events lie over a
+background of their half (-38 to -30 dBFS), their loudest 0.1 s 8 to 20 dB above, in three drawn scenes. A threshold is
+the lowest that no plain background of the choosing half reaches, at its own level or three others; higher where that
+costs no recall. No smoke alarm was there to choose on. Repeat with `python scripts/sounds_study.py`.
 
 ## On the other half
 
@@ -100,27 +99,31 @@ recording.
 |---|---|---|---|---|
 {_own_rows(chosen, measured)}
 
-| no event, but alike | chose | measured | any event | most often |
-|---|---|---|---|---|
-{_hard_rows(chosen, measured)}
+| no event, but alike | measured | any event | most often |
+|---|---|---|---|
+{_hard_rows(measured)}
 
-| false alarms | all events |
-|---|---|
-| plain backgrounds, choosing half | {chosen_alarms} |
-| plain backgrounds, other half | {alarms} |
-| the same at -34, -26, -18 dBFS | {level_alarms} |
-| ordinary videos with sound | {video_alarms} |
+None on {_silent(measured)}.
+
+| false alarms | hours | events | recordings | an hour (95 %) |
+|---|---|---|---|---|
+| plain backgrounds, choosing half | {chosen_alarms.row} |
+| plain backgrounds, other half | {alarms.row} |
+| the same at -34, -26, -18 dBFS | {level_alarms.row} |
+| ordinary videos with sound | {video_alarms.row} |
 
 Backgrounds: rain, wind, water, street, vehicles, trains, aircraft, engines, crowds, rooms, clocks, music, noise.
+**One recording of deep, loud rumble, labelled as a vehicle, raises every alarm of the other half at its own level**: a target of two an hour was missed by that
+recording, and no threshold that still finds explosions avoids it. It was not chosen again.
 
 ## Limits
 
-- Few sessions, of studios and games rather than cameras, minutes of background: read the intervals.
-- Gunshots and explosions are often named as each other; fireworks as either. Nobody can tell them apart by this.
-- A distant, short or masked sound is missed. Lower a threshold (`--sound explosion=0.3`) to find more, with more false
+- Few sessions, few minutes, studios and games rather than cameras: mind the intervals.
+- Most events this faint are missed; louder ones are found more often. `--sound explosion=0.3` finds more, with more false
   alarms.
-- Expect false alarms from fireworks, crackling fire, thunder, dropped or struck objects, dishes, and films.
-- A siren is no smoke alarm, and has no event by default.
+- Gunshots, explosions and fireworks are taken for each other.
+- Expect false alarms from fireworks, thunder, deep rumble, crackling fire, blows, dishes and films.
+- A siren is no smoke alarm and raises no event by default.
 """
 
 
@@ -139,14 +142,19 @@ def _own_rows(chosen: Mapping[str, Measured], measured: Mapping[str, Measured]) 
     return "\n".join(lines)
 
 
-def _hard_rows(chosen: Mapping[str, Measured], measured: Mapping[str, Measured]) -> str:
+def _hard_rows(measured: Mapping[str, Measured]) -> str:
     lines = []
     for label in HARD:
         found = measured[label]
         rule = max(found.shares, key=lambda name: found.shares[name])
-        most = f"{rule} {found.shares[rule]:.0%}" if found.any_share else ""
-        lines.append(f"| {_words(label)} | {chosen[label].size} | {found.size} | {found.any_share:.0%} | {most} |")
+        if found.any_share:
+            most = f"{rule} {found.shares[rule]:.0%}"
+            lines.append(f"| {_words(label)} | {found.size} | {found.any_share:.0%} | {most} |")
     return "\n".join(lines)
+
+
+def _silent(measured: Mapping[str, Measured]) -> str:
+    return ", ".join(f"{_words(label)} {measured[label].size}" for label in HARD if not measured[label].any_share)
 
 
 def _wilson(share: float, count: int) -> tuple[float, float]:

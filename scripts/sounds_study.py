@@ -36,9 +36,10 @@ from avadclip.media.windows import WindowCutter
 from avadclip.timeline import SnippetGrid
 
 REPOSITORY = Path(__file__).parents[1]
-PLAIN = frozenset(
-    "aircraft ambience applause bell clock_tick crowd crowd_talk engine music noise rain street train vehicle water wind".split()
-)
+PLAIN = (
+    "aircraft", "ambience", "applause", "bell", "clock_tick", "crowd", "crowd_talk", "engine", "music", "noise", "rain",
+    "street", "train", "vehicle", "water", "wind",
+)  # fmt: skip
 """Labels of backgrounds in which nothing happens."""
 MIN_PLAIN_SECONDS = 4.0  # shorter ones are measured like events, over another background
 BACKGROUND_DBFS = (-38.0, -30.0)  # under an event, drawn
@@ -73,18 +74,9 @@ class Scene(NamedTuple):
     recording: Recording
     tags: SoundTags
 
-    @property
-    def seconds(self) -> float:
-        """Length."""
-        return len(self.tags) * GRID.snippet_seconds
-
-    def num_events(self, rule: SoundRule) -> int:
-        """How many events the rule makes of it, by the library's rules."""
-        return count_events(self.tags, rule)
-
 
 def count_events(tags: SoundTags, rule: SoundRule) -> int:
-    """Events of a video with these sounds."""
+    """Events that a rule makes of these sounds, by the library's own search."""
     nothing = np.zeros(len(tags), np.float32)
     unscored = np.zeros((len(tags), len(UNNAMED_CLASSES)), np.float32)
     end = len(tags) * GRID.snippet_seconds
@@ -93,8 +85,8 @@ def count_events(tags: SoundTags, rule: SoundRule) -> int:
 
 
 def read_recordings(folder: Path) -> list[Recording]:
-    """All recordings whose label is used and not in doubt; sessions of a label alternate by a hash between the halves."""
-    wanted = PLAIN | set(OWN_RULE) | set(HARD)
+    """Recordings whose label is used and not in doubt; a label's sessions, ordered by a hash, alternate between halves."""
+    wanted = {*PLAIN, *OWN_RULE, *HARD}
     with (folder / "sounds.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["suspect"] == "0" and row["label"] in wanted]
     labels: dict[str, Counter[str]] = defaultdict(Counter)
@@ -164,32 +156,40 @@ def at_other_levels(recordings: list[Recording], tagger: SoundTagger, *, held: b
                 yield Scene(each, tag(to_level(each.samples, level), tagger))
 
 
+def size_of(recordings: list[Recording]) -> str:
+    """`8 (5)`: recordings and sessions."""
+    return f"{len(recordings)} ({len({each.session for each in recordings})})"
+
+
 def alarms_in(tags: list[SoundTags], rules: tuple[SoundRule, ...]) -> Alarms:
-    """Events of all rules."""
-    counts = {rule.label: sum(count_events(each, rule) for each in tags) for rule in rules}
-    return Alarms(counts, sum(map(len, tags)) * GRID.snippet_seconds / 3600)
+    """Events of all rules in recordings without any."""
+    counts = np.array([[count_events(each, rule) for rule in rules] for each in tags])
+    return Alarms(
+        {rule.label: int(count) for rule, count in zip(rules, counts.sum(axis=0), strict=True)},
+        num_recordings=len(tags),
+        num_raising=int(counts.any(axis=1).sum()),
+        hours=sum(map(len, tags)) * GRID.snippet_seconds / 3600,
+    )
 
 
 def measure(label: str, scenes: list[Scene], rules: tuple[SoundRule, ...]) -> Measured:
     """Shares of one label's scenes in which each rule, and any of them, makes an event."""
     found = [scene for scene in scenes if scene.recording.label == label and not scene.recording.is_plain]
-    fired = np.array([[scene.num_events(rule) > 0 for rule in rules] for scene in found], bool).reshape(-1, len(rules))
-    recordings = {id(scene.recording.samples): scene.recording.session for scene in found}
-    shares = fired.mean(axis=0) if len(found) else np.zeros(len(rules))
+    fired = [{rule.label for rule in rules if count_events(scene.tags, rule)} for scene in found]
+    total = max(len(found), 1)
     return Measured(
-        label,
-        num_recordings=len(recordings),
-        num_sessions=len(set(recordings.values())),
-        shares={rule.label: float(share) for rule, share in zip(rules, shares, strict=True)},
-        any_share=float(fired.any(axis=1).mean()) if len(found) else 0.0,
+        num_recordings=len(found) // DRAWS,
+        num_sessions=len({scene.recording.session for scene in found}),
+        shares={rule.label: sum(rule.label in labels for labels in fired) / total for rule in rules},
+        any_share=sum(map(bool, fired)) / total,
     )
 
 
 def video_tags(data: Path, tagger: SoundTagger) -> Iterator[SoundTags]:
     """The sounds of ordinary videos with an audible track."""
     with (data / "surveillance_fights/clips.csv").open(newline="") as file:
-        rows = csv.DictReader(file)
-        names = [f"surveillance_fights/{row['file']}" for row in rows if (row["label"], row["audible"]) == ("normal", "1")]
+        normal = [row for row in csv.DictReader(file) if row["label"] == "normal" and row["audible"] == "1"]
+    names = [f"surveillance_fights/{row['file']}" for row in normal]
     with (data / "normal_videos/videos.csv").open(newline="") as file:
         names += [f"normal_videos/{row['file']}" for row in csv.DictReader(file) if row["sound"] == "1"]
     for name in names:
@@ -210,10 +210,10 @@ def print_choice(recordings: list[Recording], tagger: SoundTagger) -> None:
         print(f"\n{rule.label}: {', '.join(rule.names)}")
         for threshold in THRESHOLDS:
             rules = (SoundRule(rule.label, rule.names, float(threshold)),)
-            own, other = alarms_in(plain, rules), alarms_in(others, rules)
-            shares = [measure(label, scenes, rules) for label in (*OWN_RULE, *HARD)]
-            fired = ", ".join(f"{each.label} {each.any_share:.0%}" for each in shares if each.any_share)
-            print(f"  {threshold:.2f}: {own.total} and {other.total} on plain backgrounds; {fired}")
+            counts = [alarms_in(tags, rules).counts[rule.label] for tags in (plain, others)]
+            shares = {label: measure(label, scenes, rules).any_share for label in (*OWN_RULE, *HARD)}
+            fired = ", ".join(f"{label} {share:.0%}" for label, share in shares.items() if share)
+            print(f"  {threshold:.2f}: {counts[0]} and {counts[1]} on plain backgrounds; {fired}")
 
 
 def main() -> None:
@@ -244,6 +244,9 @@ def main() -> None:
         video_alarms=alarms_in(list(video_tags(data, tagger)), rules),
     )
     write_atomically(REPOSITORY / "docs/sounds.md", page)
+    for label in (*PLAIN, *OWN_RULE, *HARD):
+        sizes = [size_of([each for each in recordings if (each.label, each.is_held) == (label, h)]) for h in halves]
+        print(f"{label}: {sizes[0]} choose, {sizes[1]} measure")
 
 
 if __name__ == "__main__":
