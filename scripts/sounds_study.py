@@ -85,7 +85,7 @@ def count_events(tags: SoundTags, rule: SoundRule) -> int:
 
 
 def read_recordings(folder: Path) -> list[Recording]:
-    """Recordings whose label is used and not in doubt; a label's sessions, ordered by a hash, alternate between halves."""
+    """Recordings whose label is used and not in doubt; a label's sessions alternate between halves, by a hash."""
     wanted = {*PLAIN, *OWN_RULE, *HARD}
     with (folder / "sounds.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["suspect"] == "0" and row["label"] in wanted]
