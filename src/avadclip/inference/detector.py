@@ -10,6 +10,7 @@ import torch
 from avadclip.encoders.base import Encoders, Identity
 from avadclip.encoders.load import EncoderOptions, load_encoders
 from avadclip.encoders.precision import Precision
+from avadclip.encoders.weights import obtain_encoders
 from avadclip.errors import CheckpointError, ConfigError
 from avadclip.events import (
     UNNAMED_CLASSES,
@@ -205,7 +206,7 @@ def load_detector(
     """Load a model and the encoders it needs, ready for any number of videos.
 
     Args:
-        model: `starter`, a checkpoint file, or `zero-shot`.
+        model: `starter`, `avadclip-xd` (the authors' weights), a checkpoint file, or `zero-shot`.
         encoders: `lite`, `clip` or `clip:FOLDER`; by default what the checkpoint was trained on, `clip` for zero-shot.
         classes: class words for zero-shot, `normal` first; a checkpoint has its own.
         device: where networks run, as torch names it.
@@ -261,6 +262,20 @@ def model_encoders(
         return encoders or "clip", EncoderOptions(device=device)
     header = read_checkpoint_header(model)
     return encoders or header.encoders, header.encoder_options.model_copy(update={"device": device})
+
+
+def obtain_weights(model: str | Path, *, encoders: str | None = None) -> None:
+    """Download what `load_detector` needs and is not on this machine, for child processes that must not download.
+
+    Args:
+        model: as load_detector takes it.
+        encoders: as load_detector takes them.
+
+    Raises:
+        CheckpointError, WeightsError: as load_detector.
+    """
+    spec, options = model_encoders(model, encoders=encoders)
+    obtain_encoders(spec, sound=options.sound)
 
 
 def _for_precision(checkpoint: Checkpoint, precision: Precision) -> Checkpoint:

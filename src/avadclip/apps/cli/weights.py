@@ -22,9 +22,7 @@ def weights() -> None:
 
 @weights_app.command(epilog="Example: avadclip weights show starter")
 def show(
-    model: Annotated[str, typer.Argument(help="A checkpoint file, or the name of a shipped one: `starter`.")] = (
-        "starter"
-    ),
+    model: Annotated[str, typer.Argument(help="A checkpoint file, `starter` or `avadclip-xd`.")] = ("starter"),
 ) -> None:
     """Print a checkpoint's model card: description, training data, evaluation."""
     from avadclip.inference.checkpoint import read_card
