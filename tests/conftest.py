@@ -146,6 +146,7 @@ def answer() -> type[Answer]:
 def empty_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Caches of a machine that has never run the tool, instead of those of whoever runs the tests."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
+    monkeypatch.setattr("avadclip.encoders.downloads.cache.SYSTEM_FOLDER", tmp_path / "system-cache")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
 
 

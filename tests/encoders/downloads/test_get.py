@@ -208,6 +208,14 @@ def test_the_manifest_of_yamnet_is_whole():
     assert find("yamnet") is None
 
 
+def test_the_systems_cache_is_read_too(servers, without_pip, tmp_path, monkeypatch):
+    folder = obtain_files(manifest())
+    (tmp_path / "system-cache").mkdir()
+    folder.rename(tmp_path / "system-cache" / folder.name)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert obtain_files(manifest()) == tmp_path / "system-cache" / folder.name
+
+
 def test_an_unknown_name_is_refused():
     for ask in (find, obtain):
         with pytest.raises(ConfigError, match="no weights named vggish; choose from yamnet, clip, wav2clip"):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from avadclip.encoders.downloads.cache import cache_folder
+from avadclip.encoders.downloads.cache import cache_folder, in_caches
 from avadclip.encoders.downloads.get import obtain, obtain_by
 from avadclip.encoders.downloads.hub import CLIP_FILES
 from avadclip.encoders.downloads.notice import announce
@@ -22,8 +22,7 @@ ENCODER_FOLDER = "clip"
 
 def find_release() -> Path | None:
     """The converted checkpoint, None if it is not on this machine."""
-    path = _folder() / f"{RELEASE}.safetensors"
-    return path if path.is_file() else None
+    return in_caches(f"{RELEASE}/{RELEASE}.safetensors")
 
 
 def obtain_release() -> Path:
