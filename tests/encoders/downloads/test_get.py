@@ -1,6 +1,7 @@
 import hashlib
 import io
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,13 @@ def test_the_manifest_of_yamnet_is_whole():
     assert files.folder_name == "yamnet-6033a308ddfc"
     assert [source.kind for source in files.sources] == ["wheel", "hub"]
     assert find("yamnet") is None
+
+
+def test_two_at_once_download_once(servers, without_pip):
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(obtain_files, [manifest(), manifest()])
+    assert first == second
+    assert [path for path, *_ in servers.asked] == ["/simple/tagger/", f"/files/{WHEEL_NAME}"]
 
 
 def test_the_systems_cache_is_read_too(servers, without_pip, tmp_path, monkeypatch):

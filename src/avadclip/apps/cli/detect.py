@@ -46,7 +46,10 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     paths: Annotated[list[str], typer.Argument(help="Video files, folders (recursive), glob patterns.")],
     model: Annotated[
         str,
-        typer.Option(help="A checkpoint file, `starter`, `avadclip-xd` (the authors'), or `zero-shot` (CLIP)."),
+        typer.Option(
+            help="A checkpoint file, `starter`, `avadclip-xd` (the authors'), or `zero-shot` (untrained CLIP and "
+            "Wav2CLIP)."
+        ),
     ] = "starter",
     encoders: Annotated[
         str | None, typer.Option(help="lite, clip or clip:FOLDER.", show_default="the model's own")

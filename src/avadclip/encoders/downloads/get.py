@@ -82,28 +82,28 @@ def find_files(manifest: WeightFiles) -> Path | None:
 
 
 def obtain_by(
-    name: str, title: str, find: Callable[[], Path | None], download: Callable[[], Path], *, by_hand: str
+    name: str, title: str, look: Callable[[], Path | None], download: Callable[[], Path], *, by_hand: str
 ) -> Path:
     """Find weights, or download them, by one process at a time.
 
     Args:
         name: as `avadclip weights get` takes it.
         title: what they are, for the message.
-        find: where they are on this machine.
+        look: finds them on this machine.
         download: gets them there.
         by_hand: what else the user can do, for the message.
 
     Raises:
         WeightsError: as `obtain`.
     """
-    found = find()
+    found = look()
     if found is not None:
         return found
     try:
         if is_offline():
             raise WeightsError(FORBIDDEN)
         with lock(name):
-            return find() or download()  # another process may have been faster
+            return look() or download()  # another process may have been faster
     except (WeightsError, OSError) as error:
         raise WeightsError(
             f"{title} is not on this machine and cannot be downloaded ({error}): with a network,"
