@@ -1,6 +1,7 @@
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from avadclip.errors import DataError
+from avadclip.events import NamedSound, SoundRule
 from avadclip.inference.detector import Detection
 from avadclip.report.documents import from_document, read_detections
 from avadclip.report.exports import to_document, to_json
@@ -37,6 +39,58 @@ def test_a_list_of_results_is_read_in_its_order(made_up: MakeDetection, tmp_path
     documents = [to_document(made_up(5, source=name), include_scores=True) for name in ("b.mp4", "a.mp4")]
     path.write_text(json.dumps(documents))
     assert [detection.source for detection in read_detections(path)] == ["b.mp4", "a.mp4"]
+
+
+GLASS = NamedSound(name="Glass", probability=0.75, start=1.0, end=2.0)
+
+
+def with_sounds(made_up: MakeDetection) -> Detection:
+    detection = made_up(200)
+    event = detection.events[0].model_copy(update={"label": "glass", "kind": "sound", "sounds": (GLASS,)})
+    rules = replace(detection.rules, sounds=(SoundRule("glass", ("Glass",), 0.4),))
+    return replace(detection, events=(event,), sounds=(GLASS,), rules=rules)
+
+
+def test_named_sounds_are_read_back(made_up: MakeDetection) -> None:
+    written = with_sounds(made_up)
+    read = from_document(to_document(written, include_scores=True), origin="x")
+    assert (read.sounds, read.rules, read.events) == (
+        written.sounds,
+        written.rules,
+        tuple(event.rounded() for event in written.events),
+    )
+
+
+def test_a_document_without_sounds_is_read(made_up: MakeDetection) -> None:
+    document = to_document(made_up(5), include_scores=True)
+    for part, keys in ((document, ("sounds", "sound_summary")), (document["rules"], ("sounds",))):
+        for key in keys:
+            del part[key]
+    for event in document["events"]:
+        del event["kind"], event["sounds"]
+    read = from_document(document, origin="x")
+    assert (read.sounds, read.rules.sounds) == (None, None)
+    assert {(event.kind, event.sounds) for event in read.events} == {("model", ())}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"probability": 1.5}, "probability"),
+        ({"start": -1.0}, "start"),
+        ({"end": 1e12}, "end"),
+        ({"name": ""}, "name"),
+        ({"name": 300 * "x"}, "name"),
+    ],
+)
+def test_sounds_out_of_range_are_refused(made_up: MakeDetection, change: dict[str, Any], message: str) -> None:
+    document = to_document(with_sounds(made_up), include_scores=True)
+    for place in (document["sounds"], document["events"][0]["sounds"]):
+        altered = copy.deepcopy(document)
+        where = altered["sounds"] if place is document["sounds"] else altered["events"][0]["sounds"]
+        where[0] |= change
+        with pytest.raises(DataError, match=message):
+            from_document(altered, origin="x")
 
 
 def test_a_later_version_may_add_keys(made_up: MakeDetection) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avadclip.events import Event
+from avadclip.events import Event, EventRules, NamedSound, SoundRule
 from avadclip.inference.detector import Detection
 from avadclip.report.exports import EVENT_FIELDS, event_row, to_csv, to_document, to_json, to_webvtt
 
@@ -80,7 +80,7 @@ def test_the_columns_of_0_1_0_keep_their_places() -> None:
 def test_csv_gives_back_what_was_written(found: list[Event]) -> None:
     rows = list(csv.DictReader(io.StringIO(to_csv(found), newline="")))
     assert rows == [
-        {name: "" if value is None else str(value) for name, value in event_row(event).items()} for event in found
+        {name: "" if value in (None, []) else str(value) for name, value in event_row(event).items()} for event in found
     ]
 
 
@@ -116,10 +116,59 @@ def test_json_holds_the_same_events_as_csv(made_up: MakeDetection) -> None:
     assert len(detection.events) > 3
     rows = csv.DictReader(io.StringIO(to_csv(detection.events), newline=""))
     as_text = [
-        {key: "" if value is None else str(value) for key, value in event.items()}
+        {key: "" if value in (None, []) else str(value) for key, value in event.items()}
         for event in json.loads(to_json(detection))["events"]
     ]
     assert list(rows) == as_text
+
+
+GLASS = NamedSound(name="Glass", probability=0.7149, start=14.0, end=15.3333)
+SPEECH = NamedSound(name="Speech", probability=0.4, start=61.0, end=62.0)
+
+
+def with_sounds(made_up: MakeDetection) -> Detection:
+    """One event of the model with two sounds, and one of a sound alone."""
+    event = made_up(3).events[0].model_copy(update={"sounds": (GLASS, SPEECH)})
+    alone = event.model_copy(
+        update={"id": "yard-2", "label": "glass", "kind": "sound", "severity": "detection", "sounds": (GLASS,)}
+    )
+    rules = EventRules(0.5, sounds=(SoundRule("glass", ("Glass", "Shatter"), 0.4),))
+    return dataclasses.replace(made_up(200), events=(event, alone), sounds=(GLASS, SPEECH), rules=rules)
+
+
+def test_sounds_in_json(made_up: MakeDetection) -> None:
+    document = json.loads(to_json(with_sounds(made_up)))
+    glass = {"name": "Glass", "probability": 0.7149, "start": 14.0, "end": 15.333}
+    speech = {"name": "Speech", "probability": 0.4, "start": 61.0, "end": 62.0}
+    assert document["sounds"] == [glass, speech]
+    assert document["sound_summary"] == "0:14 glass; 1:01 speech"
+    assert [(event["kind"], event["sounds"]) for event in document["events"]] == [
+        ("model", [glass, speech]),
+        ("sound", [glass]),
+    ]
+    assert document["rules"]["sounds"] == [{"label": "glass", "names": ["Glass", "Shatter"], "threshold": 0.4}]
+    unnamed = json.loads(to_json(made_up(3)))
+    assert (unnamed["sounds"], unnamed["sound_summary"], unnamed["rules"]["sounds"]) == (None, None, None)
+
+
+def test_sounds_in_csv_and_webvtt(made_up: MakeDetection) -> None:
+    detection = with_sounds(made_up)
+    rows = list(csv.DictReader(io.StringIO(to_csv(detection.events), newline="")))
+    assert rows[0]["sounds"] == "Glass 0.71 0:14.0-0:15.3; Speech 0.40 1:01.0-1:02.0"
+    assert (rows[1]["kind"], rows[1]["sounds"]) == ("sound", "Glass 0.71 0:14.0-0:15.3")
+    words = [cue[3] for cue in read_webvtt(to_webvtt(detection))]
+    assert words[0].endswith("(alert); glass, speech")
+    assert words[1].endswith("(detection, sound); glass")
+
+
+def test_hostile_names_of_sounds_stay_inside_their_cue_and_field(made_up: MakeDetection) -> None:
+    hostile = GLASS.model_copy(update={"name": 'a-->b\n\n<i>"; ,x\udcff'})
+    event = made_up(3).events[0].model_copy(update={"sounds": (hostile,)})
+    (cue,) = read_webvtt(to_webvtt(with_events(made_up(3), event)))
+    assert cue[3].endswith('; a->b <i>";')
+    (row,) = csv.DictReader(io.StringIO(to_csv([event]), newline=""))
+    assert row["sounds"].startswith('a-->b\n\n<i>"; ,x')
+    to_json(with_events(made_up(3), event)).encode()
 
 
 def test_scores_are_in_the_json_only_if_requested(made_up: MakeDetection) -> None:

@@ -8,9 +8,10 @@ import pytest
 
 from avadclip.encoders.downloads import get, index
 from avadclip.encoders.downloads.cache import cache_folder
-from avadclip.encoders.downloads.get import find, find_files, known_files, obtain, obtain_files
+from avadclip.encoders.downloads.get import find, find_files, obtain, obtain_files
 from avadclip.encoders.downloads.notice import go_offline, is_offline
 from avadclip.encoders.downloads.sources import WeightFiles
+from avadclip.encoders.onnx.manifest import known_manifest
 from avadclip.errors import ConfigError, WeightsError
 
 pytestmark = pytest.mark.usefixtures("empty_caches")
@@ -202,7 +203,7 @@ def test_wav2clip_comes_from_its_release_page(loopback, answer, monkeypatch, cap
 
 
 def test_the_manifest_of_yamnet_is_whole():
-    files = known_files("yamnet")
+    files = known_manifest("yamnet")
     assert list(files.files) == ["model.onnx", "model.data"]
     assert files.folder_name == "yamnet-6033a308ddfc"
     assert [source.kind for source in files.sources] == ["wheel", "hub"]
