@@ -85,10 +85,11 @@ YAMNet names AudioSet's 521 sounds. These raise events unless you name others:
 ## How they were chosen
 
 Recordings are free effects, sounds of games, ESC-10, and SESA (CC BY 4.0 as remembered; its copy states no licence). A
-hash splits the sessions: one half chose, the other was measured. Events lie over a background of their half (-38 to
+hash splits the sessions: one half chose, the other was measured (rates of a mixed split were seen once by mistake; nothing
+was chosen by them). Events lie over a background of their half (-38 to
 -30 dBFS), their loudest 0.1 s 8 to 20 dB above, in three drawn scenes. A threshold is the lowest that no plain background
-of the choosing half reaches, at its own level or three others; higher where that costs little. No smoke alarm was
-there to choose on. Repeat with `python scripts/sounds_study.py`.
+of the choosing half reaches, at its own level or three others; higher where that costs little. No smoke alarm was there
+to choose on. Repeat with `python scripts/sounds_study.py`.
 
 ## On the other half
 
