@@ -94,6 +94,11 @@ def test_the_label_of_a_default_sound_stands_for_all_its_names() -> None:
     assert parse("SHOOTING=0.9")[0].names == default.names
 
 
+def test_a_sound_that_is_given_twice_is_refused() -> None:
+    with pytest.raises(ConfigError, match="the sound 'glass' is given twice"):
+        parse("Glass=0.5", "glass")
+
+
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [

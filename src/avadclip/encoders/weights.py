@@ -113,6 +113,8 @@ def obtain_encoders(spec: str, *, sound: bool) -> None:
         find_clip(place)
         if sound:
             find_wav2clip(place)
+    if spec == "lite" and sound:
+        obtain("yamnet")
 
 
 def load_clip(weights: Path) -> Clip:

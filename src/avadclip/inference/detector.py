@@ -8,8 +8,10 @@ from typing import NamedTuple
 import torch
 
 from avadclip.encoders.base import Encoders, Identity, SoundTags
+from avadclip.encoders.downloads.get import obtain
 from avadclip.encoders.load import EncoderOptions, load_encoders, load_tagger
 from avadclip.encoders.precision import Precision
+from avadclip.encoders.weights import obtain_encoders
 from avadclip.errors import CheckpointError, ConfigError, WeightsError
 from avadclip.events import (
     UNNAMED_CLASSES,
@@ -245,7 +247,7 @@ def load_detector(
     """Load a model and the encoders it needs, ready for any number of videos.
 
     Args:
-        model: `starter`, a checkpoint file, or `zero-shot`.
+        model: `starter`, `avadclip-xd` (the authors' weights), a checkpoint file, or `zero-shot`.
         encoders: as load_encoders takes them; by default what the checkpoint was trained on, `clip` for zero-shot.
         classes: class words for zero-shot, `normal` first; a checkpoint has its own.
         device: where networks run, as torch names it.
@@ -321,6 +323,26 @@ def model_encoders(
         return encoders or "clip", EncoderOptions(device=device)
     header = read_checkpoint_header(model)
     return encoders or header.encoders, header.encoder_options.model_copy(update={"device": device})
+
+
+def obtain_weights(model: str | Path, *, encoders: str | None = None, sounds: bool = True) -> None:
+    """Download what `load_detector` needs and is not on this machine, for child processes that must not download.
+
+    Args:
+        model: as load_detector takes it.
+        encoders: as load_detector takes them.
+        sounds: as load_detector takes it.
+
+    Raises:
+        CheckpointError, WeightsError: as load_detector.
+    """
+    spec, options = model_encoders(model, encoders=encoders)
+    try:
+        obtain_encoders(spec, sound=options.sound)
+        if sounds:
+            obtain("yamnet")
+    except WeightsError:
+        obtain_encoders(spec, sound=False)  # the detector goes on by picture, and its notes say why
 
 
 def _for_precision(checkpoint: Checkpoint, precision: Precision) -> Checkpoint:

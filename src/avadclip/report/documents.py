@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from pydantic_core import from_json
 
 from avadclip.errors import DataError, reason_by_pydantic
-from avadclip.events import Event, EventRules, Modality, ScoreTrack, Thresholds
+from avadclip.events import Event, EventRules, Modality, NamedSound, ScoreTrack, SoundRule, Thresholds
 from avadclip.inference.detector import Detection
 from avadclip.media.probe import MediaInfo, SoundInfo
 
@@ -36,10 +36,25 @@ class _Media(_Part):
     sound: SoundInfo | None
 
 
+class _SoundRule(_Part):
+    label: str
+    names: tuple[str, ...]
+    threshold: float = Field(gt=0, le=1)
+
+
 class _Rules(_Part):
     min_seconds: Seconds
     merge_gap_seconds: Seconds
     release_share: Share
+    sounds: tuple[_SoundRule, ...] | None = None
+    """Missing in documents of 0.1.0."""
+
+
+class _Sound(_Part):
+    name: str = Field(min_length=1, max_length=MAX_NAME_BYTES)
+    probability: Share
+    start: Seconds
+    end: Seconds
 
 
 class _Scores(_Part):
@@ -78,6 +93,8 @@ class _Document(_Part):
     rules: _Rules
     notes: tuple[str, ...]
     events: tuple[Event, ...]
+    sounds: tuple[_Sound, ...] | None = None
+    """Missing in documents of 0.1.0."""
     scores: _Scores
 
     @field_validator("source")
@@ -104,7 +121,8 @@ class _Document(_Part):
                 raise ValueError(
                     f"event {event.id!r} has the score {event.score:g} from {event.start:g} to {event.end:g} s"
                 )
-            if event.label not in self.classes:
+            TypeAdapter(tuple[_Sound, ...]).validate_python([sound.model_dump() for sound in event.sounds])
+            if event.kind == "model" and event.label not in self.classes:
                 raise ValueError(f"event {event.id!r} is of the class {event.label!r}, which is not in classes")
         return self
 
@@ -167,11 +185,19 @@ def _detection(read: _Document) -> Detection:
         visual_track=track(scores.visual_student),
         audio_track=track(scores.audio_student),
         thresholds=Thresholds(**dict(read.thresholds)),
-        rules=EventRules(read.thresholds.detection, **dict(read.rules)),
+        rules=_rules(read),
         events=read.events,
         encoders={kind: identity.model_dump() for kind, identity in read.encoders.items()},
         notes=read.notes,
+        sounds=None if read.sounds is None else tuple(NamedSound(**dict(sound)) for sound in read.sounds),
     )
+
+
+def _rules(read: _Document) -> EventRules:
+    values = dict(read.rules)
+    if read.rules.sounds is not None:
+        values["sounds"] = tuple(SoundRule(**dict(rule)) for rule in read.rules.sounds)
+    return EventRules(read.thresholds.detection, **values)
 
 
 def _track(values: list[float], probabilities: NDArray[np.float32], read: _Document) -> ScoreTrack:

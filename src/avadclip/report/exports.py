@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avadclip import __version__
-from avadclip.events import Event
+from avadclip.events import Event, EventRules, NamedSound
 from avadclip.inference.detector import Detection
+from avadclip.inference.named_sounds import short_sound_name
 from avadclip.media.probe import MediaInfo
-from avadclip.report.words import network_words
+from avadclip.report.words import clock, network_words
 
 FORMAT = "avadclip-detection/1"
 """Names the JSON document and its version; the number rises when a reader of the old one would break."""
@@ -40,13 +41,19 @@ _FIELDS_OF_0_1_0 = (
 EVENT_FIELDS = (*_FIELDS_OF_0_1_0, *(name for name in Event.model_fields if name not in _FIELDS_OF_0_1_0))
 """Columns of the CSV and keys of an event in JSON: those of version 0.1.0 in their order, then later ones."""
 
-Row = dict[str, str | float | None]
+Row = dict[str, Any]
 
 
 def event_row(event: Event) -> Row:
-    """One event with its numbers rounded, keyed by EVENT_FIELDS."""
+    """One event with its numbers rounded, keyed by EVENT_FIELDS; `sounds` as sound_rows."""
     values = event.rounded().model_dump()
-    return {name: clean_text(values[name]) if isinstance(values[name], str) else values[name] for name in EVENT_FIELDS}
+    row = {name: clean_text(values[name]) if isinstance(values[name], str) else values[name] for name in EVENT_FIELDS}
+    return {**row, "sounds": sound_rows(event.sounds)}
+
+
+def sound_rows(sounds: Iterable[NamedSound]) -> list[Row]:
+    """Named sounds with their numbers rounded."""
+    return [{**sound.rounded().model_dump(), "name": clean_text(sound.name)} for sound in sounds]
 
 
 def clean_text(text: str) -> str:
@@ -89,11 +96,14 @@ def to_document(detection: Detection, *, include_scores: bool = False) -> dict[s
             "min_seconds": detection.rules.min_seconds,
             "merge_gap_seconds": detection.rules.merge_gap_seconds,
             "release_share": detection.rules.release_share,
+            "sounds": _sound_rules_document(detection.rules),
         },
         "num_snippets": len(track.scores),
         "peak_score": round(float(track.scores.max()), 6),
         "notes": [clean_text(note) for note in detection.notes],
         "events": [event_row(event) for event in detection.events],
+        "sound_summary": detection.sound_summary,
+        "sounds": None if detection.sounds is None else sound_rows(detection.sounds),
     }
     if include_scores:
         document["scores"] = _scores_document(detection)
@@ -118,11 +128,14 @@ def dump_json(value: object, *, indent: str = "") -> str:
 
 
 def to_csv(events: Iterable[Event]) -> str:
-    """One table of events, RFC 4180: a header line, then a line per event; None is an empty field."""
+    """One table of events, RFC 4180: a header line, then a line per event; None is an empty field.
+
+    The sounds of an event are one field: `Glass 0.71 0:14.0-0:15.3; Speech 0.40 0:13.3-0:18.0`.
+    """
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, EVENT_FIELDS)
     writer.writeheader()
-    writer.writerows(event_row(event) for event in events)
+    writer.writerows({**event_row(event), "sounds": _sounds_field(event.sounds)} for event in events)
     return text.getvalue()
 
 
@@ -134,10 +147,26 @@ def to_webvtt(detection: Detection) -> str:
         start_ms = round(event.start * 1000)
         end_ms = max(round(event.end * 1000), start_ms + 1)  # a cue must end after it starts
         times = f"{_vtt_time(start_ms)} --> {_vtt_time(end_ms)}"
-        text = f"{event.label} {event.score:.2f} ({event.severity})"
+        source = ", sound" if event.kind == "sound" else ""
+        heard = f"; {', '.join(short_sound_name(sound.name) for sound in event.sounds)}" if event.sounds else ""
+        text = f"{event.label} {event.score:.2f} ({event.severity}{source}){heard}"
         lines = (_one_line(event.id), times, _escape_cue(_one_line(text)))
         blocks.append("\n".join(line for line in lines if line))  # an empty line would end the cue
     return "\n\n".join(blocks) + "\n"
+
+
+def _sounds_field(sounds: Iterable[NamedSound]) -> str:
+    return "; ".join(
+        f"{clean_text(sound.name)} {sound.probability:.2f} "
+        f"{clock(sound.start, decimals=1)}-{clock(sound.end, decimals=1)}"
+        for sound in sounds
+    )
+
+
+def _sound_rules_document(rules: EventRules) -> list[dict[str, Any]] | None:
+    if rules.sounds is None:
+        return None
+    return [{"label": rule.label, "names": list(rule.names), "threshold": rule.threshold} for rule in rules.sounds]
 
 
 def _media_document(media: MediaInfo) -> dict[str, Any]:

@@ -13,10 +13,12 @@ from avadclip.apps.cli.options import (
     PRECISION_HELP,
     ChosenPrecision,
     NumWorkers,
+    Offline,
     RayAddress,
     TimeLimit,
     local_folder,
     run_spread,
+    set_offline,
     settle_precision,
     sound_rules,
     spread_by,
@@ -44,7 +46,11 @@ class OutputFormat(StrEnum):
 def detect(  # noqa: PLR0917  Typer's way to declare options
     paths: Annotated[list[str], typer.Argument(help="Video files, folders (recursive), glob patterns.")],
     model: Annotated[
-        str, typer.Option(help="A checkpoint file, `starter`, or `zero-shot` (untrained CLIP and Wav2CLIP).")
+        str,
+        typer.Option(
+            help="A checkpoint file, `starter`, `avadclip-xd` (the authors'), or `zero-shot` (untrained CLIP and "
+            "Wav2CLIP)."
+        ),
     ] = "starter",
     encoders: Annotated[
         str | None, typer.Option(help="lite, clip or clip:FOLDER.", show_default="the model's own")
@@ -89,6 +95,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     ray: RayAddress = None,
     workers: NumWorkers = None,
     time_limit: TimeLimit = None,
+    offline: Offline = False,
 ) -> None:
     """Score videos and list their anomalous events.
 
@@ -96,6 +103,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     A failed input is reported in one line on stderr and the others continue
     (exit code 3); if it was the only input, the exit code is 1.
     """
+    set_offline(offline)
     class_words = _split_classes(classes)
     if scores and output_format in (OutputFormat.CSV, OutputFormat.VTT):
         raise typer.BadParameter(f"--scores goes with --format table or json, not {output_format}")
@@ -111,6 +119,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
                 "--ray writes report folders: it needs --out, without --report, --format, --scores"
             )
         from avadclip.apps.archive.detection import DetectionJob
+        from avadclip.inference.detector import obtain_weights
 
         job = DetectionJob(
             model=str(Path(model).absolute()) if Path(model).is_file() else model,
@@ -121,6 +130,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
             rules=rules,
             sounds=not no_sounds,
         )
+        obtain_weights(job.model, encoders=job.encoders)
         raise typer.Exit(run_spread(job, paths, out, spread))
     folder = None if out is None else local_folder(out)
     inputs = expand_inputs(paths)

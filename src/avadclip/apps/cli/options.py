@@ -1,4 +1,4 @@
-"""Options that `extract` and `detect` share: `--precision`, and `--ray` with its companions."""
+"""Options that commands share: `--offline`, `--precision`, and `--ray` with its companions."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TextIO
 
 from avadclip.apps.cli.console import complain_about, error, exit_code, show_work
 from avadclip.apps.cli.inputs import expand_inputs
+from avadclip.encoders.downloads.notice import go_offline
 from avadclip.errors import AvadclipError
 from avadclip.report.words import counted, printable
 
@@ -77,6 +78,9 @@ def spread_precision(chosen: ChosenPrecision) -> "Precision":
     return cast("Precision", chosen.value)
 
 
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Download no weights: missing ones are an error. As HF_HUB_OFFLINE=1.")
+]
 RayAddress = Annotated[
     str | None,
     typer.Option(
@@ -95,6 +99,12 @@ TimeLimit = Annotated[
         min=1, help="With --ray: time limit in seconds per video, or per half hour of a long one.", show_default="3600"
     ),
 ]
+
+
+def set_offline(offline: bool) -> None:
+    """Apply `--offline`, before anything is imported that could download."""
+    if offline:
+        go_offline()
 
 
 class SpreadOptions(NamedTuple):

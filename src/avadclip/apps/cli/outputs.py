@@ -9,7 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from avadclip.apps.cli.console import make_console
+from avadclip.events import Event
 from avadclip.inference.detector import Detection
+from avadclip.inference.named_sounds import short_sound_name
 from avadclip.media.probe import MediaInfo
 from avadclip.report.exports import dump_json, to_csv, to_document, to_webvtt
 from avadclip.report.words import clock, counted, describe_network, printable
@@ -102,6 +104,7 @@ def _write(text: str) -> None:
     sys.stdout.write(text)
 
 
+SOUNDS_IN_A_ROW = 2
 CHANNELS = {1: "mono", 2: "stereo"}
 
 
@@ -113,6 +116,8 @@ def _print_detection(console: Console, detection: Detection, *, report: str | No
         console.print(Padding.indent(_event_table(detection), 2))
     else:
         _print_line(console, f"  {_nothing_found(detection)}")
+    if detection.sound_summary:
+        _print_line(console, f"  sounds: {printable(detection.sound_summary)}")
     if include_scores:
         console.print(Padding.indent(_score_table(detection), 2))
     for note in detection.notes:
@@ -164,16 +169,25 @@ def _event_table(detection: Detection) -> Table:
     }
     for name in gains:
         table.add_column(f"{name} gain", justify="right", no_wrap=True)
+    has_sounds = any(event.sounds for event in detection.events)
+    if has_sounds:
+        table.add_column("sounds", overflow="fold")
     for index, event in enumerate(detection.events):
         table.add_row(
             clock(event.start, decimals=1),
             clock(event.end, decimals=1),
-            Text(printable(event.label)),
+            Text(printable(event.label), end="").append(" (sound)" if event.kind == "sound" else "", style="dim"),
             f"{event.score:.3f}",
             Text(event.severity, style="bold red" if event.severity == "alert" else "yellow"),
             *(_signed(column[index]) for column in gains.values()),
+            *([_sound_words(event)] if has_sounds else []),
         )
     return table
+
+
+def _sound_words(event: Event) -> str:
+    """The most probable sounds of an event."""
+    return ", ".join(printable(short_sound_name(sound.name)) for sound in event.sounds[:SOUNDS_IN_A_ROW])
 
 
 def _score_table(detection: Detection) -> Table:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from avadclip.apps.cli.options import Offline, set_offline
 from avadclip.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
     config: Annotated[
         Path | None, typer.Option(dir_okay=False, help="TOML file with cameras, their rules, and sinks.")
     ] = None,
-    model: Annotated[str, typer.Option(help="A checkpoint file, or `starter`; with SOURCE.")] = "starter",
+    model: Annotated[str, typer.Option(help="A checkpoint file, `starter` or `avadclip-xd`; with SOURCE.")] = "starter",
     device: Annotated[str, typer.Option(help="Device of the networks; with SOURCE.")] = "cpu",
     threshold: Annotated[
         float | None,
@@ -41,6 +42,7 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
     no_sounds: Annotated[bool, typer.Option("--no-sounds", help="Do not name sounds; with SOURCE.")] = False,
     speed: Annotated[float, typer.Option(min=0.01, max=100, help="Playback speed of a file; with SOURCE.")] = 1.0,
     scores: Annotated[bool, typer.Option("--scores", help="Also print every snippet's score.")] = False,
+    offline: Offline = False,
 ) -> None:
     """Watch cameras, or a file in real time, and report events as they happen.
 
@@ -48,6 +50,7 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
     changes (update) and ends (end), and when a camera's state changes.
     Ctrl-C stops and ends the open events.
     """
+    set_offline(offline)
     if (source is None) == (config is None):
         raise typer.BadParameter("give either a SOURCE or --config FILE")
     if sound and no_sounds:

@@ -12,7 +12,8 @@ from avadclip.report.words import printable
 if TYPE_CHECKING:
     from avadclip.encoders.onnx.manifest import EncoderManifest
 
-GETTABLE = ("yamnet", "clip", "wav2clip", "avadclip-xd")
+RELEASED_NAME = "avadclip-xd"
+GETTABLE = ("yamnet", "clip", "wav2clip", RELEASED_NAME)
 RELEASED_FILE = "avadclip-released-xd.safetensors"
 
 weights_app = typer.Typer(no_args_is_help=True, epilog="Example: avadclip weights list")
@@ -26,8 +27,7 @@ def weights() -> None:
 @weights_app.command(epilog="Example: avadclip weights show starter")
 def show(
     model: Annotated[
-        str,
-        typer.Argument(help="A checkpoint file, the name of a shipped one (`starter`), or `yamnet` for its sounds."),
+        str, typer.Argument(help="A checkpoint file, `starter` or `avadclip-xd`; or `yamnet` for its sounds.")
     ] = "starter",
 ) -> None:
     """Print a checkpoint's model card: description, training data, evaluation; or the sounds that YAMNet names."""
@@ -79,19 +79,25 @@ def get(names: Annotated[list[str], typer.Argument(help=f"{', '.join(GETTABLE)},
     unknown = [name for name in names if name not in (*GETTABLE, "all")]
     if unknown:
         raise typer.BadParameter(f"{unknown[0]} is unknown, needed {', '.join(GETTABLE)}, or all", param_hint="NAMES")
-    from avadclip.encoders.downloads.get import obtain
-    from avadclip.inference.checkpoint import RELEASE
-    from avadclip.inference.published_weights.download import obtain_release
-
     wanted = GETTABLE if "all" in names else tuple(dict.fromkeys(names))
     num_failed = 0
     for name in wanted:
         try:
-            typer.echo(printable(str(obtain_release() if name == RELEASE else obtain(name))))
+            typer.echo(printable(str(_obtain(name))))
         except AvadclipError as problem:
             error(str(problem))
             num_failed += 1
     raise typer.Exit(exit_code(num_failed, len(wanted)))
+
+
+def _obtain(name: str) -> Path:
+    if name == RELEASED_NAME:
+        from avadclip.inference.published_weights.download import obtain_release
+
+        return obtain_release()
+    from avadclip.encoders.downloads.get import obtain  # without PyTorch
+
+    return obtain(name)
 
 
 @weights_app.command(

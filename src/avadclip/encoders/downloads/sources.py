@@ -31,6 +31,11 @@ class WheelSource(BaseModel, frozen=True, extra="forbid"):
         """Where it is, in words."""
         return f"the package index, wheel {self.project} {self.version}"
 
+    @property
+    def file_prefix(self) -> str:
+        """What its file name begins with."""
+        return f"{self.project.replace('-', '_')}-{self.version}-"
+
 
 class HubSource(BaseModel, frozen=True, extra="forbid"):
     """A zip archive in a repository of the Hugging Face hub."""

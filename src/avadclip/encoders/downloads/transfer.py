@@ -16,7 +16,6 @@ from avadclip.errors import WeightsError
 SILENCE_SECONDS = 20.0  # without receiving a byte
 MAX_REDIRECTS = 5
 MAX_PAGE_BYTES = 2**22  # of an index or of a folder's page
-CHUNK_BYTES = 2**20
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Bytes as they are stored: a compressed answer could not be continued.
 HEADERS = {"User-Agent": f"avadclip/{__version__}", "Accept-Encoding": "identity"}
@@ -100,7 +99,9 @@ def _download(url: str, partial: Path, max_bytes: int) -> None:
             raise WeightsError(f"{host_of(url)} answered with a web page, needed a file")
         start = _start(response, partial)
         length = response.headers.get("Content-Length")
-        total = start + int(length) if length else None
+        if length is None and "Transfer-Encoding" not in response.headers:  # its end could be an interruption
+            raise WeightsError(f"{host_of(url)} does not state the size of the file")
+        total = None if length is None else start + int(length)
         if total is not None and total > max_bytes:
             raise _too_large(partial, total, max_bytes)
         _write(response, partial, start, total, max_bytes)
@@ -112,7 +113,7 @@ def _write(response: httpx2.Response, partial: Path, start: int, total: int | No
         if not start:
             _validator_file(partial).write_text(_validator(response.headers), encoding="utf-8")
         with partial.open("ab" if start else "wb") as file, notice.show_progress(name, total) as advance:
-            for chunk in response.iter_raw(CHUNK_BYTES):
+            for chunk in response.iter_raw():
                 file.write(chunk)
                 if file.tell() > max_bytes:
                     raise _too_large(partial, file.tell(), max_bytes)
@@ -129,7 +130,7 @@ def _write(response: httpx2.Response, partial: Path, start: int, total: int | No
 def _rest_of(partial: Path) -> dict[str, str]:
     """Headers that ask for the rest of an interrupted download, if the server still has the same file."""
     validator = _validator_file(partial)
-    if not partial.is_file() or not validator.is_file():
+    if not partial.is_file() or not partial.stat().st_size or not validator.is_file():
         return {}
     known = validator.read_text(encoding="utf-8")
     return {"Range": f"bytes={partial.stat().st_size}-", "If-Range": known} if known else {}

@@ -1,10 +1,10 @@
 """`avadclip-xd`: the authors' weights for XD-Violence, downloaded and converted once."""
 
-import shutil
 from pathlib import Path
 
-from avadclip.encoders.downloads.cache import cache_folder
+from avadclip.encoders.downloads.cache import cache_folder, in_caches
 from avadclip.encoders.downloads.get import obtain, obtain_by
+from avadclip.encoders.downloads.hub import CLIP_FILES
 from avadclip.encoders.downloads.notice import announce
 from avadclip.encoders.weight_formats import MAX_PICKLE_BYTES
 from avadclip.encoders.weights import KnownWeights, find_tokenizer
@@ -22,8 +22,7 @@ ENCODER_FOLDER = "clip"
 
 def find_release() -> Path | None:
     """The converted checkpoint, None if it is not on this machine."""
-    path = _folder() / f"{RELEASE}.safetensors"
-    return path if path.is_file() else None
+    return in_caches(f"{RELEASE}/{RELEASE}.safetensors")
 
 
 def obtain_release() -> Path:
@@ -49,22 +48,22 @@ def _folder() -> Path:
 def _download() -> Path:
     folder = _folder()
     obtain("wav2clip")
-    tokenizer = find_tokenizer(folder)
+    find_tokenizer(folder / ENCODER_FOLDER)
     announce("the authors' model for XD-Violence", NUM_BYTES, PLACE)
     for name, file_id in drive.find_files(DRIVE_FOLDER, (TEACHER, STUDENT)).items():
         if not (folder / name).exists():
             drive.fetch_file(file_id, folder / name, max_bytes=MAX_PICKLE_BYTES)
-    return _convert(folder, tokenizer)
+    return _convert(folder)
 
 
-def _convert(folder: Path, tokenizer: Path) -> Path:
+def _convert(folder: Path) -> Path:
     """Convert both files inside the folder. The checkpoint is written last, so where it is, all is there."""
     out, encoder = folder / f"{RELEASE}.safetensors", folder / ENCODER_FOLDER
-    shutil.rmtree(encoder, ignore_errors=True)  # of a conversion that was interrupted
+    (encoder / CLIP_FILES[0]).unlink(missing_ok=True)  # of a conversion that was interrupted
     try:
-        convert_released(folder / TEACHER, folder / STUDENT, out, clip_folder=tokenizer.parent, keep_encoder=encoder)
+        convert_released(folder / TEACHER, folder / STUDENT, out, keep_encoder=encoder)
     except AvadclipError as error:
-        raise WeightsError(f"{error}; or remove {folder} and download again") from error
+        raise WeightsError(f"{error}; to download again, remove {folder}") from error
     for name in (TEACHER, STUDENT):
         (folder / name).unlink()
     return out
