@@ -30,10 +30,10 @@ BOOM = WeightFiles(
 )
 """Kept in the user's cache; pygame itself is not installed."""
 RATE_HZ = 48_000
-CALM_SECONDS = (2.7, 5.2)  # of the cartoon's track: quiet music, in which nothing is named that raises an event
-BACKGROUND_DBFS = -32.0  # of its loudest 0.1 s
-EXPLOSION_SECONDS = 6.4  # chosen so that it is named: from 6.0 its parts fall into snippets in which it is not
-EXPLOSION_DBFS = -14.0
+CALM_SECONDS = (3.5, 5.0)  # of the cartoon's track: nothing but music is named in it
+BACKGROUND_DBFS = -36.0  # of its loudest 0.1 s
+EXPLOSION_SECONDS = 6.4  # chosen so that it is named: begun at 6.2 it falls among snippets in which it is not
+EXPLOSION_DBFS = -10.0
 
 Samples = NDArray[np.float32]
 
