@@ -24,7 +24,9 @@ from avadclip.events import (
     Event,
     EventRules,
     Modality,
+    NamedSound,
     ScoreTrack,
+    SoundRule,
     Thresholds,
     best_anomaly_class,
     find_spans,
@@ -160,8 +162,12 @@ def make_detection(
     seed: int = 0,
     quiet: bool = False,
     notes: tuple[str, ...] = (),
+    with_named_sounds: bool = False,
 ) -> Detection:
-    """A made-up detection: smooth noise with a few bumps, and events found by the real rules."""
+    """A made-up detection: smooth noise with a few bumps, and events found by the real rules.
+
+    Named sounds are speech in the first half and glass, an event, for two snippets in the middle.
+    """
     thresholds = thresholds or Thresholds(detection=0.5, alert=0.8)
     random = np.random.default_rng(seed)
     seconds = 2 / 3
@@ -180,9 +186,13 @@ def make_detection(
     modality: Modality = "audio-visual" if with_sound else "visual"
     alert = 2.0 if thresholds.alert is None else thresholds.alert
     rules = EventRules(thresholds.detection)
-    events = tuple(
+    middle = float(boundaries[num_snippets // 2])
+    speech = NamedSound(name="Speech", probability=0.82, start=0.0, end=middle)
+    glass = NamedSound(name="Glass", probability=0.71, start=middle, end=middle + 2 * seconds)
+    sounds = (speech, glass) if with_named_sounds else ()
+    events = [
         Event(
-            id=f"yard-{index:04d}",
+            id="",
             source=source,
             label=best_anomaly_class(track, span),
             score=float(scores[span[0] : span[1]].max()),
@@ -193,9 +203,18 @@ def make_detection(
             model="starter",
             threshold=thresholds.detection,
             sound_gain=mean_gain(track, visual, span),
+            sounds=tuple(
+                sound for sound in sounds if sound.start < boundaries[span[1]] and sound.end > boundaries[span[0]]
+            ),
         )
-        for index, span in enumerate(find_spans(track, rules), 1)
-    )
+        for span in find_spans(track, rules)
+    ]
+    if with_named_sounds:
+        rules = dataclasses.replace(rules, sounds=(SoundRule("glass", ("Glass", "Shatter"), 0.3),))
+        alone = {"kind": "sound", "label": "glass", "severity": "detection", "modality": "audio", "model": "yamnet"}
+        times = {"score": glass.probability, "start": glass.start, "end": glass.end, "threshold": 0.3}
+        events.append(Event.model_validate({"id": "", "source": source, "sounds": (glass,), **alone, **times}))
+        events.sort(key=lambda event: (event.start, event.kind))
     return Detection(
         source=source,
         media=MediaInfo(
@@ -217,9 +236,10 @@ def make_detection(
         audio_track=None,
         thresholds=thresholds,
         rules=rules,
-        events=events,
+        events=tuple(event.model_copy(update={"id": f"yard-{index:04d}"}) for index, event in enumerate(events, 1)),
         encoders={"visual": {"name": "lite", "version": 1}, "audio": {"name": "log-mel", "bands": 64}},
         notes=notes,
+        sounds=sounds if with_named_sounds else None,
     )
 
 

@@ -29,20 +29,25 @@ NEEDED = {
 
 @pytest.fixture
 def detection(made_up: MakeDetection) -> Detection:
-    made = made_up(200, source='a <"&> \x1b.mp4', classes=("normal", "fight & <flight>", "car accident"))
-    assert len(made.events) > 3
+    classes = ("normal", "fight & <flight>", "car accident")
+    made = made_up(200, source='a <"&> \x1b.mp4', classes=classes, with_named_sounds=True)
+    assert len(made.events) > 4
     return made
 
 
 def test_another_reader_finds_the_events(detection: Detection, tmp_path: Path) -> None:
     write_elan(detection, "../yard%20a.mp4", tmp_path / "events.eaf")
     read = Eaf(str(tmp_path / "events.eaf"))
+    of_model = [event for event in detection.events if event.kind == "model"]
     assert read.get_annotation_data_for_tier("event") == [
-        (round(1000 * event.start), round(1000 * event.end), event.label) for event in detection.events
+        (round(1000 * event.start), round(1000 * event.end), event.label) for event in of_model
     ]
     assert [values[2] for values in read.get_annotation_data_for_tier("score")] == [
-        f"{event.score:.3f} {event.severity}" for event in detection.events
+        f"{event.score:.3f} {event.severity}" for event in of_model
     ]
+    assert read.get_annotation_data_for_tier("sound event: glass") == [(66667, 68000, "glass 0.710")]
+    assert read.get_annotation_data_for_tier("sound: Glass") == [(66667, 68000, "Glass 0.710")]
+    assert read.get_annotation_data_for_tier("sound: Speech") == [(0, 66667, "Speech 0.820")]
     (media,) = read.get_linked_files()
     assert (media["RELATIVE_MEDIA_URL"], media["MIME_TYPE"]) == ("../yard%20a.mp4", "video/mp4")
 
@@ -58,6 +63,8 @@ def test_the_rules_of_the_schema_are_kept(detection: Detection, tmp_path: Path, 
     for element in root.iter():
         assert NEEDED.get(element.tag, set()) <= set(element.attrib), element.tag
     assert datetime.fromisoformat(root.attrib["DATE"]).tzinfo is not None
+    last = next(each.text for each in root.iter("PROPERTY") if each.attrib["NAME"] == "lastUsedAnnotationId")
+    assert int(last) == len(list(root.iter("ANNOTATION")))
     identifiers = [
         value
         for element in root.iter()

@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avadclip.events import Event, EventRules, NamedSound, SoundRule
+from avadclip.events import Event, NamedSound
 from avadclip.inference.detector import Detection
 from avadclip.report.exports import EVENT_FIELDS, event_row, to_csv, to_document, to_json, to_webvtt
 
@@ -40,6 +41,12 @@ events = st.builds(
 
 def with_events(detection: Detection, *found: Event) -> Detection:
     return dataclasses.replace(detection, events=found)
+
+
+def as_cells(event: dict[str, Any]) -> dict[str, str]:
+    """An event without sounds as the CSV has it."""
+    assert event["sounds"] == []
+    return {name: "" if value in (None, []) else str(value) for name, value in event.items()}
 
 
 def read_webvtt(text: str) -> list[tuple[str, float, float, str]]:
@@ -79,9 +86,7 @@ def test_the_columns_of_0_1_0_keep_their_places() -> None:
 @given(st.lists(events, max_size=4))
 def test_csv_gives_back_what_was_written(found: list[Event]) -> None:
     rows = list(csv.DictReader(io.StringIO(to_csv(found), newline="")))
-    assert rows == [
-        {name: "" if value in (None, []) else str(value) for name, value in event_row(event).items()} for event in found
-    ]
+    assert rows == [as_cells(event_row(event)) for event in found]
 
 
 @settings(max_examples=60)
@@ -115,60 +120,7 @@ def test_json_holds_the_same_events_as_csv(made_up: MakeDetection) -> None:
     detection = made_up(200)
     assert len(detection.events) > 3
     rows = csv.DictReader(io.StringIO(to_csv(detection.events), newline=""))
-    as_text = [
-        {key: "" if value in (None, []) else str(value) for key, value in event.items()}
-        for event in json.loads(to_json(detection))["events"]
-    ]
-    assert list(rows) == as_text
-
-
-GLASS = NamedSound(name="Glass", probability=0.7149, start=14.0, end=15.3333)
-SPEECH = NamedSound(name="Speech", probability=0.4, start=61.0, end=62.0)
-
-
-def with_sounds(made_up: MakeDetection) -> Detection:
-    """One event of the model with two sounds, and one of a sound alone."""
-    event = made_up(3).events[0].model_copy(update={"sounds": (GLASS, SPEECH)})
-    alone = event.model_copy(
-        update={"id": "yard-2", "label": "glass", "kind": "sound", "severity": "detection", "sounds": (GLASS,)}
-    )
-    rules = EventRules(0.5, sounds=(SoundRule("glass", ("Glass", "Shatter"), 0.4),))
-    return dataclasses.replace(made_up(200), events=(event, alone), sounds=(GLASS, SPEECH), rules=rules)
-
-
-def test_sounds_in_json(made_up: MakeDetection) -> None:
-    document = json.loads(to_json(with_sounds(made_up)))
-    glass = {"name": "Glass", "probability": 0.7149, "start": 14.0, "end": 15.333}
-    speech = {"name": "Speech", "probability": 0.4, "start": 61.0, "end": 62.0}
-    assert document["sounds"] == [glass, speech]
-    assert document["sound_summary"] == "0:14 glass; 1:01 speech"
-    assert [(event["kind"], event["sounds"]) for event in document["events"]] == [
-        ("model", [glass, speech]),
-        ("sound", [glass]),
-    ]
-    assert document["rules"]["sounds"] == [{"label": "glass", "names": ["Glass", "Shatter"], "threshold": 0.4}]
-    unnamed = json.loads(to_json(made_up(3)))
-    assert (unnamed["sounds"], unnamed["sound_summary"], unnamed["rules"]["sounds"]) == (None, None, None)
-
-
-def test_sounds_in_csv_and_webvtt(made_up: MakeDetection) -> None:
-    detection = with_sounds(made_up)
-    rows = list(csv.DictReader(io.StringIO(to_csv(detection.events), newline="")))
-    assert rows[0]["sounds"] == "Glass 0.71 0:14.0-0:15.3; Speech 0.40 1:01.0-1:02.0"
-    assert (rows[1]["kind"], rows[1]["sounds"]) == ("sound", "Glass 0.71 0:14.0-0:15.3")
-    words = [cue[3] for cue in read_webvtt(to_webvtt(detection))]
-    assert words[0].endswith("(alert); glass, speech")
-    assert words[1].endswith("(detection, sound); glass")
-
-
-def test_hostile_names_of_sounds_stay_inside_their_cue_and_field(made_up: MakeDetection) -> None:
-    hostile = GLASS.model_copy(update={"name": 'a-->b\n\n<i>"; ,x\udcff'})
-    event = made_up(3).events[0].model_copy(update={"sounds": (hostile,)})
-    (cue,) = read_webvtt(to_webvtt(with_events(made_up(3), event)))
-    assert cue[3].endswith('; a->b <i>";')
-    (row,) = csv.DictReader(io.StringIO(to_csv([event]), newline=""))
-    assert row["sounds"].startswith('a-->b\n\n<i>"; ,x')
-    to_json(with_events(made_up(3), event)).encode()
+    assert list(rows) == [as_cells(event) for event in json.loads(to_json(detection))["events"]]
 
 
 def test_scores_are_in_the_json_only_if_requested(made_up: MakeDetection) -> None:
@@ -199,9 +151,60 @@ def test_a_file_name_that_is_not_utf8_can_be_exported(made_up: MakeDetection) ->
         text.encode()
 
 
+def test_the_named_sounds_are_in_the_json(made_up: MakeDetection) -> None:
+    document = json.loads(to_json(made_up(16, with_named_sounds=True)))
+    speech = {"name": "Speech", "probability": 0.82, "start": 0.0, "end": 5.333}
+    glass = {"name": "Glass", "probability": 0.71, "start": 5.333, "end": 6.667}
+    assert document["sounds"] == [speech, glass]
+    assert document["sound_summary"] == "speech; 0:05 glass"
+    assert document["rules"]["sounds"] == [{"label": "glass", "names": ["Glass", "Shatter"], "threshold": 0.3}]
+    (event,) = [event for event in document["events"] if event["kind"] == "sound"]
+    assert [event[key] for key in ("label", "model", "severity", "sounds")] == ["glass", "yamnet", "detection", [glass]]
+
+
+def test_sounds_that_were_not_named_are_null_in_the_json(made_up: MakeDetection) -> None:
+    document = to_document(made_up(16))
+    assert [document["sounds"], document["sound_summary"], document["rules"]["sounds"]] == [None, None, None]
+    assert {event["kind"] for event in document["events"]} == {"model"}
+    assert all(event["sounds"] == [] for event in document["events"])
+
+
+def named(name: str, probability: float, start: float, end: float) -> NamedSound:
+    return NamedSound(name=name, probability=probability, start=start, end=end)
+
+
+def test_the_sounds_of_an_event_are_one_readable_cell(made_up: MakeDetection) -> None:
+    sounds = (named("Speech", 0.82, 1.3, 3.4), named("Gunshot, gunfire", 0.714, 3605.04, 3606))
+    event = made_up(3).events[0].model_copy(update={"sounds": sounds})
+    (row,) = csv.DictReader(io.StringIO(to_csv([event]), newline=""))
+    assert row["sounds"] == "Speech 0.82 0:01.3-0:03.4; Gunshot, gunfire 0.71 1:00:05.0-1:00:06.0"
+
+
+def test_webvtt_marks_events_of_sounds_and_names_the_sounds_of_others(made_up: MakeDetection) -> None:
+    sounds = (named("Gunshot, gunfire", 0.9, 0, 1), named("Speech", 0.5, 0, 1))
+    event = made_up(3).events[0].model_copy(update={"sounds": sounds, "score": 0.9})
+    alone = event.model_copy(update={"kind": "sound", "label": "gunshot", "severity": "detection"})
+    words = [cue[3] for cue in read_webvtt(to_webvtt(with_events(made_up(3), event, alone)))]
+    assert words == ["fighting 0.90 (alert), sounds: gunshot, speech", "gunshot 0.90 (sound)"]
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "a --> b", "a\n\n00:01.000 --> 00:02.000\nb", "\udcff"])
+def test_a_sound_of_any_name_stays_in_its_cue_and_cell(made_up: MakeDetection, name: str) -> None:
+    event = made_up(3).events[0].model_copy(update={"sounds": (named(name, 0.9, 0, 1),)})
+    detection = dataclasses.replace(made_up(3), events=(event,), sounds=event.sounds)
+    ((_, _, _, words),) = read_webvtt(to_webvtt(detection))
+    assert ", sounds: " in words
+    (row,) = csv.DictReader(io.StringIO(to_csv([event]), newline=""))
+    assert "\n" not in row["sounds"]
+    assert row["sounds"].endswith(" 0.90 0:00.0-0:01.0")
+    to_json(detection).encode()
+
+
 def test_the_json_keys_are_those_of_the_documentation(made_up: MakeDetection) -> None:
     page = (REPOSITORY / "docs" / "detect.md").read_text()
-    document = to_document(made_up(5), include_scores=True)
-    keys = {key for part in (document, document["media"], document["scores"], *document["events"]) for key in part}
+    document = to_document(made_up(5, with_named_sounds=True), include_scores=True)
+    parts = (document, document["media"], document["scores"], document["rules"])
+    parts += (*document["rules"]["sounds"], *document["events"], *document["sounds"])
+    keys = {key for part in parts for key in part}
     assert [key for key in sorted(keys) if f"`{key}`" not in page] == []
     assert document["format"] in page

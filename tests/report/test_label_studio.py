@@ -40,13 +40,14 @@ def test_times_are_frames_counted_from_one_by_hand(made_up: MakeDetection) -> No
 
 
 def test_the_interface_knows_every_name_that_the_prediction_uses(made_up: MakeDetection) -> None:
-    detection = made_up(200, classes=("normal", 'fight "&<', "car accident"))
+    detection = made_up(200, classes=("normal", 'fight "&<', "car accident"), with_named_sounds=True)
     view = ElementTree.fromstring(label_studio_interface(detection))
     control, video = view.find("TimelineLabels"), view.find("Video")
     labels = {label.attrib["value"] for label in control}
     task = label_studio_task(detection, "yard.mp4")
     assert video.attrib["value"].removeprefix("$") in task["data"]
     assert float(video.attrib["frameRate"]) == pytest.approx(detection.media.frame_rate_hz, rel=1e-4)
+    assert "glass" in labels
     for region in task["predictions"][0]["result"]:
         assert (region["from_name"], region["to_name"]) == (control.attrib["name"], video.attrib["name"])
         assert set(region["value"]["timelinelabels"]) <= labels

@@ -8,6 +8,7 @@ import pytest
 
 from avadclip.errors import ConfigError
 from avadclip.inference.detector import Detection
+from avadclip.report.sounds import event_mark
 from avadclip.report.timeline_file import write_timeline
 
 MakeDetection = Callable[..., Detection]
@@ -26,7 +27,7 @@ def test_the_library_reads_markers_at_the_events(made_up: MakeDetection, tmp_pat
         span = marker.marked_range
         assert span.start_time.to_seconds() == pytest.approx(event.start, abs=0.6 / rate)
         assert span.end_time_exclusive().to_seconds() == pytest.approx(event.end, abs=0.6 / rate)
-        assert marker.color == ("RED" if event.severity == "alert" else "ORANGE")
+        assert marker.color == {"alert": "RED", "detection": "ORANGE", "sound": "PURPLE"}[event_mark(event)]
         assert marker.metadata["avadclip"]["label"] == event.label
 
 

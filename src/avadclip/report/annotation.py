@@ -13,6 +13,7 @@ from avadclip.inference.detector import Detection
 from avadclip.media.mp4_copy import Progress, write_copy
 from avadclip.media.probe import MediaFile
 from avadclip.report.figures.panels import EVENT_COLOUR, SCORE_COLOUR
+from avadclip.report.sounds import event_mark
 from avadclip.report.words import clock, printable
 
 BAR_SHARE = 0.03  # of the picture's height
@@ -46,7 +47,7 @@ class Annotator:
         self._draw_bar(canvas, image.size, score, is_event=event is not None)
         words = f"{clock(seconds, decimals=1)}  {score:.2f}"
         if event is not None:
-            words += f"  {printable(event.label)} ({event.severity})"
+            words += f"  {printable(event.label)} ({event_mark(event)})"
         _draw_words(canvas, image.size, words, EVENT_COLOUR if event is not None else "#000000")
         return np.asarray(image)
 

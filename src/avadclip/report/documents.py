@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import from_json
 
 from avadclip.errors import DataError, reason_by_pydantic
@@ -17,6 +26,7 @@ from avadclip.media.probe import MediaInfo, SoundInfo
 MAX_NAME_BYTES = 255  # what file systems take; a report's folder is named after its video
 MAX_PATH_BYTES = 4096
 MAX_SECONDS = 1e9  # 30 years
+MAX_SOUND_NAME = 200  # characters; the longest of AudioSet has 66
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS)]
 
@@ -36,9 +46,18 @@ class _Media(_Part):
     sound: SoundInfo | None
 
 
+def _check_sound_name(name: str) -> str:
+    if not (0 < len(name) <= MAX_SOUND_NAME and name.isprintable()):
+        raise ValueError(f"{name[:MAX_SOUND_NAME]!r} is no name of a sound")
+    return name
+
+
+SoundName = Annotated[str, AfterValidator(_check_sound_name)]
+
+
 class _SoundRule(_Part):
-    label: str
-    names: tuple[str, ...]
+    label: SoundName
+    names: tuple[SoundName, ...]
     threshold: float = Field(gt=0, le=1)
 
 
@@ -47,14 +66,10 @@ class _Rules(_Part):
     merge_gap_seconds: Seconds
     release_share: Share
     sounds: tuple[_SoundRule, ...] | None = None
-    """Missing in documents of 0.1.0."""
 
-
-class _Sound(_Part):
-    name: str = Field(min_length=1, max_length=MAX_NAME_BYTES)
-    probability: Share
-    start: Seconds
-    end: Seconds
+    def to_event_rules(self, threshold: float) -> EventRules:
+        sounds = None if self.sounds is None else tuple(SoundRule(**dict(rule)) for rule in self.sounds)
+        return EventRules(threshold, **dict(self) | {"sounds": sounds})
 
 
 class _Scores(_Part):
@@ -91,10 +106,9 @@ class _Document(_Part):
     classes: tuple[str, ...] = Field(min_length=2)
     thresholds: _Thresholds
     rules: _Rules
+    sounds: tuple[NamedSound, ...] | None = None
     notes: tuple[str, ...]
     events: tuple[Event, ...]
-    sounds: tuple[_Sound, ...] | None = None
-    """Missing in documents of 0.1.0."""
     scores: _Scores
 
     @field_validator("source")
@@ -121,9 +135,17 @@ class _Document(_Part):
                 raise ValueError(
                     f"event {event.id!r} has the score {event.score:g} from {event.start:g} to {event.end:g} s"
                 )
-            TypeAdapter(tuple[_Sound, ...]).validate_python([sound.model_dump() for sound in event.sounds])
             if event.kind == "model" and event.label not in self.classes:
                 raise ValueError(f"event {event.id!r} is of the class {event.label!r}, which is not in classes")
+            if event.kind == "sound":
+                _check_sound_name(event.label)
+        for sound in (*(self.sounds or ()), *(sound for event in self.events for sound in event.sounds)):
+            _check_sound_name(sound.name)
+            if not (0 <= sound.start <= sound.end <= MAX_SECONDS and 0 <= sound.probability <= 1):
+                raise ValueError(
+                    f"the sound {sound.name!r} has the probability {sound.probability:g} from {sound.start:g} to "
+                    f"{sound.end:g} s"
+                )
         return self
 
 
@@ -185,19 +207,12 @@ def _detection(read: _Document) -> Detection:
         visual_track=track(scores.visual_student),
         audio_track=track(scores.audio_student),
         thresholds=Thresholds(**dict(read.thresholds)),
-        rules=_rules(read),
+        rules=read.rules.to_event_rules(read.thresholds.detection),
         events=read.events,
         encoders={kind: identity.model_dump() for kind, identity in read.encoders.items()},
         notes=read.notes,
-        sounds=None if read.sounds is None else tuple(NamedSound(**dict(sound)) for sound in read.sounds),
+        sounds=read.sounds,
     )
-
-
-def _rules(read: _Document) -> EventRules:
-    values = dict(read.rules)
-    if read.rules.sounds is not None:
-        values["sounds"] = tuple(SoundRule(**dict(rule)) for rule in read.rules.sounds)
-    return EventRules(read.thresholds.detection, **values)
 
 
 def _track(values: list[float], probabilities: NDArray[np.float32], read: _Document) -> ScoreTrack:

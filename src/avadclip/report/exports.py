@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avadclip import __version__
-from avadclip.events import Event, EventRules, NamedSound
+from avadclip.events import Event, NamedSound, SoundRule
 from avadclip.inference.detector import Detection
-from avadclip.inference.named_sounds import short_sound_name
 from avadclip.media.probe import MediaInfo
-from avadclip.report.words import clock, network_words
+from avadclip.report.sounds import describe_sound, event_mark, sound_names
+from avadclip.report.words import network_words
 
 FORMAT = "avadclip-detection/1"
 """Names the JSON document and its version; the number rises when a reader of the old one would break."""
@@ -41,19 +41,11 @@ _FIELDS_OF_0_1_0 = (
 EVENT_FIELDS = (*_FIELDS_OF_0_1_0, *(name for name in Event.model_fields if name not in _FIELDS_OF_0_1_0))
 """Columns of the CSV and keys of an event in JSON: those of version 0.1.0 in their order, then later ones."""
 
-Row = dict[str, Any]
 
-
-def event_row(event: Event) -> Row:
-    """One event with its numbers rounded, keyed by EVENT_FIELDS; `sounds` as sound_rows."""
-    values = event.rounded().model_dump()
-    row = {name: clean_text(values[name]) if isinstance(values[name], str) else values[name] for name in EVENT_FIELDS}
-    return {**row, "sounds": sound_rows(event.sounds)}
-
-
-def sound_rows(sounds: Iterable[NamedSound]) -> list[Row]:
-    """Named sounds with their numbers rounded."""
-    return [{**sound.rounded().model_dump(), "name": clean_text(sound.name)} for sound in sounds]
+def event_row(event: Event) -> dict[str, Any]:
+    """One event with its numbers rounded, keyed by EVENT_FIELDS."""
+    values = event.rounded().model_dump() | {"sounds": _sounds_document(event.sounds)}
+    return {name: clean_text(values[name]) if isinstance(values[name], str) else values[name] for name in EVENT_FIELDS}
 
 
 def clean_text(text: str) -> str:
@@ -96,14 +88,14 @@ def to_document(detection: Detection, *, include_scores: bool = False) -> dict[s
             "min_seconds": detection.rules.min_seconds,
             "merge_gap_seconds": detection.rules.merge_gap_seconds,
             "release_share": detection.rules.release_share,
-            "sounds": _sound_rules_document(detection.rules),
+            "sounds": _rules_document(detection.rules.sounds),
         },
         "num_snippets": len(track.scores),
         "peak_score": round(float(track.scores.max()), 6),
+        "sound_summary": detection.sound_summary and clean_text(detection.sound_summary),
+        "sounds": None if detection.sounds is None else _sounds_document(detection.sounds),
         "notes": [clean_text(note) for note in detection.notes],
         "events": [event_row(event) for event in detection.events],
-        "sound_summary": detection.sound_summary,
-        "sounds": None if detection.sounds is None else sound_rows(detection.sounds),
     }
     if include_scores:
         document["scores"] = _scores_document(detection)
@@ -128,14 +120,12 @@ def dump_json(value: object, *, indent: str = "") -> str:
 
 
 def to_csv(events: Iterable[Event]) -> str:
-    """One table of events, RFC 4180: a header line, then a line per event; None is an empty field.
-
-    The sounds of an event are one field: `Glass 0.71 0:14.0-0:15.3; Speech 0.40 0:13.3-0:18.0`.
-    """
+    """One table of events, RFC 4180: a header line, then a line per event; None is an empty field."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, EVENT_FIELDS)
     writer.writeheader()
-    writer.writerows({**event_row(event), "sounds": _sounds_field(event.sounds)} for event in events)
+    for event in events:
+        writer.writerow(event_row(event) | {"sounds": "; ".join(describe_sound(sound) for sound in event.sounds)})
     return text.getvalue()
 
 
@@ -147,26 +137,12 @@ def to_webvtt(detection: Detection) -> str:
         start_ms = round(event.start * 1000)
         end_ms = max(round(event.end * 1000), start_ms + 1)  # a cue must end after it starts
         times = f"{_vtt_time(start_ms)} --> {_vtt_time(end_ms)}"
-        source = ", sound" if event.kind == "sound" else ""
-        heard = f"; {', '.join(short_sound_name(sound.name) for sound in event.sounds)}" if event.sounds else ""
-        text = f"{event.label} {event.score:.2f} ({event.severity}{source}){heard}"
+        text = f"{event.label} {event.score:.2f} ({event_mark(event)})"
+        if event.kind == "model" and event.sounds:
+            text += f", sounds: {sound_names(event.sounds)}"
         lines = (_one_line(event.id), times, _escape_cue(_one_line(text)))
         blocks.append("\n".join(line for line in lines if line))  # an empty line would end the cue
     return "\n\n".join(blocks) + "\n"
-
-
-def _sounds_field(sounds: Iterable[NamedSound]) -> str:
-    return "; ".join(
-        f"{clean_text(sound.name)} {sound.probability:.2f} "
-        f"{clock(sound.start, decimals=1)}-{clock(sound.end, decimals=1)}"
-        for sound in sounds
-    )
-
-
-def _sound_rules_document(rules: EventRules) -> list[dict[str, Any]] | None:
-    if rules.sounds is None:
-        return None
-    return [{"label": rule.label, "names": list(rule.names), "threshold": rule.threshold} for rule in rules.sounds]
 
 
 def _media_document(media: MediaInfo) -> dict[str, Any]:
@@ -180,6 +156,16 @@ def _media_document(media: MediaInfo) -> dict[str, Any]:
         "rotation_degrees": media.rotation_degrees,
         "sound": sound and {"sample_rate_hz": sound.sample_rate_hz, "channels": sound.channels, "layout": sound.layout},
     }
+
+
+def _sounds_document(sounds: Iterable[NamedSound]) -> list[dict[str, Any]]:
+    return [{**sound.rounded().model_dump(), "name": clean_text(sound.name)} for sound in sounds]
+
+
+def _rules_document(rules: Iterable[SoundRule] | None) -> list[dict[str, Any]] | None:
+    if rules is None:
+        return None
+    return [{"label": rule.label, "names": list(rule.names), "threshold": rule.threshold} for rule in rules]
 
 
 def _scores_document(detection: Detection) -> dict[str, Any]:

@@ -46,10 +46,10 @@ def label_studio_task(detection: Detection, url: str) -> dict[str, Any]:
 
 
 def label_studio_interface(detection: Detection) -> str:
-    """Build the labelling interface: the model's anomaly classes, and the frame rate of its frame numbers."""
+    """Build the labelling interface: the model's anomaly classes, the labels of sounds, and the frame rate."""
     view = Element("View")
     labels = SubElement(view, "TimelineLabels", name=CONTROL, toName=VIDEO)
-    for name in detection.track.classes[1:]:
+    for name in dict.fromkeys([*detection.track.classes[1:], *(event.label for event in detection.events)]):
         SubElement(labels, "Label", value=name)
     SubElement(view, "Video", name=VIDEO, value=f"${VIDEO}", frameRate=f"{_rate(detection):g}")
     ElementTree.indent(view)

@@ -8,8 +8,10 @@ from avadclip.events import Event
 from avadclip.files import atomic_path
 from avadclip.inference.detector import Detection
 from avadclip.report.exports import clean_text, event_row
+from avadclip.report.sounds import event_mark
 from avadclip.report.words import printable
 
+MARKER_COLOURS = {"alert": "RED", "detection": "ORANGE", "sound": "PURPLE"}
 MILLISECONDS_HZ = 1000.0  # times are whole milliseconds where a file states no frame rate
 
 
@@ -25,7 +27,7 @@ def load_library() -> Any:
 
 
 def write_timeline(detection: Detection, media_url: str | None, path: Path) -> None:
-    """Write one track with the whole video as a clip and a marker per event, red for alerts.
+    """Write one track with the whole video as a clip and a marker per event, red for alerts, purple for sounds.
 
     Args:
         detection: the events to write.
@@ -43,7 +45,7 @@ def write_timeline(detection: Detection, media_url: str | None, path: Path) -> N
         return otio.opentime.range_from_start_end_time(*times)
 
     def marker(event: Event) -> Any:
-        color = otio.schema.MarkerColor.RED if event.severity == "alert" else otio.schema.MarkerColor.ORANGE
+        color = getattr(otio.schema.MarkerColor, MARKER_COLOURS[event_mark(event)])
         name = f"{printable(event.label)} {event.score:.2f}"
         return otio.schema.Marker(name, stretch(event.start, event.end), color, metadata={"avadclip": event_row(event)})
 

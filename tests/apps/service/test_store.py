@@ -12,6 +12,9 @@ from typing import Any
 import alembic.autogenerate
 import alembic.migration
 import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 from made_up_events import make_live_event
 
 from avadclip.apps.service.schemas import (
@@ -23,10 +26,12 @@ from avadclip.apps.service.schemas import (
     Origin,
     StoredEvent,
 )
+from avadclip.apps.service.store import database
 from avadclip.apps.service.store.database import open_database
 from avadclip.apps.service.store.store import Store
 from avadclip.apps.service.store.tables import metadata
 from avadclip.errors import ConfigError
+from avadclip.events import NamedSound
 
 
 @pytest.fixture
@@ -162,6 +167,61 @@ def test_events_are_found_by_class_score_and_time(store: Store, query: dict[str,
     events, total = store.events(EventQuery(**query))
     assert [event.model for event in events] == found
     assert total == (4 if "limit" in query else len(found))
+
+
+GLASS = {"name": "Glass", "probability": 0.71, "start": 1.0, "end": 2.0}
+SPEECH = {"name": 'Speech "\\ä', "probability": 0.9, "start": 1.0, "end": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"kind": "sound"}, ["alone"]),
+        ({"kind": "model"}, ["with speech", "without"]),
+        ({"sound": "glass"}, ["alone", "with speech"]),
+        ({"sound": "LAS"}, ["alone", "with speech"]),
+        ({"sound": "speech"}, ["with speech"]),
+        ({"sound": 'ech "\\Ä'}, ["with speech"]),
+        ({"sound": "name"}, []),
+        ({"sound": "0.71"}, []),
+        ({"sound": "g.ass"}, []),
+        ({"sound": "%"}, []),
+        ({"sound": '","probability'}, []),
+        ({"sound": "glass", "kind": "model"}, ["with speech"]),
+    ],
+)
+def test_events_are_found_by_their_sounds(store: Store, query: dict[str, Any], found: list[str]) -> None:
+    alone = {"model": "alone", "kind": "sound", "sounds": [GLASS]}
+    spoken = {"model": "with speech", "sounds": [SPEECH, GLASS]}
+    job = add_done(store, alone, spoken, {"model": "without"})
+    events, total = store.events(EventQuery(**query))
+    assert [event.model for event in events] == found
+    assert total == len(found)
+    assert store.events(EventQuery(job=job.id))[0][1] == make_event(job, 2, **spoken)
+    for number, event in enumerate((alone, spoken, {"model": "without"})):
+        store.keep_live_event(make_live_event(id=f"yard-{number}", start=-number, **event))
+    live, _ = store.live_events(LiveEventQuery(**query))
+    assert [event.model for event in live] == found
+    assert all(type(sound) is NamedSound for event in live for sound in event.sounds)
+
+
+def test_events_from_before_named_sounds_are_of_the_model(url: str) -> None:
+    open_database(url).dispose()
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0002")
+        columns = {column["name"] for column in sa.inspect(connection).get_columns("live_events")}
+        assert not {"kind", "sounds"} & columns
+        values = make_live_event().model_dump(exclude={"kind", "sounds"}) | {"number": 0}
+        old = sa.table("live_events", *map(sa.column, values))
+        connection.execute(sa.insert(old).values(values))
+    engine.dispose()
+    store = Store(url)
+    assert store.live_events(LiveEventQuery(kind="model"))[0] == [make_live_event()]
+    store.close()
 
 
 def test_events_of_one_job(store: Store) -> None:

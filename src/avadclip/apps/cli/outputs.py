@@ -9,11 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from avadclip.apps.cli.console import make_console
-from avadclip.events import Event
 from avadclip.inference.detector import Detection
-from avadclip.inference.named_sounds import short_sound_name
 from avadclip.media.probe import MediaInfo
 from avadclip.report.exports import dump_json, to_csv, to_document, to_webvtt
+from avadclip.report.sounds import event_mark, sound_names
 from avadclip.report.words import clock, counted, describe_network, printable
 
 
@@ -104,8 +103,9 @@ def _write(text: str) -> None:
     sys.stdout.write(text)
 
 
-SOUNDS_IN_A_ROW = 2
 CHANNELS = {1: "mono", 2: "stereo"}
+MARK_STYLES = {"alert": "bold red", "detection": "yellow", "sound": "magenta"}
+NAMED_PER_EVENT = 2  # sounds; more would not fit
 
 
 def _print_detection(console: Console, detection: Detection, *, report: str | None, include_scores: bool) -> None:
@@ -176,18 +176,13 @@ def _event_table(detection: Detection) -> Table:
         table.add_row(
             clock(event.start, decimals=1),
             clock(event.end, decimals=1),
-            Text(printable(event.label), end="").append(" (sound)" if event.kind == "sound" else "", style="dim"),
+            Text(printable(event.label)),
             f"{event.score:.3f}",
-            Text(event.severity, style="bold red" if event.severity == "alert" else "yellow"),
+            Text(event_mark(event), style=MARK_STYLES[event_mark(event)]),
             *(_signed(column[index]) for column in gains.values()),
-            *([_sound_words(event)] if has_sounds else []),
+            *([Text(sound_names(event.sounds[:NAMED_PER_EVENT]))] if has_sounds else []),
         )
     return table
-
-
-def _sound_words(event: Event) -> str:
-    """The most probable sounds of an event."""
-    return ", ".join(printable(short_sound_name(sound.name)) for sound in event.sounds[:SOUNDS_IN_A_ROW])
 
 
 def _score_table(detection: Detection) -> Table:

@@ -6,7 +6,7 @@ from typing import Annotated, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from avadclip.apps.live.config import CameraName
-from avadclip.events import BaseEvent, Severity
+from avadclip.events import BaseEvent, EventKind, Severity
 
 ItemT = TypeVar("ItemT")
 
@@ -163,6 +163,10 @@ class _Search(BaseModel):
     label: str | None = Field(None, pattern=r"^[^\x00]{1,100}$")
     """Class."""
     severity: Severity | None = None
+    kind: EventKind | None = None
+    """Events of the model, or of named sounds alone."""
+    sound: str | None = Field(None, pattern=r"^[^\x00]{1,100}$")
+    """Part of the name of a sound recognised during the event; case does not matter."""
     min_score: float = Field(0.0, ge=0.0, le=1.0)
     limit: int = Field(100, ge=1, le=1000)
     offset: int = Field(0, ge=0, le=10**9)

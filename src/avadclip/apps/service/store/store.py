@@ -4,6 +4,8 @@ What must happen once happens in one transaction that names the state it starts 
 queued, and ends only while the same attempt is running.
 """
 
+import json
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -268,6 +270,13 @@ def _shared_conditions(table: sa.Table, query: EventQuery | LiveEventQuery) -> l
         conditions.append(table.c.label == query.label)
     if query.severity is not None:
         conditions.append(table.c.severity == query.severity)
+    if query.kind is not None:
+        conditions.append(table.c.kind == query.kind)
+    if query.sound is not None:
+        wanted = re.escape(json.dumps(query.sound, ensure_ascii=False)[1:-1])
+        # An inner quote of a name is escaped, so only a key can stand before `":"`.
+        inside_name = rf'(?i)"name":"([^"\\]|\\.)*{wanted}'
+        conditions.append(sa.type_coerce(table.c.sounds, sa.Text).regexp_match(inside_name))
     return conditions
 
 

@@ -9,13 +9,38 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 import sqlalchemy as sa
+from pydantic import TypeAdapter
 
 from avadclip.apps.service.schemas import StoredEvent, StoredLiveEvent
+from avadclip.events import NamedSound
 
 metadata = sa.MetaData()
 
+
+class SoundsColumn(sa.types.TypeDecorator[tuple[NamedSound, ...]]):
+    """Named sounds as JSON text, without spaces: `store.py` searches it."""
+
+    impl = sa.Text
+    cache_ok = True
+    _json = TypeAdapter(tuple[NamedSound, ...])
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str:  # noqa: ARG002
+        """To the database."""
+        return self._json.dump_json(self._json.validate_python(value)).decode()
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> tuple[NamedSound, ...]:  # noqa: ARG002
+        """From the database."""
+        return self._json.validate_json(value)
+
+
 _WORD = sa.String(16)  # of a few fixed words
-_TYPES: dict[Any, type[sa.types.TypeEngine[Any]]] = {str: sa.Text, float: sa.Double, int: sa.Integer, bool: sa.Boolean}
+_TYPES: dict[Any, type[sa.types.TypeEngine[Any]]] = {
+    str: sa.Text,
+    float: sa.Double,
+    int: sa.Integer,
+    bool: sa.Boolean,
+    tuple[NamedSound, ...]: SoundsColumn,
+}
 
 
 def _columns(model: type[StoredEvent | StoredLiveEvent], *, leave_out: tuple[str, ...]) -> Iterator[sa.Column[Any]]:
