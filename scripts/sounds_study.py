@@ -28,7 +28,7 @@ from avadclip.encoders.load import load_tagger
 from avadclip.errors import AvadclipError, DataError
 from avadclip.events import UNNAMED_CLASSES, EventRules, ScoreTrack, SoundRule
 from avadclip.files import write_atomically
-from avadclip.inference.named_sounds import sound_spans
+from avadclip.inference.named_sounds import SoundScorer, sound_spans
 from avadclip.media.audio import SoundReader
 from avadclip.media.probe import MediaFile
 from avadclip.media.track import SAMPLE_RATE_HZ, SoundBlock
@@ -81,7 +81,7 @@ def count_events(tags: SoundTags, rule: SoundRule) -> int:
     unscored = np.zeros((len(tags), len(UNNAMED_CLASSES)), np.float32)
     end = len(tags) * GRID.snippet_seconds
     track = ScoreTrack(nothing, unscored, UNNAMED_CLASSES, GRID.snippet_seconds, end)
-    return len(sound_spans(tags, rule, track, EventRules()))
+    return len(sound_spans(SoundScorer(rule).push(tags), rule, track, EventRules()))
 
 
 def read_recordings(folder: Path) -> list[Recording]:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -6,6 +8,7 @@ from avadclip.encoders.onnx.manifest import sound_vocabulary
 from avadclip.errors import ConfigError
 from avadclip.events import EventRules, NamedSound, ScoreTrack, SoundRule
 from avadclip.inference.named_sounds import (
+    SoundScorer,
     named_sounds,
     parse_sound_rules,
     sound_spans,
@@ -71,11 +74,32 @@ def test_the_summary_names_lasting_sounds_then_short_ones_with_their_time() -> N
 def test_a_rule_finds_its_sounds_at_its_own_threshold() -> None:
     tags = tags_of(Glass=[0, 0.5, 0, 0, 0], Speech=[0.5, 0, 0, 0, 0.25])
     track = ScoreTrack(np.zeros(5, np.float32), np.full((5, 2), 0.5, np.float32), ("normal", "riot"), 1.0, 5.0)
-    rules = EventRules(threshold=0.9)
-    assert sound_spans(tags, SoundRule("glass", ("Glass",), 0.5), track, rules) == [(1, 2)]
-    assert sound_spans(tags, SoundRule("either", ("Glass", "Speech"), 0.25), track, rules) == [(0, 2), (4, 5)]
-    assert sound_spans(tags, SoundRule("glass", ("Glass",), 0.75), track, rules) == []
-    assert sound_spans(tags, SoundRule("gone", ("Unheard",), 0.1), track, rules) == []
+
+    def spans(*rule: Any) -> list[tuple[int, int]]:
+        return sound_spans(SoundScorer(SoundRule(*rule)).push(tags), SoundRule(*rule), track, EventRules(threshold=0.9))
+
+    assert spans("glass", ("Glass",), 0.5) == [(1, 2)]
+    assert spans("either", ("Glass", "Speech"), 0.25) == [(0, 2), (4, 5)]
+    assert spans("glass", ("Glass",), 0.75) == []
+    assert spans("gone", ("Unheard",), 0.1) == []
+
+
+def test_a_sudden_sound_counts_above_its_usual_level() -> None:
+    tags = tags_of(Glass=[0.5, 0.5, 0.75, 0.25, 0.5, 1.0])
+    sudden = SoundScorer(SoundRule("glass", ("Glass",), 0.3, is_sudden=True))
+    # Medians of what came before: none, .5, .5, .5, .5, .5.
+    assert sudden.push(tags).tolist() == [0.5, 0.0, 0.25, 0.0, 0.0, 0.5]
+
+
+def test_sudden_sounds_are_scored_alike_at_once_and_one_by_one() -> None:
+    probabilities = np.random.default_rng(0).uniform(size=60).astype(np.float16)
+    tags, rule = tags_of(Glass=probabilities.tolist()), SoundRule("glass", ("Glass",), 0.3, is_sudden=True)
+    one_by_one = SoundScorer(rule)
+    found = np.concatenate([one_by_one.push(tags.part(index, index + 1)) for index in range(60)])
+    np.testing.assert_array_equal(found, SoundScorer(rule).push(tags))
+    usual = np.median(probabilities[40:55].astype(np.float64))
+    assert found[55] == pytest.approx(max(float(probabilities[55]) - usual, 0), abs=1e-6)
+    assert one_by_one.push(None).tolist() == [0.0]
 
 
 def parse(*wanted: str) -> tuple[SoundRule, ...]:

@@ -16,7 +16,7 @@ from avadclip.encoders.load import load_tagger
 from avadclip.encoders.onnx.encoder import OnnxAudioEncoder
 from avadclip.errors import WeightsError
 from avadclip.events import UNNAMED_CLASSES, EventRules, ScoreTrack, SoundRule
-from avadclip.inference.named_sounds import sound_spans
+from avadclip.inference.named_sounds import SoundScorer, sound_spans
 from avadclip.media.track import SAMPLE_RATE_HZ, SoundBlock
 from avadclip.media.windows import WindowCutter
 from avadclip.timeline import SnippetGrid
@@ -77,7 +77,7 @@ def num_events(tags: SoundTags, rule: SoundRule) -> int:
     unscored = np.zeros((len(tags), len(UNNAMED_CLASSES)), np.float32)
     end = len(tags) * GRID.snippet_seconds
     track = ScoreTrack(unscored[:, 0], unscored, UNNAMED_CLASSES, GRID.snippet_seconds, end)
-    return len(sound_spans(tags, rule, track, EventRules()))
+    return len(sound_spans(SoundScorer(rule).push(tags), rule, track, EventRules()))
 
 
 @pytest.mark.data

@@ -28,7 +28,7 @@ from avadclip.events import (
 from avadclip.features.extract import extract_features, provenance_of
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint, load_checkpoint, read_checkpoint_header
-from avadclip.inference.named_sounds import named_sounds, sound_spans, sounds_during, summarise
+from avadclip.inference.named_sounds import SoundScorer, named_sounds, sound_spans, sounds_during, summarise
 from avadclip.inference.scorers import ZERO_SHOT, Scorer, TrainedScorer, Verdict, ZeroShotScorer
 from avadclip.inference.scoring import SnippetScores, to_track
 from avadclip.inference.zero_shot import check_classes
@@ -181,13 +181,13 @@ class Detector:
             return
         boundaries = track.boundaries()
         for rule in tagger.default_sounds if rules.sounds is None else rules.sounds:
-            probabilities = tags.probability_of(rule.names)
-            for start, stop in sound_spans(tags, rule, track, rules):
+            scores = SoundScorer(rule).push(tags)
+            for start, stop in sound_spans(scores, rule, track, rules):
                 yield Event(
                     id="",
                     source=source,
                     label=rule.label,
-                    score=float(probabilities[start:stop].max()),
+                    score=float(scores[start:stop].max()),
                     start=float(boundaries[start]),
                     end=float(boundaries[stop]),
                     severity="detection",

@@ -1,9 +1,11 @@
 """Named sounds of a video or a stretch of it, and the events they raise without training."""
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ MIN_PROBABILITY = 0.2  # from which a sound is named
 MAX_GAP_SNIPPETS = 2  # a sound that pauses for so many snippets is one sound
 SUSTAINED_SHARE = 0.2  # of the video: the summary names such a sound without a time
 MAX_NAMES = 5  # of each kind in a summary, and of an event's sounds
+SUDDEN_SNIPPETS = 15  # ten seconds
 MAX_SUGGESTIONS = 3  # names offered for an unknown one
 NO_SOUND = "Silence"  # AudioSet's name for it
 UNNAMED_THRESHOLD = 0.3  # of a sound that the user named without a threshold
@@ -77,17 +80,42 @@ def most_probable(sounds: Iterable[NamedSound]) -> tuple[NamedSound, ...]:
     return tuple(sorted(sounds, key=lambda sound: (-sound.probability, sound.name))[:MAX_NAMES])
 
 
-def sound_spans(tags: SoundTags, rule: SoundRule, track: ScoreTrack, rules: EventRules) -> list[tuple[int, int]]:
-    """Half-open snippet ranges of one rule's events, by the rules of all events with the sound's own threshold."""
-    probabilities = ScoreTrack(
-        scores=tags.probability_of(rule.names),
-        class_probabilities=track.class_probabilities,
-        classes=track.classes,
-        snippet_seconds=track.snippet_seconds,
-        end_seconds=track.end_seconds,
-    )
+class SoundScorer:
+    """The score of a rule, snippet after snippet: the highest probability of its sounds.
+
+    Of a sudden sound it is what that exceeds its median over the SUDDEN_SNIPPETS before, at least 0.
+    """
+
+    def __init__(self, rule: SoundRule) -> None:
+        self._rule = rule
+        self._before: deque[float] = deque(maxlen=SUDDEN_SNIPPETS)
+
+    def push(self, tags: SoundTags | None) -> NDArray[np.float32]:
+        """Scores of the next snippets, [T]; 0 of one snippet without sound."""
+        probabilities = np.zeros(1, np.float32) if tags is None else tags.probability_of(self._rule.names)
+        if not self._rule.is_sudden:
+            return probabilities
+        return np.array([self._above_usual(float(each)) for each in probabilities], np.float32)
+
+    def _above_usual(self, probability: float) -> float:
+        usual = median(self._before) if self._before else 0.0
+        self._before.append(probability)
+        return max(probability - usual, 0.0)
+
+
+def sound_spans(
+    scores: NDArray[np.float32], rule: SoundRule, track: ScoreTrack, rules: EventRules
+) -> list[tuple[int, int]]:
+    """Half-open snippet ranges of one rule's events, by the rules of all events with the sound's own threshold.
+
+    Args:
+        scores: of all snippets, by SoundScorer.
+        rule: whose threshold counts.
+        track: of the same video.
+        rules: of all events.
+    """
     own = EventRules(rule.threshold, rules.min_seconds, rules.merge_gap_seconds, rules.release_share)
-    return find_spans(probabilities, own)
+    return find_spans(replace(track, scores=scores), own)
 
 
 def summarise(sounds: Sequence[NamedSound], duration_seconds: float) -> str:

@@ -13,6 +13,7 @@ from avadclip.apps.live.messages import EventMessage, LiveEvent
 from avadclip.apps.live.schedule import is_due
 from avadclip.apps.live.spans import Change, LiveSpan, SpanFinder
 from avadclip.events import UNNAMED_CLASSES, EventKind, Modality, SoundRule, Thresholds
+from avadclip.inference.named_sounds import SoundScorer
 from avadclip.report.words import network_words
 
 
@@ -33,7 +34,11 @@ class CameraEvents:
         self._model_events = EventStream(camera, config, model=model)
         own = config.model_copy(update={"threshold": None, "alert": None})  # those are about the model's scores
         self._sound_events = [
-            (rule, EventStream(camera, own, model=tagger, kind="sound", prefix=f"{camera}.{_word(rule.label)}"))
+            (
+                rule,
+                SoundScorer(rule),
+                EventStream(camera, own, model=tagger, kind="sound", prefix=f"{camera}.{_word(rule.label)}"),
+            )
             for rule in sounds
         ]
 
@@ -50,8 +55,8 @@ class CameraEvents:
     def push(self, judgement: Judgement) -> list[EventMessage]:
         """Messages that this snippet gives rise to: the model's, then those of the sounds."""
         messages = self._model_events.push(judgement)
-        for rule, stream in self._sound_events:
-            messages += stream.push(_judged_by_sound(judgement, rule))
+        for rule, scorer, stream in self._sound_events:
+            messages += stream.push(_judged_by_sound(judgement, rule, scorer.push(judgement.tags)[0]))
         return messages
 
     def finish(self, note: str) -> list[EventMessage]:
@@ -59,7 +64,7 @@ class CameraEvents:
         return [message for stream in self._streams() for message in stream.finish(note)]
 
     def _streams(self) -> "list[EventStream]":
-        return [self._model_events, *(stream for _, stream in self._sound_events)]
+        return [self._model_events, *(stream for _, _, stream in self._sound_events)]
 
 
 def _word(label: str) -> str:
@@ -67,10 +72,8 @@ def _word(label: str) -> str:
     return re.sub(r"\W+", "-", label).strip("-")
 
 
-def _judged_by_sound(judgement: Judgement, rule: SoundRule) -> Judgement:
-    """The same snippet, with the probability of the rule's sounds as its score; 0 without sound."""
-    tags = judgement.tags
-    score = np.float32(0.0) if tags is None else tags.probability_of(rule.names)[0]
+def _judged_by_sound(judgement: Judgement, rule: SoundRule, score: np.float32) -> Judgement:
+    """The same snippet with the rule's score."""
     probabilities = np.array([1.0 - score, score], np.float32)
     return judgement._replace(
         snippet=replace(judgement.snippet, score=score, class_probabilities=probabilities, sound_gain=None),

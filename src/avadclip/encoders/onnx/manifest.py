@@ -76,6 +76,7 @@ class SoundEventSpec(BaseModel, frozen=True, extra="forbid"):
     label: str
     names: tuple[str, ...] = Field(min_length=1)
     synonyms: tuple[str, ...] = ()
+    is_sudden: bool = False
     threshold: float = Field(gt=0, le=1)
 
 
@@ -120,9 +121,7 @@ class EncoderManifest(WeightFiles, frozen=True, extra="forbid"):
     @property
     def default_sounds(self) -> tuple[SoundRule, ...]:
         """The sounds that raise events where the user named none."""
-        return tuple(
-            SoundRule(event.label, event.names, event.threshold, event.synonyms) for event in self.sound_events
-        )
+        return tuple(SoundRule(**event.model_dump()) for event in self.sound_events)
 
 
 @cache
