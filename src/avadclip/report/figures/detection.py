@@ -1,17 +1,21 @@
-"""Figure of one detection: score over time with the events, and below it the class map."""
+"""Figure of one detection: score over time with the events, and below it the named sounds and the class map."""
 
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from avadclip.events import Event, Thresholds
+from avadclip.events import Event, NamedSound, Thresholds
 from avadclip.inference.detector import Detection
 from avadclip.report.figures.panels import (
     EVENT_COLOUR,
     FAINT,
+    INK,
     SCORE_COLOUR,
     SECOND_COLOUR,
+    SOUND_COLOUR,
     THIRD_COLOUR,
     Stretch,
     describe_length,
@@ -25,7 +29,10 @@ from avadclip.report.figures.panels import (
     write_figure,
     write_title,
 )
+from avadclip.report.sounds import rows_by_name
 from avadclip.report.words import counted, network_words
+
+LANE_ROWS = 6  # names of sounds
 
 
 def save_figure(detection: Detection, path: Path) -> None:
@@ -34,11 +41,14 @@ def save_figure(detection: Detection, path: Path) -> None:
 
 
 def draw_figure(detection: Detection) -> Figure:
-    """Draw score curve, thresholds and events above the class probabilities, on the same time axis."""
-    panels = open_panels(detection.track)
+    """Draw score curve, thresholds and events above sounds and class probabilities, on the same time axis."""
+    sounds = dict(islice(rows_by_name(detection.sounds or ()).items(), LANE_ROWS))
+    panels = open_panels(detection.track, lane_names=list(sounds))
     _draw_thresholds(panels.curve, detection.thresholds)
     _draw_scores(panels.curve, detection)
     _draw_events(panels.curve, detection.events)
+    if panels.lane is not None:
+        _draw_sounds(panels.lane, sounds)
     draw_class_map(panels, detection.track)
     count = len(detection.events)
     found = counted(count, "event") if count else f"no events, highest score {detection.track.scores.max():.2f}"
@@ -83,10 +93,16 @@ def _draw_thresholds(axes: Axes, thresholds: Thresholds) -> None:
 def _draw_events(axes: Axes, events: tuple[Event, ...]) -> None:
     """Shade every event; label those for which there is room, highest score first."""
     stretches = [
-        Stretch(event.start, event.end, f"{short_name(event.label)} {event.score:.2f}", event.severity == "alert")
+        Stretch(
+            event.start,
+            event.end,
+            f"{short_name(event.label)} {event.score:.2f}",
+            is_strong=event.severity == "alert",
+            is_sound=event.kind == "sound",
+        )
         for event in sorted(events, key=lambda event: -event.score)
     ]
-    num_labels = shade(axes, stretches, EVENT_COLOUR)
+    num_labels = shade(axes, stretches)
     if num_labels < len(events):
         axes.set_title(
             f"{len(events)} events, labels on the {num_labels} highest that fit",
@@ -95,3 +111,16 @@ def _draw_events(axes: Axes, events: tuple[Event, ...]) -> None:
             color=FAINT,
             pad=3,
         )
+
+
+def _draw_sounds(axes: Axes, sounds: Mapping[str, Sequence[NamedSound]]) -> None:
+    """Draw a row of bars per name."""
+    for row, stretches in enumerate(sounds.values()):
+        spans = [(sound.start, sound.end - sound.start) for sound in stretches]
+        # The outline keeps a bar in sight that is less than a pixel wide.
+        axes.broken_barh(spans, (row - 0.32, 0.64), color=SOUND_COLOUR, linewidth=1)
+    axes.set_ylim(len(sounds) - 0.5, -0.5)
+    axes.set_yticks(range(len(sounds)), [short_name(name) for name in sounds], parse_math=False)
+    axes.tick_params(axis="y", length=0, labelsize=9, labelcolor=INK)
+    axes.tick_params(axis="x", length=0, labelbottom=False)
+    axes.spines[:].set_color("#dddddd")

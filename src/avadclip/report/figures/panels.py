@@ -28,6 +28,7 @@ SCORE_COLOUR = "#0072B2"
 SECOND_COLOUR = "#E69F00"
 THIRD_COLOUR = "#009E73"
 EVENT_COLOUR = "#D55E00"
+SOUND_COLOUR = "#A03A7C"  # a darker reddish purple than theirs, for thin bars
 INK = "#222222"
 FAINT = "#666666"
 
@@ -58,6 +59,8 @@ class Panels(NamedTuple):
     class_map: Axes
     scale: Axes
     """Axes of the map's colour bar."""
+    lane: Axes | None
+    """Axes of rows between curve and map, if there are any."""
 
 
 class Stretch(NamedTuple):
@@ -68,6 +71,8 @@ class Stretch(NamedTuple):
     label: str
     is_strong: bool
     """Whether it is shaded darker, with a bold label."""
+    is_sound: bool = False
+    """Whether it is in the colour of sounds, its bar above those of the others."""
 
 
 def write_figure(figure: Figure, path: Path) -> None:
@@ -86,27 +91,30 @@ def _any_script() -> Iterator[None]:
         yield
 
 
-def open_panels(track: ScoreTrack) -> Panels:
-    """Create a figure with axes for a curve and, below it, a map of the track's classes."""
+def open_panels(track: ScoreTrack, *, lane_names: Sequence[str] = ()) -> Panels:
+    """Create a figure with axes for a curve, a lane with these rows, and a map of the track's classes."""
     map_inches = max(0.55, 0.27 * len(track.classes))
     top, curve_inches, gap, bottom = 0.95, 2.9, 0.2, 0.62
-    height = top + curve_inches + gap + map_inches + bottom
+    lane_inches = 0.22 * len(lane_names)
+    curve_bottom = bottom + map_inches + gap + (lane_inches + gap if lane_names else 0.0)
+    height = curve_bottom + curve_inches + top
     figure = Figure(figsize=(WIDTH_INCHES, height), dpi=DOTS_PER_INCH, facecolor="white")
     FigureCanvasAgg(figure)
-    longest = max(len(short_name(name)) for name in track.classes)
-    left, right = max(0.75, 0.3 + 0.085 * longest), 1.25  # inches; class names are written left of the map
+    longest = max(len(short_name(name)) for name in (*track.classes, *lane_names))
+    left, right = max(0.75, 0.3 + 0.085 * longest), 1.25  # inches; names are written left of the rows
 
     def place(bottom_inches: float, height_inches: float) -> tuple[float, float, float, float]:
         """Convert axes bounds from inches to shares of the figure."""
         width = WIDTH_INCHES - left - right
         return left / WIDTH_INCHES, bottom_inches / height, width / WIDTH_INCHES, height_inches / height
 
-    curve = figure.add_axes(place(bottom + map_inches + gap, curve_inches))
+    curve = figure.add_axes(place(curve_bottom, curve_inches))
     class_map = figure.add_axes(place(bottom, map_inches), sharex=curve)
     scale = figure.add_axes((1 - (right - 0.15) / WIDTH_INCHES, bottom / height, 0.012, map_inches / height))
+    lane = figure.add_axes(place(bottom + map_inches + gap, lane_inches), sharex=curve) if lane_names else None
     curve.set_xlim(0, track.boundaries()[-1])
     curve.tick_params(labelbottom=False)
-    return Panels(figure, curve, class_map, scale)
+    return Panels(figure, curve, class_map, scale, lane)
 
 
 def draw_curve(
@@ -164,17 +172,18 @@ def _draw_band(axes: Axes, track: ScoreTrack, colour: str | None) -> tuple[NDArr
     return np.array([column.mean() for column in columns], np.float32), edges
 
 
-def shade(axes: Axes, stretches: Sequence[Stretch], colour: str) -> int:
+def shade(axes: Axes, stretches: Sequence[Stretch]) -> int:
     """Shade stretches of time and label those for which there is room, in order; return the number of labels."""
     taken: list[Bbox] = []
     for stretch in stretches:
+        colour, height = (SOUND_COLOUR, 1.043) if stretch.is_sound else (EVENT_COLOUR, 1.02)
         axes.axvspan(
             stretch.start, stretch.end, color=colour, alpha=0.26 if stretch.is_strong else 0.13, linewidth=0, zorder=1
         )
         # A bar as well: a stretch of one snippet in an hour is less than a pixel wide, and must stay visible.
         axes.plot(
             [stretch.start, stretch.end],
-            [1.02, 1.02],
+            [height, height],
             color=colour,
             alpha=1.0 if stretch.is_strong else 0.55,
             linewidth=4,

@@ -56,7 +56,7 @@ def draw_against_truth(
     """
     panels = open_panels(track)
     truth = [Stretch(start, end, short_name(label), is_strong=False) for label, start, end in intervals]
-    shade(panels.curve, truth, EVENT_COLOUR)
+    shade(panels.curve, truth)
     if baseline is not None:
         draw_curve(
             panels.curve, dataclasses.replace(track, scores=baseline.scores), baseline.name, THIRD_COLOUR, style="--"

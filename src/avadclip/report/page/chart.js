@@ -1,10 +1,11 @@
-// Score curve and class map on one time axis, by Plotly; the playback cursor is a separate element on top.
+// Score curve, named sounds and class map on one time axis, by Plotly; the playback cursor is a separate element on top.
 "use strict";
 
 (function (avadclip) {
-  const { clock, counted, networkWords } = avadclip.words;
+  const { clock, counted, networkWords, plain, shorten } = avadclip.words;
+  const { laneBars, laneNames } = avadclip.sounds;
   const CURVE_PIXELS = 210;
-  const CLASS_PIXELS = 20;
+  const ROW_PIXELS = 20;
   const GAP_PIXELS = 14;
   const MARGIN = { t: 26, r: 64, b: 30 };
   const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
@@ -16,15 +17,6 @@
   function colours() {
     const style = getComputedStyle(document.documentElement);
     return new Proxy({}, { get: (_, name) => style.getPropertyValue(`--${name}`).trim() });
-  }
-
-  function shorten(name) {
-    return name.length <= 18 ? name : `${name.slice(0, 17)}…`;
-  }
-
-  /** Plotly reads a little HTML in texts; names are plain. */
-  function plain(text) {
-    return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
   }
 
   function ticks([start, end], width) {
@@ -93,20 +85,24 @@
     return { shapes, annotations };
   }
 
-  /** Events as numbered bands, with the thresholds they were cut by. */
+  /** Events as numbered bands, with the thresholds they were cut by; those of sounds lie under those of the model. */
   function bands(events, thresholds, colour) {
     const { shapes, annotations } = levels(thresholds, colour);
     events.forEach((event, index) => {
       const isAlert = event.severity === "alert";
+      const isSound = event.kind === "sound";
+      const ink = isSound ? colour.sound : colour.event;
+      const top = isSound ? 1 - 6 / CURVE_PIXELS : 1;
       const band = { type: "rect", xref: "x", x0: event.start, x1: event.end, yref: "y domain", layer: "below" };
       const opacity = isAlert ? 0.28 : 0.15;
-      shapes.push({ ...band, y0: 0, y1: 1, fillcolor: colour.event, opacity, line: { width: 0 } });
+      shapes.push({ ...band, y0: 0, y1: top, fillcolor: ink, opacity, line: { width: 0 } });
       // A line as well: an event of a second in an hour is less than a pixel wide, and must still be seen.
-      shapes.push({ ...band, type: "line", y0: 1, y1: 1, layer: "above", opacity: isAlert ? 1 : 0.6,
-        line: { color: colour.event, width: 4 } });
+      shapes.push({ ...band, type: "line", y0: top, y1: top, layer: "above", opacity: isAlert || isSound ? 1 : 0.6,
+        line: { color: ink, width: 4 } });
       if (events.length <= MOST_NUMBERS) {
         annotations.push({ xref: "x", x: (event.start + event.end) / 2, text: index + 1, showarrow: false,
-          yref: "y domain", y: 1, yshift: 3, yanchor: "bottom", font: { color: colour.event, size: 12 } });
+          yref: "y domain", y: top, yshift: isSound ? -2 : 3, yanchor: isSound ? "top" : "bottom",
+          font: { color: ink, size: 12 } });
       }
     });
     return { shapes, annotations };
@@ -116,8 +112,11 @@
   function createChart(chart, cursor, result, onSeek) {
     const edges = avadclip.events.boundaries(result.scores);
     const end = edges.at(-1);
-    const mapPixels = CLASS_PIXELS * result.classes.length;
-    const height = MARGIN.t + CURVE_PIXELS + GAP_PIXELS + mapPixels + MARGIN.b;
+    const names = laneNames(result.sounds);
+    const mapPixels = ROW_PIXELS * result.classes.length;
+    const lanePixels = ROW_PIXELS * names.length;
+    const curveBottom = mapPixels + GAP_PIXELS + (lanePixels && lanePixels + GAP_PIXELS);
+    const height = MARGIN.t + CURVE_PIXELS + curveBottom + MARGIN.b;
     const inner = height - MARGIN.t - MARGIN.b;
     let shown = { events: [], thresholds: result.thresholds };
     let moment = 0;
@@ -128,20 +127,23 @@
       const range = chart.layout?.xaxis?.range ?? [0, end];
       const quiet = { color: colour.ink, gridcolor: colour.line, zeroline: false, fixedrange: true,
         ticks: "outside", ticklen: 6, tickcolor: "rgba(0,0,0,0)" };
+      /** An axis with a row per name, from the top down. */
+      const rows = (labels, bottom, pixels) => ({ ...quiet, range: [labels.length - 0.5, -0.5], showgrid: false,
+        domain: [bottom / inner, (bottom + pixels) / inner], tickvals: labels.map((_, index) => index),
+        ticktext: labels.map((label) => plain(shorten(label))) });
       return {
         xaxis: { ...quiet, range, fixedrange: false, showgrid: false, anchor: "y2", minallowed: 0, maxallowed: end,
           ...ticks(range, chart.clientWidth), tickcolor: colour.line },
-        yaxis: { ...quiet, range: [0, 1.02], domain: [(mapPixels + GAP_PIXELS) / inner, 1],
+        yaxis: { ...quiet, range: [0, 1.02], domain: [curveBottom / inner, 1],
           title: { text: "anomaly score", standoff: 8 }, tickvals: [0, 0.25, 0.5, 0.75, 1] },
-        yaxis2: { ...quiet, range: [result.classes.length - 0.5, -0.5], domain: [0, mapPixels / inner], showgrid: false,
-          tickvals: result.classes.map((_, index) => index),
-          ticktext: result.classes.map((name) => plain(shorten(name))) },
+        yaxis2: rows(result.classes, 0, mapPixels),
+        ...(lanePixels && { yaxis3: rows(names, mapPixels + GAP_PIXELS, lanePixels) }),
       };
     }
 
     function draw() {
       const colour = colours();
-      const longest = Math.max(...result.classes.map((name) => shorten(name).length));
+      const longest = Math.max(...[...result.classes, ...names].map((name) => shorten(name).length));
       const layout = {
         autosize: true,
         margin: { ...MARGIN, l: 22 + 6.5 * Math.max(longest, 6) },
@@ -156,6 +158,7 @@
         ...bands(shown.events, shown.thresholds, colour),
       };
       const traces = [...curves(result, edges, colour), classMap(result, edges, colour)];
+      if (lanePixels) traces.push(laneBars(result.sounds, names, colour));
       Plotly.react(chart, traces, layout, { displayModeBar: false, responsive: true }).then(() => {
         if (!isReady) connect();
         placeCursor();

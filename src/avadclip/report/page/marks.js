@@ -5,7 +5,7 @@
   const REAL = "real";
   const FALSE_ALARM = "false alarm";
 
-  /** Verdicts keyed by the peak snippet of an event, which does not change with the threshold. */
+  /** Verdicts keyed by what does not change with the threshold: the peak snippet, or a sound event's label and start. */
   function createMarks(result) {
     const key = `avadclip-marks:${result.source}:${result.model}`;
     const verdicts = load();
@@ -18,9 +18,12 @@
       }
     }
 
-    function set(peak, verdict) {
-      if (verdicts[peak] === verdict) delete verdicts[peak]; // a second press removes it
-      else verdicts[peak] = verdict;
+    const keyOf = ({ kind, label, start, peak }) => (kind === "sound" ? `${label} ${start}` : peak);
+
+    function set(event, verdict) {
+      const place = keyOf(event);
+      if (verdicts[place] === verdict) delete verdicts[place]; // a second press removes it
+      else verdicts[place] = verdict;
       try {
         localStorage.setItem(key, JSON.stringify(verdicts));
       } catch {
@@ -28,7 +31,7 @@
       }
     }
 
-    return { get: (peak) => verdicts[peak] ?? null, set };
+    return { get: (event) => verdicts[keyOf(event)] ?? null, set };
   }
 
   /**
@@ -38,7 +41,7 @@
    * false alarm. Times are given only if every event has a verdict, since only then they are complete.
    */
   function labelRows(result, events, marks) {
-    const verdicts = events.map((event) => marks.get(event.peak));
+    const verdicts = events.map(marks.get);
     const open = verdicts.filter((verdict) => verdict === null).length;
     const real = events.filter((_, index) => verdicts[index] === REAL);
     if (real.length > 0) {

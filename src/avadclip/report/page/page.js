@@ -18,12 +18,13 @@
     onMark: showLabels,
   });
   const found = avadclip.events.foundEvents(result);
+  const heard = found.filter(({ kind }) => kind === "sound"); // at any threshold of the model
   let events = found;
 
   /** Reuse the snapshots of the original events for events at another threshold, by peak or by overlap. */
   function withSnapshots(cut) {
     return cut.map((event) => {
-      const inside = found.filter((one) => edges[one.peak] >= event.start && edges[one.peak] < event.end);
+      const inside = found.filter((one) => one.kind === "model" && edges[one.peak] >= event.start && edges[one.peak] < event.end);
       const best = inside.find((one) => one.peak === event.peak) ?? inside[0];
       return { ...event, snapshot: best?.snapshot ?? null };
     });
@@ -31,7 +32,8 @@
 
   function setThreshold(value) {
     const isOwn = value === result.thresholds.detection;
-    events = isOwn ? found : withSnapshots(avadclip.events.cutEvents(result, value));
+    const cut = isOwn ? found : [...withSnapshots(avadclip.events.cutEvents(result, value)), ...heard];
+    events = cut.sort((one, other) => one.start - other.start);
     byId("threshold").value = value;
     byId("threshold-value").textContent = value.toFixed(3);
     byId("threshold-reset").disabled = isOwn;
@@ -42,7 +44,7 @@
   function showEvents() {
     const alerts = events.filter((event) => event.severity === "alert").length;
     byId("events-count").textContent = events.length
-      ? `${counted(events.length, "event")}, ${counted(alerts, "alert")}`
+      ? `${counted(events.length, "event")}, ${counted(alerts, "alert")}${heard.length ? `, ${heard.length} by sound` : ""}`
       : `No events: the highest score is ${result.peak_score.toFixed(3)}`;
     for (const id of ["previous", "next"]) byId(id).disabled = events.length === 0;
     list.show(events);
@@ -52,7 +54,7 @@
 
   function showTime(seconds) {
     chart.setTime(seconds);
-    list.highlight(events.findIndex((event) => event.start <= seconds && seconds < event.end));
+    list.highlight(events.findLastIndex((event) => event.start <= seconds && seconds < event.end));
     const after = edges.findIndex((edge) => edge > seconds);
     const snippet = after < 0 ? result.scores.anomaly.length - 1 : after - 1;
     byId("now").textContent = `${clock(seconds, 1)} · score ${result.scores.anomaly[snippet].toFixed(2)}`;

@@ -18,6 +18,15 @@
     return `${number || "no"} ${noun}${number === 1 ? "" : "s"}`;
   }
 
+  function shorten(name) {
+    return name.length <= 18 ? name : `${name.slice(0, 17)}…`;
+  }
+
+  /** Plotly reads a little HTML in texts; names are plain. */
+  function plain(text) {
+    return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+  }
+
   // As NETWORK_WORDS in avadclip/report/words.py.
   const NETWORK_WORDS = {
     teacher: "picture and sound",
@@ -29,5 +38,5 @@
     return NETWORK_WORDS[name] ?? name;
   }
 
-  avadclip.words = { clock, counted, networkWords };
+  avadclip.words = { clock, counted, networkWords, plain, shorten };
 })((globalThis.avadclip ??= {}));
