@@ -185,7 +185,7 @@ def shade(axes: Axes, stretches: Sequence[Stretch]) -> int:
             [stretch.start, stretch.end],
             [height, height],
             color=colour,
-            alpha=1.0 if stretch.is_strong else 0.55,
+            alpha=1.0 if stretch.is_strong or stretch.is_sound else 0.55,
             linewidth=4,
             solid_capstyle="projecting" if len(stretches) < 40 else "butt",
             zorder=5,
@@ -198,7 +198,7 @@ def shade(axes: Axes, stretches: Sequence[Stretch]) -> int:
             va="bottom",
             fontsize=8.5,
             fontweight="bold" if stretch.is_strong else "normal",
-            color=INK,
+            color=colour if stretch.is_sound else INK,
             parse_math=False,
             zorder=6,
         )

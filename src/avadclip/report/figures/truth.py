@@ -15,7 +15,6 @@ from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.scorers import Scorer
 from avadclip.inference.scoring import to_track
 from avadclip.report.figures.panels import (
-    EVENT_COLOUR,
     SCORE_COLOUR,
     THIRD_COLOUR,
     Stretch,

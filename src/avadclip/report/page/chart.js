@@ -1,4 +1,4 @@
-// Score curve, named sounds and class map on one time axis, by Plotly; the playback cursor is a separate element on top.
+// Score curve, named sounds and class map on one time axis, by Plotly; the playback cursor lies on top.
 "use strict";
 
 (function (avadclip) {

@@ -69,7 +69,7 @@
     return sum / (stop - start);
   }
 
-  /** The model's events at a threshold, in the form of the document's own; `peak` is the snippet of the highest score. */
+  /** The model's events at a threshold, in the form of the document's; `peak` is the snippet of the highest score. */
   function cutEvents(result, threshold) {
     const { scores, rules, thresholds } = result;
     const edges = boundaries(scores);

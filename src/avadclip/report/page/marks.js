@@ -5,7 +5,7 @@
   const REAL = "real";
   const FALSE_ALARM = "false alarm";
 
-  /** Verdicts keyed by what does not change with the threshold: the peak snippet, or a sound event's label and start. */
+  /** Verdicts keyed by what no threshold changes: the peak snippet, or the label and start of a sound event. */
   function createMarks(result) {
     const key = `avadclip-marks:${result.source}:${result.model}`;
     const verdicts = load();

@@ -18,13 +18,14 @@
     onMark: showLabels,
   });
   const found = avadclip.events.foundEvents(result);
-  const heard = found.filter(({ kind }) => kind === "sound"); // at any threshold of the model
+  const seen = found.filter(({ kind }) => kind === "model");
+  const heard = found.filter(({ kind }) => kind === "sound"); // whatever the threshold
   let events = found;
 
   /** Reuse the snapshots of the original events for events at another threshold, by peak or by overlap. */
   function withSnapshots(cut) {
     return cut.map((event) => {
-      const inside = found.filter((one) => one.kind === "model" && edges[one.peak] >= event.start && edges[one.peak] < event.end);
+      const inside = seen.filter((one) => edges[one.peak] >= event.start && edges[one.peak] < event.end);
       const best = inside.find((one) => one.peak === event.peak) ?? inside[0];
       return { ...event, snapshot: best?.snapshot ?? null };
     });
@@ -43,8 +44,9 @@
 
   function showEvents() {
     const alerts = events.filter((event) => event.severity === "alert").length;
+    const bySound = heard.length ? `, ${heard.length} by sound` : "";
     byId("events-count").textContent = events.length
-      ? `${counted(events.length, "event")}, ${counted(alerts, "alert")}${heard.length ? `, ${heard.length} by sound` : ""}`
+      ? `${counted(events.length, "event")}, ${counted(alerts, "alert")}${bySound}`
       : `No events: the highest score is ${result.peak_score.toFixed(3)}`;
     for (const id of ["previous", "next"]) byId(id).disabled = events.length === 0;
     list.show(events);

@@ -18,8 +18,10 @@
     return `${number || "no"} ${noun}${number === 1 ? "" : "s"}`;
   }
 
+  /** A name that fits beside the chart. */
   function shorten(name) {
-    return name.length <= 18 ? name : `${name.slice(0, 17)}…`;
+    const most = matchMedia("(max-width: 36rem)").matches ? 13 : 18;
+    return name.length <= most ? name : `${name.slice(0, most - 1)}…`;
   }
 
   /** Plotly reads a little HTML in texts; names are plain. */
