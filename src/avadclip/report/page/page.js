@@ -33,8 +33,9 @@
 
   function setThreshold(value) {
     const isOwn = value === result.thresholds.detection;
-    const cut = isOwn ? found : [...withSnapshots(avadclip.events.cutEvents(result, value)), ...heard];
-    events = cut.sort((one, other) => one.start - other.start);
+    events = isOwn
+      ? found
+      : [...withSnapshots(avadclip.events.cutEvents(result, value)), ...heard].sort((a, b) => a.start - b.start);
     byId("threshold").value = value;
     byId("threshold-value").textContent = value.toFixed(3);
     byId("threshold-reset").disabled = isOwn;
