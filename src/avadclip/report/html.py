@@ -18,6 +18,7 @@ from avadclip.report.words import clock, counted, describe_network, network_word
 SCRIPTS = (
     "plotly.min.js",
     "words.js",
+    "sounds.js",
     "events.js",
     "player.js",
     "chart.js",

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from avadclip.events import Thresholds
+from avadclip.events import NamedSound, Thresholds
 from avadclip.inference.detector import Detection
 from avadclip.report.figures.detection import draw_figure, save_figure
+from avadclip.report.figures.panels import EVENT_COLOUR, SOUND_COLOUR
 
 MakeDetection = Callable[..., Detection]
 XD_CLASSES = ("normal", "fighting", "shooting", "riot", "abuse", "car accident", "explosion")
@@ -82,3 +83,29 @@ def test_both_thresholds_are_drawn(made_up: MakeDetection) -> None:
 def test_a_model_without_alarms_has_one_threshold(made_up: MakeDetection) -> None:
     axes = draw_figure(made_up(16, quiet=True, thresholds=Thresholds(0.5, None))).axes[0]
     assert [text.get_text() for text in axes.texts] == ["detection 0.50"]
+
+
+def test_named_sounds_are_bars_under_the_curve(made_up: MakeDetection) -> None:
+    detection = made_up(60, with_named_sounds=True)
+    curve, class_map, _, lane = draw_figure(detection).axes
+    assert [label.get_text() for label in lane.get_yticklabels()] == ["speech", "glass"]
+    spans = [path.get_extents() for bars in lane.collections for path in bars.get_paths()]
+    assert [(span.x0, span.x1) for span in spans] == [(0, pytest.approx(20)), (pytest.approx(20), pytest.approx(64 / 3))]
+    assert curve.get_position().y0 > lane.get_position().y1 > lane.get_position().y0 > class_map.get_position().y1
+    assert lane.get_xlim() == curve.get_xlim()
+    colours = {
+        (line.get_xdata()[0], line.get_color()) for line in curve.lines if list(line.get_ydata()) == [1.02, 1.02]
+    }
+    assert colours == {
+        (event.start, SOUND_COLOUR if event.kind == "sound" else EVENT_COLOUR) for event in detection.events
+    }
+    assert len(draw_figure(made_up(60)).axes) == 3
+
+
+@pytest.mark.filterwarnings("error")
+def test_sounds_of_any_name_and_number_can_be_drawn(made_up: MakeDetection, tmp_path: Path) -> None:
+    names = ["a$b$c_{", "\x1b[31m\n", "x" * 200, *(f"sound {number}" for number in range(20))]
+    sounds = tuple(NamedSound(name=name, probability=0.5, start=0.0, end=0.0) for name in names)
+    detection = dataclasses.replace(made_up(3), sounds=sounds)
+    save_figure(detection, tmp_path / "scores.png")
+    assert len(draw_figure(detection).axes[3].get_yticks()) == 8

@@ -1,17 +1,20 @@
-"""Figure of one detection: score over time with the events, and below it the class map."""
+"""Figure of one detection: score over time with the events, and below it named sounds and the class map."""
 
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from avadclip.events import Event, Thresholds
+from avadclip.events import Event, NamedSound, Thresholds
 from avadclip.inference.detector import Detection
+from avadclip.inference.named_sounds import short_sound_name
 from avadclip.report.figures.panels import (
     EVENT_COLOUR,
     FAINT,
     SCORE_COLOUR,
     SECOND_COLOUR,
+    SOUND_COLOUR,
     THIRD_COLOUR,
     Stretch,
     describe_length,
@@ -25,6 +28,7 @@ from avadclip.report.figures.panels import (
     write_figure,
     write_title,
 )
+from avadclip.report.sounds import rows_by_name
 from avadclip.report.words import counted, network_words
 
 
@@ -34,11 +38,14 @@ def save_figure(detection: Detection, path: Path) -> None:
 
 
 def draw_figure(detection: Detection) -> Figure:
-    """Draw score curve, thresholds and events above the class probabilities, on the same time axis."""
-    panels = open_panels(detection.track)
+    """Draw score curve, thresholds and events above sounds and class probabilities, on the same time axis."""
+    rows = rows_by_name(detection.sounds or ())
+    panels = open_panels(detection.track, [short_sound_name(name) for name in rows])
     _draw_thresholds(panels.curve, detection.thresholds)
     _draw_scores(panels.curve, detection)
     _draw_events(panels.curve, detection.events)
+    if panels.lane is not None:
+        _draw_sounds(panels.lane, rows)
     draw_class_map(panels, detection.track)
     count = len(detection.events)
     found = counted(count, "event") if count else f"no events, highest score {detection.track.scores.max():.2f}"
@@ -83,10 +90,16 @@ def _draw_thresholds(axes: Axes, thresholds: Thresholds) -> None:
 def _draw_events(axes: Axes, events: tuple[Event, ...]) -> None:
     """Shade every event; label those for which there is room, highest score first."""
     stretches = [
-        Stretch(event.start, event.end, f"{short_name(event.label)} {event.score:.2f}", event.severity == "alert")
+        Stretch(
+            event.start,
+            event.end,
+            f"{short_name(event.label)} {event.score:.2f}",
+            event.severity == "alert",
+            SOUND_COLOUR if event.kind == "sound" else EVENT_COLOUR,
+        )
         for event in sorted(events, key=lambda event: -event.score)
     ]
-    num_labels = shade(axes, stretches, EVENT_COLOUR)
+    num_labels = shade(axes, stretches)
     if num_labels < len(events):
         axes.set_title(
             f"{len(events)} events, labels on the {num_labels} highest that fit",
@@ -94,4 +107,16 @@ def _draw_events(axes: Axes, events: tuple[Event, ...]) -> None:
             fontsize=8.5,
             color=FAINT,
             pad=3,
+        )
+
+
+def _draw_sounds(axes: Axes, rows: dict[str, list[NamedSound]]) -> None:
+    """Draw the stretches of each name as bars, darker for the more probable."""
+    for row, sounds in enumerate(rows.values()):
+        axes.broken_barh(
+            [(sound.start, sound.end - sound.start) for sound in sounds],
+            (row - 0.35, 0.7),
+            facecolor=[to_rgba(SOUND_COLOUR, 0.3 + 0.7 * sound.probability) for sound in sounds],
+            edgecolor=SOUND_COLOUR,  # a second in an hour is less than a pixel wide, and must stay visible
+            linewidth=0.7,
         )

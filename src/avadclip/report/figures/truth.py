@@ -15,7 +15,6 @@ from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.scorers import Scorer
 from avadclip.inference.scoring import to_track
 from avadclip.report.figures.panels import (
-    EVENT_COLOUR,
     SCORE_COLOUR,
     THIRD_COLOUR,
     Stretch,
@@ -56,7 +55,7 @@ def draw_against_truth(
     """
     panels = open_panels(track)
     truth = [Stretch(start, end, short_name(label), is_strong=False) for label, start, end in intervals]
-    shade(panels.curve, truth, EVENT_COLOUR)
+    shade(panels.curve, truth)
     if baseline is not None:
         draw_curve(
             panels.curve, dataclasses.replace(track, scores=baseline.scores), baseline.name, THIRD_COLOUR, style="--"

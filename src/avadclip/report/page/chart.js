@@ -1,10 +1,11 @@
-// Score curve and class map on one time axis, by Plotly; the playback cursor is a separate element on top.
+// Score curve, named sounds and class map on one time axis, by Plotly; the playback cursor is a separate element on top.
 "use strict";
 
 (function (avadclip) {
   const { clock, counted, networkWords } = avadclip.words;
   const CURVE_PIXELS = 210;
   const CLASS_PIXELS = 20;
+  const SOUND_PIXELS = 18;
   const GAP_PIXELS = 14;
   const MARGIN = { t: 26, r: 64, b: 30 };
   const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
@@ -98,15 +99,16 @@
     const { shapes, annotations } = levels(thresholds, colour);
     events.forEach((event, index) => {
       const isAlert = event.severity === "alert";
+      const ink = event.kind === "sound" ? colour.sound : colour.event;
       const band = { type: "rect", xref: "x", x0: event.start, x1: event.end, yref: "y domain", layer: "below" };
       const opacity = isAlert ? 0.28 : 0.15;
-      shapes.push({ ...band, y0: 0, y1: 1, fillcolor: colour.event, opacity, line: { width: 0 } });
+      shapes.push({ ...band, y0: 0, y1: 1, fillcolor: ink, opacity, line: { width: 0 } });
       // A line as well: an event of a second in an hour is less than a pixel wide, and must still be seen.
       shapes.push({ ...band, type: "line", y0: 1, y1: 1, layer: "above", opacity: isAlert ? 1 : 0.6,
-        line: { color: colour.event, width: 4 } });
+        line: { color: ink, width: 4 } });
       if (events.length <= MOST_NUMBERS) {
         annotations.push({ xref: "x", x: (event.start + event.end) / 2, text: index + 1, showarrow: false,
-          yref: "y domain", y: 1, yshift: 3, yanchor: "bottom", font: { color: colour.event, size: 12 } });
+          yref: "y domain", y: 1, yshift: 3, yanchor: "bottom", font: { color: ink, size: 12 } });
       }
     });
     return { shapes, annotations };
@@ -116,12 +118,16 @@
   function createChart(chart, cursor, result, onSeek) {
     const edges = avadclip.events.boundaries(result.scores);
     const end = edges.at(-1);
+    const sounds = result.sounds ?? [];
+    const soundNames = avadclip.sounds.rowNames(sounds);
     const mapPixels = CLASS_PIXELS * result.classes.length;
-    const height = MARGIN.t + CURVE_PIXELS + GAP_PIXELS + mapPixels + MARGIN.b;
+    const lanePixels = soundNames.length ? SOUND_PIXELS * soundNames.length + GAP_PIXELS : 0;
+    const height = MARGIN.t + CURVE_PIXELS + lanePixels + GAP_PIXELS + mapPixels + MARGIN.b;
     const inner = height - MARGIN.t - MARGIN.b;
     let shown = { events: [], thresholds: result.thresholds };
     let moment = 0;
     let isReady = false;
+    const rowLabels = soundNames.map((name) => shorten(avadclip.sounds.shortName(name)));
     chart.style.height = `${height}px`; // Plotly fits itself into it, also when the window changes
 
     function axes(colour) {
@@ -131,17 +137,20 @@
       return {
         xaxis: { ...quiet, range, fixedrange: false, showgrid: false, anchor: "y2", minallowed: 0, maxallowed: end,
           ...ticks(range, chart.clientWidth), tickcolor: colour.line },
-        yaxis: { ...quiet, range: [0, 1.02], domain: [(mapPixels + GAP_PIXELS) / inner, 1],
+        yaxis: { ...quiet, range: [0, 1.02], domain: [1 - CURVE_PIXELS / inner, 1],
           title: { text: "anomaly score", standoff: 8 }, tickvals: [0, 0.25, 0.5, 0.75, 1] },
         yaxis2: { ...quiet, range: [result.classes.length - 0.5, -0.5], domain: [0, mapPixels / inner], showgrid: false,
           tickvals: result.classes.map((_, index) => index),
           ticktext: result.classes.map((name) => plain(shorten(name))) },
+        ...(lanePixels && { yaxis3: { ...quiet, range: [soundNames.length - 0.5, -0.5], showgrid: false,
+          domain: [(mapPixels + GAP_PIXELS) / inner, (mapPixels + lanePixels) / inner],
+          tickvals: soundNames.map((_, index) => index), ticktext: rowLabels.map(plain) } }),
       };
     }
 
     function draw() {
       const colour = colours();
-      const longest = Math.max(...result.classes.map((name) => shorten(name).length));
+      const longest = Math.max(...[...result.classes.map(shorten), ...rowLabels].map((name) => name.length));
       const layout = {
         autosize: true,
         margin: { ...MARGIN, l: 22 + 6.5 * Math.max(longest, 6) },
@@ -156,6 +165,9 @@
         ...bands(shown.events, shown.thresholds, colour),
       };
       const traces = [...curves(result, edges, colour), classMap(result, edges, colour)];
+      if (lanePixels) {
+        traces.push(avadclip.sounds.bars(sounds, soundNames, { colour: colour.sound, plain, yaxis: "y3" }));
+      }
       Plotly.react(chart, traces, layout, { displayModeBar: false, responsive: true }).then(() => {
         if (!isReady) connect();
         placeCursor();
@@ -167,7 +179,8 @@
       const peak = result.peak_score.toFixed(2);
       const level = thresholds.detection.toFixed(3);
       chart.setAttribute("aria-label", `Anomaly score over ${clock(end)}, highest ${peak}, threshold ${level}, `
-        + `${counted(events.length, "event")}. Their times are in the list.`);
+        + `${counted(events.length, "event")}. Their times are in the list.`
+        + (result.sound_summary ? ` Sounds: ${result.sound_summary}.` : ""));
       if (isReady) Plotly.relayout(chart, bands(events, thresholds, colours()));
       else draw();
     }

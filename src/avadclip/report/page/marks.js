@@ -5,30 +5,30 @@
   const REAL = "real";
   const FALSE_ALARM = "false alarm";
 
-  /** Verdicts keyed by the peak snippet of an event, which does not change with the threshold. */
+  /** Verdicts by the `key` of an event, which does not change with the threshold. */
   function createMarks(result) {
-    const key = `avadclip-marks:${result.source}:${result.model}`;
+    const place = `avadclip-marks:${result.source}:${result.model}`;
     const verdicts = load();
 
     function load() {
       try {
-        return JSON.parse(localStorage.getItem(key)) ?? {};
+        return JSON.parse(localStorage.getItem(place)) ?? {};
       } catch {
         return {}; // storage is disabled or its content is invalid
       }
     }
 
-    function set(peak, verdict) {
-      if (verdicts[peak] === verdict) delete verdicts[peak]; // a second press removes it
-      else verdicts[peak] = verdict;
+    function set(key, verdict) {
+      if (verdicts[key] === verdict) delete verdicts[key]; // a second press removes it
+      else verdicts[key] = verdict;
       try {
-        localStorage.setItem(key, JSON.stringify(verdicts));
+        localStorage.setItem(place, JSON.stringify(verdicts));
       } catch {
         // the marks are kept until the page is closed
       }
     }
 
-    return { get: (peak) => verdicts[peak] ?? null, set };
+    return { get: (key) => verdicts[key] ?? null, set };
   }
 
   /**
@@ -38,7 +38,7 @@
    * false alarm. Times are given only if every event has a verdict, since only then they are complete.
    */
   function labelRows(result, events, marks) {
-    const verdicts = events.map((event) => marks.get(event.peak));
+    const verdicts = events.map((event) => marks.get(event.key));
     const open = verdicts.filter((verdict) => verdict === null).length;
     const real = events.filter((_, index) => verdicts[index] === REAL);
     if (real.length > 0) {
