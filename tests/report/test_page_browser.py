@@ -244,7 +244,9 @@ def test_events_of_sounds_stay_at_every_threshold_of_the_score(
     for threshold in (0.25, 1):
         opened.tab.locator("#threshold").fill(str(threshold))
         wanted = python_events(loud.track, EventRules(threshold), loud.thresholds.alert)
-        assert sorted(row["label"] for row in opened.list()) == sorted([*(event["label"] for event in wanted), "gunshot"])
+        assert sorted(row["label"] for row in opened.list()) == sorted(
+            [*(event["label"] for event in wanted), "gunshot"]
+        )
     opened.tab.locator("#threshold").fill("0.01")
     longest = max(opened.tab.locator(".event-sounds").all_inner_texts(), key=len)
     assert longest == f"sounds: gunshot 0.91, speech 0.82, {LOUD[2].name} 0.30"

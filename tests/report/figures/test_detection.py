@@ -90,7 +90,10 @@ def test_named_sounds_are_bars_under_the_curve(made_up: MakeDetection) -> None:
     curve, class_map, _, lane = draw_figure(detection).axes
     assert [label.get_text() for label in lane.get_yticklabels()] == ["speech", "glass"]
     spans = [path.get_extents() for bars in lane.collections for path in bars.get_paths()]
-    assert [(span.x0, span.x1) for span in spans] == [(0, pytest.approx(20)), (pytest.approx(20), pytest.approx(64 / 3))]
+    assert [(span.x0, span.x1) for span in spans] == [
+        (0, pytest.approx(20)),
+        (pytest.approx(20), pytest.approx(64 / 3)),
+    ]
     assert curve.get_position().y0 > lane.get_position().y1 > lane.get_position().y0 > class_map.get_position().y1
     assert lane.get_xlim() == curve.get_xlim()
     colours = {
