@@ -56,10 +56,10 @@ def random_features(described: dict[str, Any]) -> SnippetFeatures:
 
 def check_scores(trained: Any, features: SnippetFeatures, expected: dict[str, Any], *, crop: int = 0) -> None:
     found = score_features(trained, features, crop=crop)
-    np.testing.assert_allclose(found.anomaly_scores, expected["anomaly"], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found.anomaly_scores, expected["anomaly"], rtol=0, atol=1e-5)
     assert (found.class_probabilities is None) == (expected["classes"] is None)
     if found.class_probabilities is not None:
-        np.testing.assert_allclose(found.class_probabilities, expected["classes"], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(found.class_probabilities, expected["classes"], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
@@ -150,7 +150,7 @@ def test_results_are_read_and_written_the_same_again(name: str) -> None:
         expected[key] for key in ("network", "modality", "peak_score")
     ]
     table = (FILES / "results" / f"{name}_events.csv").read_bytes().decode()
-    before = next(csv.reader([table]))
+    before = next(csv.reader(table.splitlines()))
     assert list(EVENT_FIELDS) == [*before, *NO_SOUNDS]
     rows = csv.DictReader(to_csv(detection.events).splitlines())
     assert [{key: row[key] for key in before} for row in rows] == list(csv.DictReader(table.splitlines()))
@@ -185,7 +185,9 @@ def test_the_state_of_a_watch_is_read(tmp_path: Path) -> None:
     ledger, expected = Ledger(tmp_path), EXPECTED["live"]
     assert ledger.count_waiting(expected["sink"]) == 1
     assert ledger.next_waiting(expected["sink"])._asdict() == expected["waiting"]
-    assert [message.model_dump(mode="json") for message in ledger.open_events()] == expected["open_events"]
+    for message, before in zip(ledger.open_events(), expected["open_events"], strict=True):
+        parts = {part: before[part] and before[part] | NO_SOUNDS for part in ("before", "after")}
+        assert message.model_dump(mode="json") == before | parts
     ledger.close()
 
 

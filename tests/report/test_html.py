@@ -59,13 +59,6 @@ def test_the_page_holds_the_document_and_where_everything_is(made_up: MakeDetect
     assert {"/", "/results/7.json"} <= {attributes["href"] for tag, attributes in tags.tags if tag == "a"}
 
 
-def test_the_sounds_are_summed_up_in_a_line_where_they_were_named(made_up: MakeDetection) -> None:
-    assert "Sounds: speech, glass</p>" in page_of(made_up(8, with_named_sounds=True))
-    document = to_document(made_up(), include_scores=True)
-    assert document.pop("sound_summary") is None  # results of 0.1.0 lack it
-    assert "Sounds:" not in render_page(document, PageMedia(None), PLACES)
-
-
 def test_nothing_in_a_result_becomes_markup(made_up: MakeDetection) -> None:
     plain = made_up(60, notes=("odd",))
     evil = made_up(60, source=EVIL, notes=(EVIL,), classes=("normal", EVIL))
@@ -145,12 +138,12 @@ def luminance(colour: str) -> float:
         ("strong", "card", 4.5),
         ("strong", "ground", 4.5),
         ("event", "card", 4.5),
-        ("sound", "card", 4.5),
-        ("ink", "sound-wash", 7),
-        ("faint", "sound-wash", 4.5),
         ("score", "card", 3),
         ("visual", "card", 3),
         ("audio", "card", 3),
+        ("sound", "card", 4.5),
+        ("ink", "sound-wash", 7),
+        ("faint", "sound-wash", 4.5),
     ],
 )
 def test_contrast_is_that_of_the_accessibility_guidelines(theme: str, ink: str, ground: str, least: float) -> None:

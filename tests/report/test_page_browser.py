@@ -5,7 +5,8 @@ import dataclasses
 import json
 import os
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,6 @@ from avadclip.report.exports import to_document
 from avadclip.report.html import PageMedia, PagePlaces, render_page
 from avadclip.report.page_folder import write_index, write_page
 
-from .conftest import Opened, until
-
 pytestmark = pytest.mark.system
 
 MakeDetection = Callable[..., Detection]
@@ -32,11 +31,244 @@ GAINS = ("sound", "picture")
 HOSTILE = "a\"b'<img src=x>&amp; #1%20.mp4"
 
 
+def until(read: Callable[[], Any], *, seconds: float = 15) -> Any:
+    """What `read` gives once it is true; the page's policy forbids Playwright's own way of waiting."""
+    deadline = time.monotonic() + seconds
+    while not (value := read()):
+        assert time.monotonic() < deadline, "the page did not get there"
+        time.sleep(0.02)
+    return value
+
+
+class Opened:
+    """A page in the browser, and how its reader acts on it."""
+
+    def __init__(self, tab: Any) -> None:
+        self.tab = tab
+
+    @property
+    def seconds(self) -> float:
+        return float(self.tab.evaluate("document.getElementById('video').currentTime"))
+
+    def settle(self) -> float:
+        """The time on the player's clock, once it has gone where it was sent."""
+        until(lambda: self.tab.evaluate("(v => v.readyState >= 2 && !v.seeking)(document.getElementById('video'))"))
+        return self.seconds
+
+    def click_at(self, seconds: float, end_seconds: float, *, row: float = 0.5) -> None:
+        """Click into the score curve, or with row above 1 below it."""
+        area = self.tab.locator("#chart .nsewdrag").first.bounding_box()
+        self.tab.mouse.click(area["x"] + seconds / end_seconds * area["width"], area["y"] + row * area["height"])
+
+    def cursor_seconds(self, end_seconds: float) -> float:
+        area = self.tab.locator("#chart .nsewdrag").first.bounding_box()
+        line = self.tab.locator("#cursor").bounding_box()
+        return float((line["x"] + line["width"] / 2 - area["x"]) / area["width"] * end_seconds)
+
+    def list(self) -> list[dict[str, Any]]:
+        """Events as the list shows them."""
+        return [
+            {
+                "label": item.locator(".event-label").inner_text(),
+                "times": item.locator(".event-times").inner_text(),
+                "score": item.locator(".event-number-score").inner_text(),
+                "alert": item.locator(".badge").count() == 1,
+            }
+            for item in self.tab.locator("#event-list > li").all()
+        ]
+
+    def drawn_box(self, element: Any) -> dict[str, float]:
+        """The box of an element of the chart, which draws its ticks anew while a window changes its size."""
+        for _ in range(50):
+            box = element.bounding_box()
+            if box is not None:
+                return dict(box)
+            self.tab.wait_for_timeout(100)
+        pytest.fail("an element of the chart is not drawn")
+
+    def chart_is_whole(self) -> bool:
+        """Nothing of it is cut off."""
+        drawn = self.tab.locator("#chart .main-svg").first.bounding_box()
+        frame = self.tab.locator(".chart-frame").bounding_box()
+        times = self.drawn_box(self.tab.locator("#chart .xtick text").last)
+        bottom = frame["y"] + frame["height"]
+        return bool(drawn["y"] + drawn["height"] <= bottom + 1 and times["y"] + times["height"] <= bottom)
+
+    def grey(self) -> int:
+        """Of the picture shown, above the player's controls."""
+        shot = Image.open(BytesIO(self.tab.locator("#video").screenshot())).convert("L")
+        return int(np.asarray(shot)[: shot.height // 3].mean())
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[..., Opened]]:
+    """Opens pages; afterwards none may have complained, or asked for anything that is not a file on this disk."""
+    contexts, complaints, requests = [], [], []
+
+    def open_one(page: Path, fragment: str = "", **options: Any) -> Opened:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 1300}, **options})
+        contexts.append(context)
+        tab = context.new_page()
+        tab.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("request", lambda request: requests.append(request.url))
+        tab.goto(page.as_uri() + fragment)
+        tab.wait_for_selector("#chart[data-ready]")
+        return Opened(tab)
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    assert [url for url in requests if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
 @pytest.fixture(scope="session")
 def yard(detection_of: MakeDetection, clock_video: Path) -> Detection:
     detection = detection_of(clock_video, notes=("audio starts 1.48 s after the video",))
     assert len(detection.events) >= 2
     return detection
+
+
+LOUD = (
+    NamedSound(name="Speech", probability=0.82, start=0.0, end=30.0),
+    NamedSound(name="Gunshot, gunfire", probability=0.4, start=12.0, end=13.0),
+    NamedSound(name="<script>document.title='broken'</script>", probability=0.3, start=20.0, end=40.0),
+    NamedSound(name="Gunshot, gunfire", probability=0.91, start=8.0, end=10.0),
+)
+
+
+@pytest.fixture(scope="session")
+def loud(yard: Detection) -> Detection:
+    """The yard with named sounds, one of them an event whose snippet of the highest score is that of another event."""
+    first = yard.events[0]
+    changes = {"kind": "sound", "label": "gunshot", "severity": "detection", "modality": "audio", "sound_gain": None}
+    alone = first.model_copy(update={**changes, "score": 0.91, "sounds": (LOUD[3], LOUD[2])})
+    spoken = first.model_copy(update={"sounds": (LOUD[0],)})
+    return dataclasses.replace(yard, events=(spoken, alone, *yard.events[1:]), sounds=LOUD)
+
+
+@pytest.fixture(scope="session")
+def loud_page(loud: Detection, clock_video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("loud")
+    page = write_page(loud, root / "yard", video=clock_video)
+    write_index(root)
+    return page
+
+
+def bars(opened: Opened) -> list[dict[str, float]]:
+    """Boxes of the bars of sounds, in the order of LOUD."""
+    return [dict(bar.bounding_box()) for bar in opened.tab.locator("#chart .barlayer .point path").all()]
+
+
+def test_named_sounds_are_bars_on_the_time_axis(loud_page: Path, open_page: Callable[..., Opened]) -> None:
+    opened = open_page(loud_page)
+    curve = opened.tab.locator("#chart .nsewdrag").first.bounding_box()
+    per_second = curve["width"] / 40
+    for bar, sound in zip(bars(opened), LOUD, strict=True):
+        assert bar["x"] == pytest.approx(curve["x"] + sound.start * per_second, abs=3)
+        assert bar["width"] == pytest.approx((sound.end - sound.start) * per_second, abs=5)  # with its outline
+        assert bar["y"] > curve["y"] + curve["height"]
+    speech, late_shot, script, shot = bars(opened)
+    assert shot["y"] == late_shot["y"] < speech["y"] < script["y"]  # the most probable name on top
+    assert opened.tab.locator("#chart .y3tick text").all_text_contents() == ["gunshot", "speech", "<script>document.…"]
+    assert opened.tab.title() == "yard.mp4 · avadclip"
+    about = opened.tab.locator(".about").inner_text()
+    assert "speech, <script>document.title='broken'</script>; 0:08 gunshot; 0:12 gunshot" in about
+    assert "0:08 gunshot" in (opened.tab.locator("#chart").get_attribute("aria-label") or "")
+    for width in (320, 1280):
+        opened.tab.set_viewport_size({"width": width, "height": 800})
+        until(lambda: opened.tab.locator("#chart .main-svg").first.bounding_box()["width"] < width)  # noqa: B023
+        assert opened.chart_is_whole()
+
+
+def test_a_bar_tells_its_sound_and_seeks(loud_page: Path, open_page: Callable[..., Opened]) -> None:
+    opened = open_page(loud_page)
+    opened.settle()
+    for index, words in (
+        (3, "Gunshot, gunfire 0.91, 0:08.0 \N{EN DASH} 0:10.0"),
+        (2, f"{LOUD[2].name} 0.30, 0:20.0 \N{EN DASH} 0:40.0"),
+    ):
+        bar = bars(opened)[index]
+        opened.tab.mouse.move(bar["x"] + bar["width"] / 2, bar["y"] + bar["height"] / 2)
+        hover = opened.tab.locator("#chart .hoverlayer .hovertext")
+        until(lambda: hover.count() == 1 and hover.text_content() == words)  # noqa: B023
+        opened.tab.mouse.click(bar["x"] + bar["width"] / 2, bar["y"] + bar["height"] / 2)
+        assert opened.settle() == pytest.approx((LOUD[index].start + LOUD[index].end) / 2, abs=0.1)
+
+
+def test_sounds_zoom_with_the_curve(loud_page: Path, open_page: Callable[..., Opened]) -> None:
+    opened = open_page(loud_page)
+    before = bars(opened)[3]["width"]
+    opened.tab.evaluate("Plotly.relayout(document.getElementById('chart'), { 'xaxis.range': [5, 15] })")
+    until(lambda: abs(bars(opened)[3]["width"] - 4 * before) < 20)
+
+
+def test_a_page_without_named_sounds_has_no_lane(yard_page: Path, open_page: Callable[..., Opened]) -> None:
+    opened = open_page(yard_page)
+    assert opened.tab.locator("#chart .barlayer, #chart .y3tick").count() == 0
+    assert opened.tab.locator(".event-sounds, .badge.sound").count() == 0
+
+
+def test_a_result_from_before_named_sounds_has_a_page(
+    yard: Detection, yard_page: Path, open_page: Callable[..., Opened], tmp_path: Path
+) -> None:
+    document = to_document(yard, include_scores=True)
+    for part in (document, *document["events"]):
+        for key in ("sounds", "sound_summary", "kind"):
+            part.pop(key, None)
+    page = tmp_path / "yard.html"
+    assets = f"{(yard_page.parent.parent / 'assets').as_uri()}/"
+    page.write_text(render_page(document, PageMedia(None), PagePlaces(assets=assets)))
+    assert len(open_page(page).list()) == len(yard.events)
+
+
+def test_the_list_marks_events_of_sounds_and_names_sounds(
+    loud: Detection, loud_page: Path, open_page: Callable[..., Opened]
+) -> None:
+    opened = open_page(loud_page)
+    items = opened.tab.locator("#event-list > li")
+    assert items.nth(0).locator(".event-sounds").inner_text() == "sounds: speech 0.82"
+    assert items.nth(1).locator(".badge").inner_text() == "sound"
+    assert items.nth(1).locator(".event-sounds").inner_text() == f"sounds: gunshot 0.91, {LOUD[2].name} 0.30"
+    assert "Event 2: gunshot" in (items.nth(1).locator(".event-choose").get_attribute("aria-label") or "")
+    items.nth(1).get_by_role("button", name="Real").click()
+    assert opened.tab.locator("[aria-pressed=true]").count() == 1, "two events of one moment have verdicts of their own"
+    bands = opened.tab.evaluate(
+        "document.getElementById('chart').layout.shapes.filter(s => s.type === 'rect').map(s => s.fillcolor)"
+    )
+    assert [colour != bands[0] for colour in bands] == [event.kind == "sound" for event in loud.events]
+
+
+def test_an_event_of_a_sound_is_told_from_another_at_its_time(
+    loud_page: Path, open_page: Callable[..., Opened]
+) -> None:
+    opened = open_page(loud_page)
+    opened.settle()
+    items = opened.tab.locator("#event-list > li")
+    items.nth(1).locator(".event-choose").click()
+    opened.settle()
+    until(lambda: items.nth(1).get_attribute("aria-current") == "true")
+    assert items.nth(0).get_attribute("aria-current") is None
+    assert opened.tab.locator("#events-count").inner_text().endswith(", 1 by sound")
+    numbers = opened.tab.locator("#chart .annotation-text")
+    first, second = (numbers.get_by_text(number, exact=True).bounding_box() for number in ("1", "2"))
+    assert first["y"] + first["height"] <= second["y"]
+
+
+def test_events_of_sounds_stay_at_every_threshold_of_the_score(
+    loud: Detection, loud_page: Path, open_page: Callable[..., Opened]
+) -> None:
+    opened = open_page(loud_page)
+    for threshold in (0.25, 1):
+        opened.tab.locator("#threshold").fill(str(threshold))
+        wanted = python_events(loud.track, EventRules(threshold), loud.thresholds.alert)
+        assert sorted(row["label"] for row in opened.list()) == sorted(
+            [*(event["label"] for event in wanted), "gunshot"]
+        )
+    opened.tab.locator("#threshold").fill("0.01")
+    longest = max(opened.tab.locator(".event-sounds").all_inner_texts(), key=len)
+    assert longest == f"sounds: gunshot 0.91, speech 0.82, {LOUD[2].name} 0.30"
 
 
 @pytest.fixture(scope="session")

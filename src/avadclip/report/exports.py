@@ -166,7 +166,7 @@ def _rules_document(rules: Iterable[SoundRule] | None) -> list[dict[str, Any]] |
     if rules is None:
         return None
     keys = ("label", "names", "threshold", "is_sudden")
-    return [{key: getattr(rule, key) for key in keys} for rule in rules]
+    return [{key: getattr(rule, key) for key in keys} | {"names": list(rule.names)} for rule in rules]
 
 
 def _scores_document(detection: Detection) -> dict[str, Any]:

@@ -85,36 +85,30 @@ def test_a_model_without_alarms_has_one_threshold(made_up: MakeDetection) -> Non
     assert [text.get_text() for text in axes.texts] == ["detection 0.50"]
 
 
-def test_the_lane_has_a_row_per_sound_and_a_bar_per_stretch(made_up: MakeDetection) -> None:
+def test_named_sounds_are_bars_under_the_curve(made_up: MakeDetection) -> None:
     detection = made_up(60, with_named_sounds=True)
-    again = NamedSound(name="Speech", probability=0.3, start=30.0, end=34.5)
-    lane = draw_figure(dataclasses.replace(detection, sounds=(*detection.sounds, again))).axes[3]
-    assert [text.get_text() for text in lane.get_yticklabels()] == ["Speech", "Glass"]
-    bars = [[tuple(path.get_extents().intervalx) for path in row.get_paths()] for row in lane.collections]
-    assert bars == [[(0.0, 20.0), (30.0, 34.5)], [(20.0, pytest.approx(21.333, abs=0.001))]]
-    assert lane.get_ylim() == (1.5, -0.5)
-    assert lane.get_xlim() == (0, detection.track.end_seconds)
+    curve, class_map, _, lane = draw_figure(detection).axes
+    assert [label.get_text() for label in lane.get_yticklabels()] == ["speech", "glass"]
+    spans = [path.get_extents() for bars in lane.collections for path in bars.get_paths()]
+    assert [(span.x0, span.x1) for span in spans] == [
+        (0, pytest.approx(20)),
+        (pytest.approx(20), pytest.approx(64 / 3)),
+    ]
+    assert curve.get_position().y0 > lane.get_position().y1 > lane.get_position().y0 > class_map.get_position().y1
+    assert lane.get_xlim() == curve.get_xlim()
+    colours = {
+        (line.get_xdata()[0], line.get_color()) for line in curve.lines if list(line.get_ydata()) == [1.02, 1.02]
+    }
+    assert colours == {
+        (event.start, SOUND_COLOUR if event.kind == "sound" else EVENT_COLOUR) for event in detection.events
+    }
+    assert len(draw_figure(made_up(60)).axes) == 3
 
 
-def test_the_lane_shows_the_six_most_probable_names(made_up: MakeDetection) -> None:
-    sounds = tuple(NamedSound(name=f"$x^{n}$", probability=0.2 + n / 10, start=n, end=n + 1) for n in range(8))
-    lane = draw_figure(dataclasses.replace(made_up(60), sounds=sounds)).axes[3]
-    assert [text.get_text() for text in lane.get_yticklabels()] == [f"$x^{n}$" for n in range(7, 1, -1)]
-
-
-def test_without_sounds_the_figure_is_as_it_was(made_up: MakeDetection) -> None:
-    plain, silent = made_up(60), dataclasses.replace(made_up(60), sounds=())
-    figures = [draw_figure(detection) for detection in (plain, silent)]
-    assert [len(figure.axes) for figure in figures] == [3, 3]
-    assert draw_figure(made_up(60, with_named_sounds=True)).get_figheight() > figures[0].get_figheight()
-
-
-def test_sound_events_have_a_colour_of_their_own(made_up: MakeDetection) -> None:
-    detection = made_up(60, with_named_sounds=True)
-    (event,) = [event for event in detection.events if event.kind == "sound"]
-    axes = draw_figure(detection).axes[0]
-    bars = {(*line.get_xdata(),): line.get_color() for line in axes.lines if line.get_ydata()[0] > 1}
-    assert bars.pop((event.start, event.end)) == SOUND_COLOUR
-    assert set(bars.values()) == {EVENT_COLOUR}
-    labels = {text.get_text(): text.get_color() for text in axes.texts}
-    assert labels["glass 0.71"] == SOUND_COLOUR
+@pytest.mark.filterwarnings("error")
+def test_sounds_of_any_name_and_number_can_be_drawn(made_up: MakeDetection, tmp_path: Path) -> None:
+    names = ["a$b$c_{", "\x1b[31m\n", "x" * 200, *(f"sound {number}" for number in range(20))]
+    sounds = tuple(NamedSound(name=name, probability=0.5, start=0.0, end=0.0) for name in names)
+    detection = dataclasses.replace(made_up(3), sounds=sounds)
+    save_figure(detection, tmp_path / "scores.png")
+    assert len(draw_figure(detection).axes[3].get_yticks()) == 8

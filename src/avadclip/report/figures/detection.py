@@ -1,18 +1,17 @@
-"""Figure of one detection: score over time with the events, and below it the named sounds and the class map."""
+"""Figure of one detection: score over time with the events, and below it named sounds and the class map."""
 
-from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from avadclip.events import Event, NamedSound, Thresholds
 from avadclip.inference.detector import Detection
+from avadclip.inference.named_sounds import short_sound_name
 from avadclip.report.figures.panels import (
     EVENT_COLOUR,
     FAINT,
-    INK,
     SCORE_COLOUR,
     SECOND_COLOUR,
     SOUND_COLOUR,
@@ -32,8 +31,6 @@ from avadclip.report.figures.panels import (
 from avadclip.report.sounds import rows_by_name
 from avadclip.report.words import counted, network_words
 
-LANE_ROWS = 6  # names of sounds
-
 
 def save_figure(detection: Detection, path: Path) -> None:
     """Write the figure; see write_figure."""
@@ -42,13 +39,13 @@ def save_figure(detection: Detection, path: Path) -> None:
 
 def draw_figure(detection: Detection) -> Figure:
     """Draw score curve, thresholds and events above sounds and class probabilities, on the same time axis."""
-    sounds = dict(islice(rows_by_name(detection.sounds or ()).items(), LANE_ROWS))
-    panels = open_panels(detection.track, lane_names=list(sounds))
+    rows = rows_by_name(detection.sounds or ())
+    panels = open_panels(detection.track, [short_sound_name(name) for name in rows])
     _draw_thresholds(panels.curve, detection.thresholds)
     _draw_scores(panels.curve, detection)
     _draw_events(panels.curve, detection.events)
     if panels.lane is not None:
-        _draw_sounds(panels.lane, sounds)
+        _draw_sounds(panels.lane, rows)
     draw_class_map(panels, detection.track)
     count = len(detection.events)
     found = counted(count, "event") if count else f"no events, highest score {detection.track.scores.max():.2f}"
@@ -97,8 +94,8 @@ def _draw_events(axes: Axes, events: tuple[Event, ...]) -> None:
             event.start,
             event.end,
             f"{short_name(event.label)} {event.score:.2f}",
-            is_strong=event.severity == "alert",
-            is_sound=event.kind == "sound",
+            event.severity == "alert",
+            SOUND_COLOUR if event.kind == "sound" else EVENT_COLOUR,
         )
         for event in sorted(events, key=lambda event: -event.score)
     ]
@@ -113,14 +110,13 @@ def _draw_events(axes: Axes, events: tuple[Event, ...]) -> None:
         )
 
 
-def _draw_sounds(axes: Axes, sounds: Mapping[str, Sequence[NamedSound]]) -> None:
-    """Draw a row of bars per name."""
-    for row, stretches in enumerate(sounds.values()):
-        spans = [(sound.start, sound.end - sound.start) for sound in stretches]
-        # The outline keeps a bar in sight that is less than a pixel wide.
-        axes.broken_barh(spans, (row - 0.32, 0.64), color=SOUND_COLOUR, linewidth=1)
-    axes.set_ylim(len(sounds) - 0.5, -0.5)
-    axes.set_yticks(range(len(sounds)), [short_name(name) for name in sounds], parse_math=False)
-    axes.tick_params(axis="y", length=0, labelsize=9, labelcolor=INK)
-    axes.tick_params(axis="x", length=0, labelbottom=False)
-    axes.spines[:].set_color("#dddddd")
+def _draw_sounds(axes: Axes, rows: dict[str, list[NamedSound]]) -> None:
+    """Draw the stretches of each name as bars, darker for the more probable."""
+    for row, sounds in enumerate(rows.values()):
+        axes.broken_barh(
+            [(sound.start, sound.end - sound.start) for sound in sounds],
+            (row - 0.35, 0.7),
+            facecolor=[to_rgba(SOUND_COLOUR, 0.3 + 0.7 * sound.probability) for sound in sounds],
+            edgecolor=SOUND_COLOUR,  # a second in an hour is less than a pixel wide, and must stay visible
+            linewidth=0.7,
+        )

@@ -28,7 +28,7 @@ SCORE_COLOUR = "#0072B2"
 SECOND_COLOUR = "#E69F00"
 THIRD_COLOUR = "#009E73"
 EVENT_COLOUR = "#D55E00"
-SOUND_COLOUR = "#A03A7C"  # a darker reddish purple than theirs, for thin bars
+SOUND_COLOUR = "#CC79A7"
 INK = "#222222"
 FAINT = "#666666"
 
@@ -42,6 +42,7 @@ CURVE_STEPS = 1000  # more than these would fill the plot with ink: a line of me
 BAND_COLUMNS = 360
 LONGEST_NAME = 28  # characters of a class name in a label
 LONGEST_TITLE = 90  # characters of a video's name
+LANE_ROW_INCHES = 0.2
 
 # Creator metadata by format; without a date, since two files of one result must be identical.
 METADATA = {
@@ -60,7 +61,7 @@ class Panels(NamedTuple):
     scale: Axes
     """Axes of the map's colour bar."""
     lane: Axes | None
-    """Axes of rows between curve and map, if there are any."""
+    """Between curve and map, for rows of bars."""
 
 
 class Stretch(NamedTuple):
@@ -71,8 +72,7 @@ class Stretch(NamedTuple):
     label: str
     is_strong: bool
     """Whether it is shaded darker, with a bold label."""
-    is_sound: bool = False
-    """Whether it is in the colour of sounds, its bar above those of the others."""
+    colour: str = EVENT_COLOUR
 
 
 def write_figure(figure: Figure, path: Path) -> None:
@@ -91,30 +91,44 @@ def _any_script() -> Iterator[None]:
         yield
 
 
-def open_panels(track: ScoreTrack, *, lane_names: Sequence[str] = ()) -> Panels:
-    """Create a figure with axes for a curve, a lane with these rows, and a map of the track's classes."""
+def open_panels(track: ScoreTrack, lane_rows: Sequence[str] = ()) -> Panels:
+    """Create a figure with axes for a curve and, below it, rows with these names and a map of the track's classes."""
     map_inches = max(0.55, 0.27 * len(track.classes))
     top, curve_inches, gap, bottom = 0.95, 2.9, 0.2, 0.62
-    lane_inches = 0.22 * len(lane_names)
-    curve_bottom = bottom + map_inches + gap + (lane_inches + gap if lane_names else 0.0)
-    height = curve_bottom + curve_inches + top
+    lane_inches = LANE_ROW_INCHES * len(lane_rows)
+    below_curve = bottom + map_inches + gap + (lane_inches + gap if lane_rows else 0)
+    height = top + curve_inches + below_curve
     figure = Figure(figsize=(WIDTH_INCHES, height), dpi=DOTS_PER_INCH, facecolor="white")
     FigureCanvasAgg(figure)
-    longest = max(len(short_name(name)) for name in (*track.classes, *lane_names))
-    left, right = max(0.75, 0.3 + 0.085 * longest), 1.25  # inches; names are written left of the rows
+    longest = max(len(short_name(name)) for name in (*track.classes, *lane_rows))
+    left, right = max(0.75, 0.3 + 0.085 * longest), 1.25  # inches; class names are written left of the map
 
     def place(bottom_inches: float, height_inches: float) -> tuple[float, float, float, float]:
         """Convert axes bounds from inches to shares of the figure."""
         width = WIDTH_INCHES - left - right
         return left / WIDTH_INCHES, bottom_inches / height, width / WIDTH_INCHES, height_inches / height
 
-    curve = figure.add_axes(place(curve_bottom, curve_inches))
+    curve = figure.add_axes(place(below_curve, curve_inches))
     class_map = figure.add_axes(place(bottom, map_inches), sharex=curve)
     scale = figure.add_axes((1 - (right - 0.15) / WIDTH_INCHES, bottom / height, 0.012, map_inches / height))
-    lane = figure.add_axes(place(bottom + map_inches + gap, lane_inches), sharex=curve) if lane_names else None
+    lane = None
+    if lane_rows:
+        lane = figure.add_axes(place(bottom + map_inches + gap, lane_inches), sharex=curve)
+        _name_rows(lane, lane_rows)
+        lane.tick_params(axis="x", bottom=False, labelbottom=False)
     curve.set_xlim(0, track.boundaries()[-1])
     curve.tick_params(labelbottom=False)
     return Panels(figure, curve, class_map, scale, lane)
+
+
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Make a row of height 1 for each name, the first on top."""
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_yticks(np.arange(len(names)))
+    axes.set_yticklabels([short_name(name) for name in names], parse_math=False)
+    axes.tick_params(axis="y", length=0, labelsize=9, labelcolor=INK)
+    for spine in axes.spines.values():
+        spine.set_color("#999999")
 
 
 def draw_curve(
@@ -176,16 +190,20 @@ def shade(axes: Axes, stretches: Sequence[Stretch]) -> int:
     """Shade stretches of time and label those for which there is room, in order; return the number of labels."""
     taken: list[Bbox] = []
     for stretch in stretches:
-        colour, height = (SOUND_COLOUR, 1.043) if stretch.is_sound else (EVENT_COLOUR, 1.02)
         axes.axvspan(
-            stretch.start, stretch.end, color=colour, alpha=0.26 if stretch.is_strong else 0.13, linewidth=0, zorder=1
+            stretch.start,
+            stretch.end,
+            color=stretch.colour,
+            alpha=0.26 if stretch.is_strong else 0.13,
+            linewidth=0,
+            zorder=1,
         )
         # A bar as well: a stretch of one snippet in an hour is less than a pixel wide, and must stay visible.
         axes.plot(
             [stretch.start, stretch.end],
-            [height, height],
-            color=colour,
-            alpha=1.0 if stretch.is_strong or stretch.is_sound else 0.55,
+            [1.02, 1.02],
+            color=stretch.colour,
+            alpha=1.0 if stretch.is_strong else 0.55,
             linewidth=4,
             solid_capstyle="projecting" if len(stretches) < 40 else "butt",
             zorder=5,
@@ -198,7 +216,7 @@ def shade(axes: Axes, stretches: Sequence[Stretch]) -> int:
             va="bottom",
             fontsize=8.5,
             fontweight="bold" if stretch.is_strong else "normal",
-            color=colour if stretch.is_sound else INK,
+            color=INK,
             parse_math=False,
             zorder=6,
         )
@@ -229,14 +247,9 @@ def draw_class_map(panels: Panels, track: ScoreTrack) -> None:
     mesh = axes.pcolormesh(
         edges, rows, columns.T, cmap=PROBABILITY_COLOURS, vmin=0, vmax=1, rasterized=True, antialiased=False
     )
-    axes.set_ylim(rows[-1], rows[0])  # `normal` on top
-    axes.set_yticks(np.arange(len(track.classes)))
-    axes.set_yticklabels([short_name(name) for name in track.classes], parse_math=False)
+    _name_rows(axes, track.classes)  # `normal` on top
     axes.hlines(rows[1:-1], 0, boundaries[-1], color="#ffffff", linewidth=1.2)
-    axes.tick_params(axis="y", length=0, labelsize=9, labelcolor=INK)
     axes.tick_params(axis="x", color="#999999", labelsize=9, labelcolor=INK)
-    for spine in axes.spines.values():
-        spine.set_color("#999999")
     bar = panels.figure.colorbar(mesh, cax=panels.scale, ticks=[0, 0.5, 1])
     bar.ax.tick_params(labelsize=8, length=2, color="#999999", labelcolor=INK)
     bar.outline.set_edgecolor("#999999")

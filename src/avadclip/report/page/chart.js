@@ -1,11 +1,11 @@
-// Score curve, named sounds and class map on one time axis, by Plotly; the playback cursor lies on top.
+// Score curve, named sounds and class map on one time axis, by Plotly; the playback cursor is a separate element on top.
 "use strict";
 
 (function (avadclip) {
-  const { clock, counted, networkWords, plain, shorten } = avadclip.words;
-  const { laneBars, laneNames } = avadclip.sounds;
+  const { clock, counted, networkWords } = avadclip.words;
   const CURVE_PIXELS = 210;
-  const ROW_PIXELS = 20;
+  const CLASS_PIXELS = 20;
+  const SOUND_PIXELS = 18;
   const GAP_PIXELS = 14;
   const MARGIN = { t: 26, r: 64, b: 30 };
   const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
@@ -17,6 +17,15 @@
   function colours() {
     const style = getComputedStyle(document.documentElement);
     return new Proxy({}, { get: (_, name) => style.getPropertyValue(`--${name}`).trim() });
+  }
+
+  function shorten(name) {
+    return name.length <= 18 ? name : `${name.slice(0, 17)}…`;
+  }
+
+  /** Plotly reads a little HTML in texts; names are plain. */
+  function plain(text) {
+    return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
   }
 
   function ticks([start, end], width) {
@@ -112,38 +121,39 @@
   function createChart(chart, cursor, result, onSeek) {
     const edges = avadclip.events.boundaries(result.scores);
     const end = edges.at(-1);
-    const names = laneNames(result.sounds);
-    const mapPixels = ROW_PIXELS * result.classes.length;
-    const lanePixels = ROW_PIXELS * names.length;
-    const curveBottom = mapPixels + GAP_PIXELS + (lanePixels && lanePixels + GAP_PIXELS);
-    const height = MARGIN.t + CURVE_PIXELS + curveBottom + MARGIN.b;
+    const sounds = result.sounds ?? [];
+    const soundNames = avadclip.sounds.rowNames(sounds);
+    const mapPixels = CLASS_PIXELS * result.classes.length;
+    const lanePixels = soundNames.length ? SOUND_PIXELS * soundNames.length + GAP_PIXELS : 0;
+    const height = MARGIN.t + CURVE_PIXELS + lanePixels + GAP_PIXELS + mapPixels + MARGIN.b;
     const inner = height - MARGIN.t - MARGIN.b;
     let shown = { events: [], thresholds: result.thresholds };
     let moment = 0;
     let isReady = false;
+    const rowLabels = soundNames.map((name) => shorten(avadclip.sounds.shortName(name)));
     chart.style.height = `${height}px`; // Plotly fits itself into it, also when the window changes
 
     function axes(colour) {
       const range = chart.layout?.xaxis?.range ?? [0, end];
       const quiet = { color: colour.ink, gridcolor: colour.line, zeroline: false, fixedrange: true,
         ticks: "outside", ticklen: 6, tickcolor: "rgba(0,0,0,0)" };
-      /** An axis with a row per name, from the top down. */
-      const rows = (labels, bottom, pixels) => ({ ...quiet, range: [labels.length - 0.5, -0.5], showgrid: false,
-        domain: [bottom / inner, (bottom + pixels) / inner], tickvals: labels.map((_, index) => index),
-        ticktext: labels.map((label) => plain(shorten(label))) });
       return {
         xaxis: { ...quiet, range, fixedrange: false, showgrid: false, anchor: "y2", minallowed: 0, maxallowed: end,
           ...ticks(range, chart.clientWidth), tickcolor: colour.line },
-        yaxis: { ...quiet, range: [0, 1.02], domain: [curveBottom / inner, 1],
+        yaxis: { ...quiet, range: [0, 1.02], domain: [1 - CURVE_PIXELS / inner, 1],
           title: { text: "anomaly score", standoff: 8 }, tickvals: [0, 0.25, 0.5, 0.75, 1] },
-        yaxis2: rows(result.classes, 0, mapPixels),
-        ...(lanePixels && { yaxis3: rows(names, mapPixels + GAP_PIXELS, lanePixels) }),
+        yaxis2: { ...quiet, range: [result.classes.length - 0.5, -0.5], domain: [0, mapPixels / inner], showgrid: false,
+          tickvals: result.classes.map((_, index) => index),
+          ticktext: result.classes.map((name) => plain(shorten(name))) },
+        ...(lanePixels && { yaxis3: { ...quiet, range: [soundNames.length - 0.5, -0.5], showgrid: false,
+          domain: [(mapPixels + GAP_PIXELS) / inner, (mapPixels + lanePixels) / inner],
+          tickvals: soundNames.map((_, index) => index), ticktext: rowLabels.map(plain) } }),
       };
     }
 
     function draw() {
       const colour = colours();
-      const longest = Math.max(...[...result.classes, ...names].map((name) => shorten(name).length));
+      const longest = Math.max(...[...result.classes.map(shorten), ...rowLabels].map((name) => name.length));
       const layout = {
         autosize: true,
         margin: { ...MARGIN, l: 22 + 6.5 * Math.max(longest, 6) },
@@ -158,7 +168,9 @@
         ...bands(shown.events, shown.thresholds, colour),
       };
       const traces = [...curves(result, edges, colour), classMap(result, edges, colour)];
-      if (lanePixels) traces.push(laneBars(result.sounds, names, colour));
+      if (lanePixels) {
+        traces.push(avadclip.sounds.bars(sounds, soundNames, { colour: colour.sound, plain, yaxis: "y3" }));
+      }
       Plotly.react(chart, traces, layout, { displayModeBar: false, responsive: true }).then(() => {
         if (!isReady) connect();
         placeCursor();
@@ -170,7 +182,8 @@
       const peak = result.peak_score.toFixed(2);
       const level = thresholds.detection.toFixed(3);
       chart.setAttribute("aria-label", `Anomaly score over ${clock(end)}, highest ${peak}, threshold ${level}, `
-        + `${counted(events.length, "event")}. Their times are in the list.`);
+        + `${counted(events.length, "event")}. Their times are in the list.`
+        + (result.sound_summary ? ` Sounds: ${result.sound_summary}.` : ""));
       if (isReady) Plotly.relayout(chart, bands(events, thresholds, colours()));
       else draw();
     }

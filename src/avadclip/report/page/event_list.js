@@ -4,6 +4,7 @@
 (function (avadclip) {
   const { clock } = avadclip.words;
   const { REAL, FALSE_ALARM } = avadclip.marks;
+  const { shortName } = avadclip.sounds;
 
   function element(tag, className, text) {
     const made = document.createElement(tag);
@@ -32,30 +33,30 @@
         });
     }
 
-    function soundLine({ sounds }) {
-      if (sounds.length === 0) return [];
-      const words = sounds.map(({ name, probability }) => `${name} ${probability.toFixed(2)}`);
-      return [element("span", "event-sounds", words.join(" · "))];
+    function sounds(event) {
+      if (event.sounds.length === 0) return [];
+      const names = event.sounds.map(({ name, probability }) => `${shortName(name)} ${probability.toFixed(2)}`);
+      return [element("span", "event-sounds", `sounds: ${names.join(", ")}`)];
     }
 
     function chooser(event, number) {
-      const kind = event.kind === "sound" ? "sound" : event.severity;
+      const mark = event.kind === "sound" ? "sound" : event.severity;
       const button = element("button", "event-choose");
       button.type = "button";
       const words = element("span", "event-words");
       const head = element("span", "event-head");
       head.append(element("span", "event-number", number), element("span", "event-label", event.label));
-      if (kind !== "detection") head.append(element("span", "badge", kind));
+      if (mark !== "detection") head.append(element("span", `badge ${mark}`, mark));
       const score = element("meter", "event-score");
       Object.assign(score, { min: 0, max: 1, value: event.score });
       score.setAttribute("aria-hidden", "true");
       const times = `${clock(event.start, 1)} – ${clock(event.end, 1)}`;
       const line = element("span", "event-line");
       line.append(element("span", "event-times", times), element("span", "event-number-score", event.score.toFixed(2)));
-      words.append(head, line, score, ...gains(event), ...soundLine(event));
+      words.append(head, line, score, ...gains(event), ...sounds(event));
       button.append(picture(event), words);
       button.setAttribute("aria-label", `Event ${number}: ${event.label}, ${times}, score ${event.score.toFixed(2)}, `
-        + kind);
+        + mark);
       button.addEventListener("click", (click) => {
         onChoose(event);
         // After a mouse click the keys control the video again; keyboard focus stays in the list.
@@ -73,7 +74,7 @@
         button.type = "button";
         button.dataset.verdict = verdict;
         button.addEventListener("click", () => {
-          marks.set(event, verdict);
+          marks.set(event.key, verdict);
           showVerdict(group, event);
           onMark();
         });
@@ -85,14 +86,14 @@
 
     function showVerdict(group, event) {
       for (const button of group.children) {
-        button.setAttribute("aria-pressed", String(marks.get(event) === button.dataset.verdict));
+        button.setAttribute("aria-pressed", String(marks.get(event.key) === button.dataset.verdict));
       }
     }
 
     function show(events) {
       list.replaceChildren(
         ...events.map((event, index) => {
-          const item = element("li", `event ${event.kind}`);
+          const item = element("li", `event ${event.severity} ${event.kind}`);
           item.append(chooser(event, index + 1), verdicts(event, index + 1));
           return item;
         }),

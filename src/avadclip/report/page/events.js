@@ -69,7 +69,10 @@
     return sum / (stop - start);
   }
 
-  /** The model's events at a threshold, in the form of the document's; `peak` is the snippet of the highest score. */
+  /**
+   * The model's events at a threshold, in the form of the document's own; `peak` is the snippet of the highest score,
+   * `key` does not change with the threshold.
+   */
   function cutEvents(result, threshold) {
     const { scores, rules, thresholds } = result;
     const edges = boundaries(scores);
@@ -83,23 +86,26 @@
         start: edges[span[0]],
         end: edges[span[1]],
         severity: isAlert ? "alert" : "detection",
-        kind: "model",
-        sounds: avadclip.sounds.soundsDuring(result.sounds, edges[span[0]], edges[span[1]]),
         sound_gain: meanGain(scores.anomaly, scores.visual_student, span),
         picture_gain: meanGain(scores.anomaly, scores.audio_student, span),
+        kind: "model",
+        sounds: avadclip.sounds.during(result.sounds ?? [], edges[span[0]], edges[span[1]]),
         peak,
+        key: peak,
       };
     });
   }
 
-  /** The events of the document itself, as they were found when the video was scored, of any version. */
+  /** The events of the document itself, as they were found when the video was scored; older ones lack sounds. */
   function foundEvents(result) {
     const { scores } = result;
     const edges = boundaries(scores);
     const snippetAt = (time) => edges.findIndex((edge) => edge >= time - scores.snippet_seconds / 2);
     return result.events.map((event) => {
       const span = [snippetAt(event.start), Math.max(snippetAt(event.end), snippetAt(event.start) + 1)];
-      return { kind: "model", sounds: [], ...event, peak: peakSnippet(scores.anomaly, span) };
+      const peak = peakSnippet(scores.anomaly, span);
+      const key = event.kind === "sound" ? `${event.label} ${event.start}` : peak;
+      return { kind: "model", sounds: [], ...event, peak, key };
     });
   }
 

@@ -5,33 +5,30 @@
   const REAL = "real";
   const FALSE_ALARM = "false alarm";
 
-  /** Verdicts keyed by what no threshold changes: the peak snippet, or the label and start of a sound event. */
+  /** Verdicts by the `key` of an event, which does not change with the threshold. */
   function createMarks(result) {
-    const key = `avadclip-marks:${result.source}:${result.model}`;
+    const place = `avadclip-marks:${result.source}:${result.model}`;
     const verdicts = load();
 
     function load() {
       try {
-        return JSON.parse(localStorage.getItem(key)) ?? {};
+        return JSON.parse(localStorage.getItem(place)) ?? {};
       } catch {
         return {}; // storage is disabled or its content is invalid
       }
     }
 
-    const keyOf = ({ kind, label, start, peak }) => (kind === "sound" ? `${label} ${start}` : peak);
-
-    function set(event, verdict) {
-      const place = keyOf(event);
-      if (verdicts[place] === verdict) delete verdicts[place]; // a second press removes it
-      else verdicts[place] = verdict;
+    function set(key, verdict) {
+      if (verdicts[key] === verdict) delete verdicts[key]; // a second press removes it
+      else verdicts[key] = verdict;
       try {
-        localStorage.setItem(key, JSON.stringify(verdicts));
+        localStorage.setItem(place, JSON.stringify(verdicts));
       } catch {
         // the marks are kept until the page is closed
       }
     }
 
-    return { get: (event) => verdicts[keyOf(event)] ?? null, set };
+    return { get: (key) => verdicts[key] ?? null, set };
   }
 
   /**
@@ -41,7 +38,7 @@
    * false alarm. Times are given only if every event has a verdict, since only then they are complete.
    */
   function labelRows(result, events, marks) {
-    const verdicts = events.map(marks.get);
+    const verdicts = events.map((event) => marks.get(event.key));
     const open = verdicts.filter((verdict) => verdict === null).length;
     const real = events.filter((_, index) => verdicts[index] === REAL);
     if (real.length > 0) {

@@ -18,24 +18,27 @@
     onMark: showLabels,
   });
   const found = avadclip.events.foundEvents(result);
-  const seen = found.filter(({ kind }) => kind === "model");
-  const heard = found.filter(({ kind }) => kind === "sound"); // whatever the threshold
+  const ofModel = found.filter((event) => event.kind === "model");
+  const ofSounds = found.filter((event) => event.kind === "sound"); // at any threshold of the score
   let events = found;
 
   /** Reuse the snapshots of the original events for events at another threshold, by peak or by overlap. */
   function withSnapshots(cut) {
     return cut.map((event) => {
-      const inside = seen.filter((one) => edges[one.peak] >= event.start && edges[one.peak] < event.end);
+      const inside = ofModel.filter((one) => edges[one.peak] >= event.start && edges[one.peak] < event.end);
       const best = inside.find((one) => one.peak === event.peak) ?? inside[0];
       return { ...event, snapshot: best?.snapshot ?? null };
     });
   }
 
+  function eventsAt(threshold) {
+    const cut = withSnapshots(avadclip.events.cutEvents(result, threshold));
+    return [...cut, ...ofSounds].sort((one, other) => one.start - other.start);
+  }
+
   function setThreshold(value) {
     const isOwn = value === result.thresholds.detection;
-    events = isOwn
-      ? found
-      : [...withSnapshots(avadclip.events.cutEvents(result, value)), ...heard].sort((a, b) => a.start - b.start);
+    events = isOwn ? found : eventsAt(value);
     byId("threshold").value = value;
     byId("threshold-value").textContent = value.toFixed(3);
     byId("threshold-reset").disabled = isOwn;
@@ -45,7 +48,7 @@
 
   function showEvents() {
     const alerts = events.filter((event) => event.severity === "alert").length;
-    const bySound = heard.length ? `, ${heard.length} by sound` : "";
+    const bySound = ofSounds.length ? `, ${ofSounds.length} by sound` : "";
     byId("events-count").textContent = events.length
       ? `${counted(events.length, "event")}, ${counted(alerts, "alert")}${bySound}`
       : `No events: the highest score is ${result.peak_score.toFixed(3)}`;

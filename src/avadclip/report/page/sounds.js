@@ -1,47 +1,49 @@
-// Named sounds: those of an event, and their lane in the chart with a row per name and a bar per stretch.
+// Named sounds: rows of bars under the score curve, and those of an event.
 "use strict";
 
 (function (avadclip) {
-  const { clock, plain } = avadclip.words;
-  const MAX_ROWS = 8; // as in report/sounds.py
-  const MAX_NAMES = 5; // of an event, as in inference/named_sounds.py
+  const { clock } = avadclip.words;
+  const MAX_ROWS = 8; // as in avadclip/report/sounds.py
+  const MAX_NAMES = 5; // of an event, as in avadclip/inference/named_sounds.py
 
-  /** The most probable sounds, each name once. */
-  function mostProbable(sounds, count) {
-    const ranked = [...sounds].sort((a, b) => b.probability - a.probability || (a.name < b.name ? -1 : 1));
-    const best = new Map();
-    for (const sound of ranked) if (!best.has(sound.name)) best.set(sound.name, sound);
-    return [...best.values()].slice(0, count);
+  const byProbability = (one, other) => other.probability - one.probability;
+
+  /** `gunshot` for `Gunshot, gunfire`: AudioSet's names list synonyms. */
+  function shortName(name) {
+    const first = name.split(",")[0].trim();
+    return first.slice(0, 1).toLowerCase() + first.slice(1);
   }
 
-  /** Sounds of a stretch of time; their probabilities are those of their own stretches. */
-  function soundsDuring(sounds, start, end) {
-    return mostProbable((sounds ?? []).filter((sound) => sound.start < end && sound.end > start), MAX_NAMES);
+  /** The most probable names, the most probable first. */
+  function rowNames(sounds) {
+    return [...new Set([...sounds].sort(byProbability).map(({ name }) => name))].slice(0, MAX_ROWS);
   }
 
-  function laneNames(sounds) {
-    return mostProbable(sounds ?? [], MAX_ROWS).map(({ name }) => name);
+  /** The most probable sounds in [start, end), each name once. */
+  function during(sounds, start, end) {
+    const inside = sounds.filter((sound) => sound.start < end && sound.end > start).sort(byProbability);
+    return inside.filter(({ name }, index) => inside.findIndex((one) => one.name === name) === index).slice(0, MAX_NAMES);
   }
 
-  /** Bars on the axis y3, whose rows are `names`; the fuller the colour, the more probable the sound. */
-  function laneBars(sounds, names, colour) {
-    const shown = (sounds ?? []).filter(({ name }) => names.includes(name));
+  /** Plotly trace of the bars; a name has its row. */
+  function bars(sounds, names, { colour, plain, yaxis }) {
+    const shown = sounds.filter(({ name }) => names.includes(name));
     return {
       type: "bar",
       orientation: "h",
       base: shown.map(({ start }) => start),
       x: shown.map(({ start, end }) => end - start),
       y: shown.map(({ name }) => names.indexOf(name)),
-      yaxis: "y3",
-      width: 0.6,
-      // The line keeps a bar in sight that is less than a pixel wide.
-      marker: { color: colour.sound, opacity: shown.map(({ probability }) => 0.35 + 0.65 * probability),
-        line: { color: colour.sound, width: 1 } },
-      customdata: shown.map(({ name, probability, start, end }) =>
-        `${plain(name)} ${probability.toFixed(2)} at ${clock(start, 1)} – ${clock(end, 1)}`),
-      hovertemplate: "%{customdata}<extra></extra>",
+      width: 0.7,
+      yaxis,
+      // An outline as well: a second in an hour is less than a pixel wide, and must still be seen.
+      marker: { color: colour, opacity: shown.map(({ probability }) => 0.3 + 0.7 * probability),
+        line: { color: colour, width: 1 } },
+      hovertext: shown.map(({ name, probability, start, end }) =>
+        `${plain(name)} ${probability.toFixed(2)}, ${clock(start, 1)} – ${clock(end, 1)}`),
+      hoverinfo: "text",
     };
   }
 
-  avadclip.sounds = { soundsDuring, laneNames, laneBars };
+  avadclip.sounds = { shortName, rowNames, during, bars };
 })((globalThis.avadclip ??= {}));

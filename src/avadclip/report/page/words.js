@@ -18,17 +18,6 @@
     return `${number || "no"} ${noun}${number === 1 ? "" : "s"}`;
   }
 
-  /** A name that fits beside the chart. */
-  function shorten(name) {
-    const most = matchMedia("(max-width: 36rem)").matches ? 13 : 18;
-    return name.length <= most ? name : `${name.slice(0, most - 1)}…`;
-  }
-
-  /** Plotly reads a little HTML in texts; names are plain. */
-  function plain(text) {
-    return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-  }
-
   // As NETWORK_WORDS in avadclip/report/words.py.
   const NETWORK_WORDS = {
     teacher: "picture and sound",
@@ -40,5 +29,5 @@
     return NETWORK_WORDS[name] ?? name;
   }
 
-  avadclip.words = { clock, counted, networkWords, plain, shorten };
+  avadclip.words = { clock, counted, networkWords };
 })((globalThis.avadclip ??= {}));

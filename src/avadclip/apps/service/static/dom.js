@@ -9,4 +9,18 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-export const alertBadge = ({ severity }) => (severity === "alert" ? make("span", { className: "badge", textContent: "alert" }) : "");
+/** `alert` or `sound` where an event is one. */
+export function eventBadge({ severity, kind }) {
+  const mark = kind === "sound" ? "sound" : severity;
+  return mark === "detection" ? "" : make("span", { className: `badge ${mark}`, textContent: mark });
+}
+
+/** Table cell with the names of an event's sounds; their probabilities on hover. */
+export function soundsCell({ sounds }) {
+  const { shortName } = globalThis.avadclip.sounds;
+  return make("td", {
+    className: "event-sounds",
+    textContent: sounds.map(({ name }) => shortName(name)).join(", "),
+    title: sounds.map(({ name, probability }) => `${name} ${probability.toFixed(2)}`).join("\n"),
+  });
+}

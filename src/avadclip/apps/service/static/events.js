@@ -1,6 +1,6 @@
 // Events of all videos; each links to its moment in the video.
 
-import { alertBadge, make } from "./dom.js";
+import { eventBadge, make, soundsCell } from "./dom.js";
 import { createSearch } from "./search.js";
 
 const { clock } = globalThis.avadclip.words;
@@ -17,7 +17,8 @@ function draw(event) {
     {},
     make("th", { scope: "row" }, link),
     make("td", { textContent: event.label }),
-    make("td", {}, alertBadge(event)),
+    make("td", {}, eventBadge(event)),
+    soundsCell(event),
     number(clock(event.start, 1)),
     number(clock(event.end, 1)),
     number(event.score.toFixed(2)),

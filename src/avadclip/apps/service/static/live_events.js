@@ -1,7 +1,7 @@
 // Events of cameras, stored by `avadclip watch`; the section is hidden until there are any.
 
 import { request } from "./api.js";
-import { alertBadge, byId, make } from "./dom.js";
+import { byId, eventBadge, make, soundsCell } from "./dom.js";
 import { createSearch } from "./search.js";
 
 const POLL_MS = 5000; // another program writes them, so this page polls
@@ -39,7 +39,8 @@ function draw(event) {
     { title: event.note ?? "" },
     make("th", { scope: "row", textContent: event.source }),
     make("td", { textContent: event.label }),
-    make("td", {}, alertBadge(event)),
+    make("td", {}, eventBadge(event)),
+    soundsCell(event),
     number(began.toLocaleString([], { dateStyle: "medium", timeStyle: "medium" })),
     number(duration(event)),
     number(event.score.toFixed(2)),
