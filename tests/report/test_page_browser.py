@@ -185,7 +185,10 @@ def test_named_sounds_are_bars_on_the_time_axis(loud_page: Path, open_page: Call
 def test_a_bar_tells_its_sound_and_seeks(loud_page: Path, open_page: Callable[..., Opened]) -> None:
     opened = open_page(loud_page)
     opened.settle()
-    for index, words in ((3, "Gunshot, gunfire 0.91, 0:08.0 \u2013 0:10.0"), (2, f"{LOUD[2].name} 0.30, 0:20.0 \u2013 0:40.0")):
+    for index, words in (
+        (3, "Gunshot, gunfire 0.91, 0:08.0 \u2013 0:10.0"),
+        (2, f"{LOUD[2].name} 0.30, 0:20.0 \u2013 0:40.0"),
+    ):
         bar = bars(opened)[index]
         opened.tab.mouse.move(bar["x"] + bar["width"] / 2, bar["y"] + bar["height"] / 2)
         hover = opened.tab.locator("#chart .hoverlayer .hovertext")
