@@ -186,8 +186,8 @@ def test_a_bar_tells_its_sound_and_seeks(loud_page: Path, open_page: Callable[..
     opened = open_page(loud_page)
     opened.settle()
     for index, words in (
-        (3, "Gunshot, gunfire 0.91, 0:08.0 \N{EN DASH} 0:10.0"),
-        (2, f"{LOUD[2].name} 0.30, 0:20.0 \N{EN DASH} 0:40.0"),
+        (3, "Gunshot, gunfire 0.91, 0:08.0 \u2013 0:10.0"),
+        (2, f"{LOUD[2].name} 0.30, 0:20.0 \u2013 0:40.0"),
     ):
         bar = bars(opened)[index]
         opened.tab.mouse.move(bar["x"] + bar["width"] / 2, bar["y"] + bar["height"] / 2)
