@@ -7,9 +7,12 @@ RUN /opt/avadclip/bin/pip install --no-cache-dir torch==2.13.0 --index-url https
 COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./
 COPY src src
 RUN /opt/avadclip/bin/pip install --no-cache-dir --constraint constraints.txt ".[serve]"
+# Into the system's cache, which every user reads: the running container needs no network.
+RUN XDG_CACHE_HOME=/var/cache /opt/avadclip/bin/avadclip weights get yamnet
 
 FROM python:3.12-slim
 COPY --from=build /opt/avadclip /opt/avadclip
+COPY --from=build /var/cache/avadclip /var/cache/avadclip
 RUN useradd --system --uid 10001 --home-dir /data avadclip && install -d -o avadclip -m 0700 /data
 USER avadclip
 ENV PATH=/opt/avadclip/bin:$PATH PYTHONUNBUFFERED=1 HOME=/data

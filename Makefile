@@ -12,13 +12,17 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALLED := .venv/.installed
 INSTALLED_DEV := .venv/.installed-dev
 
-.PHONY: demo test lint docs starter dist setup-system clean
+.PHONY: weights demo test lint docs starter dist setup-system clean
 
-demo: $(INSTALLED)
+demo: weights
 	@$(BIN)/python scripts/demo.py $${VIDEO:+"$$VIDEO"}
 
-test: $(INSTALLED_DEV) lint docs
+test: $(INSTALLED_DEV) weights lint docs
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist loadgroup
+
+# What is not downloaded here, for want of a network, is on first use.
+weights: $(INSTALLED)
+	@$(BIN)/avadclip weights get yamnet > /dev/null || true
 
 lint: $(INSTALLED_DEV)
 	@$(BIN)/ruff check .

@@ -27,7 +27,7 @@ class Clips:
 
 
 def read_clips(folder: Path, features: Path) -> Clips:
-    """Extract the `lite` features of every clip, or take over those in `features`; weak labels only.
+    """Extract the `lite-1` features of every clip, or take over those in `features`; weak labels only.
 
     Args:
         folder: holds clips.csv and the files it names.
@@ -38,7 +38,7 @@ def read_clips(folder: Path, features: Path) -> Clips:
     """
     with (folder / "clips.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    outcomes = extract_to_folder([folder / row["file"] for row in rows], features, load_encoders("lite"))
+    outcomes = extract_to_folder([folder / row["file"] for row in rows], features, load_encoders("lite-1"))
     bags, properties = [], []
     for row, outcome in zip(rows, outcomes, strict=True):
         if outcome.status == "failed":

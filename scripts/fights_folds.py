@@ -190,6 +190,7 @@ def join_features(parts: Sequence[SnippetFeatures]) -> SnippetFeatures:
         parts[0],
         visual=np.concatenate([part.visual for part in parts], axis=1),
         audio=np.concatenate(sounds) if len(sounds) == len(parts) else None,
+        tags=None,
     )
 
 

@@ -104,7 +104,7 @@ def measure_fights(clips: Clips) -> dict[str, list[RobustnessReport]]:
     """By setting, one report per fold: networks score only clips of recordings that they never learned from."""
     bags, audible = clips.bags, is_audible(clips.bags)
     candidates = build_candidates(read_config(REPOSITORY / "configs/starter.toml", TrainingConfig))
-    encoders = load_encoders("lite")
+    encoders = load_encoders("lite-1")
     reports: dict[str, list[RobustnessReport]] = {"alone": [], "isolated": [], "blocks": []}
     for fold, (training, test) in enumerate(folds(bags, FIGHTS_SEED)):
         trained: dict[str, System] = {}
@@ -158,7 +158,7 @@ def as_checkpoint(trained: Mapping[str, System], bags: Sequence[Bag]) -> Checkpo
     header = CheckpointHeader(
         name="networks that never saw these recordings",
         classes=CLASSES,
-        encoders="lite",
+        encoders="lite-1",
         features=provenance,
         visual_dim=visual_dim,
         audio_dim=audio_dim,

@@ -103,7 +103,7 @@ def main() -> None:
     header = CheckpointHeader(
         name="starter",
         classes=CLASSES,
-        encoders="lite",
+        encoders="lite-1",
         features=provenance,
         visual_dim=visual_dim,
         audio_dim=audio_dim,

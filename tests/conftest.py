@@ -4,7 +4,10 @@ import importlib.util
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +42,114 @@ from avadclip.media.probe import MediaInfo, SoundInfo
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test reaches the network; `loopback` allows downloads from this machine
+
 LAUNCH_MS = 60_000
 
 MakeDetection = Callable[..., Detection]
+
+
+@dataclasses.dataclass
+class Answer:
+    """What a stand-in for a server answers at a path."""
+
+    content: bytes = b""
+    kind: str = "application/octet-stream"
+    etag: str = '"1"'
+    status: int = 200
+    location: str = ""
+    """Where it redirects to."""
+    break_after: int | None = None
+    """The connection breaks after so many bytes, once."""
+    headers: dict[str, str | None] = dataclasses.field(default_factory=dict)
+    """Others than usual; None for none."""
+
+
+class Loopback:
+    """Stand-in for the servers that weights are downloaded from; `asked` is the path, range and bytes of each GET."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Answer] = {}
+        self.asked: list[tuple[str, str | None, int]] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> "Loopback":
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                outer._reply(self)
+
+            do_HEAD = do_GET  # noqa: N815
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+    def _reply(self, request: BaseHTTPRequestHandler) -> None:
+        answer = self.answers.get(request.path)
+        if answer is None:
+            request.send_error(404)
+            return
+        asked = request.headers["Range"] if request.headers["If-Range"] in (None, answer.etag) else None
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        body = answer.content[start:]
+        request.send_response(302 if answer.location else 206 if asked else answer.status)
+        headers = {
+            "Connection": "close",
+            "Content-Type": answer.kind,
+            "Content-Length": str(len(body)),
+            "ETag": answer.etag,
+            "Location": answer.location or None,
+            "Content-Range": f"bytes {start}-{len(answer.content) - 1}/{len(answer.content)}" if asked else None,
+        }
+        for name, value in {**headers, **answer.headers}.items():
+            if value is not None:
+                request.send_header(name, value)
+        request.end_headers()
+        if request.command == "HEAD":
+            return
+        body, answer.break_after = body[: answer.break_after], None
+        self.asked.append((request.path, request.headers["Range"], len(body)))
+        with suppress(ConnectionError):  # the client may have read enough
+            request.wfile.write(body)
+
+
+@pytest.fixture
+def loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
+    """A server on this machine, reached without a proxy."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with Loopback() as server:
+        yield server
+
+
+@pytest.fixture
+def answer() -> type[Answer]:
+    """What `loopback` answers."""
+    return Answer
+
+
+@pytest.fixture
+def empty_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Caches of a machine that has never run the tool, instead of those of whoever runs the tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
+    monkeypatch.setattr("avadclip.encoders.downloads.cache.SYSTEM_FOLDER", tmp_path / "system-cache")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
 def make_detection(
@@ -179,7 +287,7 @@ def composed_fights(development_data: Path, tmp_path_factory: pytest.TempPathFac
     normal, fights = (
         [row["file"] for row in audible if row["label"] == label][::15] for label in ("normal", "fighting")
     )
-    encoders, grid = load_encoders("lite"), load_checkpoint("starter").header.features.grid
+    encoders, grid = load_encoders("lite-1"), load_checkpoint("starter").header.features.grid
     lines = ["video,label,start,end,split"]
     for name, first in (("yard", 0), ("gate", 2)):
         clips = [normal[first], fights[first], normal[first + 1], fights[first + 1]]

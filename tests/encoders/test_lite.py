@@ -115,15 +115,13 @@ def test_missing_weights_name_the_command_that_brings_them(monkeypatch: pytest.M
     assert "\n" not in str(refused.value)
 
 
-def test_lite_loads_by_name_with_and_without_sound() -> None:
-    encoders = load_encoders("lite")
-    assert (encoders.name, encoders.visual.name, encoders.audio.name, encoders.text) == (
-        "lite",
-        "lite",
-        "log-mel",
-        None,
-    )
-    assert load_encoders("lite", EncoderOptions(sound=False)).audio is None
+@pytest.mark.parametrize(("name", "audio"), [("lite", "yamnet"), ("lite-1", "log-mel")])
+def test_lite_loads_by_name_with_and_without_sound(name: str, audio: str) -> None:
+    encoders = load_encoders(name)
+    assert (encoders.name, encoders.visual.name, encoders.audio.name, encoders.text) == (name, "lite", audio, None)
+    silent = load_encoders(name, EncoderOptions(sound=False))
+    assert silent.audio is None
+    assert silent.tagger is None
 
 
 def test_options_that_lite_does_not_have_are_refused() -> None:

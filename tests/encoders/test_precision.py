@@ -103,7 +103,7 @@ def test_int8_is_for_the_cpu(clip):
 
 
 def test_lite_has_one_precision():
-    with pytest.raises(ConfigError, match="lite encoders do not support precision"):
+    with pytest.raises(ConfigError, match="encoders lite do not support precision"):
         load_encoders("lite", EncoderOptions(precision="bf16"))
 
 

@@ -13,12 +13,12 @@ from avadclip.config import NetworkConfig
 from avadclip.encoders.base import Encoders, Identity
 from avadclip.encoders.load import EncoderOptions, load_encoders
 from avadclip.encoders.wav2clip import Wav2Clip, Wav2ClipEncoder
-from avadclip.errors import AvadclipError, CheckpointError, ConfigError, MediaError
+from avadclip.errors import AvadclipError, CheckpointError, ConfigError, MediaError, WeightsError
 from avadclip.events import EventRules, Thresholds
 from avadclip.features.extract import extract_features, provenance_of
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
-from avadclip.inference.detector import Detection, Detector, load_detector
+from avadclip.inference.detector import Detection, Detector, load_detector, obtain_weights
 from avadclip.inference.networks import build_network
 from avadclip.inference.scorers import TrainedScorer, Verdict
 from avadclip.inference.scoring import SnippetScores, score_features
@@ -362,7 +362,11 @@ def test_the_starter_model_is_the_default(short_clip: Path) -> None:
     assert found.visual_track is not None
     assert_same(detector.detect(str(short_clip)), found)
     assert found.thresholds == header.thresholds[found.network]
-    assert set(found.encoders) == {"visual", "audio"}
+    assert {kind: identity["name"] for kind, identity in found.encoders.items()} == {
+        "visual": "lite",
+        "audio": "log-mel",
+        "sounds": "yamnet",
+    }
 
 
 def test_a_checkpoint_of_other_encoders_is_refused_before_any_video(tmp_path: Path, lite: Encoders) -> None:
@@ -443,3 +447,10 @@ def test_features_of_another_precision_are_still_refused(in_precisions, short_cl
     other = load_detector(path, precision="fp32")
     features = extract_features(short_clip, other.encoders)
     assert load_checkpoint(path).header.misfit(features) == "visual encoder: precision is fp32, needed bf16"
+
+
+def test_weights_are_obtained_for_the_encoders_of_a_model(empty_caches: None, tmp_path: Path) -> None:
+    obtain_weights("starter")
+    for model, encoders in (("zero-shot", None), ("starter", "clip")):
+        with pytest.raises(WeightsError, match=r"CLIP's model.safetensors or pytorch_model.bin is not on this machine"):
+            obtain_weights(model, encoders=encoders)

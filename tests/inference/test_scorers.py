@@ -7,15 +7,15 @@ import torch
 
 from avadclip.baselines.build import build_system
 from avadclip.config import NetworkConfig
-from avadclip.encoders.base import Encoders
+from avadclip.encoders.base import Encoders, SoundTags
 from avadclip.errors import CheckpointError, ConfigError, FeatureError
-from avadclip.events import Modality, Thresholds
+from avadclip.events import Modality, SoundRule, Thresholds
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader
 from avadclip.inference.networks import build_network
 from avadclip.inference.scorers import TrainedScorer, ZeroShotScorer
 from avadclip.inference.scoring import score_features
-from avadclip.inference.zero_shot import zero_shot_scores
+from avadclip.inference.zero_shot import by_text, zero_shot_scores
 from avadclip.timeline import SnippetGrid
 
 torch.set_num_threads(1)
@@ -37,7 +37,7 @@ def make_checkpoint(kinds: tuple[str, ...] = KINDS) -> Checkpoint:
     header = CheckpointHeader(
         name="tiny",
         classes=CLASSES,
-        encoders="lite",
+        encoders="lite-1",
         features=PROVENANCE,
         visual_dim=10,
         audio_dim=6,
@@ -167,7 +167,7 @@ def test_features_made_otherwise_are_refused_with_what_to_do(changes: dict, mess
     message = str(refused.value)
     assert re.search(message_part, message)
     assert "tiny" in message
-    assert message.endswith("extract them with --encoders lite")
+    assert message.endswith("extract them with --encoders lite-1")
     assert "\n" not in message
 
 
@@ -202,12 +202,32 @@ def test_zero_shot_uses_sound_where_there_is_any() -> None:
     verdict = scorer.judge(features)
     assert (verdict.network, verdict.modality) == ("zero-shot", "audio-visual")
     assert verdict.thresholds.alert is None
-    assert_same(verdict.scores, zero_shot_scores(features, np.eye(2, 4, dtype=np.float32)))
+    parts = [by_text(rows, np.eye(2, 4, dtype=np.float32)) for rows in (features.visual[0], features.audio)]
+    assert_same(verdict.scores, zero_shot_scores(parts))
     silent = scorer.judge(dataclasses.replace(features, sound_is_silent=True))
     assert (silent.modality, silent.reason) == ("visual", "the file has no usable sound")
 
 
+class FakeTagger:
+    names = ("Speech", "Explosion", "Gunshot, gunfire")
+    default_sounds = (SoundRule("gunshot", ("Gunshot, gunfire",), 0.3, ("shooting",)),)
+
+
+def test_zero_shot_without_text_scores_the_named_sounds() -> None:
+    encoders = Encoders("lite", None, None, None, FakeTagger())
+    scorer = ZeroShotScorer(("normal", "explosions", "shooting", "riot"), encoders)
+    tags = SoundTags(FakeTagger.names, np.array([[1], [2]], np.uint16), np.array([[0.5], [0.75]], np.float16))
+    features = make_features(visual=np.zeros((1, 2, 4), np.float32), audio=None)
+    verdict = scorer.judge(dataclasses.replace(features, tags=tags))
+    assert verdict.modality == "audio"
+    np.testing.assert_allclose(verdict.scores.class_probabilities, [[0.5, 0.5, 0, 0], [0.25, 0, 0.75, 0]], atol=1e-6)
+    with pytest.raises(FeatureError, match="no sound to compare"):
+        scorer.judge(features)
+
+
 def test_zero_shot_needs_encoders_that_can_read() -> None:
+    with pytest.raises(ConfigError, match="no class is the name of a sound"):
+        ZeroShotScorer(("normal", "riot"), Encoders("lite", None, None, None, FakeTagger()))
     with pytest.raises(ConfigError, match="--encoders clip"):
         ZeroShotScorer(("normal", "riot"), Encoders("lite", None, None, None))
 

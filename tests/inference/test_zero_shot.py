@@ -3,9 +3,10 @@ import math
 import numpy as np
 import pytest
 
+from avadclip.encoders.base import SoundTags
 from avadclip.errors import ConfigError
-from avadclip.features.snippets import SnippetFeatures
-from avadclip.inference.zero_shot import check_classes, encode_classes, zero_shot_scores
+from avadclip.inference.scoring import SnippetScores
+from avadclip.inference.zero_shot import by_sound, by_text, check_classes, encode_classes, zero_shot_scores
 
 
 class FakeText:
@@ -19,9 +20,8 @@ class FakeText:
         return np.diag(np.arange(2, 2 + len(self.phrases))).astype(np.float32)
 
 
-def features(visual: list[list[float]], audio: list[list[float]] | None = None, *, silent: bool = False):
-    sound = None if audio is None else np.array(audio, np.float32)
-    return SnippetFeatures(np.array([visual], np.float32), sound, 1.0, provenance=None, sound_is_silent=silent)
+def scores_of(rows: list[list[float]], class_vectors: np.ndarray) -> SnippetScores:
+    return zero_shot_scores([by_text(np.array(rows, np.float32), class_vectors)])
 
 
 def test_classes_become_phrases_and_unit_vectors() -> None:
@@ -31,26 +31,33 @@ def test_classes_become_phrases_and_unit_vectors() -> None:
 
 
 def test_scores_by_hand() -> None:
-    scores = zero_shot_scores(features([[3.0, 4.0], [0.02, 0.02]]), np.eye(2, dtype=np.float32))
+    scores = scores_of([[3.0, 4.0], [0.02, 0.02]], np.eye(2, dtype=np.float32))
     normal = 1 / (1 + math.exp((0.8 - 0.6) / 0.01))
     np.testing.assert_allclose(scores.class_probabilities[0], [normal, 1 - normal], atol=1e-6)
     np.testing.assert_allclose(scores.class_probabilities[1], [0.5, 0.5], atol=1e-5)
     np.testing.assert_allclose(scores.anomaly_scores, 1 - scores.class_probabilities[:, 0], atol=1e-7)
 
 
-def test_picture_and_sound_are_averaged_where_there_is_something_to_hear() -> None:
-    classes = np.eye(2, dtype=np.float32)
-    picture, sound = [[1.0, 0.99]], [[0.99, 1.0]]
-    seen = zero_shot_scores(features(picture), classes).class_probabilities
-    heard = zero_shot_scores(features(sound), classes).class_probabilities
-    both = zero_shot_scores(features(picture, sound), classes).class_probabilities
-    np.testing.assert_allclose(both, (seen + heard) / 2, atol=1e-6)
-    silent = zero_shot_scores(features(picture, sound, silent=True), classes).class_probabilities
-    np.testing.assert_array_equal(silent, seen)
+def test_picture_and_sound_are_averaged() -> None:
+    picture, sound = np.array([[0.2, 0.8]], np.float32), np.array([[0.6, 0.4]], np.float32)
+    scores = zero_shot_scores([picture, sound])
+    np.testing.assert_allclose(scores.class_probabilities, [[0.4, 0.6]], atol=1e-6)
+    np.testing.assert_allclose(scores.anomaly_scores, [0.6], atol=1e-6)
+
+
+def test_named_sounds_score_the_classes_that_they_name() -> None:
+    tags = SoundTags(
+        ("Dog", "Explosion", "Boom"),
+        np.array([[0, 1], [2, 1]], np.uint16),
+        np.array([[0.5, 0.25], [0.75, 0.5]], np.float16),
+    )
+    scores = zero_shot_scores([by_sound(tags, [("Explosion", "Boom"), ()])])
+    # Explosion .25, so normal .75; then .75 of Boom beside .25. Nothing names the second class.
+    np.testing.assert_allclose(scores.class_probabilities, [[0.75, 0.25, 0.0], [0.25, 0.75, 0.0]], atol=1e-6)
 
 
 def test_a_row_of_zeros_is_undecided() -> None:
-    scores = zero_shot_scores(features([[0.0, 0.0]]), np.eye(2, dtype=np.float32))
+    scores = scores_of([[0.0, 0.0]], np.eye(2, dtype=np.float32))
     np.testing.assert_allclose(scores.class_probabilities, [[0.5, 0.5]])
 
 
@@ -58,7 +65,7 @@ def test_scores_stay_within_0_and_1() -> None:
     random = np.random.default_rng(0)
     classes = random.normal(size=(5, 16)).astype(np.float32)
     classes /= np.linalg.norm(classes, axis=1, keepdims=True)
-    scores = zero_shot_scores(features(random.normal(size=(50, 16)).tolist()), classes)
+    scores = scores_of(random.normal(size=(50, 16)).tolist(), classes)
     assert scores.anomaly_scores.min() >= 0.0
     assert scores.anomaly_scores.max() <= 1.0
     np.testing.assert_allclose(scores.class_probabilities.sum(axis=1), 1.0, atol=1e-5)

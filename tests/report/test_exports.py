@@ -157,7 +157,9 @@ def test_the_named_sounds_are_in_the_json(made_up: MakeDetection) -> None:
     glass = {"name": "Glass", "probability": 0.71, "start": 5.333, "end": 6.667}
     assert document["sounds"] == [speech, glass]
     assert document["sound_summary"] == "speech; 0:05 glass"
-    assert document["rules"]["sounds"] == [{"label": "glass", "names": ["Glass", "Shatter"], "threshold": 0.3}]
+    assert document["rules"]["sounds"] == [
+        {"label": "glass", "names": ["Glass", "Shatter"], "threshold": 0.3, "is_sudden": False}
+    ]
     (event,) = [event for event in document["events"] if event["kind"] == "sound"]
     assert [event[key] for key in ("label", "model", "severity", "sounds")] == ["glass", "yamnet", "detection", [glass]]
 

@@ -141,6 +141,9 @@ def luminance(colour: str) -> float:
         ("score", "card", 3),
         ("visual", "card", 3),
         ("audio", "card", 3),
+        ("sound", "card", 4.5),
+        ("ink", "sound-wash", 7),
+        ("faint", "sound-wash", 4.5),
     ],
 )
 def test_contrast_is_that_of_the_accessibility_guidelines(theme: str, ink: str, ground: str, least: float) -> None:

@@ -186,8 +186,8 @@ def test_a_bar_tells_its_sound_and_seeks(loud_page: Path, open_page: Callable[..
     opened = open_page(loud_page)
     opened.settle()
     for index, words in (
-        (3, "Gunshot, gunfire 0.91, 0:08.0 \N{EN DASH} 0:10.0"),
-        (2, f"{LOUD[2].name} 0.30, 0:20.0 \N{EN DASH} 0:40.0"),
+        (3, "Gunshot, gunfire 0.91, 0:08.0 \u2013 0:10.0"),
+        (2, f"{LOUD[2].name} 0.30, 0:20.0 \u2013 0:40.0"),
     ):
         bar = bars(opened)[index]
         opened.tab.mouse.move(bar["x"] + bar["width"] / 2, bar["y"] + bar["height"] / 2)
@@ -238,6 +238,22 @@ def test_the_list_marks_events_of_sounds_and_names_sounds(
         "document.getElementById('chart').layout.shapes.filter(s => s.type === 'rect').map(s => s.fillcolor)"
     )
     assert [colour != bands[0] for colour in bands] == [event.kind == "sound" for event in loud.events]
+
+
+def test_an_event_of_a_sound_is_told_from_another_at_its_time(
+    loud_page: Path, open_page: Callable[..., Opened]
+) -> None:
+    opened = open_page(loud_page)
+    opened.settle()
+    items = opened.tab.locator("#event-list > li")
+    items.nth(1).locator(".event-choose").click()
+    opened.settle()
+    until(lambda: items.nth(1).get_attribute("aria-current") == "true")
+    assert items.nth(0).get_attribute("aria-current") is None
+    assert opened.tab.locator("#events-count").inner_text().endswith(", 1 by sound")
+    numbers = opened.tab.locator("#chart .annotation-text")
+    first, second = (numbers.get_by_text(number, exact=True).bounding_box() for number in ("1", "2"))
+    assert first["y"] + first["height"] <= second["y"]
 
 
 def test_events_of_sounds_stay_at_every_threshold_of_the_score(
@@ -618,10 +634,19 @@ def meadow(
     loop = ("-stream_loop", "11", "-i", str(sample_videos[0]), "-c", "copy", str(video))
     subprocess.run([ffmpeg, "-v", "error", *loop], check=True)
     made = made_up(
-        94, source="meadow.mp4", classes=("normal", "fighting", "shooting", "riot", "abuse", "car accident"), seed=11
+        94,
+        source="meadow.mp4",
+        classes=("normal", "fighting", "shooting", "riot", "abuse", "car accident"),
+        seed=11,
+        with_named_sounds=True,
     )
+    birds = [NamedSound(name="Bird", probability=0.64, start=at, end=at + 3) for at in (4.0, 16.0, 52.0)]
     detection = dataclasses.replace(
-        made, media=probe(video), model="made-up scores", notes=("these scores are made up, to show the page",)
+        made,
+        sounds=(*made.sounds, *birds),
+        media=probe(video),
+        model="made-up scores",
+        notes=("these scores are made up, to show the page",),
     )
     return write_page(detection, root / "pages" / "meadow", video=video)
 

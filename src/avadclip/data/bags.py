@@ -138,7 +138,7 @@ def _bin_features(features: SnippetFeatures, num_bins: int) -> SnippetFeatures:
     """Features resampled to so many snippets; see bin_snippets."""
     visual = np.stack([bin_snippets(crop, num_bins) for crop in features.visual])
     audio = None if features.audio is None else bin_snippets(features.audio, num_bins)
-    return replace(features, visual=visual, audio=audio)
+    return replace(features, visual=visual, audio=audio, tags=None)
 
 
 @dataclass(frozen=True)

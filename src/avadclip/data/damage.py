@@ -56,7 +56,8 @@ class FeatureDamage:
                 return features
             case _:
                 audio = self._damage_audio(index, features.audio, damage)
-                return replace(features, audio=audio, sound_is_silent=features.sound_is_silent or damage == "muted")
+                silent = features.sound_is_silent or damage == "muted"
+                return replace(features, audio=audio, tags=None, sound_is_silent=silent)
 
     def _damage_audio(self, index: int, rows: Rows, damage: SoundDamage) -> Rows:
         match damage:

@@ -127,7 +127,8 @@ def extract_damaged(
         return dataclasses.replace(clean, provenance=provenance)
     sound = _damage_sound(path, damage, clean, donor)
     audio = encode_sound(sound, encoders.audio, provenance.grid, len(clean))
-    return dataclasses.replace(clean, audio=audio, provenance=provenance, sound_is_silent=sound.report.silent)
+    silent = sound.report.silent
+    return dataclasses.replace(clean, audio=audio, tags=None, provenance=provenance, sound_is_silent=silent)
 
 
 def keep_damaged(

@@ -1,6 +1,6 @@
 """Interfaces of the encoders used in feature extraction."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -105,6 +105,31 @@ class SoundTags:
         found = np.where(np.isin(self.indices, wanted), self.probabilities, np.float16(0.0))
         highest: NDArray[np.float32] = found.max(axis=1, initial=0.0).astype(np.float32)
         return highest
+
+    def fits(self, num_snippets: int) -> bool:
+        """Whether these are whole tags of so many snippets: a file may hold anything."""
+        indices, probabilities = self.indices, self.probabilities
+        return (
+            indices.shape == probabilities.shape == (num_snippets, *indices.shape[1:2])
+            and indices.dtype == np.uint16
+            and bool((indices < len(self.names)).all())
+            and bool(((probabilities >= 0) & (probabilities <= 1)).all())
+        )
+
+    def compact(self) -> "SoundTags":
+        """The same tags with only the names that occur."""
+        used, indices = np.unique(self.indices, return_inverse=True)
+        names = tuple(self.names[int(index)] for index in used)
+        return SoundTags(names, indices.reshape(self.indices.shape).astype(np.uint16), self.probabilities)
+
+    @classmethod
+    def joined(cls, parts: "Sequence[SoundTags]") -> "SoundTags":
+        """The tags of one tagger in a row; at least one part."""
+        return cls(
+            parts[0].names,
+            np.concatenate([part.indices for part in parts]),
+            np.concatenate([part.probabilities for part in parts]),
+        )
 
     def part(self, start: int, stop: int | None = None) -> "SoundTags":
         """The tags of snippets [start, stop)."""

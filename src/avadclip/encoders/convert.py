@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from avadclip.encoders.clip import Clip
+from avadclip.encoders.downloads.get import WAV2CLIP_FILES
+from avadclip.encoders.downloads.hub import CLIP_FILES, TOKENIZER_FILE
 from avadclip.encoders.frozen import FrozenModule
 from avadclip.encoders.weight_formats import (
     clip_from_openai,
@@ -13,7 +15,6 @@ from avadclip.encoders.weight_formats import (
     wav2clip_from_pickle,
     write_weights,
 )
-from avadclip.encoders.weights import CLIP_FILES, TOKENIZER_FILE, WAV2CLIP_FILES, get_tokenizer
 from avadclip.errors import WeightsError
 from avadclip.files import write_atomically
 
@@ -88,4 +89,4 @@ def _write_new(module: FrozenModule, path: Path) -> Path:
 def _tokenizer_note(folder: Path) -> str:
     if (folder / TOKENIZER_FILE).exists():
         return ""
-    return f"{TOKENIZER_FILE} is also needed in this folder, from Hugging Face: {get_tokenizer(folder)}"
+    return f"{TOKENIZER_FILE} is also needed; without it in this folder, it is downloaded on first use (2 MB)"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avadclip.encoders.base import Frame, Identity, Prepared
-from avadclip.encoders.onnx_graph import cached_session, export_graph
+from avadclip.encoders.onnx.graph import cached_session, export_graph
 from avadclip.encoders.weights import find_lite
 
 IMAGE_SIZE = 224  # pixels; EfficientNet-Lite0's input

@@ -1,4 +1,4 @@
-"""Loading of encoders by name: `lite`, `clip`, `clip:FOLDER`."""
+"""Loading of encoders by name: `lite`, `lite-1`, `clip`, `clip:FOLDER`, `onnx:FOLDER`."""
 
 from pathlib import Path
 from typing import Literal, Self, cast
@@ -7,18 +7,22 @@ import torch
 from pydantic import BaseModel, Field, model_validator
 
 from avadclip.encoders.base import Encoders, Identity
+from avadclip.encoders.downloads.get import obtain_files
+from avadclip.encoders.onnx.encoder import OnnxAudioEncoder, OnnxVisualEncoder
+from avadclip.encoders.onnx.manifest import known_manifest, read_manifest
 from avadclip.encoders.precision import Precision
 from avadclip.encoders.preprocess import Framing
 from avadclip.encoders.wav2clip import Normalisation
 from avadclip.errors import ConfigError
 from avadclip.timeline import SNIPPET_FRAMES
 
-NAMES = ("lite", "clip", "clip:FOLDER")
+NAMES = ("lite", "lite-1", "clip", "clip:FOLDER", "onnx:FOLDER")
 OPTIONS_FOR_ALL = {"sound", "device"}
+VISUAL_MANIFEST, AUDIO_MANIFEST = "visual.toml", "audio.toml"  # of a user's folder
 
 
 class EncoderOptions(BaseModel, frozen=True, extra="forbid"):
-    """Options of the encoders. All but `sound` and `device` are for `clip`; `lite` has no other options."""
+    """Options of the encoders. All but `sound` and `device` are for `clip`; the others have no other options."""
 
     frames_per_snippet: int = Field(1, ge=1)
     """Frames whose embeddings are averaged; 1 is the snippet's first frame."""
@@ -75,7 +79,8 @@ def load_encoders(spec: str = "lite", options: EncoderOptions = DEFAULTS) -> Enc
     """Load the frozen encoders.
 
     Args:
-        spec: `lite`; `clip` (Hugging Face's cache, else a download); `clip:FOLDER` (a local folder).
+        spec: `lite`; `lite-1` (that of version 0.1.0); `clip` (Hugging Face's cache, else a download); `clip:FOLDER`
+            (a local folder); `onnx:FOLDER` (visual.toml and, for sound, audio.toml: see encoders.onnx.manifest).
         options: see EncoderOptions.
 
     Raises:
@@ -84,25 +89,50 @@ def load_encoders(spec: str = "lite", options: EncoderOptions = DEFAULTS) -> Enc
     """
     name, _, folder = spec.partition(":")
     match name:
-        case "lite" if not folder:
-            return _load_lite(options)
+        case "lite" | "lite-1" if spec == name:
+            return _load_lite(spec, options)
+        case "onnx" if folder:
+            return _load_onnx(spec, Path(folder).expanduser(), options)
         case "clip" if folder or spec == "clip":
             return _load_clip(spec, Path(folder).expanduser() if folder else None, options)
     raise ConfigError(f"unknown encoders {spec!r}, needed one of {', '.join(NAMES)}")
 
 
-def _load_lite(options: EncoderOptions) -> Encoders:
+def load_tagger() -> OnnxAudioEncoder:
+    """Load YAMNet, which names sounds; WeightsError where its weights are missing and cannot be downloaded."""
+    manifest = known_manifest("yamnet")
+    return OnnxAudioEncoder(manifest, obtain_files(manifest))
+
+
+def _load_lite(spec: str, options: EncoderOptions) -> Encoders:
     from avadclip.encoders.lite import LiteVisualEncoder
     from avadclip.encoders.log_mel import LogMelEncoder
 
+    _refuse_options_of_clip(spec, options)
+    if spec == "lite-1":
+        return Encoders(spec, LiteVisualEncoder(), LogMelEncoder() if options.sound else None, text=None)
+    tagger = load_tagger() if options.sound else None
+    return Encoders(spec, LiteVisualEncoder(), tagger, text=None, tagger=tagger)
+
+
+def _load_onnx(spec: str, folder: Path, options: EncoderOptions) -> Encoders:
+    _refuse_options_of_clip(spec, options)
+    visual = read_manifest(folder / VISUAL_MANIFEST, "visual")
+    audio, tagger = None, None
+    if options.sound and (folder / AUDIO_MANIFEST).exists():
+        audio = OnnxAudioEncoder(read_manifest(folder / AUDIO_MANIFEST, "audio"), folder)
+        tagger = audio if audio.names else None
+    return Encoders(spec, OnnxVisualEncoder(visual, folder, num_threads=torch.get_num_threads()), audio, None, tagger)
+
+
+def _refuse_options_of_clip(spec: str, options: EncoderOptions) -> None:
     without_effect = sorted(
         name
         for name in EncoderOptions.model_fields.keys() - OPTIONS_FOR_ALL
         if getattr(options, name) != getattr(DEFAULTS, name)
     )
     if without_effect:
-        raise ConfigError(f"the lite encoders do not support {', '.join(without_effect)}; omit it or use clip")
-    return Encoders("lite", LiteVisualEncoder(), LogMelEncoder() if options.sound else None, text=None)
+        raise ConfigError(f"the encoders {spec} do not support {', '.join(without_effect)}; omit it or use clip")
 
 
 def _load_clip(spec: str, folder: Path | None, options: EncoderOptions) -> Encoders:

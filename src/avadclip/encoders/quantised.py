@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avadclip.encoders.clip import Clip
-from avadclip.encoders.onnx_graph import cached_session, export_graph, less_said
+from avadclip.encoders.onnx.graph import cached_session, export_graph, less_said
 from avadclip.encoders.preprocess import normalise_pixels
 
 GRAPH_VERSION = 3  # in the cached file's name; increased with every change of the exported graph

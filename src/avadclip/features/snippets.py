@@ -146,8 +146,8 @@ class SnippetFeatures:
                 )
         if len(self) == 0:
             raise FeatureError(f"{name} has no snippets (visual shape {self.visual.shape}); extract it again")
-        if self.tags is not None and len(self.tags) != len(self):
-            raise FeatureError(f"{name} has {len(self)} snippets but sounds of {len(self.tags)}; extract it again")
+        if self.tags is not None and not self.tags.fits(len(self)):
+            raise FeatureError(f"{name} has named sounds that do not fit its {len(self)} snippets; extract it again")
         if self.audio is not None and len(self.audio) != len(self):
             raise FeatureError(
                 f"{name} has {len(self)} visual but {len(self.audio)} audio snippets; "

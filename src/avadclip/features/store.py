@@ -3,12 +3,15 @@
 visual     float32 [T, Dv], or [K, T, Dv] for a set of K crops, the centre first
 audio      float32 [T, Da]; missing where the video has no sound track
 times      float64 [T], start of every snippet in seconds
+sounds     uint16 [T, K], the most probable named sounds, counted in the header's `sound_names`; missing where unknown
+sound_probabilities  float16 [T, K]
 header     `avadclip`: JSON of FeatureHeader
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from avadclip import __version__
+from avadclip.encoders.base import SoundTags
 from avadclip.errors import FeatureError
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.files import atomic_path
@@ -35,6 +39,8 @@ class FeatureHeader(BaseModel):
     duration_seconds: float = Field(ge=0, allow_inf_nan=False)
     sound_is_silent: bool
     notes: tuple[str, ...]
+    sound_names: tuple[str, ...] = ()
+    """Names of the sounds that occur."""
     written_by: str
     """Tool version, for information; never compared."""
 
@@ -59,6 +65,8 @@ def write_features(path: Path, features: SnippetFeatures) -> None:
         FeatureError: shapes disagree, a number is not finite, or the disk is full.
     """
     features.validate(str(path))
+    if features.tags is not None:
+        features = replace(features, tags=features.tags.compact())
     if features.provenance is None or features.source_sha256 is None:
         raise FeatureError(f"{path}: these features have no provenance; extract them from the video")
     header = FeatureHeader(
@@ -68,6 +76,7 @@ def write_features(path: Path, features: SnippetFeatures) -> None:
         duration_seconds=features.duration_seconds,
         sound_is_silent=features.sound_is_silent,
         notes=features.notes,
+        sound_names=() if features.tags is None else features.tags.names,
         written_by=f"avadclip {__version__}",
     )
     tensors: dict[str, NDArray[np.generic]] = {
@@ -76,6 +85,8 @@ def write_features(path: Path, features: SnippetFeatures) -> None:
     }
     if features.audio is not None:
         tensors["audio"] = features.audio
+    if features.tags is not None:
+        tensors |= {"sounds": features.tags.indices, "sound_probabilities": features.tags.probabilities}
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     try:
         with atomic_path(path) as temporary:
@@ -170,6 +181,14 @@ def read_features(path: Path, *, crop: int | None = None) -> SnippetFeatures:
         sound_is_silent=header.sound_is_silent,
         source_sha256=header.source_sha256,
         notes=header.notes,
+        tags=_tags(tensors, header),
     )
     features.validate(str(path))
     return features
+
+
+def _tags(tensors: Mapping[str, NDArray[Any]], header: FeatureHeader) -> SoundTags | None:
+    if "sounds" not in tensors or "sound_probabilities" not in tensors:
+        return None
+    indices, probabilities = tensors["sounds"], tensors["sound_probabilities"]
+    return SoundTags(header.sound_names, indices, probabilities)

@@ -1,5 +1,6 @@
 """Streaming parts of extraction: read-ahead thread, audio encoding during the video pass, reuse of still frames."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from queue import Queue
@@ -9,10 +10,12 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from avadclip.encoders.base import AudioEncoder, Frame, Prepared, VisualEncoder
+from avadclip.encoders.base import AudioEncoder, Frame, Prepared, SoundTagger, SoundTags, VisualEncoder, Windows
 from avadclip.encoders.rows import Rows
 from avadclip.media.audio import SoundReport
+from avadclip.media.damage import SoundSource
 from avadclip.media.listener import SoundListener
+from avadclip.media.track import SAMPLE_RATE_HZ
 from avadclip.timeline import SnippetGrid
 
 ItemT = TypeVar("ItemT")
@@ -77,19 +80,69 @@ def _taken(waiting: "Queue[ItemT | _End]") -> Iterator[ItemT]:
 WINDOWS_PER_BATCH = 64  # audio windows encoded at once: 4 MB of samples
 
 
-class AudioStreamEncoder:
-    """Encodes the sound of one recording while the picture is read.
+def centre_part(windows: Windows, window_seconds: float) -> Windows:
+    """The middle of windows [N, samples], as long as an encoder needs."""
+    num_samples = round(window_seconds * SAMPLE_RATE_HZ)
+    first = windows.shape[1] // 2 - num_samples // 2
+    return windows[:, first : first + num_samples]
+
+
+def longest_window(encoder: AudioEncoder | None, tagger: SoundTagger | None) -> float:
+    """Length in seconds of the windows that both can be given a centre part of; 0 where there is neither."""
+    return max((part.window_seconds for part in (encoder, tagger) if part is not None), default=0.0)
+
+
+class HeardWindows(NamedTuple):
+    """What was made of N windows of sound."""
+
+    features: NDArray[np.float32] | None
+    """[N, Da]; None without an encoder."""
+    tags: SoundTags | None
+    """None without a tagger."""
+
+
+class WindowEncoder:
+    """Encodes windows of sound as they come, and names their sounds; one network that does both runs once.
 
     Args:
-        encoder: one that `reads_once`.
+        encoder: None where the sound is not encoded here.
+        tagger: may be the same object; None where sounds are not named.
+    """
+
+    def __init__(self, encoder: AudioEncoder | None, tagger: SoundTagger | None) -> None:
+        self._encoder, self._tagger = encoder, tagger
+        self._is_one = id(encoder) == id(tagger)
+        self._encode = None if encoder is None or self._is_one else encoder.listen()
+
+    def encode(self, windows: Windows) -> HeardWindows:
+        """Encode windows [N, samples] of at least `longest_window`."""
+        features, tags = None, None
+        if self._encode is not None and self._encoder is not None:
+            features = self._encode(centre_part(windows, self._encoder.window_seconds))
+        if self._tagger is not None:
+            tagged = self._tagger.tag(centre_part(windows, self._tagger.window_seconds))
+            tags = tagged.tags
+            features = tagged.features if self._is_one else features
+        return HeardWindows(features, tags)
+
+
+class AudioStreamEncoder:
+    """Encodes the sound of one recording, and names it, while the picture is read.
+
+    Args:
+        encoder: one that `reads_once`; None where another pass encodes the sound, or none does.
+        tagger: may be the same object; None where sounds are not named.
         grid: its snippets each get a window of sound.
     """
 
-    def __init__(self, encoder: AudioEncoder, grid: SnippetGrid) -> None:
-        self._encode = encoder.listen()
-        self._rows = Rows(encoder.dim)
+    def __init__(self, encoder: AudioEncoder | None, tagger: SoundTagger | None, grid: SnippetGrid) -> None:
+        self.encoder, self._grid = encoder, grid
+        self._windows = WindowEncoder(encoder, tagger)
+        self._rows = Rows(0 if encoder is None else encoder.dim)
+        self._tags: list[SoundTags] = []
         self._waiting: list[NDArray[np.float32]] = []
-        self.listener = SoundListener(grid.centres(), encoder.window_seconds, self._take)
+        self._window_seconds = longest_window(encoder, tagger)
+        self.listener = SoundListener(grid.centres(), self._window_seconds, self._take)
         """Listener for the VideoReader."""
 
     @property
@@ -97,11 +150,24 @@ class AudioStreamEncoder:
         """See SoundListener.report."""
         return self.listener.report
 
-    def features(self, num_snippets: int) -> NDArray[np.float32]:
-        """Audio features [T, Da] of the first snippets; call it once, after the file has been read."""
+    def read_alone(self, reader: SoundSource, num_snippets: int) -> None:
+        """Read the sound in a pass of its own, where the picture's pass could not."""
+        for window in reader.windows(itertools.islice(self._grid.centres(), num_snippets), self._window_seconds):
+            self._take(window)
+        self._encode_waiting()
+
+    def finish(self, num_snippets: int) -> None:
+        """Encode what the picture's pass still left of the first snippets; call it once, after the file was read."""
         self.listener.fill(num_snippets)
         self._encode_waiting()
-        return self._rows.take(num_snippets)
+
+    def features(self, num_snippets: int) -> NDArray[np.float32] | None:
+        """Audio features [T, Da] of the first snippets; None without an encoder. Call it once, at the end."""
+        return None if self.encoder is None else self._rows.take(num_snippets)
+
+    def tags(self, num_snippets: int) -> SoundTags | None:
+        """Named sounds of the first snippets; None without a tagger."""
+        return SoundTags.joined(self._tags).part(0, num_snippets) if self._tags else None
 
     def _take(self, window: NDArray[np.float32]) -> None:
         self._waiting.append(window)
@@ -109,9 +175,14 @@ class AudioStreamEncoder:
             self._encode_waiting()
 
     def _encode_waiting(self) -> None:
-        if self._waiting:
-            self._rows.append(self._encode(np.stack(self._waiting)))
-            self._waiting.clear()
+        if not self._waiting:
+            return
+        heard = self._windows.encode(np.stack(self._waiting))
+        self._waiting.clear()
+        if heard.features is not None:
+            self._rows.append(heard.features)
+        if heard.tags is not None:
+            self._tags.append(heard.tags)
 
 
 class StillsOnce:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -29,6 +29,7 @@ from avadclip.tensor_file import HEADER_KEY, TensorFile
 
 MAX_WIDTH = 65_536  # of features; a damaged header must not ask for all memory
 SHIPPED = ("starter",)  # checkpoints inside the package, known by name
+RELEASE = "avadclip-xd"  # the authors' checkpoint, downloaded and converted on first use
 
 
 def _known(name: str) -> str:
@@ -66,6 +67,17 @@ class CheckpointHeader(BaseModel):
     """How each network's weights were chosen; a student's file carries a teacher that was chosen in another run."""
     card: str
     """Model card, Markdown."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename_lite(cls, values: Any) -> Any:
+        """The encoders that version 0.1.0 called `lite` are `lite-1`."""
+        if not isinstance(values, dict) or values.get("encoders") != "lite":
+            return values
+        features = values.get("features")
+        audio = features.get("audio") if isinstance(features, dict) else getattr(features, "audio", None)
+        is_old = isinstance(audio, dict) and audio.get("name") == "log-mel"
+        return {**values, "encoders": "lite-1"} if is_old else values
 
     @model_validator(mode="after")
     def _check_networks(self) -> Self:
@@ -124,7 +136,7 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     """Read a checkpoint, ready to score.
 
     Args:
-        name_or_path: a file, or the name of a checkpoint that ships with the package.
+        name_or_path: a file, or a name: `starter`, which ships with the package, or `avadclip-xd`.
 
     Raises:
         CheckpointError: missing, damaged, not a checkpoint, not matching its header, or with a weight
@@ -148,14 +160,18 @@ def read_card(name_or_path: str | Path) -> str:
 
 
 def locate_checkpoint(name_or_path: str | Path) -> Path:
-    """The file behind a name or path; raises CheckpointError where there is none."""
+    """The file behind a name or path, downloaded for `avadclip-xd`; raises CheckpointError or WeightsError."""
     if str(name_or_path) in SHIPPED:
         return Path(str(resources.files("avadclip"))) / "checkpoints" / f"{name_or_path}.safetensors"
+    if str(name_or_path) == RELEASE:
+        from avadclip.inference.published_weights.download import obtain_release  # which imports this module
+
+        return obtain_release()
     path = Path(name_or_path)
     if not path.is_file():
         raise CheckpointError(
             f"there is no checkpoint {name_or_path}; give a .safetensors file of avadclip, "
-            f"or one of: {', '.join(SHIPPED)}"
+            f"or one of: {', '.join((*SHIPPED, RELEASE))}"
         )
     return path
 

@@ -8,9 +8,11 @@ from typing import NamedTuple
 import torch
 
 from avadclip.encoders.base import Encoders, Identity, SoundTags
-from avadclip.encoders.load import EncoderOptions, load_encoders
+from avadclip.encoders.downloads.get import obtain
+from avadclip.encoders.load import EncoderOptions, load_encoders, load_tagger
 from avadclip.encoders.precision import Precision
-from avadclip.errors import CheckpointError, ConfigError
+from avadclip.encoders.weights import obtain_encoders
+from avadclip.errors import CheckpointError, ConfigError, WeightsError
 from avadclip.events import (
     UNNAMED_CLASSES,
     Event,
@@ -26,7 +28,7 @@ from avadclip.events import (
 from avadclip.features.extract import extract_features, provenance_of
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint, load_checkpoint, read_checkpoint_header
-from avadclip.inference.named_sounds import named_sounds, sound_spans, sounds_during, summarise
+from avadclip.inference.named_sounds import SoundScorer, named_sounds, sound_spans, sounds_during, summarise
 from avadclip.inference.scorers import ZERO_SHOT, Scorer, TrainedScorer, Verdict, ZeroShotScorer
 from avadclip.inference.scoring import SnippetScores, to_track
 from avadclip.inference.zero_shot import check_classes
@@ -179,13 +181,13 @@ class Detector:
             return
         boundaries = track.boundaries()
         for rule in tagger.default_sounds if rules.sounds is None else rules.sounds:
-            probabilities = tags.probability_of(rule.names)
-            for start, stop in sound_spans(tags, rule, track, rules):
+            scores = SoundScorer(rule).push(tags)
+            for start, stop in sound_spans(scores, rule, track, rules):
                 yield Event(
                     id="",
                     source=source,
                     label=rule.label,
-                    score=float(probabilities[start:stop].max()),
+                    score=float(scores[start:stop].max()),
                     start=float(boundaries[start]),
                     end=float(boundaries[stop]),
                     severity="detection",
@@ -240,16 +242,19 @@ def load_detector(
     classes: Sequence[str] | None = None,
     device: str = "cpu",
     precision: Precision | None = None,
+    sounds: bool = True,
 ) -> Detector:
     """Load a model and the encoders it needs, ready for any number of videos.
 
     Args:
-        model: `starter`, a checkpoint file, or `zero-shot`.
-        encoders: `lite`, `clip` or `clip:FOLDER`; by default what the checkpoint was trained on, `clip` for zero-shot.
+        model: `starter`, `avadclip-xd` (the authors' weights), a checkpoint file, or `zero-shot`.
+        encoders: as load_encoders takes them; by default what the checkpoint was trained on, `clip` for zero-shot.
         classes: class words for zero-shot, `normal` first; a checkpoint has its own.
         device: where networks run, as torch names it.
         precision: what CLIP's picture side computes in; by default what the checkpoint was trained on, fp32 for
             zero-shot. Where it is another, the notes of every result say so.
+        sounds: whether YAMNet names sounds. Where its weights, or those of another audio encoder, cannot be had, the
+            detector goes on without them, and the notes of every result say so.
 
     Raises:
         CheckpointError: no such checkpoint, or the encoders are not those it was trained on.
@@ -268,14 +273,14 @@ def load_detector(
     notes = []
     if options.precision != usual:
         notes.append(f"the picture is encoded in {options.precision}, {model} is made for {usual}: scores may differ")
+    loaded, problems = _load_encoders(spec, options, sounds=sounds)
+    notes += problems
     if model == ZERO_SHOT:
-        loaded = load_encoders(spec, options)
         return Detector(ZeroShotScorer(words, loaded), loaded, grid=SnippetGrid(), notes=notes)
     checkpoint = load_checkpoint(model)
     if options.precision != usual:
         checkpoint = _for_precision(checkpoint, options.precision)
     header = checkpoint.header
-    loaded = load_encoders(spec, options)
     difference = provenance_of(loaded, header.features.grid).difference(header.features)
     if difference is not None:
         raise CheckpointError(
@@ -284,6 +289,24 @@ def load_detector(
         )
     scorer = TrainedScorer(checkpoint, device=torch.device(device))
     return Detector(scorer, loaded, grid=header.features.grid, notes=notes)
+
+
+def _load_encoders(spec: str, options: EncoderOptions, *, sounds: bool) -> tuple[Encoders, list[str]]:
+    """The encoders and an audio tagger; and notes on the weights of either that cannot be had."""
+    notes = []
+    try:
+        loaded = load_encoders(spec, options)
+    except WeightsError as problem:
+        if not options.sound:
+            raise
+        loaded = load_encoders(spec, options.model_copy(update={"sound": False}))  # raises where the picture's miss too
+        notes.append(f"scored by picture alone: {problem}")
+    if not sounds or notes:
+        return loaded._replace(tagger=None), notes
+    try:
+        return loaded._replace(tagger=loaded.tagger or load_tagger()), notes
+    except WeightsError as problem:
+        return loaded, [f"sounds are not named: {problem}"]
 
 
 def model_encoders(
@@ -300,6 +323,26 @@ def model_encoders(
         return encoders or "clip", EncoderOptions(device=device)
     header = read_checkpoint_header(model)
     return encoders or header.encoders, header.encoder_options.model_copy(update={"device": device})
+
+
+def obtain_weights(model: str | Path, *, encoders: str | None = None, sounds: bool = True) -> None:
+    """Download what `load_detector` needs and is not on this machine, for child processes that must not download.
+
+    Args:
+        model: as load_detector takes it.
+        encoders: as load_detector takes them.
+        sounds: as load_detector takes it.
+
+    Raises:
+        CheckpointError, WeightsError: as load_detector.
+    """
+    spec, options = model_encoders(model, encoders=encoders)
+    try:
+        obtain_encoders(spec, sound=options.sound)
+        if sounds:
+            obtain("yamnet")
+    except WeightsError:
+        obtain_encoders(spec, sound=False)  # the detector goes on by picture, and its notes say why
 
 
 def _for_precision(checkpoint: Checkpoint, precision: Precision) -> Checkpoint:

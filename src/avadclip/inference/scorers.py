@@ -10,12 +10,18 @@ from avadclip.errors import CheckpointError, ConfigError, FeatureError
 from avadclip.events import Modality, Thresholds
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint
+from avadclip.inference.named_sounds import sounds_of_class
 from avadclip.inference.networks import OWN
 from avadclip.inference.scoring import SnippetScores, score_features
-from avadclip.inference.zero_shot import encode_classes, zero_shot_scores
+from avadclip.inference.zero_shot import by_sound, by_text, encode_classes, zero_shot_scores
 
 ZERO_SHOT = "zero-shot"
 ZERO_SHOT_THRESHOLDS = Thresholds(detection=0.5, alert=None)  # more anomalous than normal; nothing was validated
+ZERO_SHOT_REASONS: dict[Modality, str] = {
+    "audio-visual": "the file has picture and sound",
+    "visual": "the file has no usable sound",
+    "audio": "the encoders compare no pictures with words",
+}
 NETWORK_FOR: dict[Modality, str] = {modality: name for name, modality in OWN.items()}
 """The network of the paper that reads this and nothing else."""
 
@@ -117,27 +123,45 @@ def _why_no_sound(features: SnippetFeatures) -> str | None:
 
 
 class ZeroShotScorer:
-    """Frozen CLIP and Wav2CLIP against class words, which zero_shot.check_classes has approved."""
+    """Class words, which zero_shot.check_classes has approved, against picture and sound.
+
+    Picture and sound are compared with the words by CLIP and Wav2CLIP. Without Wav2CLIP, a class is heard by the sounds
+    that its word names; with encoders that have no text side, sound alone is scored so.
+    """
 
     name = ZERO_SHOT
 
     def __init__(self, classes: Sequence[str], encoders: Encoders) -> None:
-        if encoders.text is None:
-            raise ConfigError(
-                f"zero-shot compares features with words, which the encoders `{encoders.name}` cannot; "
-                "add --encoders clip or --encoders clip:FOLDER"
-            )
+        tagger = None if encoders.text is not None and encoders.audio is not None else encoders.tagger
         self.classes = tuple(classes)
-        self._class_vectors = encode_classes(self.classes, encoders.text)
+        self._class_vectors = None if encoders.text is None else encode_classes(self.classes, encoders.text)
+        self._class_sounds = () if tagger is None else [sounds_of_class(word, tagger) for word in self.classes[1:]]
+        if self._class_vectors is None and not any(self._class_sounds):
+            raise ConfigError(
+                f"zero-shot compares features with words, which the encoders `{encoders.name}` cannot, and no class is "
+                "the name of a sound; add --encoders clip or --encoders clip:FOLDER"
+            )
 
     def judge(self, features: SnippetFeatures) -> Verdict:
-        """Picture, and sound where there is any."""
-        has_sound = features.has_usable_sound
+        """Picture, and sound where there is any; FeatureError where there is neither."""
+        parts = [] if self._class_vectors is None else [by_text(features.visual[0], self._class_vectors)]
+        by_picture = bool(parts)
+        if self._class_vectors is not None and features.has_usable_sound and features.audio is not None:
+            parts.append(by_text(features.audio, self._class_vectors))
+        elif any(self._class_sounds) and features.tags is not None and not features.sound_is_silent:
+            parts.append(by_sound(features.tags, self._class_sounds))
+        if not parts:
+            raise FeatureError(
+                "zero-shot has no sound to compare with the class words, and these encoders compare no pictures; "
+                "add --encoders clip"
+            )
+        has_sound = len(parts) > by_picture
+        modality: Modality = ("audio-visual" if has_sound else "visual") if by_picture else "audio"
         return Verdict(
             network=ZERO_SHOT,
-            modality="audio-visual" if has_sound else "visual",
-            reason="the file has picture and sound" if has_sound else "the file has no usable sound",
-            scores=zero_shot_scores(features, self._class_vectors),
+            modality=modality,
+            reason=ZERO_SHOT_REASONS[modality],
+            scores=zero_shot_scores(parts),
             visual_scores=None,
             audio_scores=None,
             thresholds=ZERO_SHOT_THRESHOLDS,

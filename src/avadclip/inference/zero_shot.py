@@ -1,4 +1,4 @@
-"""Scores without any training: frozen CLIP and Wav2CLIP features against class words.
+"""Scores without any training: frozen CLIP and Wav2CLIP features, or named sounds, against class words.
 
 The untrained floor that trained models are compared with, and a way to search with free words. Its scores sit close
 together and are not calibrated: it raises no alarms.
@@ -9,9 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from avadclip.encoders.base import TextEncoder
+from avadclip.encoders.base import SoundTags, TextEncoder
 from avadclip.errors import ConfigError
-from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.scoring import SnippetScores
 from avadclip.labels import NORMAL
 
@@ -35,18 +34,33 @@ def encode_classes(classes: Sequence[str], encoder: TextEncoder) -> NDArray[np.f
     return _unit(encoder.encode_words(PHRASE.format(word=word) for word in classes))
 
 
-def zero_shot_scores(features: SnippetFeatures, class_vectors: NDArray[np.float32]) -> SnippetScores:
-    """Class probabilities from cosines, averaged over picture and sound; the anomaly score is 1 - p(normal).
+def zero_shot_scores(parts: Sequence[NDArray[np.float32]]) -> SnippetScores:
+    """The mean of the class probabilities [T, C] of picture and sound; the anomaly score is 1 - p(normal)."""
+    probabilities: NDArray[np.float32] = np.mean(parts, axis=0)
+    return SnippetScores((1.0 - probabilities[:, 0]).clip(0.0, 1.0), probabilities)
+
+
+def by_text(rows: NDArray[np.float32], class_vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Class probabilities [T, C] from cosines.
 
     Args:
-        features: of encoders that share the text's space; sound is used where there is any.
+        rows: [T, D], of an encoder that shares the text's space.
         class_vectors: [C, D], unit length.
     """
-    rows = [features.visual[0]]
-    if features.has_usable_sound and features.audio is not None:
-        rows.append(features.audio)
-    probabilities = np.mean([_softmax(_unit(row) @ class_vectors.T / TEMPERATURE) for row in rows], axis=0)
-    return SnippetScores((1.0 - probabilities[:, 0]).clip(0.0, 1.0), probabilities)
+    return _softmax(_unit(rows) @ class_vectors.T / TEMPERATURE)
+
+
+def by_sound(tags: SoundTags, class_sounds: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+    """Class probabilities [T, C] from named sounds: that of an anomaly class is its most probable sound's.
+
+    Args:
+        tags: of T snippets.
+        class_sounds: the names of each anomaly class's sounds, C - 1; an empty one is never heard.
+    """
+    anomaly = np.stack([tags.probability_of(names) for names in class_sounds], axis=1)
+    columns = np.column_stack([1.0 - anomaly.max(axis=1), anomaly])
+    shares: NDArray[np.float32] = columns / columns.sum(axis=1, keepdims=True)
+    return shares
 
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:

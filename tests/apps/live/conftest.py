@@ -10,8 +10,8 @@ import torch
 
 from avadclip.apps.live.live_snippet import LiveSnippet
 from avadclip.config import NetworkConfig
-from avadclip.encoders.base import Encoders, Identity
-from avadclip.events import Thresholds
+from avadclip.encoders.base import Encoders, Identity, SoundTags, TaggedSound
+from avadclip.events import SoundRule, Thresholds
 from avadclip.features.extract import provenance_of
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader
@@ -68,6 +68,30 @@ class Loudness:
         return {"name": self.name, "version": 1}
 
 
+class BeepTagger:
+    """A beep is as probable as the window is loud, on average. See base.SoundTagger."""
+
+    name = "beeper"
+    names = ("Beep, bleep", "Hum")
+    window_seconds = 0.5
+    default_sounds = (SoundRule("beep", ("Beep, bleep",), 0.4),)
+
+    def tag(self, windows: np.ndarray) -> TaggedSound:
+        assert windows.shape[1] == self.window_seconds * 16_000
+        loud = np.abs(windows).mean(axis=1, keepdims=True)
+        probabilities = np.concatenate([loud, 0 * loud], axis=1).astype(np.float16)
+        indices = np.array([[0, 1]] * len(windows), np.uint16)
+        return TaggedSound(loud, SoundTags(self.names, indices, probabilities))
+
+    def identity(self) -> Identity:
+        return {"name": self.name, "version": 1}
+
+
+@pytest.fixture(scope="session")
+def tagger() -> BeepTagger:
+    return BeepTagger()
+
+
 @pytest.fixture(scope="session")
 def encoders() -> Encoders:
     return Encoders("fake", Brightness(), Loudness(), text=None)
@@ -96,6 +120,12 @@ def detector(encoders: Encoders) -> Detector:
     return Detector(TrainedScorer(Checkpoint(header, networks), device=torch.device("cpu")), encoders, grid=GRID)
 
 
+@pytest.fixture(scope="session")
+def naming(detector: Detector, tagger: BeepTagger) -> Detector:
+    """The same detector, which also names sounds."""
+    return Detector(detector.scorer, detector.encoders._replace(tagger=tagger), grid=GRID)
+
+
 class BrightIsBad:
     """The score is the brightness. See scorers.Scorer."""
 
@@ -116,6 +146,12 @@ def bright_is_bad(encoders: Encoders) -> Detector:
 
 
 @pytest.fixture(scope="session")
+def bright_or_beeping(encoders: Encoders, tagger: BeepTagger) -> Detector:
+    """Brightness is the model's score, and beeps are named."""
+    return Detector(BrightIsBad(), encoders._replace(tagger=tagger), grid=GRID)
+
+
+@pytest.fixture(scope="session")
 def make_snippet() -> Callable[..., LiveSnippet]:
     def make(index: int, level: float = 0.5, *, sound: float | None = None, start: float = 0.0) -> LiveSnippet:
         frames = [np.full((32, 32, 3), round(255 * level), np.uint8)] * 2
@@ -128,9 +164,11 @@ def make_snippet() -> Callable[..., LiveSnippet]:
 
 @pytest.fixture(scope="session")
 def write_yard() -> Callable[..., Path]:
-    """Writes a video: one brightness per snippet, with a tone or without sound."""
+    """Writes a video: one brightness per snippet, and one amplitude of a tone, or without sound."""
 
-    def write(path: Path, levels: list[float], *, with_sound: bool = True, group: int = 12) -> Path:
+    def write(
+        path: Path, levels: list[float], *, with_sound: bool = True, tones: list[float] | None = None, group: int = 12
+    ) -> Path:
         num_frames = 16 * len(levels)
         with av.open(str(path), "w") as container:
             picture = container.add_stream("libx264", rate=24, options={"g": str(group), "bf": "0"})
@@ -143,7 +181,8 @@ def write_yard() -> Callable[..., Path]:
                 container.mux(picture.encode(frame))
                 if track is not None:
                     time = np.arange(i * 16_000 // 24, (i + 1) * 16_000 // 24) / 16_000
-                    samples = (9_000 * np.sin(2 * np.pi * 440 * time)).astype(np.int16)[None]
+                    amplitude = 9_000 if tones is None else 32_000 * tones[i // 16]
+                    samples = (amplitude * np.sin(2 * np.pi * 440 * time)).astype(np.int16)[None]
                     block = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
                     block.sample_rate, block.pts = 16_000, i * 16_000 // 24
                     container.mux(track.encode(block))

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from avadclip.apps.live.causal import STEADY_SNIPPETS, CausalScorer
 from avadclip.apps.live.config import ScoringConfig
 from avadclip.features.snippets import SnippetFeatures
+from avadclip.inference.detector import Detector
 
 levels = st.lists(st.floats(0, 1), min_size=1, max_size=14)
 
@@ -75,3 +76,27 @@ def test_a_long_hole_is_no_context(detector, make_snippet) -> None:
     assert judged[-1].snippet.score == alone[0].snippet.score
     near, _ = run(detector, [*before, make_snippet(5, 0.2)])
     assert near[-1].snippet.score != alone[0].snippet.score
+
+
+def test_sounds_are_named_whichever_network_scores(naming, make_snippet) -> None:
+    sounds = [0.5, 0.5, None, 0.5, 0.1]
+    judged, _ = run(naming, [make_snippet(i, sound=sound) for i, sound in enumerate(sounds)])
+    assert [j.network for j in judged] == ["teacher"] * 2 + ["visual student"] * 3  # no steady sound yet
+    named = [[(s.name, s.probability, s.start) for s in j.snippet.sounds] for j in judged]
+    beeps = [[("Beep, bleep", 0.5, round(j.snippet.start, 3))] for j in judged]
+    assert named == [beeps[0], beeps[1], [], beeps[3], []]  # 0.1 is too little for a name
+    assert [None if j.tags is None else len(j.tags) for j in judged] == [1, 1, None, 1, 1]
+
+
+def test_named_sounds_change_no_score(detector, naming, make_snippet) -> None:
+    snippets = [make_snippet(i, i / 10, sound=i / 10) for i in range(6)]
+    scores = [[j.snippet.score for j in run(each, snippets)[0]] for each in (detector, naming)]
+    assert scores[0] == scores[1]
+
+
+def test_one_network_that_encodes_and_names_runs_once(bright_or_beeping, tagger, make_snippet) -> None:
+    """It has no `listen` of its own that could be called."""
+    encoders = bright_or_beeping.encoders._replace(audio=tagger)
+    both = Detector(bright_or_beeping.scorer, encoders, grid=bright_or_beeping.grid)
+    judged, _ = run(both, [make_snippet(0, sound=0.5)])
+    assert judged[0].snippet.sounds[0].probability == 0.5

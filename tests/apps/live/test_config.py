@@ -26,6 +26,14 @@ def test_a_whole_file_is_read(tmp_path) -> None:
         [cameras.gate]
         source = "/dev/video0"
         sound = false
+        [cameras.door]
+        source = "/dev/video1"
+        [cameras.door.sounds]
+        "Gunshot, gunfire" = 0.4
+        glass = 0.5
+        [cameras.shop]
+        source = "/dev/video2"
+        sounds = false
         [webhook]
         url = "https://example.org/hook"
         secret = "{SECRET}"
@@ -34,9 +42,12 @@ def test_a_whole_file_is_read(tmp_path) -> None:
         """
     )
     config = read_config(path, WatchConfig)
-    assert list(config.cameras) == ["yard", "gate"]
+    assert list(config.cameras) == ["yard", "gate", "door", "shop"]
     assert (config.cameras["yard"].threshold, config.cameras["gate"].threshold) == (0.7, None)
     assert len(config.cameras["yard"].periods) == 2
+    assert config.cameras["yard"].sounds is None
+    assert config.cameras["door"].sounds == {"Gunshot, gunfire": 0.4, "glass": 0.5}
+    assert [camera.names_sounds for camera in config.cameras.values()] == [True, False, True, False]
     assert config.webhook is not None
     assert len(config.webhook.key) == 24
     assert SECRET not in str(config)
@@ -54,6 +65,8 @@ CAMERA = {"source": "x"}
         ({"cameras": {"a": {**CAMERA, "treshold": 0.5}}}, "did you mean `threshold`?"),
         ({"cameras": {"a": {}}}, "`cameras.a.source` is missing"),
         ({"cameras": {"a": {**CAMERA, "schedule": ["monday"]}}}, "mon-fri 22:00-06:00"),
+        ({"cameras": {"a": {**CAMERA, "sounds": {"glass": 0}}}}, "`cameras.a.sounds.glass` is 0"),
+        ({"cameras": {"a": {**CAMERA, "sounds": True}}}, "`cameras.a.sounds` is True"),
         ({"cameras": {"a": CAMERA}, "mqtt": {"host": "h"}}, "state = FOLDER"),
         ({"cameras": {"a": CAMERA}, "store": {}}, "state = FOLDER"),
         ({"cameras": {"a": CAMERA}, "scoring": {"window_snippets": 2, "latency_snippets": 2}}, "latency_snippets"),

@@ -1,5 +1,6 @@
 """Messages of replayed scores, by hand."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 
 from avadclip.apps.live.causal import Judgement
 from avadclip.apps.live.config import CameraConfig
-from avadclip.apps.live.event_stream import EventStream
+from avadclip.apps.live.event_stream import CameraEvents, EventStream
 from avadclip.apps.live.spans import ScoredSnippet
-from avadclip.events import EventRules, Thresholds
+from avadclip.encoders.base import SoundTags
+from avadclip.events import EventRules, NamedSound, SoundRule, Thresholds
 
 CLASSES = ("normal", "fighting", "riot")
 MONDAY_NOON = datetime(2026, 1, 5, 12).timestamp()
@@ -46,6 +48,8 @@ def test_new_update_and_end_are_what_the_scores_imply() -> None:
         "model": "tiny",
         "threshold": 0.5,
         "sound_gain": 0.125,
+        "kind": "model",
+        "sounds": (),
         "snapshot": None,
     }
     assert new.before is None
@@ -110,3 +114,108 @@ def test_rules_of_a_camera_are_those_of_the_library_where_it_has_none() -> None:
     assert CameraConfig(source="x").rules == EventRules()
     rules = CameraConfig(source="x", threshold=0.25, min_seconds=2.0, merge_gap_seconds=3.0).rules
     assert rules == EventRules(0.25, min_seconds=2.0, merge_gap_seconds=3.0)
+
+
+NAMES = ("Beep", "Bleep", "Glass")
+RULES = (SoundRule("long beep", ("Beep", "Bleep"), 0.5), SoundRule("glass", ("Glass",), 0.4))
+
+
+def hear(index, score, probabilities):
+    """A judgement with the probabilities of NAMES; None: without sound."""
+    judgement = judge(index, score)
+    if probabilities is None:
+        return judgement
+    order = np.arange(len(NAMES), dtype=np.uint16)[None]
+    tags = SoundTags(NAMES, order, np.array([probabilities], np.float16))
+    return judgement._replace(tags=tags)
+
+
+def listen(steps, **config):
+    events = CameraEvents("yard", CameraConfig(source="x", **config), model="tiny", tagger="ears", sounds=RULES)
+    return events, [events.push(hear(i, score, heard)) for i, (score, heard) in enumerate(steps)]
+
+
+def told(steps):
+    """Per message, the second at which it came, its type, and the label of its event."""
+    return [(i, message.type, message.after.label) for i, step in enumerate(steps) for message in step]
+
+
+QUIET = (0.0, 0.0, 0.0)
+
+
+def test_a_sound_raises_an_event_of_its_own() -> None:
+    _, steps = listen([(0.1, QUIET), (0.1, (0.0, 0.75, 0.0)), (0.1, (0.5, 0.0, 0.0)), (0.1, QUIET), (0.1, QUIET)])
+    assert told(steps) == [(1, "new", "long beep"), (3, "end", "long beep")]
+    start = MONDAY_NOON + 1
+    assert steps[3][0].after.model_dump() == {
+        "id": f"yard.long-beep-{round(start * 1000)}",
+        "source": "yard",
+        "label": "long beep",
+        "score": 0.75,
+        "start": start,
+        "end": MONDAY_NOON + 3,
+        "severity": "detection",
+        "modality": "audio",
+        "model": "ears",
+        "threshold": 0.5,
+        "sound_gain": None,
+        "kind": "sound",
+        "sounds": (),
+        "snapshot": None,
+    }
+
+
+def test_events_of_the_model_and_of_sounds_are_open_side_by_side() -> None:
+    beep, glass = (0.75, 0.0, 0.0), (0.75, 0.0, 0.75)
+    events, steps = listen([(0.6, beep), (0.6, glass), (0.6, QUIET), (0.1, QUIET), (0.1, None)])
+    assert told(steps) == [
+        (0, "new", "fighting"), (0, "new", "long beep"), (1, "new", "glass"),
+        (2, "end", "long beep"), (2, "end", "glass"), (3, "end", "fighting"),
+    ]  # fmt: skip
+    assert len({message.after.id for step in steps for message in step}) == 3
+    assert len({message.id for step in steps for message in step}) == 6
+    assert (events.num_events, events.num_unsent) == (3, 0)
+
+
+def test_a_sound_ends_where_the_camera_loses_its_sound_or_itself() -> None:
+    beep = (0.75, 0.0, 0.0)
+    _, steps = listen([(0.1, beep), (0.1, None), (0.1, None)])
+    assert told(steps) == [(0, "new", "long beep"), (1, "end", "long beep")]
+    events, _ = listen([(0.6, beep)])
+    assert [(m.type, m.after.kind, m.note) for m in events.finish("gone")] == [
+        ("end", "model", "gone"),
+        ("end", "sound", "gone"),
+    ]
+
+
+def test_another_network_ends_no_event_of_a_sound() -> None:
+    events, _ = listen([(0.6, (0.75, 0.0, 0.0))])
+    changed = judge(1, 0.1, network="visual student")._replace(tags=hear(1, 0.1, (0.75, 0.0, 0.0)).tags)
+    assert [(message.type, message.after.kind) for message in events.push(changed)] == [("end", "model")]
+
+
+def test_cooldown_and_schedule_hold_for_each_sound() -> None:
+    beep, glass = (0.75, 0.0, 0.0), (0.0, 0.0, 0.75)
+    events, steps = listen([(0.1, each) for each in (beep, QUIET, glass, QUIET, beep, QUIET)], cooldown_seconds=4)
+    assert [entry for entry in told(steps) if entry[1] == "new"] == [(0, "new", "long beep"), (2, "new", "glass")]
+    assert (events.num_events, events.num_unsent) == (3, 1)
+    events, steps = listen([(0.1, beep)], schedule=["tue"])
+    assert (told(steps), events.num_unsent) == ([], 1)
+
+
+def test_thresholds_of_the_model_are_not_those_of_sounds() -> None:
+    _, steps = listen([(0.1, (0.5, 0.0, 0.0))], threshold=0.9, alert=0.1)
+    (new,) = steps[0]
+    assert (new.after.threshold, new.after.severity) == (0.5, "detection")
+
+
+def test_a_new_sound_is_an_update_and_a_change_of_a_known_one_is_none() -> None:
+    stream = EventStream("yard", CameraConfig(source="x"), model="tiny")
+    told = []
+    for i, probabilities in enumerate([{"Glass": 0.25}, {"Glass": 0.5}, {"Glass": 0.5, "Speech": 0.25}, {}]):
+        judgement = judge(i, 0.6)
+        start = judgement.snippet.start
+        sounds = (NamedSound(name=n, probability=p, start=start, end=start + 1) for n, p in probabilities.items())
+        told.append(stream.push(judgement._replace(snippet=replace(judgement.snippet, sounds=tuple(sounds)))))
+    assert [[message.type for message in step] for step in told] == [["new"], [], ["update"], []]
+    assert [(s.name, s.probability) for s in told[2][0].after.sounds] == [("Glass", 0.5), ("Speech", 0.25)]

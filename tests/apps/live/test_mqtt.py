@@ -121,12 +121,12 @@ def make_sink(broker):
         sink.stop()
 
 
-def message(number, kind="update"):
+def message(number, kind="update", event="yard-1"):
     after = LiveEvent(
-        id="yard-1", source="yard", label="fighting", score=0.5, start=1.0, end=None, severity="alert",
+        id=event, source="yard", label="fighting", score=0.5, start=1.0, end=None, severity="alert",
         modality="visual", model="tiny", threshold=0.5, sound_gain=None,
     )  # fmt: skip
-    return EventMessage(type=kind, id=f"yard-1.{number}", before=None, after=after)
+    return EventMessage(type=kind, id=f"{event}.{number}", before=None, after=after)
 
 
 def test_each_event_message_arrives_once_also_across_a_broker_restart(broker, subscriber, make_sink, tmp_path) -> None:
@@ -188,9 +188,10 @@ def test_states_are_retained_and_published_for_home_assistant(broker, subscriber
     wait_until(lambda: subscriber.payloads("site/avadclip/yard/anomaly") == ["OFF"])
     sink.send(StatusMessage(camera="yard", time=1.0, state="online", reason="640x360, sound"))
     sink.send(message(0, "new"))
-    sink.send(message(1, "update"))
-    sink.send(message(2, "end"))
-    wait_until(lambda: subscriber.payloads("site/avadclip/yard/anomaly") == ["OFF", "ON", "ON", "OFF"])
+    sink.send(message(0, "new", "yard.glass-1"))
+    sink.send(message(1, "end"))  # the other event is still open
+    sink.send(message(1, "end", "yard.glass-1"))
+    wait_until(lambda: subscriber.payloads("site/avadclip/yard/anomaly") == ["OFF", "ON", "ON", "ON", "OFF"])
     late = Subscriber(broker, "homeassistant/#")
     wait_until(lambda: len(late.taken) == 2)
     late.close()

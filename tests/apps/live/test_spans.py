@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avadclip.apps.live.spans import Change, ScoredSnippet, SpanFinder
-from avadclip.events import EventRules, ScoreTrack, best_anomaly_class, find_spans, mean_gain
+from avadclip.events import EventRules, NamedSound, ScoreTrack, best_anomaly_class, find_spans, mean_gain
+from avadclip.inference.named_sounds import MAX_NAMES
 
 CLASSES = ("normal", "fighting", "riot")
 
@@ -131,3 +132,27 @@ def test_the_sound_gain_is_the_mean_over_the_event() -> None:
     lower = dataclasses.replace(track, scores=track.scores - np.float32(0.25))
     steps = changes_of(track, EventRules(0.5, merge_gap_seconds=2.0))
     assert steps[-1][0].span.sound_gain == pytest.approx(mean_gain(track, lower, (0, 3)))
+
+
+def snippet_with(index: int, sounds: dict[str, float]) -> ScoredSnippet:
+    named = tuple(NamedSound(name=name, probability=p, start=index, end=index + 1) for name, p in sounds.items())
+    return ScoredSnippet(index, index + 1, np.float32(0.9), np.array([0.1, 0.9, 0.0], np.float32), sounds=named)
+
+
+def test_a_span_has_each_sound_once_from_its_first_to_its_last_snippet() -> None:
+    finder = SpanFinder(EventRules(0.5))
+    for index, sounds in enumerate([{}, {"Glass": 0.25}, {"Speech": 0.5, "Glass": 0.75}, {}, {"Speech": 0.25}]):
+        finder.push(snippet_with(index, sounds))
+    (ended,) = finder.finish()
+    assert [(s.name, s.probability, s.start, s.end) for s in ended.span.sounds] == [
+        ("Glass", 0.75, 1.0, 3.0),
+        ("Speech", 0.5, 2.0, 5.0),
+    ]
+
+
+def test_a_span_stays_small_however_many_sounds_there_are() -> None:
+    finder = SpanFinder(EventRules(0.5))
+    for index in range(100):
+        (change,) = finder.push(snippet_with(index, {f"Sound {index}": 0.2 + index / 200}))
+        assert len(change.span.sounds) <= MAX_NAMES
+    assert [sound.name for sound in change.span.sounds] == [f"Sound {index}" for index in range(99, 94, -1)]

@@ -62,6 +62,40 @@ def test_messages_are_exactly_what_the_scores_imply(bright_is_bad, write_yard, t
     assert list(places.values()) == [1, 2, 7, 9, 11]
 
 
+def test_a_tone_is_an_event_of_its_own_beside_the_models(bright_or_beeping, write_yard, tmp_path) -> None:
+    path = write_yard(tmp_path / "yard.mkv", [0.1] * 3 + [0.9] * 5 + [0.1] * 4, tones=[0.0] * 5 + [0.9] + [0.0] * 6)
+    folder = tmp_path / "recordings"
+    cameras = {"yard": {"source": str(path), "speed": 8.0, "sounds": {"beep": 0.3}}}
+    messages = run(bright_or_beeping, cameras, recording={"folder": str(folder)})
+    begun = of_type(messages, ScoreMessage)[0].start
+    events = [m for m in of_type(messages, EventMessage) if m.type != "update"]
+    assert [(m.type, m.after.label) for m in events] == [
+        ("new", "fighting"), ("new", "beep"), ("end", "beep"), ("end", "fighting")
+    ]  # fmt: skip
+    beep = events[2].after
+    assert (beep.kind, beep.modality, beep.model, beep.threshold) == ("sound", "audio", "beeper", 0.3)
+    assert (beep.start - begun, beep.end - begun) == pytest.approx((5 * 2 / 3, 6 * 2 / 3), abs=0.01)
+    assert beep.score == pytest.approx(0.9 * 2 / np.pi, abs=0.03)  # the mean of a rectified sine
+    for event in (beep, events[3].after):
+        assert [(s.name, s.start, s.end) for s in event.sounds] == [("Beep, bleep", beep.start, beep.end)]
+    assert {file.stem for file in folder.iterdir()} == {beep.id, events[3].after.id}
+
+
+def test_sounds_are_not_named_where_a_camera_wants_none(bright_or_beeping, write_yard, tmp_path) -> None:
+    path = write_yard(tmp_path / "yard.mkv", [0.9] * 4, tones=[0.9] * 4)
+    messages = run(bright_or_beeping, {"yard": {"source": str(path), "speed": 20.0, "sounds": False}})
+    assert {(m.after.kind, m.after.sounds) for m in of_type(messages, EventMessage)} == {("model", ())}
+
+
+def test_an_unknown_sound_is_one_line_before_anything_starts(bright_or_beeping) -> None:
+    config = {"cameras": {"door": {"source": "x", "sounds": {"Bep": 0.5}}}}
+    with pytest.raises(
+        ConfigError, match=r"camera door: there is no sound 'Bep'; the nearest names are 'Beep, bleep'"
+    ) as e:
+        Watch(parse_config(config, WatchConfig, origin="test"), bright_or_beeping, print)
+    assert "\n" not in str(e.value)
+
+
 def test_several_cameras_keep_to_their_own_rules(bright_is_bad, write_yard, tmp_path) -> None:
     path = str(write_yard(tmp_path / "yard.mkv", [0.1, 0.7, 0.1, 0.1], with_sound=False))
     cameras = {"low": {"source": path, "speed": 20.0}, "high": {"source": path, "speed": 20.0, "threshold": 0.9}}

@@ -105,14 +105,14 @@ def test_a_service_shows_what_a_watch_finds_while_it_goes_on(
         assert (code, err) == (0, "")
         lines = [json.loads(line) for line in out.splitlines()]
         told = [EventMessage.model_validate(line) for line in lines if line["type"] in ("new", "update", "end")]
-        newest = {each.after.id: stored_event(each).model_dump() for each in told}
+        newest = {each.after.id: stored_event(each).model_dump(mode="json") for each in told}
         shown = service.client.get("/api/live-events").json()["items"]
         assert len(shown) == len(newest) > 0
         assert {event["id"]: event for event in shown} == newest
         for event in shown:
             scores = [line["score"] for line in lines if line["type"] == "score" and _is_within(line, event)]
             assert event["score"] == max(scores)
-        as_told = [stored_event(each).model_dump() for each in told]
+        as_told = [stored_event(each).model_dump(mode="json") for each in told]
         assert [event for event in seen if event not in as_told] == []
         assert any(event["is_open"] for event in seen)
         assert service.client.get("/api/cameras").json() == ["rides"]

@@ -299,11 +299,12 @@ def test_a_missing_tokenizer_is_said_with_what_to_do(published: Published, monke
         raise OSError("no network")
 
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(published.folder / "hub"))
+    monkeypatch.delenv("HF_HUB_OFFLINE")
     monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", unreachable)
     published.tokenizer_folder = published.folder  # where there is none
     message = published.refusal()
     assert "CLIP's tokenizer.json is not on this machine and cannot be downloaded (no network)" in message
-    assert message.endswith("--local-dir FOLDER`, then `--clip FOLDER`")
+    assert message.endswith(f"or put tokenizer.json of openai/clip-vit-base-patch16 into {published.folder}")
 
 
 def test_vadclips_file_becomes_a_visual_student_that_hears_nothing(

@@ -33,6 +33,7 @@ class DetectionJob:
     device: str
     precision: Precision | None
     rules: EventRules
+    sounds: bool = True
 
     def load(self) -> "DetectionWork":
         """See job.ArchiveJob.load."""
@@ -53,7 +54,12 @@ class DetectionWork:
     def __init__(self, job: DetectionJob) -> None:
         self._job = job
         self._detector: Detector = load_detector(
-            job.model, encoders=job.encoders, classes=job.classes, device=job.device, precision=job.precision
+            job.model,
+            encoders=job.encoders,
+            classes=job.classes,
+            device=job.device,
+            precision=job.precision,
+            sounds=job.sounds,
         )
         self.encoders = self._detector.encoders
         self.grid = self._detector.grid
@@ -63,11 +69,14 @@ class DetectionWork:
         model, rules = self._job.model, dataclasses.asdict(self._job.rules)
         if rules["release_share"] == EventRules.release_share:
             del rules["release_share"]  # archives of 0.1.0, which has no other, are current without it
+        tagger = self.encoders.tagger
+        sounds = {"sounds": rules.pop("sounds"), "tagger": None if tagger is None else tagger.identity()}
         return {
             "features": provenance_of(self.encoders, self.grid).model_dump(mode="json"),
             "model": ZERO_SHOT if model == ZERO_SHOT else content_sha256(locate_checkpoint(model)),
             "classes": list(self._detector.scorer.classes),
             **rules,
+            **(sounds if tagger is not None else {}),
         }
 
     def is_current(self, storage: Storage, place: str, source_sha256: str, scratch: Path) -> bool:  # noqa: ARG002

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from avadclip.encoders.base import Encoders, Frame, VisualEncoder
 from avadclip.errors import MediaError
-from avadclip.features.extract import encode_picture, encode_sound, provenance_of
+from avadclip.features.extract import audio_stream, encode_picture, provenance_of, read_sound
 from avadclip.features.snippets import SnippetFeatures
-from avadclip.media.audio import SoundReader
 from avadclip.media.clock import may_jump
 from avadclip.media.container import header_seconds, open_media, picture_stream
 from avadclip.media.probe import MediaFile
@@ -111,18 +110,15 @@ def join_ranges(
         raise IndivisibleError(
             f"{media.path}: the ranges have {visual.shape[1]} snippets in total, the whole video a different number"
         )
-    audio, sound = None, None
-    if encoders.audio is not None and media.has_sound:
-        reader = SoundReader(media)
-        audio = encode_sound(reader, encoders.audio, grid, visual.shape[1])
-        sound = reader.report
+    sound = read_sound(media, encoders, grid, visual.shape[1], audio_stream(encoders, grid))
     return SnippetFeatures(
         visual=visual,
-        audio=audio,
+        audio=sound.audio,
+        tags=sound.tags,
         duration_seconds=duration,
         provenance=provenance_of(encoders, grid),
-        sound_is_silent=sound is not None and sound.silent,
-        notes=() if sound is None else sound.notes,
+        sound_is_silent=sound.report is not None and sound.report.silent,
+        notes=() if sound.report is None else sound.report.notes,
     )
 
 

@@ -19,6 +19,7 @@ from avadclip.apps.archive.ranges import (
 from avadclip.apps.archive.scratch import scratch_folder, sweep
 from avadclip.apps.archive.sources import VideoSource, local_copy
 from avadclip.apps.archive.storage import Storage
+from avadclip.encoders.downloads.notice import go_offline
 from avadclip.errors import AvadclipError
 from avadclip.features.batch import content_sha256
 from avadclip.features.extract import extract_features
@@ -107,6 +108,7 @@ class ArchiveWorker:
     """
 
     def __init__(self, job: ArchiveJob, out: str) -> None:
+        go_offline()  # many workers would download the same at once
         self._job = job
         self._storage = Storage(out)
         sweep()  # remove files of a worker that this one may replace

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avadclip.apps.cli.console import show_work
+from avadclip.apps.cli.options import Offline, set_offline
 from avadclip.report.words import network_words, printable
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def calibrate(  # noqa: PLR0917  Typer's way to declare options
         typer.Option(file_okay=False, help="Folder of feature files for a CSV file; without it videos are read."),
     ] = None,
     device: Annotated[str, typer.Option(help="Device of the networks: cpu, cuda, cuda:1 or mps.")] = "cpu",
+    offline: Offline = False,
 ) -> None:
     """Set a model's two thresholds from your own footage, in a new checkpoint.
 
@@ -54,6 +56,7 @@ def calibrate(  # noqa: PLR0917  Typer's way to declare options
     threshold with nine of ten alerts correct. The output states how much
     the amount of footage can support.
     """
+    set_offline(offline)
     if (normal is None) == (labelled is None):
         raise typer.BadParameter("give either --normal or --labelled")
     if normal is not None and false_alarms_per_hour is None:
@@ -101,7 +104,7 @@ def _reader(checkpoint: str, device: str) -> Callable[["FootageFile"], "SnippetF
 
     @cache
     def detector() -> "Detector":
-        return load_detector(checkpoint, device=device)
+        return load_detector(checkpoint, device=device, sounds=False)
 
     def read(file: "FootageFile") -> "SnippetFeatures":
         if file.is_features:

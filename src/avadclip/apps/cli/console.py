@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
+    from avadclip.encoders.downloads.notice import Advance
+
 
 def error(message: str) -> None:
     """Print an error on stderr, always as one line."""
@@ -102,3 +104,16 @@ def show_work(num_inputs: int) -> Iterator[WorkProgress]:
         disable=not console.is_terminal,
     ) as progress:
         yield WorkProgress(progress, num_inputs)
+
+
+@contextmanager
+def show_download(name: str, num_bytes: int | None) -> Iterator["Advance"]:
+    """Show the progress of a download on stderr inside the block; nothing if stderr is not a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(24), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(printable(name), total=num_bytes)
+        yield lambda done: progress.update(task, completed=done)

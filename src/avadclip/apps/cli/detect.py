@@ -13,11 +13,14 @@ from avadclip.apps.cli.options import (
     PRECISION_HELP,
     ChosenPrecision,
     NumWorkers,
+    Offline,
     RayAddress,
     TimeLimit,
     local_folder,
     run_spread,
+    set_offline,
     settle_precision,
+    sound_rules,
     spread_by,
     spread_precision,
     with_absolute_folder,
@@ -43,7 +46,11 @@ class OutputFormat(StrEnum):
 def detect(  # noqa: PLR0917  Typer's way to declare options
     paths: Annotated[list[str], typer.Argument(help="Video files, folders (recursive), glob patterns.")],
     model: Annotated[
-        str, typer.Option(help="A checkpoint file, `starter`, or `zero-shot` (untrained CLIP and Wav2CLIP).")
+        str,
+        typer.Option(
+            help="A checkpoint file, `starter`, `avadclip-xd` (the authors'), or `zero-shot` (untrained CLIP and "
+            "Wav2CLIP)."
+        ),
     ] = "starter",
     encoders: Annotated[
         str | None, typer.Option(help="lite, clip or clip:FOLDER.", show_default="the model's own")
@@ -61,6 +68,15 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     ] = None,
     min_seconds: Annotated[float, typer.Option(min=0, help="Drop shorter events.")] = 0.0,
     merge_gap: Annotated[float, typer.Option(min=0, help="Merge events less than this many seconds apart.")] = 1.0,
+    sound: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=THRESHOLD]",
+            help="A sound that raises events, in place of the default ones; repeatable, such as 'Dog=0.4'. "
+            "`avadclip weights show yamnet` lists all.",
+        ),
+    ] = None,
+    no_sounds: Annotated[bool, typer.Option("--no-sounds", help="Do not name sounds.")] = False,
     output_format: Annotated[
         OutputFormat, typer.Option("--format", help="Output on stdout: a table for people, the others for programs.")
     ] = OutputFormat.TABLE,
@@ -79,6 +95,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     ray: RayAddress = None,
     workers: NumWorkers = None,
     time_limit: TimeLimit = None,
+    offline: Offline = False,
 ) -> None:
     """Score videos and list their anomalous events.
 
@@ -86,6 +103,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     A failed input is reported in one line on stderr and the others continue
     (exit code 3); if it was the only input, the exit code is 1.
     """
+    set_offline(offline)
     class_words = _split_classes(classes)
     if scores and output_format in (OutputFormat.CSV, OutputFormat.VTT):
         raise typer.BadParameter(f"--scores goes with --format table or json, not {output_format}")
@@ -93,7 +111,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
         raise typer.BadParameter("--also needs --report; add --report DIR")
     from avadclip.events import EventRules
 
-    rules = EventRules(threshold, min_seconds, merge_gap)
+    rules = EventRules(threshold, min_seconds, merge_gap, sounds=sound_rules(sound, no_sounds=no_sounds))
     spread = spread_by(ray, workers, time_limit)
     if spread is not None:
         if out is None or report is not None or scores or output_format is not OutputFormat.TABLE:
@@ -101,6 +119,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
                 "--ray writes report folders: it needs --out, without --report, --format, --scores"
             )
         from avadclip.apps.archive.detection import DetectionJob
+        from avadclip.inference.detector import obtain_weights
 
         job = DetectionJob(
             model=str(Path(model).absolute()) if Path(model).is_file() else model,
@@ -109,7 +128,9 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
             device=device,
             precision=None if precision is None else spread_precision(precision),
             rules=rules,
+            sounds=not no_sounds,
         )
+        obtain_weights(job.model, encoders=job.encoders)
         raise typer.Exit(run_spread(job, paths, out, spread))
     folder = None if out is None else local_folder(out)
     inputs = expand_inputs(paths)
@@ -127,7 +148,9 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     if precision is not None:
         spec, options = model_encoders(model, encoders=encoders, device=device)
         settled = settle_precision(precision, spec, options, inputs.videos)
-    detector = load_detector(model, encoders=encoders, classes=class_words, device=device, precision=settled)
+    detector = load_detector(
+        model, encoders=encoders, classes=class_words, device=device, precision=settled, sounds=not no_sounds
+    )
     num_failed = len(inputs.problems)
     output = OUTPUTS[output_format](include_scores=scores)
     reports = Reports(inputs.videos, out=folder, pages=report, also=also or ())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avadclip.apps.cli.console import error, exit_code, make_console, show_work
+from avadclip.apps.cli.options import Offline, set_offline
 from avadclip.errors import AvadclipError
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
     output_format: Annotated[
         ReportFormat, typer.Option("--format", help="A table for people, JSON for programs.")
     ] = ReportFormat.TABLE,
+    offline: Offline = False,
 ) -> None:
     """Evaluate every network of a checkpoint, or given predictions.
 
@@ -98,6 +100,7 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
     and the others continue (exit code 3); if it was the only one, the exit
     code is 1.
     """
+    set_offline(offline)
     if (checkpoint is None) == (scores is None):
         raise typer.BadParameter("give either a checkpoint or --scores")
     if selection is not None and scores is None:

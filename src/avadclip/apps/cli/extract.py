@@ -13,10 +13,12 @@ from avadclip.apps.cli.options import (
     PRECISION_HELP,
     ChosenPrecision,
     NumWorkers,
+    Offline,
     RayAddress,
     TimeLimit,
     local_folder,
     run_spread,
+    set_offline,
     settle_precision,
     spread_by,
     spread_precision,
@@ -59,6 +61,7 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
     ray: RayAddress = None,
     workers: NumWorkers = None,
     time_limit: TimeLimit = None,
+    offline: Offline = False,
 ) -> None:
     """Extract features from videos with the frozen encoders, for training and evaluation.
 
@@ -67,6 +70,7 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
     A failed input is reported in one line on stderr and the others continue
     (exit code 3); if it was the only input, the exit code is 1.
     """
+    set_offline(offline)
     if frames_per_snippet > snippet_frames:
         raise typer.BadParameter(f"{frames_per_snippet} frames cannot be taken from snippets of {snippet_frames}")
     spread = spread_by(ray, workers, time_limit)
@@ -77,7 +81,10 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
         "device": device,
     }
     if spread is not None:
+        from avadclip.encoders.weights import obtain_encoders
+
         options = _options(crops, {**looks, "precision": spread_precision(precision)})
+        obtain_encoders(encoders, sound=sound)
         raise typer.Exit(run_spread(_make_job(encoders, options), paths, out, spread))
     folder = local_folder(out)
     inputs = expand_inputs(paths)

@@ -13,7 +13,7 @@ import typer
 from avadclip import __version__
 from avadclip.apps.cli.benchmark import benchmark
 from avadclip.apps.cli.calibrate import calibrate
-from avadclip.apps.cli.console import error
+from avadclip.apps.cli.console import error, show_download
 from avadclip.apps.cli.data import data_app
 from avadclip.apps.cli.detect import detect
 from avadclip.apps.cli.evaluate import evaluate
@@ -25,6 +25,7 @@ from avadclip.apps.cli.serve import serve
 from avadclip.apps.cli.train import distill, train
 from avadclip.apps.cli.watch import watch
 from avadclip.apps.cli.weights import weights_app
+from avadclip.encoders.downloads import notice
 from avadclip.errors import AvadclipError
 
 app = typer.Typer(
@@ -87,6 +88,7 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a file name may contain characters that the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
+    notice.show_progress = show_download
     try:
         app(prog_name="avadclip")
     except AvadclipError as problem:

@@ -1,4 +1,4 @@
-"""Options that `extract` and `detect` share: `--precision`, and `--ray` with its companions."""
+"""Options that commands share: `--offline`, `--precision`, and `--ray` with its companions."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +11,7 @@ from avadclip.apps.cli.console import note
 if TYPE_CHECKING:
     from avadclip.encoders.load import EncoderOptions
     from avadclip.encoders.precision import Precision
+    from avadclip.events import SoundRule
 import glob
 import os
 import sys
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TextIO
 
 from avadclip.apps.cli.console import complain_about, error, exit_code, show_work
 from avadclip.apps.cli.inputs import expand_inputs
+from avadclip.encoders.downloads.notice import go_offline
 from avadclip.errors import AvadclipError
 from avadclip.report.words import counted, printable
 
@@ -54,6 +56,19 @@ def settle_precision(
     return choice.precision
 
 
+def sound_rules(wanted: list[str] | None, *, no_sounds: bool) -> "tuple[SoundRule, ...] | None":
+    """The sounds that raise events, by `--sound` and `--no-sounds`; None for the default ones."""
+    if wanted and no_sounds:
+        raise typer.BadParameter("--sound and --no-sounds exclude each other")
+    if not wanted:
+        return () if no_sounds else None
+    from avadclip.encoders.onnx.manifest import sound_vocabulary
+    from avadclip.inference.named_sounds import parse_sound_rules
+
+    vocabulary = sound_vocabulary()
+    return parse_sound_rules(wanted, vocabulary.names, vocabulary.default_sounds)
+
+
 def spread_precision(chosen: ChosenPrecision) -> "Precision":
     """The precision for many machines; `auto` is a usage error, since machines could differ."""
     if chosen is ChosenPrecision.AUTO:
@@ -63,6 +78,9 @@ def spread_precision(chosen: ChosenPrecision) -> "Precision":
     return cast("Precision", chosen.value)
 
 
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Download no weights: missing ones are an error. As HF_HUB_OFFLINE=1.")
+]
 RayAddress = Annotated[
     str | None,
     typer.Option(
@@ -81,6 +99,12 @@ TimeLimit = Annotated[
         min=1, help="With --ray: time limit in seconds per video, or per half hour of a long one.", show_default="3600"
     ),
 ]
+
+
+def set_offline(offline: bool) -> None:
+    """Apply `--offline`, before anything is imported that could download."""
+    if offline:
+        go_offline()
 
 
 class SpreadOptions(NamedTuple):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avadclip.apps.cli.console import complain_about, exit_code, make_console
+from avadclip.apps.cli.options import Offline, set_offline
 from avadclip.errors import AvadclipError, DataError
 from avadclip.report.words import printable
 
@@ -59,6 +60,7 @@ def reproduce(  # noqa: PLR0917  Typer's way to declare options
             exists=True, file_okay=False, help="Folder of training recipes.", show_default="the paper's, by dataset"
         ),
     ] = None,
+    offline: Offline = False,
 ) -> None:
     """Reproduce a table of the paper, next to the published numbers.
 
@@ -67,6 +69,7 @@ def reproduce(  # noqa: PLR0917  Typer's way to declare options
     Tables go to stdout, progress and errors to stderr.
     A row that cannot run gives its reason and the others continue (exit code 3).
     """
+    set_offline(offline)
     from avadclip.research.reproduce.plans import TABLES
     from avadclip.research.reproduce.sources import make_sources
 

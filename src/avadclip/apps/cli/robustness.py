@@ -8,6 +8,7 @@ import typer
 
 from avadclip.apps.cli.console import make_console, show_work
 from avadclip.apps.cli.evaluate import Split
+from avadclip.apps.cli.options import Offline, set_offline
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,6 +54,7 @@ def robustness(  # noqa: PLR0917  Typer's way to declare options
     output_format: Annotated[
         RobustnessFormat, typer.Option("--format", help="A table for people, JSON for programs, Markdown for pages.")
     ] = RobustnessFormat.TABLE,
+    offline: Offline = False,
 ) -> None:
     """Measure how damaged picture and sound affect every network.
 
@@ -61,6 +63,7 @@ def robustness(  # noqa: PLR0917  Typer's way to declare options
     features are kept in --out for the next run. Without it, features are
     damaged by analogues; such results do not carry over to real cameras.
     """
+    set_offline(offline)
     from avadclip.data.damage import FeatureDamage
     from avadclip.data.datasets import load_dataset
     from avadclip.evaluation.robustness import CONDITIONS, measure_robustness

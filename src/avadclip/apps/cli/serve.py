@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from avadclip.apps.cli.options import Offline, set_offline
 from avadclip.errors import ConfigError
 
 GB = 1_000_000_000
@@ -34,7 +35,7 @@ def serve(  # noqa: PLR0917  Typer's way to declare options
     host_name: Annotated[
         list[str] | None, typer.Option(help="Host name under which clients reach the service; repeatable.")
     ] = None,
-    model: Annotated[str, typer.Option(help="A checkpoint file, or `starter`.")] = "starter",
+    model: Annotated[str, typer.Option(help="A checkpoint file, `starter` or `avadclip-xd`.")] = "starter",
     encoders: Annotated[
         str | None, typer.Option(help="lite, clip or clip:FOLDER.", show_default="the model's own")
     ] = None,
@@ -53,11 +54,13 @@ def serve(  # noqa: PLR0917  Typer's way to declare options
     fetch_network: Annotated[
         list[str] | None, typer.Option(help="Private network such hosts may be in, for example 10.1.0.0/16.")
     ] = None,
+    offline: Offline = False,
 ) -> None:
     """Serve detection to browsers and programs, until Ctrl-C.
 
     The web page is at / and the API documentation at /docs. Logs go to stderr, one JSON object per line.
     """
+    set_offline(offline)
     try:
         from avadclip.apps.service import server
         from avadclip.apps.service.settings import (

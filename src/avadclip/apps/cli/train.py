@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from avadclip.apps.cli.options import Offline, set_offline
 from avadclip.errors import AvadclipError
 
 if TYPE_CHECKING:
@@ -26,10 +27,16 @@ MainAddress = Annotated[
 ]
 
 
-def train(
-    config: ConfigFile, out: OutFolder, devices: Devices = 1, nodes: Nodes = 1, main_address: MainAddress = None
+def train(  # noqa: PLR0917  Typer's way to declare options
+    config: ConfigFile,
+    out: OutFolder,
+    devices: Devices = 1,
+    nodes: Nodes = 1,
+    main_address: MainAddress = None,
+    offline: Offline = False,
 ) -> None:
     """Train a teacher, a student without distillation, or a comparison system from a recipe."""
+    set_offline(offline)
     _start(config, out, None, devices=devices, nodes=nodes, main_address=main_address)
 
 
@@ -40,8 +47,10 @@ def distill(  # noqa: PLR0917  Typer's way to declare options
     devices: Devices = 1,
     nodes: Nodes = 1,
     main_address: MainAddress = None,
+    offline: Offline = False,
 ) -> None:
     """Distil a teacher into a student that uses only picture or only sound."""
+    set_offline(offline)
     _start(config, out, teacher, devices=devices, nodes=nodes, main_address=main_address)
 
 

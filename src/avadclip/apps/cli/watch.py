@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from avadclip.apps.cli.options import Offline, set_offline
 from avadclip.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,14 +26,23 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
     config: Annotated[
         Path | None, typer.Option(dir_okay=False, help="TOML file with cameras, their rules, and sinks.")
     ] = None,
-    model: Annotated[str, typer.Option(help="A checkpoint file, or `starter`; with SOURCE.")] = "starter",
+    model: Annotated[str, typer.Option(help="A checkpoint file, `starter` or `avadclip-xd`; with SOURCE.")] = "starter",
     device: Annotated[str, typer.Option(help="Device of the networks; with SOURCE.")] = "cpu",
     threshold: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Score threshold of events; with SOURCE.", show_default="the model's own"),
     ] = None,
+    sound: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=THRESHOLD]",
+            help="A sound that raises events, in place of the default ones; repeatable; with SOURCE.",
+        ),
+    ] = None,
+    no_sounds: Annotated[bool, typer.Option("--no-sounds", help="Do not name sounds; with SOURCE.")] = False,
     speed: Annotated[float, typer.Option(min=0.01, max=100, help="Playback speed of a file; with SOURCE.")] = 1.0,
     scores: Annotated[bool, typer.Option("--scores", help="Also print every snippet's score.")] = False,
+    offline: Offline = False,
 ) -> None:
     """Watch cameras, or a file in real time, and report events as they happen.
 
@@ -40,16 +50,21 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
     changes (update) and ends (end), and when a camera's state changes.
     Ctrl-C stops and ends the open events.
     """
+    set_offline(offline)
     if (source is None) == (config is None):
         raise typer.BadParameter("give either a SOURCE or --config FILE")
+    if sound and no_sounds:
+        raise typer.BadParameter("--sound and --no-sounds exclude each other")
 
     from avadclip.apps.live.config import WatchConfig
     from avadclip.config import parse_config, read_config
+    from avadclip.inference.named_sounds import parse_sound
 
     if config is not None:
         wanted = read_config(config, WatchConfig)
     else:
-        camera = {"source": source, "threshold": threshold, "speed": speed}
+        sounds = False if no_sounds else dict(map(parse_sound, sound)) if sound else None
+        camera = {"source": source, "threshold": threshold, "speed": speed, "sounds": sounds}
         content = {"model": model, "device": device, "cameras": {SOURCE_NAME: camera}}
         wanted = parse_config(content, WatchConfig, origin="watch")
     _run(wanted, show_scores=scores)

@@ -1,12 +1,19 @@
 """`avadclip weights`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from avadclip.apps.cli.console import error, exit_code
+from avadclip.errors import AvadclipError
 from avadclip.report.words import printable
 
+if TYPE_CHECKING:
+    from avadclip.encoders.onnx.manifest import EncoderManifest
+
+RELEASED_NAME = "avadclip-xd"
+GETTABLE = ("yamnet", "clip", "wav2clip", RELEASED_NAME)
 RELEASED_FILE = "avadclip-released-xd.safetensors"
 
 weights_app = typer.Typer(no_args_is_help=True, epilog="Example: avadclip weights list")
@@ -14,37 +21,83 @@ weights_app = typer.Typer(no_args_is_help=True, epilog="Example: avadclip weight
 
 @weights_app.callback()
 def weights() -> None:
-    """List, describe and convert the weights of models and encoders."""
+    """List, download, describe and convert the weights of models and encoders."""
 
 
 @weights_app.command(epilog="Example: avadclip weights show starter")
 def show(
-    model: Annotated[str, typer.Argument(help="A checkpoint file, or the name of a shipped one: `starter`.")] = (
-        "starter"
-    ),
+    model: Annotated[
+        str, typer.Argument(help="A checkpoint file, `starter` or `avadclip-xd`; or `yamnet` for its sounds.")
+    ] = "starter",
 ) -> None:
-    """Print a checkpoint's model card: description, training data, evaluation."""
+    """Print a checkpoint's model card: description, training data, evaluation; or the sounds that YAMNet names."""
+    from avadclip.encoders.onnx.manifest import KNOWN, known_manifest
+
+    if model in KNOWN:
+        _show_sounds(known_manifest(model))
+        return
     from avadclip.inference.checkpoint import read_card
 
     typer.echo(read_card(model).rstrip())
+
+
+def _show_sounds(manifest: "EncoderManifest") -> None:
+    typer.echo(f"{manifest.title}: {len(manifest.names)} sounds. {manifest.licence}\n")
+    typer.echo("Sounds that raise events by default:")
+    for rule in manifest.default_sounds:
+        typer.echo(f"  {rule.label:<20} from {rule.threshold:g}: {'; '.join(rule.names)}")
+    typer.echo("\nAll sounds:")
+    for name in manifest.names:
+        typer.echo(f"  {name}")
 
 
 @weights_app.command("list", epilog="Example: avadclip weights list --folder models/clip")
 def list_weights(
     folder: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Also search this folder.")] = None,
 ) -> None:
-    """List the encoders' weights, where they are on this machine, and how to get missing ones.
+    """List all weights: source, size, licence, and where they are on this machine.
 
     Nothing is downloaded.
     """
+    from avadclip.encoders.downloads.notice import megabytes
     from avadclip.encoders.weights import known_weights
+    from avadclip.inference.published_weights.download import known_release
 
-    for weights in known_weights(folder):
-        typer.echo(f"{weights.name:<9} {weights.what_for}")
-        if weights.found is None:
-            typer.echo(f"          missing; {weights.how_to_get}")
-        else:
-            typer.echo(f"          {printable(str(weights.found))}")
+    for weights in [*known_weights(folder), known_release()]:
+        typer.echo(f"{weights.name:<12} {weights.what_for}")
+        typer.echo(f"{'':<12} {weights.source}; {megabytes(weights.num_bytes)}; {weights.licence}")
+        missing = f"missing; `avadclip weights get {weights.name}`"
+        typer.echo(f"{'':<12} {missing if weights.found is None else printable(str(weights.found))}")
+
+
+@weights_app.command(epilog="Example: avadclip weights get yamnet")
+def get(names: Annotated[list[str], typer.Argument(help=f"{', '.join(GETTABLE)}, or `all`.")]) -> None:
+    """Download weights, unless they are on this machine, and print where they are.
+
+    Commands download what they need on first use; this does it beforehand.
+    """
+    unknown = [name for name in names if name not in (*GETTABLE, "all")]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]} is unknown, needed {', '.join(GETTABLE)}, or all", param_hint="NAMES")
+    wanted = GETTABLE if "all" in names else tuple(dict.fromkeys(names))
+    num_failed = 0
+    for name in wanted:
+        try:
+            typer.echo(printable(str(_obtain(name))))
+        except AvadclipError as problem:
+            error(str(problem))
+            num_failed += 1
+    raise typer.Exit(exit_code(num_failed, len(wanted)))
+
+
+def _obtain(name: str) -> Path:
+    if name == RELEASED_NAME:
+        from avadclip.inference.published_weights.download import obtain_release
+
+        return obtain_release()
+    from avadclip.encoders.downloads.get import obtain  # without PyTorch
+
+    return obtain(name)
 
 
 @weights_app.command(

@@ -12,6 +12,7 @@ from av.packet import Packet
 
 from avadclip.apps.live.camera import CameraOptions, open_camera, without_password
 from avadclip.apps.live.packet_recorder import PacketRecorder
+from avadclip.encoders.downloads.notice import go_offline
 from avadclip.errors import AvadclipError
 
 MAX_MEMORY_BYTES = 8 * 1024**3  # of address space; a damaged stream must not exhaust the machine's memory
@@ -53,6 +54,7 @@ def run_camera(options: CameraOptions, buffer_seconds: float | None, pipe: Conne
         buffer_seconds: length of the buffer for recordings; None without recordings.
         pipe: to the parent; the process ends when it is closed.
     """
+    go_offline()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # ctrl-C and systemd reach the whole group; the parent ends us in order
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))

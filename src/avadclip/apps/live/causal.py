@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 from avadclip.apps.live.config import ScoringConfig
 from avadclip.apps.live.live_snippet import LiveSnippet
 from avadclip.apps.live.spans import ScoredSnippet
+from avadclip.encoders.base import SoundTags
 from avadclip.events import Modality, ScoreTrack, Thresholds
 from avadclip.features.extract import provenance_of
 from avadclip.features.snippets import SnippetFeatures
+from avadclip.features.streams import HeardWindows, WindowEncoder
 from avadclip.inference.detector import Detector
+from avadclip.inference.named_sounds import sounds_during
 from avadclip.inference.scorers import Verdict
 from avadclip.inference.scoring import SnippetScores, to_track
 from avadclip.media.audio import SILENCE_DBFS
@@ -37,6 +40,8 @@ class Judgement(NamedTuple):
     thresholds: Thresholds
     arrived: float
     """Arrival of the snippet's last frame, Unix seconds."""
+    tags: SoundTags | None = None
+    """The snippet's named sounds, one row, whichever network scored it; None without sound or a tagger."""
 
 
 class _Row(NamedTuple):
@@ -45,6 +50,7 @@ class _Row(NamedTuple):
     arrived: float
     visual: NDArray[np.float32]  # [K, 1, Dv]
     audio: NDArray[np.float32] | None  # [1, Da]
+    tags: SoundTags | None  # one row
     peak: float
 
 
@@ -59,8 +65,7 @@ class CausalScorer:
         self._latency = config.latency_snippets
         self._rows: deque[_Row] = deque(maxlen=config.window_snippets)
         self._provenance = provenance_of(detector.encoders, detector.grid)
-        audio = detector.encoders.audio
-        self._encode_sound = None if audio is None else audio.listen()
+        self._windows = WindowEncoder(detector.encoders.audio, detector.encoders.tagger)
 
     def push(self, snippet: LiveSnippet) -> list[Judgement]:
         """Add the next snippet; return the score of the one `latency_snippets` before it, if there is one."""
@@ -82,11 +87,10 @@ class CausalScorer:
     def _encode(self, snippet: LiveSnippet) -> _Row:
         encoder = self._detector.encoders.visual
         visual = encoder.encode([encoder.prepare(frame) for frame in snippet.frames])
-        if snippet.sound is None or self._encode_sound is None:
-            return _Row(snippet.start, snippet.end, snippet.arrived, visual, None, 0.0)
-        audio = self._encode_sound(snippet.sound[None])
-        peak = float(np.abs(snippet.sound).max())
-        return _Row(snippet.start, snippet.end, snippet.arrived, visual, audio, peak)
+        heard, peak = HeardWindows(None, None), 0.0
+        if snippet.sound is not None:
+            heard, peak = self._windows.encode(snippet.sound[None]), float(np.abs(snippet.sound).max())
+        return _Row(snippet.start, snippet.end, snippet.arrived, visual, heard.features, heard.tags, peak)
 
     def _judge(self, positions: list[int]) -> list[Judgement]:
         rows = self._audible_rows() or list(self._rows)
@@ -105,6 +109,7 @@ class CausalScorer:
                 track.classes,
                 verdict.thresholds,
                 rows[position].arrived,
+                rows[position].tags,
             )
             for position in positions
         ]
@@ -130,7 +135,8 @@ class CausalScorer:
 def _scored(row: _Row, track: ScoreTrack, seen: SnippetScores | None, position: int) -> ScoredSnippet:
     score = track.scores[position]
     gain = None if seen is None else float(score - seen.anomaly_scores[position])
-    return ScoredSnippet(row.start, row.end, score, track.class_probabilities[position], gain)
+    sounds = sounds_during(row.tags, np.array([row.start, row.end]), (0, 1))
+    return ScoredSnippet(row.start, row.end, score, track.class_probabilities[position], gain, sounds)
 
 
 def _reason(verdict: Verdict, features: SnippetFeatures) -> str:

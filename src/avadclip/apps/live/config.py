@@ -3,7 +3,7 @@
 import base64
 import binascii
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -15,6 +15,7 @@ from avadclip.events import EventRules
 CameraName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 """Part of event ids, file names and MQTT topics."""
 Score = Annotated[float, Field(ge=0.0, le=1.0)]
+Probability = Annotated[float, Field(gt=0.0, le=1.0)]
 
 
 class ScoringConfig(FrozenConfig):
@@ -40,6 +41,9 @@ class CameraConfig(FrozenConfig):
     """rtsp://, rtsps://, http:// or https:// address (HLS too), /dev/video0, or a video file, played at real speed."""
     sound: bool = True
     """False: the camera's audio is not read, and the visual student scores."""
+    sounds: dict[str, Probability | None] | None = None
+    """Sounds that raise events of their own, with the probability from which they do; by default the audio tagger's
+    own set. False: sounds are not named."""
     threshold: Score | None = None
     """Score threshold of events; by default the checkpoint's for the network in use."""
     alert: Score | None = None
@@ -59,12 +63,22 @@ class CameraConfig(FrozenConfig):
     speed: float = Field(1.0, gt=0.0, le=100.0)
     """Playback speed of files."""
 
+    @field_validator("sounds", mode="before")
+    @classmethod
+    def _false_is_none(cls, sounds: Any) -> Any:
+        return {} if sounds is False else sounds
+
     @field_validator("schedule")
     @classmethod
     def _periods_can_be_read(cls, schedule: tuple[str, ...]) -> tuple[str, ...]:
         for text in schedule:
             parse_period(text)
         return schedule
+
+    @property
+    def names_sounds(self) -> bool:
+        """Whether sounds are named."""
+        return self.sound and self.sounds != {}
 
     @property
     def rules(self) -> EventRules:

@@ -1,29 +1,113 @@
 """From one camera's scores to its event messages: rules, thresholds of the network at work, cooldown and schedule."""
 
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+
+import numpy as np
 
 from avadclip.apps.live.causal import Judgement
 from avadclip.apps.live.config import CameraConfig
 from avadclip.apps.live.messages import EventMessage, LiveEvent
 from avadclip.apps.live.schedule import is_due
 from avadclip.apps.live.spans import Change, LiveSpan, SpanFinder
-from avadclip.events import Modality, Thresholds
+from avadclip.events import UNNAMED_CLASSES, EventKind, Modality, SoundRule, Thresholds
+from avadclip.inference.named_sounds import SoundScorer
 from avadclip.report.words import network_words
 
 
+class CameraEvents:
+    """The events of one camera: those of the model, and those of every sound that raises events of its own.
+
+    Args:
+        camera: its name.
+        config: its rules.
+        model: name of the checkpoint.
+        tagger: name of the audio tagger.
+        sounds: see SoundRule.
+    """
+
+    def __init__(
+        self, camera: str, config: CameraConfig, *, model: str, tagger: str = "", sounds: Sequence[SoundRule] = ()
+    ) -> None:
+        self._model_events = EventStream(camera, config, model=model)
+        own = config.model_copy(update={"threshold": None, "alert": None})  # those are about the model's scores
+        self._sound_events = [
+            (
+                rule,
+                SoundScorer(rule),
+                EventStream(camera, own, model=tagger, kind="sound", prefix=f"{camera}.{_word(rule.label)}"),
+            )
+            for rule in sounds
+        ]
+
+    @property
+    def num_events(self) -> int:
+        """Events so far, sent or not."""
+        return sum(stream.num_events for stream in self._streams())
+
+    @property
+    def num_unsent(self) -> int:
+        """Events so far that cooldown or schedule kept back."""
+        return sum(stream.num_unsent for stream in self._streams())
+
+    def push(self, judgement: Judgement) -> list[EventMessage]:
+        """Messages that this snippet gives rise to: the model's, then those of the sounds."""
+        messages = self._model_events.push(judgement)
+        for rule, scorer, stream in self._sound_events:
+            messages += stream.push(_judged_by_sound(judgement, rule, scorer.push(judgement.tags)[0]))
+        return messages
+
+    def finish(self, note: str) -> list[EventMessage]:
+        """End all open events now, and say why; what comes next is another track."""
+        return [message for stream in self._streams() for message in stream.finish(note)]
+
+    def _streams(self) -> "list[EventStream]":
+        return [self._model_events, *(stream for _, _, stream in self._sound_events)]
+
+
+def _word(label: str) -> str:
+    """The label as part of an id and a file name."""
+    return re.sub(r"\W+", "-", label).strip("-")
+
+
+def _judged_by_sound(judgement: Judgement, rule: SoundRule, score: np.float32) -> Judgement:
+    """The same snippet with the rule's score."""
+    probabilities = np.array([1.0 - score, score], np.float32)
+    return judgement._replace(
+        snippet=replace(judgement.snippet, score=score, class_probabilities=probabilities, sound_gain=None),
+        network=rule.label,
+        modality="audio",
+        classes=(UNNAMED_CLASSES[0], rule.label),
+        thresholds=Thresholds(rule.threshold, alert=None),
+    )
+
+
 class EventStream:
-    """Turns judgements into new, update and end messages.
+    """Turns the judgements of one source of scores into new, update and end messages.
 
     An event is the finding of one network: where another takes over, as sound comes or goes, the open event ends and a
     next one may begin. Scores of two networks are not on one scale.
+
+    Args:
+        camera: its name.
+        config: its rules.
+        model: of the events.
+        kind: of the events.
+        prefix: of the events' ids; by default the camera's name.
     """
 
-    def __init__(self, camera: str, config: CameraConfig, *, model: str) -> None:
+    def __init__(
+        self, camera: str, config: CameraConfig, *, model: str, kind: EventKind = "model", prefix: str | None = None
+    ) -> None:
         self.num_events = 0
         self.num_unsent = 0
         self._camera = camera
         self._config = config
         self._model = model
+        self._kind: EventKind = kind
+        self._prefix = prefix or camera
         self._network: _Network | None = None
         self._sent: LiveEvent | None = None  # the open event as the last message had it
         self._number = 0  # of the next message about it
@@ -80,7 +164,7 @@ class EventStream:
     def _describe(self, change: Change, network: "_Network") -> LiveEvent:
         span = change.span
         return LiveEvent(
-            id=f"{self._camera}-{round(span.start * 1000)}",
+            id=f"{self._prefix}-{round(span.start * 1000)}",
             source=self._camera,
             label=span.best_anomaly_class(network.classes),
             score=float(span.peak),
@@ -91,12 +175,17 @@ class EventStream:
             model=self._model,
             threshold=network.thresholds.detection,
             sound_gain=span.sound_gain,
+            kind=self._kind,
+            sounds=span.sounds,
         ).rounded()
 
 
 def _says_nothing_new(event: LiveEvent, before: LiveEvent) -> bool:
-    """The sound's gain is a mean and moves with every snippet; it alone is no news."""
-    return event.model_copy(update={"sound_gain": before.sound_gain}) == before
+    """Gain, times and probabilities of known sounds move with every snippet; they alone are no news."""
+    new_sounds = {sound.name for sound in event.sounds} - {sound.name for sound in before.sounds}
+    return not new_sounds and before == event.model_copy(
+        update={"sound_gain": before.sound_gain, "sounds": before.sounds}
+    )
 
 
 class _Network:

@@ -20,8 +20,8 @@ class _Message(BaseModel):
 class LiveEvent(_Message, BaseEvent):
     """An event of a camera, as far as it is known. Times are Unix seconds.
 
-    The id is the camera's name and the start in Unix milliseconds, the same after a restart. The end is None while the
-    event goes on.
+    The id is the camera's name, of a sound event also the label, and the start in Unix milliseconds, the same after a
+    restart. The end is None while the event goes on.
     """
 
     threshold: float

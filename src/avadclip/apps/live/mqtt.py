@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import defaultdict
 from collections.abc import Iterable
 
 import paho.mqtt.client as paho
@@ -34,6 +35,7 @@ class MqttSink:
         self._retained = dict.fromkeys(
             anomalies, "OFF"
         )  # published at every connection, since a broker may lose retained messages
+        self._open_events: defaultdict[str, set[str]] = defaultdict(set)  # by camera
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=config.prefix.replace("/", "-"))
         if config.username is not None:
             password = None if config.password is None else config.password.get_secret_value()
@@ -77,7 +79,16 @@ class MqttSink:
         elif isinstance(message, StatsMessage):
             self._client.publish(self._topic("stats"), message.to_json(), qos=0)
         elif isinstance(message, EventMessage) and self._config.home_assistant:
-            self._retain(self._topic(message.after.source, "anomaly"), "OFF" if message.type == "end" else "ON")
+            self._show_anomaly(message)
+
+    def _show_anomaly(self, message: EventMessage) -> None:
+        camera, event = message.after.source, message.after.id
+        open_events = self._open_events[camera]
+        if message.type == "end":
+            open_events.discard(event)
+        else:
+            open_events.add(event)
+        self._retain(self._topic(camera, "anomaly"), "ON" if open_events else "OFF")
 
     def _topic(self, *parts: str) -> str:
         return "/".join((self._config.prefix, *parts))

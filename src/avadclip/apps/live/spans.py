@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from avadclip.events import EventRules
+from avadclip.events import EventRules, NamedSound
+from avadclip.inference.named_sounds import join_sounds, most_probable
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class ScoredSnippet:
     """[C], the first of `normal`."""
     sound_gain: float | None = None
     """Teacher minus visual student; None where either is missing."""
+    sounds: tuple[NamedSound, ...] = ()
+    """The most probable named sounds."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,14 @@ class LiveSpan:
     """[C]"""
     gain_sum: float | None
     """None if a snippet lacked it."""
+    sounds: tuple[NamedSound, ...]
+    """The most probable sounds so far, each name once, from its first to its last snippet."""
 
     @classmethod
     def of(cls, snippet: ScoredSnippet) -> "LiveSpan":
         """The span of one snippet."""
         probabilities = snippet.class_probabilities.astype(np.float64)
-        return cls(snippet.start, snippet.end, snippet.score, 1, probabilities, snippet.sound_gain)
+        return cls(snippet.start, snippet.end, snippet.score, 1, probabilities, snippet.sound_gain, snippet.sounds)
 
     def joined(self, later: "LiveSpan") -> "LiveSpan":
         """This span merged with a later one."""
@@ -53,6 +58,7 @@ class LiveSpan:
             num_snippets=self.num_snippets + later.num_snippets,
             probability_sums=self.probability_sums + later.probability_sums,
             gain_sum=None if gains[0] is None or gains[1] is None else gains[0] + gains[1],
+            sounds=_joined_sounds(self.sounds, later.sounds),
         )
 
     @property
@@ -133,3 +139,10 @@ def _joined(earlier: LiveSpan | None, later: LiveSpan | None) -> LiveSpan | None
     if earlier is None or later is None:
         return earlier or later
     return earlier.joined(later)
+
+
+def _joined_sounds(earlier: tuple[NamedSound, ...], later: tuple[NamedSound, ...]) -> tuple[NamedSound, ...]:
+    joined = {sound.name: sound for sound in earlier}
+    for sound in later:
+        joined[sound.name] = join_sounds(joined.get(sound.name), sound)
+    return most_probable(joined.values())

@@ -1,5 +1,6 @@
 """Watch of cameras: their processes, one scorer for all, and the messages to the sinks."""
 
+import logging
 import resource
 import sys
 import threading
@@ -10,12 +11,10 @@ from pathlib import Path
 
 import torch
 
-from avadclip.apps.live.camera import CameraOptions, Opened, kind_of
-from avadclip.apps.live.camera_process import CameraProcess
-from avadclip.apps.live.causal import CausalScorer, Judgement
+from avadclip.apps.live.camera import Opened, kind_of
+from avadclip.apps.live.causal import Judgement
 from avadclip.apps.live.config import CameraConfig, WatchConfig
 from avadclip.apps.live.delivery import Deliverer, Delivery
-from avadclip.apps.live.event_stream import EventStream
 from avadclip.apps.live.inbox import CameraFinished, Connecting, Inbox, Lost, News
 from avadclip.apps.live.ledger import Ledger
 from avadclip.apps.live.live_snippet import LiveSnippet
@@ -29,6 +28,7 @@ from avadclip.apps.live.messages import (
     StatusMessage,
 )
 from avadclip.apps.live.recordings import Recordings
+from avadclip.apps.live.watched_camera import WatchedCamera, make_camera
 from avadclip.apps.live.webhook import Webhook
 from avadclip.errors import ConfigError
 from avadclip.inference.detector import Detector, load_detector
@@ -37,6 +37,8 @@ from avadclip.inference.scorers import ZERO_SHOT
 WAIT_SECONDS = 0.5  # how soon a stop is noticed
 DRAIN_SECONDS = 5.0  # at the end, for due messages; the rest is sent after the next start
 RESTARTED = "avadclip was restarted; the event's end time is unknown"
+
+log = logging.getLogger(__name__)
 
 Publish = Callable[[Message], None]
 """Called with every message, from one thread."""
@@ -52,7 +54,7 @@ class Watch:
         deliverers: sinks of events besides webhook and MQTT, fed from the state folder like those.
 
     Raises:
-        ConfigError: the state folder is in use, or a sink's library is missing.
+        ConfigError: the state folder is in use, a sink's library is missing, or a camera's sound is unknown.
     """
 
     def __init__(
@@ -102,19 +104,11 @@ class Watch:
         }
         return StatsMessage(time=time.time(), memory_bytes=_resident_bytes(), cameras=cameras)
 
-    def _make_camera(self, name: str, config: CameraConfig, detector: Detector) -> "_Camera":
+    def _make_camera(self, name: str, config: CameraConfig, detector: Detector) -> WatchedCamera:
         buffer_seconds = None if self._recordings is None else self._recordings.buffer_seconds(config.min_seconds)
-        process = CameraProcess(
-            name,
-            _camera_options(config, detector),
-            self._inbox,
-            queue_seconds=config.queue_seconds,
-            watchdog_seconds=config.watchdog_seconds,
-            buffer_seconds=buffer_seconds,
+        return make_camera(
+            name, config, detector, self._inbox, scoring=self._config.scoring, buffer_seconds=buffer_seconds
         )
-        scorer = CausalScorer(detector, self._config.scoring)
-        events = EventStream(name, config, model=detector.scorer.name)
-        return _Camera(name, process, scorer, events)
 
     def _open_state(self, folder: Path, deliverers: Sequence[Deliverer]) -> None:
         self._ledger = Ledger(folder)
@@ -159,7 +153,7 @@ class Watch:
                 if self._recordings is not None:
                     self._recordings.make_room()
 
-    def _take(self, camera: "_Camera", news: News) -> None:
+    def _take(self, camera: WatchedCamera, news: News) -> None:
         match news:
             case LiveSnippet():
                 camera.num_snippets += 1
@@ -176,7 +170,7 @@ class Watch:
                 self._lose(camera, news.reason)
                 self._publish_status(camera, "finished", news.reason)
 
-    def _judge(self, camera: "_Camera", judgements: list[Judgement]) -> None:
+    def _judge(self, camera: WatchedCamera, judgements: list[Judgement]) -> None:
         for judgement in judgements:
             if judgement.network != camera.network:
                 camera.network = judgement.network
@@ -195,13 +189,13 @@ class Watch:
                 )
             )
 
-    def _lose(self, camera: "_Camera", reason: str) -> None:
+    def _lose(self, camera: WatchedCamera, reason: str) -> None:
         self._judge(camera, camera.scorer.finish())
         camera.network = None
         for message in camera.events.finish(f"camera disconnected: {reason}"):
             self._publish(message)
 
-    def _publish_status(self, camera: "_Camera", state: CameraState, reason: str) -> None:
+    def _publish_status(self, camera: WatchedCamera, state: CameraState, reason: str) -> None:
         network = camera.network
         self._publish(StatusMessage(camera=camera.name, time=time.time(), state=state, reason=reason, network=network))
 
@@ -228,38 +222,20 @@ class Watch:
             camera.process.join()
 
 
-class _Camera:
-    """State of one camera."""
-
-    def __init__(self, name: str, process: CameraProcess, scorer: CausalScorer, events: EventStream) -> None:
-        self.name = name
-        self.process = process
-        self.scorer = scorer
-        self.events = events
-        self.network: str | None = None
-        self.num_snippets = 0
-
-
-def _camera_options(config: CameraConfig, detector: Detector) -> CameraOptions:
-    """Camera options for the detector's encoders."""
-    visual, audio = detector.encoders.visual, detector.encoders.audio
-    return CameraOptions(
-        source=config.source,
-        grid=detector.grid,
-        frame_offsets=visual.frame_offsets,
-        frame_size=visual.frame_size,
-        window_seconds=audio.window_seconds if audio is not None and config.sound else None,
-        speed=config.speed,
-    )
-
-
 def load_live_detector(config: WatchConfig) -> Detector:
     """Load the model and check the sources; raises AvadclipError before anything is started."""
     for camera in config.cameras.values():
         kind_of(camera.source)
     if config.model == ZERO_SHOT:
         raise ConfigError("zero-shot scores are not calibrated, so they cannot raise alarms; use a trained checkpoint")
-    detector = load_detector(config.model, encoders=config.encoders, device=config.device)
+    detector = load_detector(
+        config.model,
+        encoders=config.encoders,
+        device=config.device,
+        sounds=any(camera.names_sounds for camera in config.cameras.values()),
+    )
+    for note in detector.notes:
+        log.warning("%s", note)
     if detector.encoders.name == "lite":
         torch.set_num_threads(1)  # small networks: on a busy machine, thread synchronisation costs more than the work
     return detector

@@ -9,9 +9,10 @@ from functools import partial
 import uvicorn
 
 from avadclip.apps.service.app import create_app
-from avadclip.apps.service.jobs.worker import load_by_name
+from avadclip.apps.service.jobs.worker import load_by_name, obtain_by_name
 from avadclip.apps.service.service import Service
 from avadclip.apps.service.settings import LOOPBACK_NAMES, ServiceSettings
+from avadclip.encoders.downloads.notice import is_offline
 from avadclip.errors import ConfigError
 
 SHUTDOWN_SECONDS = 3  # for responses in progress
@@ -29,10 +30,12 @@ def serve(settings: ServiceSettings, *, host: str, port: int, model: str, encode
     """Serve until SIGINT or SIGTERM.
 
     Raises:
-        ConfigError: tokens are missing, the data folder is in use, the database cannot be opened, or the model cannot
-            be loaded.
+        AvadclipError: tokens are missing, weights cannot be downloaded, the data folder is in use, the database cannot
+            be opened, or the model cannot be loaded.
     """
     check_exposure(host, settings)
+    if not is_offline():
+        obtain_by_name(model, encoders)
     _log_to_stderr()
 
     def stop_server() -> None:

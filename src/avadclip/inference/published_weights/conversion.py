@@ -11,9 +11,10 @@ from avadclip.encoders.clip import Clip
 from avadclip.encoders.clip_text import ClipTextEncoder, ClipTokenizer
 from avadclip.encoders.clip_visual import ClipVisualEncoder
 from avadclip.encoders.convert import refuse_to_overwrite, write_clip_folder
+from avadclip.encoders.downloads.hub import CLIP_FILES
 from avadclip.encoders.load import EncoderOptions
 from avadclip.encoders.wav2clip import Wav2ClipEncoder
-from avadclip.encoders.weights import CLIP_FILES, find_clip, find_tokenizer, has_clip_weights, load_clip
+from avadclip.encoders.weights import find_clip, find_tokenizer, has_clip_weights, load_clip
 from avadclip.errors import CheckpointError, WeightsError
 from avadclip.events import UNVALIDATED
 from avadclip.features.snippets import Provenance

@@ -94,21 +94,24 @@
     return { shapes, annotations };
   }
 
-  /** Events as numbered bands, with the thresholds they were cut by. */
+  /** Events as numbered bands, with the thresholds they were cut by; those of sounds lie under those of the model. */
   function bands(events, thresholds, colour) {
     const { shapes, annotations } = levels(thresholds, colour);
     events.forEach((event, index) => {
       const isAlert = event.severity === "alert";
-      const ink = event.kind === "sound" ? colour.sound : colour.event;
+      const isSound = event.kind === "sound";
+      const ink = isSound ? colour.sound : colour.event;
+      const top = isSound ? 1 - 6 / CURVE_PIXELS : 1;
       const band = { type: "rect", xref: "x", x0: event.start, x1: event.end, yref: "y domain", layer: "below" };
       const opacity = isAlert ? 0.28 : 0.15;
-      shapes.push({ ...band, y0: 0, y1: 1, fillcolor: ink, opacity, line: { width: 0 } });
+      shapes.push({ ...band, y0: 0, y1: top, fillcolor: ink, opacity, line: { width: 0 } });
       // A line as well: an event of a second in an hour is less than a pixel wide, and must still be seen.
-      shapes.push({ ...band, type: "line", y0: 1, y1: 1, layer: "above", opacity: isAlert ? 1 : 0.6,
+      shapes.push({ ...band, type: "line", y0: top, y1: top, layer: "above", opacity: isAlert || isSound ? 1 : 0.6,
         line: { color: ink, width: 4 } });
       if (events.length <= MOST_NUMBERS) {
         annotations.push({ xref: "x", x: (event.start + event.end) / 2, text: index + 1, showarrow: false,
-          yref: "y domain", y: 1, yshift: 3, yanchor: "bottom", font: { color: ink, size: 12 } });
+          yref: "y domain", y: top, yshift: isSound ? -2 : 3, yanchor: isSound ? "top" : "bottom",
+          font: { color: ink, size: 12 } });
       }
     });
     return { shapes, annotations };

@@ -48,8 +48,9 @@
 
   function showEvents() {
     const alerts = events.filter((event) => event.severity === "alert").length;
+    const bySound = ofSounds.length ? `, ${ofSounds.length} by sound` : "";
     byId("events-count").textContent = events.length
-      ? `${counted(events.length, "event")}, ${counted(alerts, "alert")}`
+      ? `${counted(events.length, "event")}, ${counted(alerts, "alert")}${bySound}`
       : `No events: the highest score is ${result.peak_score.toFixed(3)}`;
     for (const id of ["previous", "next"]) byId(id).disabled = events.length === 0;
     list.show(events);
@@ -59,7 +60,7 @@
 
   function showTime(seconds) {
     chart.setTime(seconds);
-    list.highlight(events.findIndex((event) => event.start <= seconds && seconds < event.end));
+    list.highlight(events.findLastIndex((event) => event.start <= seconds && seconds < event.end));
     const after = edges.findIndex((edge) => edge > seconds);
     const snippet = after < 0 ? result.scores.anomaly.length - 1 : after - 1;
     byId("now").textContent = `${clock(seconds, 1)} · score ${result.scores.anomaly[snippet].toFixed(2)}`;

@@ -5,8 +5,10 @@ must be possible to kill; and decoding in Python would hold up the server's own 
 """
 
 import dataclasses
+import multiprocessing
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from avadclip.apps.service.jobs.child import Child, ChildCrashedError
 from avadclip.apps.service.jobs.result_folder import write_result
 from avadclip.apps.service.schemas import StoredEvent
+from avadclip.encoders.downloads.notice import go_offline
 from avadclip.errors import AvadclipError, ConfigError
 
 if TYPE_CHECKING:
@@ -122,7 +125,24 @@ def load_by_name(model: str, encoders: str | None, device: str) -> "Detector":
     return load_detector(model, encoders=encoders, device=device)
 
 
+def obtain_by_name(model: str, encoders: str | None) -> None:
+    """Download what `load_by_name` needs, in a process of its own, so that the server's does without PyTorch.
+
+    Raises:
+        AvadclipError: as obtain_weights.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        pool.submit(_obtain, model, encoders).result()
+
+
+def _obtain(model: str, encoders: str | None) -> None:
+    from avadclip.inference.detector import obtain_weights
+
+    obtain_weights(model, encoders=encoders)
+
+
 def _work(connection: "Connection[object, object]", load: Callable[[], "Detector"]) -> None:
+    go_offline()  # a job does not wait for a download
     try:
         detector = load()
     except AvadclipError as error:

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 import torch
@@ -11,6 +11,8 @@ from platformdirs import user_cache_path
 from torch import Tensor, nn
 
 from avadclip.files import write_atomically
+
+MODEL_GRAPH, GRAPH_OUTPUT, VALUE_NAME = 7, 12, 1  # field numbers of onnx.proto
 
 
 def cached_session(file_name: str, make_graph: Callable[[], bytes], *, num_threads: int) -> InferenceSession:
@@ -33,10 +35,19 @@ def cached_session(file_name: str, make_graph: Callable[[], bytes], *, num_threa
     return start_session(graph, num_threads)
 
 
-def start_session(graph: bytes, num_threads: int) -> InferenceSession:
-    """Start a session on the CPU."""
+def start_session(graph: bytes, num_threads: int, data: Mapping[str, bytes] | None = None) -> InferenceSession:
+    """Start a session on the CPU.
+
+    Args:
+        graph: an ONNX file's content.
+        num_threads: threads of one run.
+        data: contents of the files that the graph keeps its weights in, by the names it has for them.
+    """
     options = SessionOptions()
     options.intra_op_num_threads = num_threads
+    if data:
+        names, contents = list(data), list(data.values())
+        options.add_external_initializers_from_files_in_memory(names, contents, list(map(len, contents)))
     return InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
@@ -48,6 +59,23 @@ def export_graph(network: nn.Module, example: Tensor, input_name: str) -> bytes:
     assert program is not None
     graph: bytes = program.model_proto.SerializeToString()
     return graph
+
+
+def with_outputs(graph: bytes, names: Sequence[str]) -> bytes:
+    """The ONNX file with these inner tensors as outputs too.
+
+    A protobuf message that is written after another is merged into it: this one adds only the outputs.
+    """
+    outputs = b"".join(_field(GRAPH_OUTPUT, _field(VALUE_NAME, name.encode())) for name in names)
+    return graph + _field(MODEL_GRAPH, outputs)
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """One field of a protobuf message: key, length, content."""
+    length, rest = b"", len(content)
+    while rest > 127:
+        length, rest = length + bytes([rest & 127 | 128]), rest >> 7
+    return bytes([number << 3 | 2]) + length + bytes([rest]) + content
 
 
 @contextmanager

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-import avadclip.encoders.onnx_graph
-from avadclip.encoders.onnx_graph import cached_session, export_graph, start_session
+import avadclip.encoders.onnx.graph
+from avadclip.encoders.onnx.graph import cached_session, export_graph, start_session
 
 
 @pytest.fixture
@@ -20,8 +20,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             raise RuntimeError("INVALID_PROTOBUF")
         return graph
 
-    monkeypatch.setattr(avadclip.encoders.onnx_graph, "start_session", start)
-    monkeypatch.setattr(avadclip.encoders.onnx_graph, "user_cache_path", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setattr(avadclip.encoders.onnx.graph, "start_session", start)
+    monkeypatch.setattr(avadclip.encoders.onnx.graph, "user_cache_path", lambda name: tmp_path / "cache" / name)
     return tmp_path / "cache"
 
 
@@ -69,5 +69,5 @@ def test_the_runtime_reports_nothing_to_its_makers(tmp_path: Path) -> None:
     """Where its reporting is on, as it is unless it is told, the import alone leaves a file `.ses` in TMPDIR."""
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     environment.pop("ORT_DISABLE_TELEMETRY", None)
-    subprocess.run([sys.executable, "-c", "import avadclip.encoders.onnx_graph"], env=environment, check=True)
+    subprocess.run([sys.executable, "-c", "import avadclip.encoders.onnx.graph"], env=environment, check=True)
     assert list(tmp_path.iterdir()) == []

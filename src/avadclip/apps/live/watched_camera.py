@@ -1,0 +1,92 @@
+"""One camera of a watch: its process, its scorer and its events, as the camera's configuration wants them."""
+
+from avadclip.apps.live.camera import CameraOptions
+from avadclip.apps.live.camera_process import CameraProcess
+from avadclip.apps.live.causal import CausalScorer
+from avadclip.apps.live.config import CameraConfig, ScoringConfig
+from avadclip.apps.live.event_stream import CameraEvents
+from avadclip.apps.live.inbox import Inbox
+from avadclip.encoders.base import Encoders, SoundTagger
+from avadclip.errors import ConfigError
+from avadclip.events import SoundRule
+from avadclip.features.streams import longest_window
+from avadclip.inference.detector import Detector
+from avadclip.inference.named_sounds import sound_rules
+from avadclip.timeline import SnippetGrid
+
+
+class WatchedCamera:
+    """State of one camera."""
+
+    def __init__(self, name: str, process: CameraProcess, scorer: CausalScorer, events: CameraEvents) -> None:
+        self.name = name
+        self.process = process
+        self.scorer = scorer
+        self.events = events
+        self.network: str | None = None
+        self.num_snippets = 0
+
+
+def make_camera(
+    name: str,
+    config: CameraConfig,
+    detector: Detector,
+    inbox: Inbox,
+    *,
+    scoring: ScoringConfig,
+    buffer_seconds: float | None,
+) -> WatchedCamera:
+    """Make a camera, ready to start.
+
+    Args:
+        name: of the camera.
+        config: its source and rules.
+        detector: scores its snippets, and names their sounds where the camera wants that.
+        inbox: receives what its process sends.
+        scoring: see CausalScorer.
+        buffer_seconds: see run_camera.
+
+    Raises:
+        ConfigError: a sound that the detector's tagger does not know.
+    """
+    encoders = detector.encoders if config.names_sounds else detector.encoders._replace(tagger=None)
+    tagger = encoders.tagger
+    events = CameraEvents(
+        name,
+        config,
+        model=detector.scorer.name,
+        tagger="" if tagger is None else tagger.name,
+        sounds=() if tagger is None else _sounds(name, config, tagger),
+    )
+    process = CameraProcess(
+        name,
+        _camera_options(config, encoders, detector.grid),
+        inbox,
+        queue_seconds=config.queue_seconds,
+        watchdog_seconds=config.watchdog_seconds,
+        buffer_seconds=buffer_seconds,
+    )
+    scorer = CausalScorer(Detector(detector.scorer, encoders, grid=detector.grid), scoring)
+    return WatchedCamera(name, process, scorer, events)
+
+
+def _sounds(name: str, config: CameraConfig, tagger: SoundTagger) -> tuple[SoundRule, ...]:
+    if config.sounds is None:
+        return tagger.default_sounds
+    try:
+        return sound_rules(config.sounds.items(), tagger.names, tagger.default_sounds)
+    except ConfigError as error:
+        raise ConfigError(f"camera {name}: {error}") from error
+
+
+def _camera_options(config: CameraConfig, encoders: Encoders, grid: SnippetGrid) -> CameraOptions:
+    """What the camera's process reads: frames and audio windows as these encoders need them."""
+    window_seconds = longest_window(encoders.audio, encoders.tagger) if config.sound else 0.0
+    return CameraOptions(
+        source=config.source,
+        grid=grid,
+        frame_offsets=encoders.visual.frame_offsets,
+        frame_size=encoders.visual.frame_size,
+        window_seconds=window_seconds or None,
+        speed=config.speed,
+    )
