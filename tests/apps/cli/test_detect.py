@@ -52,6 +52,18 @@ def test_a_table_marks_events_of_sounds_and_names_the_sounds(
     assert "\x1b" not in "".join(lines)
 
 
+def test_a_table_with_both_gains_has_no_room_for_sounds(
+    made_up: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = made_up(16, with_named_sounds=True)
+    events = tuple(event.model_copy(update={"picture_gain": -0.01}) for event in made.events)
+    TableOutput(include_scores=False).add(dataclasses.replace(made, events=events), None)
+    header, *rows = capsys.readouterr().out.splitlines()[2:]
+    columns = ["start", "end", "label", "score", "severity", "sound", "gain", "picture", "gain"]
+    assert header.split() == columns
+    assert [row.split()[2] for row in rows[:2]] == ["fighting", "glass"]
+
+
 def test_without_events_the_highest_score_is_printed(detector: Any, videos: Path, avadclip_command: Command) -> None:
     _, out, _ = avadclip_command("detect", "yard/b.mp4")
     assert "no events: the highest score is 0.1" in out
