@@ -205,6 +205,13 @@ def test_events_are_found_by_their_sounds(store: Store, query: dict[str, Any], f
     assert all(type(sound) is NamedSound for event in live for sound in event.sounds)
 
 
+def test_the_longest_id_of_a_live_event_fits(store: Store) -> None:
+    label = "scratching-performance-technique"  # the longest of the tagger; a camera's name has up to 64 letters
+    event = make_live_event(id=f"{'c' * 64}.{label}-1764406800000")
+    store.keep_live_event(event)
+    assert store.live_events(LiveEventQuery())[0] == [event]
+
+
 def test_events_from_before_named_sounds_are_of_the_model(url: str) -> None:
     open_database(url).dispose()
     engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))

@@ -88,7 +88,7 @@ events = sa.Table(
 live_events = sa.Table(
     "live_events",
     metadata,
-    sa.Column("id", sa.String(96), primary_key=True),
+    sa.Column("id", sa.String(200), primary_key=True),
     sa.Column("source", sa.String(64), nullable=False),
     *_columns(StoredLiveEvent, leave_out=("id", "source")),
     sa.Index("live_events_by_time", "start"),
