@@ -454,3 +454,43 @@ def test_weights_are_obtained_for_the_encoders_of_a_model(empty_caches: None, tm
     for model, encoders in (("zero-shot", None), ("starter", "clip")):
         with pytest.raises(WeightsError, match=r"CLIP's model.safetensors or pytorch_model.bin is not on this machine"):
             obtain_weights(model, encoders=encoders)
+
+
+class StubTagger:
+    """Knows one sound. See base.SoundTagger."""
+
+    name, names, default_sounds = "stub", ("Dog",), ()
+
+
+@pytest.mark.parametrize(("spec", "is_named"), [("lite", False), ("clip", True)])
+def test_missing_audio_weights_leave_the_picture_and_what_else_can_name_sounds(
+    monkeypatch: pytest.MonkeyPatch, spec: str, is_named: bool
+) -> None:
+    def load(_: str, options: EncoderOptions) -> Encoders:
+        if options.sound:
+            raise WeightsError("its audio weights are missing")
+        return Encoders(spec, Brightness(), None, FakeText())
+
+    monkeypatch.setattr(avadclip.inference.detector, "load_encoders", load)
+    monkeypatch.setattr(avadclip.inference.detector, "load_tagger", StubTagger)
+    detector = load_detector("zero-shot", encoders=spec, classes=("normal", "dog"))
+    assert detector.notes == ("scored by picture alone: its audio weights are missing",)
+    assert (detector.encoders.tagger is not None) == is_named
+
+
+class FakeText:
+    """One axis per phrase. See base.TextEncoder."""
+
+    def encode_words(self, phrases: Iterator[str]) -> np.ndarray:
+        return np.eye(len(list(phrases)), 4, dtype=np.float32)
+
+
+def test_without_the_tagger_the_notes_say_why_no_sound_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise WeightsError("no network")
+
+    monkeypatch.setattr(avadclip.inference.detector, "load_tagger", fail)
+    detector = load_detector("starter")
+    assert detector.notes == ("sounds are not named: no network",)
+    assert detector.encoders.audio.name == "log-mel"
+    assert load_detector("starter", sounds=False).notes == ()

@@ -301,12 +301,12 @@ def _load_encoders(spec: str, options: EncoderOptions, *, sounds: bool) -> tuple
             raise
         loaded = load_encoders(spec, options.model_copy(update={"sound": False}))  # raises where the picture's miss too
         notes.append(f"scored by picture alone: {problem}")
-    if not sounds or notes:
+    if not sounds or (notes and spec == "lite"):  # whose missing weights are the tagger's
         return loaded._replace(tagger=None), notes
     try:
         return loaded._replace(tagger=loaded.tagger or load_tagger()), notes
     except WeightsError as problem:
-        return loaded, [f"sounds are not named: {problem}"]
+        return loaded, [*notes, f"sounds are not named: {problem}"]
 
 
 def model_encoders(
