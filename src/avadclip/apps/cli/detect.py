@@ -53,7 +53,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
         ),
     ] = "starter",
     encoders: Annotated[
-        str | None, typer.Option(help="lite, clip or clip:FOLDER.", show_default="the model's own")
+        str | None, typer.Option(help="lite, lite-1, clip, clip:FOLDER or onnx:FOLDER.", show_default="the model's own")
     ] = None,
     classes: Annotated[
         str | None, typer.Option(help="For zero-shot: class names, such as 'normal,fighting,explosion'.")
@@ -130,7 +130,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
             rules=rules,
             sounds=not no_sounds,
         )
-        obtain_weights(job.model, encoders=job.encoders)
+        obtain_weights(job.model, encoders=job.encoders, sounds=job.sounds)
         raise typer.Exit(run_spread(job, paths, out, spread))
     folder = None if out is None else local_folder(out)
     inputs = expand_inputs(paths)

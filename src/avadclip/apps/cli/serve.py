@@ -37,7 +37,7 @@ def serve(  # noqa: PLR0917  Typer's way to declare options
     ] = None,
     model: Annotated[str, typer.Option(help="A checkpoint file, `starter` or `avadclip-xd`.")] = "starter",
     encoders: Annotated[
-        str | None, typer.Option(help="lite, clip or clip:FOLDER.", show_default="the model's own")
+        str | None, typer.Option(help="lite, lite-1, clip, clip:FOLDER or onnx:FOLDER.", show_default="the model's own")
     ] = None,
     device: Annotated[str, typer.Option(help="Device of the networks: cpu, cuda, cuda:1 or mps.")] = "cpu",
     max_upload_gb: Annotated[float, typer.Option(min=0.001, help="Largest accepted video.")] = 4.0,
