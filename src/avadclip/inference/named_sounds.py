@@ -114,8 +114,7 @@ def sound_spans(
         track: of the same video.
         rules: of all events.
     """
-    own = EventRules(rule.threshold, rules.min_seconds, rules.merge_gap_seconds, rules.release_share)
-    return find_spans(replace(track, scores=scores), own)
+    return find_spans(replace(track, scores=scores), replace(rules, threshold=rule.threshold))
 
 
 def summarise(sounds: Sequence[NamedSound], duration_seconds: float) -> str:

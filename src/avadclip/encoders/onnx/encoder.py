@@ -1,6 +1,7 @@
 """Encoders in ONNX files, described by a manifest: one class for sound, one for pictures, none per model."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -41,13 +42,13 @@ class OnnxGraph:
         self.sha256 = manifest.files[spec.file].sha256
         graph = _read(manifest, folder, spec.file)
         data = {} if spec.data_file is None else {spec.data_file: _read(manifest, folder, spec.data_file)}
-        self._constants = [name for name in (spec.scale, spec.zero_point) if name is not None]
+        constant_names = [name for name in (spec.scale, spec.zero_point) if name is not None]
         self._outputs = [spec.features, *([spec.logits] if spec.logits else [])]
         where = folder / spec.file
         try:
             session = start_session(graph, num_threads, data)
             known = {output.name for output in session.get_outputs()}
-            inner = [name for name in (*self._outputs, *self._constants) if name not in known]
+            inner = [name for name in (*self._outputs, *constant_names) if name not in known]
             if inner:
                 session = start_session(with_outputs(graph, inner), num_threads, data)
         except Exception as error:  # ONNX Runtime raises many types of exceptions
@@ -56,17 +57,13 @@ class OnnxGraph:
         self._session = session
         _check(session, manifest, where)
         empty = np.zeros(spec.input_shape, _input_type(session))
-        widths = [rows.shape[1] for rows in self.run_raw(empty)]
+        found = session.run([*self._outputs, *constant_names], {spec.input: empty})
+        widths = [rows.shape[1] for rows in found[: len(self._outputs)]]
         needed = [manifest.dim, *([len(manifest.names)] if spec.logits else [])]
         if widths != needed:
             raise WeightsError(f"{where} gives rows of {widths}, its manifest says {needed}; mend the manifest")
-        constants = session.run(self._constants, {spec.input: empty}) if self._constants else [1.0, 0]
+        constants = found[len(self._outputs) :] or [1.0, 0]
         self._scale, self._zero_point = float(constants[0]), int(constants[1])
-
-    def run_raw(self, batch: NDArray[np.generic]) -> list[Rowset]:
-        """One run on an array of the graph's own shape and type."""
-        outputs: list[Rowset] = self._session.run(self._outputs, {self._spec.input: batch})
-        return outputs
 
     def run(self, inputs: Rowset) -> list[Rowset]:
         """Features and logits of N inputs, [N, ..]: in runs of the graph's own size, the last one padded with zeros."""
@@ -81,7 +78,7 @@ class OnnxGraph:
             batch = np.zeros(self._spec.input_shape, kind)
             part = inputs[start : start + size]
             batch[: len(part)] = part
-            runs.append([rows[: len(part)] for rows in self.run_raw(batch)])
+            runs.append([rows[: len(part)] for rows in self._session.run(self._outputs, {self._spec.input: batch})])
         return [np.concatenate(rows) for rows in zip(*runs, strict=True)]
 
 
@@ -189,6 +186,7 @@ def log_mel(windows: Windows, spec: SpectrogramSpec) -> NDArray[np.float32]:
     return bands
 
 
+@cache
 def mel_triangles(spec: SpectrogramSpec) -> NDArray[np.float64]:
     """Triangles evenly spaced and straight on the mel scale 2595 log10(1 + f / 700), [FFT bins, bands]."""
     bins = _mel(np.arange(spec.fft_samples // 2 + 1) * spec.sample_rate_hz / spec.fft_samples)
