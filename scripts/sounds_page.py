@@ -68,6 +68,7 @@ def write_page(
     *,
     chosen: Mapping[str, Measured],
     measured: Mapping[str, Measured],
+    recorded: Mapping[str, Measured],
     chosen_alarms: Alarms,
     alarms: Alarms,
     level_alarms: Alarms,
@@ -93,16 +94,17 @@ to choose on. Repeat with `python scripts/sounds_study.py`.
 ## On the other half
 
 Recordings (sessions), and the share in which an event was raised; 95 % Wilson intervals count a session as one recording.
+"As recorded" is the same file at its own level in faint noise (-60 dBFS), as close to the microphone as its makers were.
 
-| sound | chose | measured | its event | any event |
+| sound | chose | measured | its event | any event | as recorded: its event | any event |
+|---|---|---|---|---|---|---|
+{_own_rows(chosen, measured, recorded)}
+
+| no event, but alike | measured | any event | most often | as recorded: any event |
 |---|---|---|---|---|
-{_own_rows(chosen, measured)}
+{_hard_rows(measured, recorded)}
 
-| no event, but alike | measured | any event | most often |
-|---|---|---|---|
-{_hard_rows(measured)}
-
-None on {_silent(measured)}.
+None in either on {_silent(measured, recorded)}.
 
 | false alarms | hours | events | recordings | an hour (95 %) |
 |---|---|---|---|---|
@@ -132,30 +134,40 @@ def _rule_rows(rules: tuple[SoundRule, ...]) -> str:
     return "\n".join(f"| {rule.label} | {'; '.join(rule.names)} | {rule.threshold:g} |" for rule in rules)
 
 
-def _own_rows(chosen: Mapping[str, Measured], measured: Mapping[str, Measured]) -> str:
+def _own_rows(
+    chosen: Mapping[str, Measured], measured: Mapping[str, Measured], recorded: Mapping[str, Measured]
+) -> str:
     lines = []
     for label, rule in OWN_RULE.items():
         found = measured[label]
-        share = found.shares[rule]
-        low, high = _wilson(share, found.num_sessions)
-        own = f"{share:.0%} ({low:.0%} to {high:.0%})"
-        lines.append(f"| {_words(label)} | {chosen[label].size} | {found.size} | {own} | {found.any_share:.0%} |")
+        shares = [_with_interval(each.shares[rule], each.num_sessions) for each in (found, recorded[label])]
+        lines.append(
+            f"| {_words(label)} | {chosen[label].size} | {found.size} | {shares[0]} | {found.any_share:.0%} "
+            f"| {shares[1]} | {recorded[label].any_share:.0%} |"
+        )
     return "\n".join(lines)
 
 
-def _hard_rows(measured: Mapping[str, Measured]) -> str:
+def _hard_rows(measured: Mapping[str, Measured], recorded: Mapping[str, Measured]) -> str:
     lines = []
     for label in HARD:
         found = measured[label]
         rule = max(found.shares, key=lambda name: found.shares[name])
-        if found.any_share:
-            most = f"{rule} {found.shares[rule]:.0%}"
-            lines.append(f"| {_words(label)} | {found.size} | {found.any_share:.0%} | {most} |")
+        most = f"{rule} {found.shares[rule]:.0%}" if found.any_share else ""
+        if found.any_share or recorded[label].any_share:
+            cells = (_words(label), found.size, f"{found.any_share:.0%}", most, f"{recorded[label].any_share:.0%}")
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _silent(measured: Mapping[str, Measured]) -> str:
-    return ", ".join(f"{_words(label)} {measured[label].size}" for label in HARD if not measured[label].any_share)
+def _silent(measured: Mapping[str, Measured], recorded: Mapping[str, Measured]) -> str:
+    labels = [label for label in HARD if not measured[label].any_share and not recorded[label].any_share]
+    return ", ".join(f"{_words(label)} {measured[label].size}" for label in labels)
+
+
+def _with_interval(share: float, count: int) -> str:
+    low, high = _wilson(share, count)
+    return f"{share:.0%} ({low:.0%} to {high:.0%})"
 
 
 def _wilson(share: float, count: int) -> tuple[float, float]:

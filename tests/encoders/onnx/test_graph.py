@@ -3,8 +3,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 import avadclip.encoders.onnx.graph
@@ -71,3 +73,26 @@ def test_the_runtime_reports_nothing_to_its_makers(tmp_path: Path) -> None:
     environment.pop("ORT_DISABLE_TELEMETRY", None)
     subprocess.run([sys.executable, "-c", "import avadclip.encoders.onnx.graph"], env=environment, check=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_8_bit_graph_computes_the_same_on_every_processor() -> None:
+    """Largest inputs times largest weights: two products pass 16 bits, in which some processors add 8-bit ones."""
+    size = 64
+    constants = {"scale": np.float32(1 / 255), "zero": np.uint8(0), "weight_scale": np.float32(1 / 127)}
+    constants |= {"weight_zero": np.int8(0), "sum_scale": np.float32(size / 255)}
+    constants["weight"] = np.full((size, size), 127, np.int8)
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["x8"]),
+        helper.make_node("DequantizeLinear", ["x8", "scale", "zero"], ["x32"]),
+        helper.make_node("DequantizeLinear", ["weight", "weight_scale", "weight_zero"], ["weight32"]),
+        helper.make_node("MatMul", ["x32", "weight32"], ["sum32"]),
+        helper.make_node("QuantizeLinear", ["sum32", "sum_scale", "zero"], ["sum8"]),
+        helper.make_node("DequantizeLinear", ["sum8", "sum_scale", "zero"], ["y"]),
+    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size]) for name in "xy"]
+    values = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "sum", ends[:1], ends[1:], values)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    session = start_session(model.SerializeToString(), 1)
+    (found,) = session.run(["y"], {"x": np.ones((1, size), np.float32)})
+    assert found == pytest.approx(np.full((1, size), size), rel=1e-6)  # 64 times 1 times 1
