@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from avadclip.media.display_order import DisplayOrder
 from avadclip.media.skipping import LOOK_AHEAD, PROGRESSIVE, RequestedTimes, skip_unread
 from avadclip.media.video import VideoReader
 
@@ -97,9 +98,10 @@ def test_other_codecs_and_interlaced_pictures_are_decoded_whole(
 def decided(starts: list[int | None], times: list[float]) -> list[str]:
     """For packets of these starts in milliseconds, in decoding order: what the decoder is told before each."""
     context = SimpleNamespace(name="h264", field_order=PROGRESSIVE, skip_frame="DEFAULT")
-    packets = [SimpleNamespace(pts=start, time_base=Fraction(1, 1000)) for start in starts]
+    packets = [SimpleNamespace(pts=start, time_base=Fraction(1, 1000), is_discard=False) for start in starts]
+    order = DisplayOrder(is_reordered=False, begins_at=0)
     passed, told = [], []
-    for packet in skip_unread(iter(packets), context, RequestedTimes(times)):  # type: ignore[arg-type]
+    for packet in skip_unread(iter(packets), context, RequestedTimes(times), order):  # type: ignore[arg-type]
         passed.append(packet)
         told.append(context.skip_frame)
     assert passed == packets

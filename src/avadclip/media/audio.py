@@ -11,7 +11,7 @@ from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
 from avadclip.errors import MediaError
-from avadclip.media.clock import Clock, longest_pause, may_jump, sound_packets
+from avadclip.media.clock import Clock, longest_pause, sound_packets
 from avadclip.media.container import keep_only, open_media, picture_stream, readable_or_refused, shown, sound_stream
 from avadclip.media.decode import DecodeCount, decode_packet, readable
 from avadclip.media.probe import MediaFile
@@ -94,8 +94,7 @@ class SoundReader:
             if stream is None:
                 raise MediaError(f"{shown(path)} has no sound track; use a model that needs none")
             picture = picture_stream(container)
-            # Reading the picture's packets costs little where files may jump; elsewhere they can be skipped unread.
-            streams = (picture, stream) if may_jump(container) else (stream,)
+            streams = (picture, stream)  # the picture's packets, never decoded, show where the clock of both jumps
             keep_only(container, *streams)
             clock = Clock(picture, self.media.zero_seconds, longest_pause=longest_pause(container, picture))
             track = SoundDecoder(stream)

@@ -12,6 +12,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from avadclip.media.container import header_seconds
+from avadclip.media.frame_rate import NOMINAL_RATE_HZ, stated_rate_hz
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -45,7 +46,7 @@ class Clock:
     def __init__(self, picture: VideoStream, zero: float, *, longest_pause: float) -> None:
         self._longest_pause = longest_pause
         self._offsets = [-zero]  # one per stretch between jumps
-        self._picture = _Trail(1.0 / float(picture.average_rate or picture.guessed_rate or 25))
+        self._picture = _Trail(1.0 / (stated_rate_hz(picture) or NOMINAL_RATE_HZ))
         self._sound = _Trail(0.0)
         self._sound_stretch = 0
         self._sound_shift = 0.0
@@ -58,7 +59,9 @@ class Clock:
     def set_picture(self, packet: "Packet[Any]") -> None:
         """Rewrite the timestamps of the next video packet."""
         now = _seconds(packet)
-        if now is not None:
+        if now is None:
+            self._picture.pass_over(packet)
+        elif not packet.is_discard:
             if self._jumps(now, self._picture):
                 self._offsets.append(self._offsets[-1] + self._picture.expected - now)
             self._picture.follow(now, packet)
@@ -73,7 +76,9 @@ class Clock:
             False if it jumps and `wait` is set: the video may be about to jump too; call again after its next packet.
         """
         now = _seconds(packet)
-        if now is not None:
+        if now is None:
+            self._sound.pass_over(packet)
+        elif not packet.is_discard:
             if self._jumps(now, self._sound) and not self._follow_picture(now, wait=wait):
                 return False
             self._sound.follow(now, packet)
@@ -100,20 +105,25 @@ class Clock:
 
 
 class _Trail:
-    """Last position of a stream, on the file's own clock."""
+    """Last position of a stream, on the file's own clock; packets that an edit list leaves out are none."""
 
     def __init__(self, step: float) -> None:
         self.last: float | None = None
         self._step = step
+        self._since_last = 1  # packets, whose times are not all stated
 
     @property
     def expected(self) -> float:
-        return (self.last or 0.0) + self._step
+        return (self.last or 0.0) + self._since_last * self._step
 
     def follow(self, now: float, packet: "Packet[Any]") -> None:
         self.last = now
+        self._since_last = 1
         if packet.duration:
             self._step = float(packet.duration * packet.time_base)
+
+    def pass_over(self, packet: "Packet[Any]") -> None:
+        self._since_last += packet.size > 0
 
 
 class SoundQueue:

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from av.audio.stream import AudioStream
-from av.container import InputContainer
 from numpy.typing import NDArray
 
 from avadclip.media.audio import SoundDecoder, SoundReport
-from avadclip.media.clock import Clock, SoundQueue, longest_pause, may_jump
-from avadclip.media.container import picture_stream
+from avadclip.media.clock import Clock, SoundQueue
 from avadclip.media.track import SoundBlock
 from avadclip.media.windows import WindowCutter
 
@@ -39,19 +37,13 @@ class SoundListener:
         self.report: SoundReport | None = None
         """Report on the whole track; None if the file could not be read to its end: read the audio alone then."""
 
-    def begin(self, container: InputContainer, stream: AudioStream, zero: float, picture_clock: Clock) -> "SoundPass":
-        """Begin a pass; the reader of the picture calls it for every packet.
+    def begin(self, stream: AudioStream, clock: Clock) -> "SoundPass":
+        """Begin a pass over the file; the reader of the picture calls it for every packet.
 
         Args:
-            container: the file the video is read from.
-            stream: the sound track in it.
-            zero: time of the first frame on the file's own clock, in seconds.
-            picture_clock: the reader's clock.
+            stream: the sound track.
+            clock: the reader's, which the picture sets.
         """
-        picture = picture_stream(container)
-        # As in a pass of its own: the video's clock decides the audio's position only in files that may jump.
-        alone = Clock(picture, zero, longest_pause=longest_pause(container, picture))
-        clock = picture_clock if may_jump(container) else alone
         return SoundPass(self, SoundDecoder(stream), SoundQueue(clock), clock)
 
     def fill(self, num_windows: int) -> None:

@@ -1,5 +1,6 @@
 """Properties of a video file, from its headers and its first frame."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,12 +22,14 @@ from avadclip.media.container import (
     start_seconds,
 )
 from avadclip.media.decode import DecodeCount, decode, readable
+from avadclip.media.frame_rate import frame_rate_hz
 from avadclip.media.pixels import quarter_turns
 
 if TYPE_CHECKING:
     from av.packet import Packet
 
 PROBE_PACKETS = 64  # of the picture, read until the first one decodes
+DATED_BY_DECODING = ("avi",)  # formats whose only times are those of decoding; FFmpeg adds a delay for reordering
 ZERO_PACKETS = 16  # of the picture, read to find the first one shown; B-frames reorder fewer
 START_SECONDS = 0.1  # sound that starts this far from the picture is noted
 END_SECONDS = 0.5  # sound that ends this far from the picture's end is noted
@@ -50,7 +53,7 @@ class MediaInfo:
     duration_seconds: float
     """Length of the video stream; audio may be shorter or longer. Joined transport streams state too little."""
     frame_rate_hz: float
-    """Average; 0 if the file does not state it."""
+    """Average; 0 if the file does not state it. See frame_rate.py."""
     width: int
     """In pixels, as shown, after rotation."""
     height: int
@@ -76,6 +79,8 @@ class MediaFile:
     info: MediaInfo
     zero_seconds: float
     """Time of the first picture on the file's own clock, 0 where pictures carry no time."""
+    delay_seconds: float = 0.0
+    """What FFmpeg adds to the times of its pictures, and not of its sound."""
 
     @property
     def has_sound(self) -> bool:
@@ -112,13 +117,15 @@ def _read_facts(path: str | Path, container: InputContainer) -> MediaFile:
     notes = [*_stream_notes(container, stream), *_sound_notes(container, stream, sound)]
     duration = header_seconds(container, stream)
     width, height = stream.codec_context.width, stream.codec_context.height
-    rate_hz = float(stream.average_rate or stream.guessed_rate or 0)
     keep_only(container, stream)
     packets = _TimedPackets(readable(container.demux(stream), DecodeCount()))
     first = next(decode(islice(packets, PROBE_PACKETS), stream.codec_context, DecodeCount()), None)
     rotation = 90 * quarter_turns(first) if first is not None else 0
     notes += _picture_notes(first)
     zero = packets.read_zero_seconds()
+    delay = packets.delay_seconds if container.format.name in DATED_BY_DECODING else 0.0
+    rate_hz = frame_rate_hz(stream, packets.starts)
+    notes += _rate_notes(stream, rate_hz)
     if duration is None:
         duration = packets.read_length_seconds(rate_hz)
         notes.append(f"the header states no duration; the packets add up to {duration:.2f} s")
@@ -134,7 +141,7 @@ def _read_facts(path: str | Path, container: InputContainer) -> MediaFile:
         sound=None if sound is None else SoundInfo(sound.sample_rate, sound.channels, sound.layout.name),
         notes=tuple(notes),
     )
-    return MediaFile(path, info, zero)
+    return MediaFile(path, info, zero - delay, delay)
 
 
 class _TimedPackets:
@@ -144,7 +151,9 @@ class _TimedPackets:
         self._packets = packets
         self._num_read = 0
         self._num_with_content = 0
-        self._starts: list[Fraction] = []  # of the first ZERO_PACKETS, without those that are not shown
+        self.starts: list[float] = []
+        """Of the first ZERO_PACKETS, without those that are not shown."""
+        self._decoded_at = math.inf
         self._first: float | None = None
         self._last = 0.0
 
@@ -158,7 +167,9 @@ class _TimedPackets:
 
     def _add_time(self, packet: "Packet[Any]", start: Fraction) -> None:
         if self._num_read <= ZERO_PACKETS and not packet.is_discard:
-            self._starts.append(start)
+            self.starts.append(float(start))
+            decoded_at = packet.pts if packet.dts is None else packet.dts
+            self._decoded_at = min(self._decoded_at, float((decoded_at or 0) * packet.time_base))
         seconds = float(start)
         self._first = seconds if self._first is None else min(self._first, seconds)
         self._last = max(self._last, seconds + float((packet.duration or 0) * packet.time_base))
@@ -171,7 +182,12 @@ class _TimedPackets:
         """
         for _ in islice(self, max(ZERO_PACKETS - self._num_read, 0)):
             pass
-        return float(min(self._starts, default=0))
+        return min(self.starts, default=0.0)
+
+    @property
+    def delay_seconds(self) -> float:
+        """Time of the first picture shown after that of the first one decoded."""
+        return min(self.starts) - self._decoded_at if self.starts else 0.0
 
     def read_length_seconds(self, rate_hz: float) -> float:
         """Length of the picture from all timestamps, or from the number of packets where they have none."""
@@ -186,14 +202,17 @@ def _stream_notes(container: InputContainer, stream: VideoStream) -> Iterator[st
     others = len(container.streams.video) - 1
     if others:
         yield f"{others} more video streams (cover art counts as one) are ignored"
-    average, base = float(stream.average_rate or 0), float(stream.base_rate or 0)
-    # Interlaced video states its fields, twice the frames.
-    timed = stream.start_time is not None
-    if timed and average and base and all(abs(base / average - ratio) > 0.01 for ratio in (1, 2)):
-        yield f"variable frame rate, {average:.2f} frames/s on average"
     aspect = stream.sample_aspect_ratio
     if aspect and aspect != 1:
         yield f"pixels are not square ({aspect.numerator}:{aspect.denominator}); frames are not stretched"
+
+
+def _rate_notes(stream: VideoStream, rate_hz: float) -> Iterator[str]:
+    base = float(stream.base_rate or 0)
+    is_timed = stream.start_time is not None
+    # Interlaced video states its fields, twice the frames.
+    if is_timed and rate_hz and base and all(abs(base / rate_hz - ratio) > 0.01 for ratio in (1, 2)):
+        yield f"variable frame rate, {rate_hz:.2f} frames/s on average"
 
 
 def _picture_notes(first: av.VideoFrame | None) -> Iterator[str]:

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from avadclip.media.display_order import DisplayOrder
+
 if TYPE_CHECKING:
     from av.packet import Packet
 
@@ -18,16 +20,18 @@ PROGRESSIVE = 1  # AV_FIELD_PROGRESSIVE: of interlaced pictures, each half may c
 
 
 def skip_unread(
-    packets: "Iterator[Packet[Any]]", codec_context: Any, requested: "RequestedTimes"
+    packets: "Iterator[Packet[Any]]", codec_context: Any, requested: "RequestedTimes", order: DisplayOrder
 ) -> "Iterator[Packet[Any]]":
     """Yield packets in order; before each one, set whether the decoder may skip its frame.
 
-    A frame may be skipped if no requested time lies between its start and that of the next displayed frame.
+    A frame may be skipped if no requested time lies between its start and that of the next displayed frame. Where the
+    container has no presentation times, none is.
 
     Args:
         packets: of one stream, on the clock of the requested times.
         codec_context: decodes a packet before it takes the next one.
         requested: the requested times.
+        order: has taken every packet by the time it comes here.
     """
     if codec_context.name != "h264" or codec_context.field_order != PROGRESSIVE:
         yield from packets
@@ -40,15 +44,17 @@ def skip_unread(
             without_time = packet
             break
         waiting.append((packet.pts, packet))
-        insort(starts, packet.pts)
+        if not packet.is_discard:  # what an edit list leaves out has times of the parts that it shows
+            insort(starts, packet.pts)
         if len(waiting) > LOOK_AHEAD:
             start, first = waiting.popleft()
             place = bisect_right(starts, start)
             tick = float(first.time_base)
-            is_read = place == len(starts) or requested.any_between(start * tick, starts[place] * tick)
-            codec_context.skip_frame = "DEFAULT" if is_read else "NONREF"
+            may_skip = order.has_presentation_times and not order.has_joints and place < len(starts)
+            is_skipped = may_skip and not requested.any_between(start * tick, starts[place] * tick)
+            codec_context.skip_frame = "NONREF" if is_skipped else "DEFAULT"
             yield first
-            oldest = min(other for other, _ in waiting)
+            oldest = min((other for other, each in waiting if not each.is_discard), default=start)
             del starts[: bisect_left(starts, oldest)]
             requested.forget_before(oldest * tick)
     codec_context.skip_frame = "DEFAULT"

@@ -26,13 +26,14 @@ from avadclip.media.container import (
     sound_stream,
 )
 from avadclip.media.decode import DecodeCount, decode, readable
+from avadclip.media.display_order import DisplayOrder
+from avadclip.media.frame_rate import NOMINAL_RATE_HZ
 from avadclip.media.listener import SoundListener, SoundPass
 from avadclip.media.pixels import RgbConverter
 from avadclip.media.probe import MediaFile
 from avadclip.media.skipping import RequestedTimes, skip_unread
 
 MAX_UNDECODABLE_SHARE = 0.5  # of the packets; above it the picture is more guess than video
-NOMINAL_RATE_HZ = 25.0  # where a file states no frame rate at all
 SEEK_MARGIN_SECONDS = 2.0  # an index may count in decoding order, some pictures ahead of the order of showing
 MISSING_SECONDS = 0.5  # a picture that ends this much before the header's duration is noted
 # What a few kilobytes of timestamps may claim: features of 25 hours are 1.4 GB with `lite`.
@@ -113,12 +114,12 @@ class VideoReader:
             MediaError: the file cannot be opened, holds no picture, or is mostly undecodable.
         """
         self._report = None
-        path, zero = self.media.path, self.media.zero_seconds
+        path = self.media.path
         with open_media(path) as container:
-            run = _Pass(container, zero, RgbConverter(self.frame_size), self._listener, name=shown(path))
+            run = _Pass(container, self.media, RgbConverter(self.frame_size), self._listener)
             with readable_or_refused(path):
                 if self.skip_to_seconds > SEEK_MARGIN_SECONDS:
-                    run.skip_to(zero + self.skip_to_seconds - SEEK_MARGIN_SECONDS)
+                    run.skip_to(self.media.zero_seconds + self.skip_to_seconds - SEEK_MARGIN_SECONDS)
                 yield from run.sample(times)
             self._report = run.report()
 
@@ -129,15 +130,14 @@ class _Pass:
     def __init__(
         self,
         container: InputContainer,
-        zero: float,
+        media: MediaFile,
         converter: RgbConverter,
         listener: SoundListener | None,
-        *,
-        name: str,
     ) -> None:
-        stream = picture_stream(container)
-        self._name = name
+        stream, zero, rate_hz = picture_stream(container), media.zero_seconds, media.info.frame_rate_hz
+        self._name = shown(media.path)
         self._zero = zero
+        self._delay = round(media.delay_seconds / (stream.time_base or 1))
         self._container = container
         self._stream = stream
         self._converter = converter
@@ -147,11 +147,11 @@ class _Pass:
         sound = None if listener is None else sound_stream(container)
         if listener is not None and sound is not None:
             self._streams.append(sound)
-            self._sound = listener.begin(container, sound, zero, self._clock)
+            self._sound = listener.begin(sound, self._clock)
         keep_only(container, *self._streams)
         self._count = DecodeCount()
-        stated_hz = float(stream.average_rate or stream.guessed_rate or NOMINAL_RATE_HZ)
-        self._rate_hz = stated_hz if stated_hz * STILL_SECONDS >= 1 else NOMINAL_RATE_HZ
+        self._order = DisplayOrder(is_reordered=stream.codec_context.has_b_frames, begins_at=0)
+        self._rate_hz = rate_hz if rate_hz * STILL_SECONDS >= 1 else NOMINAL_RATE_HZ
         self._tick = float(stream.time_base or 0)
         self._num_frames = 0
         self._num_without_time = 0
@@ -166,6 +166,7 @@ class _Pass:
     def skip_to(self, seconds: float) -> None:
         """Seek to the last key frame before a time on the file's own clock."""
         self._container.seek(round(seconds / self._tick), stream=self._stream)
+        self._order = DisplayOrder(is_reordered=self._stream.codec_context.has_b_frames, begins_at=None)
         self._from_start = False
 
     def sample(self, times: Iterable[float]) -> Iterator[NDArray[np.uint8]]:
@@ -187,14 +188,16 @@ class _Pass:
 
     def _pictures(self, requested: RequestedTimes) -> Iterator[_Shown]:
         context = self._stream.codec_context
-        for picture in decode(skip_unread(self._packets(), context, requested), context, self._count):
-            if picture.pts is None:
+        packets = skip_unread(self._packets(), context, requested, self._order)
+        for picture in decode(self._order.follow(packets), context, self._count):
+            ticks = self._order.start_of(picture.pts)
+            if ticks is None:
                 self._num_without_time += 1
                 start = self._end
             else:
-                start = picture.pts * self._tick
+                start = ticks * self._tick
             seconds = (picture.duration or 0) * self._tick
-            if not 0 < seconds < LONGEST_PAUSE_SECONDS:
+            if not 0 < seconds < LONGEST_PAUSE_SECONDS or not self._order.has_presentation_times:
                 seconds = 1.0 / self._rate_hz
             self._first = start if self._num_frames == 0 else self._first
             if self._num_frames > 0 or self._from_start:
@@ -223,6 +226,8 @@ class _Pass:
                 self._add_sound(packet)
                 continue
             self._clock.set_picture(packet)
+            packet.pts = None if packet.pts is None else packet.pts - self._delay
+            self._order.look_at(packet)
             if self._sound is not None:
                 self._sound.decode_ready()
             yield packet
@@ -257,7 +262,8 @@ class _Pass:
 
     def _notes(self) -> Iterator[str]:
         header = header_seconds(self._container, self._stream)
-        if self._complete and header is not None and header - self._end > MISSING_SECONDS:
+        is_whole = self._complete and not self._clock.num_jumps  # a header counts what a clock jumped over
+        if is_whole and header is not None and header - self._end > MISSING_SECONDS:
             yield f"video ends at {self._end:.2f} s, the header states {header:.2f} s: cut off, or only audio continues"
         if self._count.read_error:
             yield f"reading stopped early: {self._count.read_error}"
@@ -271,5 +277,7 @@ class _Pass:
             yield f"first decodable frame at {self._first:.2f} s; it is also used for the time before"
         if self._clock.num_jumps:
             yield f"timestamps restart {self._clock.num_jumps} times (joined file?); times continue across the restarts"
+        if self._order.num_moved:
+            yield "the file has no times of display; rebuilt from the order of decoding, up to some frames off"
         if self._num_without_time:
             yield f"{self._num_without_time} frames without timestamps, placed at {self._rate_hz:g} frames/s"

@@ -27,9 +27,9 @@ from avadclip.media.container import (
     sound_stream,
 )
 from avadclip.media.decode import DecodeCount, decode_packet, readable
+from avadclip.media.frame_rate import NOMINAL_RATE_HZ, stated_rate_hz
 from avadclip.media.pixels import RgbConverter
 from avadclip.media.track import Track
-from avadclip.media.video import NOMINAL_RATE_HZ
 from avadclip.timeline import SnippetGrid
 
 OPEN_SECONDS, READ_SECONDS = 15.0, 15.0  # timeouts after which a connection counts as lost
@@ -166,7 +166,7 @@ class CameraReader:
 
     def _show(self, frame: av.VideoFrame) -> Iterator[LiveSnippet]:
         start = self._end if frame.pts is None else frame.pts * float(self.picture.time_base or 0)
-        self._end = start + 1.0 / float(self.picture.average_rate or self.picture.guessed_rate or NOMINAL_RATE_HZ)
+        self._end = start + 1.0 / (stated_rate_hz(self.picture) or NOMINAL_RATE_HZ)
         if self._is_paced:
             self._wait_for(start)
         yield from self._cutter.add_picture(start, lambda: self._converter.convert(frame), time.time())
