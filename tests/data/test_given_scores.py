@@ -141,6 +141,20 @@ def test_missing_and_unknown_videos_are_named(tmp_path: Path) -> None:
         read(folder)
 
 
+def test_names_of_another_system_are_found(tmp_path: Path) -> None:
+    names = ("Yard\\BRAWL.MP4", NAMES[1].upper(), "street")
+    np.savez(tmp_path / "scores.npz", **dict(zip(names, CURVES, strict=True)))
+    for one, curve in zip(read(tmp_path / "scores.npz").rows, CURVES, strict=True):
+        np.testing.assert_array_equal(one, curve)
+
+
+def test_a_missing_video_comes_with_the_nearest_name(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, CURVES)
+    (folder / "street.mkv.npy").rename(folder / "streets.npy")
+    with pytest.raises(DataError, match=r"the first is street.mkv \(the nearest name is streets\); add it"):
+        read(folder)
+
+
 def test_two_videos_of_one_name_do_not_share_scores(tmp_path: Path) -> None:
     twins = [BAGS[0], Bag("hall/brawl.mp4", "", BAGS[0].stored, BAGS[0].targets)]
     (tmp_path / "scores.json").write_text(json.dumps({"brawl.mp4": [0, 0, 0]}))
