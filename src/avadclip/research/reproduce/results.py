@@ -139,7 +139,7 @@ def _how_measured(plan: TablePlan, reports: Sequence[Report], num_seeds: int) ->
         own = [column for column in plan.columns if column.protocol == protocol]
         titles = ", ".join(column.title for column in own)
         yield f"{titles}: head {own[0].head}, protocol {protocol}"
-    shares = [report.positive_percent for report in reports]
+    shares = [report.chance_percent for report in reports]
     if shares and any(column.measure == "frame_ap" for column in plan.columns):
         yield f"a random score gets the share of anomalous frames as its AP: {fmean(shares):.2f}"
 
