@@ -126,7 +126,7 @@ def test_names_of_another_system_find_their_features(tmp_path):
 
 def test_a_missing_name_comes_with_the_nearest_that_exists(tmp_path):
     store = write_all(tmp_path / "features", "yard/camera-01", "normal")
-    with pytest.raises(FeatureError, match=r"labels.csv:2, the nearest name is yard/camera-01.safetensors\); run"):
+    with pytest.raises(FeatureError, match=r"labels.csv:2, the nearest name is yard/camera-01\); run"):
         load_csv(write_csv(tmp_path, "video,label\nyard\\camera_01.mp4,riot\nnormal,normal\n"), features=store)
 
 

@@ -1,4 +1,6 @@
 import json
+import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -193,8 +195,22 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path: Path, name: str) -> None
 
 def test_pickled_content_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "all.npy", np.array([{"a": 1}], dtype=object))
-    with pytest.raises(DataError, match="cannot be read as scores"):
-        read(tmp_path / "all.npy")
+    (tmp_path / "scores.npy").write_bytes(pickle.dumps({"street": [0.1]}))
+    np.savez(tmp_path / "scores.npz", street=np.array([[0.1], [0.1, 0.2]], dtype=object))
+    (tmp_path / "scores").mkdir()
+    shutil.copy(tmp_path / "all.npy", tmp_path / "scores" / "street.npy")
+    for name in ("all.npy", "scores.npy", "scores.npz", "scores"):
+        with pytest.raises(DataError, match=r"pickled .* never opened.*numpy.save, an .npz .*, a .json .* NAME.npy"):
+            read(tmp_path / name)
+
+
+def test_a_json_file_of_another_editor_is_read_and_a_double_is_not(tmp_path: Path) -> None:
+    path = write_json(tmp_path, CURVES)
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert len(read(path).rows) == 3
+    path.write_text('{"street.mkv": [1], "street.mkv": [2]}')
+    with pytest.raises(DataError, match=r"street\.mkv is there twice"):
+        read(path)
 
 
 def test_an_archive_that_unpacks_to_more_than_any_scores_is_refused_unread(

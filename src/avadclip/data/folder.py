@@ -8,12 +8,11 @@ import numpy as np
 
 from avadclip.data.bags import Bag, Dataset
 from avadclip.data.event_times import TimedEvent, check_event_times
-from avadclip.data.feature_files import FEATURE_SUFFIX, FeatureFolder, check_found
+from avadclip.data.feature_files import FEATURE_SUFFIX, FeatureFolder, FoundFile, check_found
 from avadclip.data.label_csv import SPLITS, LabelledVideo, read_label_csv
 from avadclip.data.splits import group_of, hold_out
 from avadclip.errors import DataError, FeatureError
 from avadclip.features.snippets import Provenance, SnippetFeatures
-from avadclip.features.store import read_features
 from avadclip.labels import NORMAL
 from avadclip.media.suffixes import VIDEO_SUFFIXES
 from avadclip.timeline import SnippetGrid
@@ -37,7 +36,8 @@ def load_csv(
 
     Args:
         path: of the CSV file.
-        features: folder with NAME.safetensors for every video, or at the video's own path below it.
+        features: folder with NAME.safetensors for every video, or at the video's own path below it; or with .npy files
+            (data.own_arrays).
         classes: C names, `normal` first; by default `normal`, then all others the file names, sorted.
         seed: of the hold-out.
         undivided: see Undivided.
@@ -140,17 +140,17 @@ def _build(
     class_names = _class_names(videos, classes, source)
     _check_splits(videos, source)
     folder = FeatureFolder(features)
-    found: Sequence[Path | None] = [folder.find(video.video) for video in videos]
+    found: Sequence[FoundFile | None] = [folder.find(video.video) for video in videos]
     notes = _note_undivided(videos)
     if partial and any(found):
         notes += _note_partial(videos, found)
         videos, found = zip(*(each for each in zip(videos, found, strict=True) if each[1] is not None), strict=True)
     files = check_found(videos, found, folder, source)
-    loaded = [read_features(file) for file in files]
+    loaded = [folder.read(file) for file in files]
     grid = _common_grid(files, loaded)
     check_event_times(
         [
-            TimedEvent(interval, video.video, origin, own.duration_seconds)
+            TimedEvent(interval, video.video, origin, _end_seconds(own, grid))
             for video, own in zip(videos, loaded, strict=True)
             for interval, origin in zip(video.intervals or (), video.interval_origins, strict=True)
         ]
@@ -186,7 +186,7 @@ def _note_undivided(videos: Sequence[LabelledVideo]) -> list[str]:
     ]
 
 
-def _note_partial(videos: Sequence[LabelledVideo], found: Sequence[Path | None]) -> list[str]:
+def _note_partial(videos: Sequence[LabelledVideo], found: Sequence[FoundFile | None]) -> list[str]:
     """The share of every split that has features."""
     notes = []
     for split in SPLITS:
@@ -236,7 +236,7 @@ def _check_splits(videos: Sequence[LabelledVideo], source: Path) -> None:
             )
 
 
-def _common_grid(files: list[Path], loaded: list[SnippetFeatures]) -> SnippetGrid:
+def _common_grid(files: Sequence[FoundFile], loaded: list[SnippetFeatures]) -> SnippetGrid:
     """The snippet grid of all files; FeatureError where one was made unlike the first."""
     provenances = [_provenance(file, features) for file, features in zip(files, loaded, strict=True)]
     first = provenances[0]
@@ -249,9 +249,15 @@ def _common_grid(files: list[Path], loaded: list[SnippetFeatures]) -> SnippetGri
     return first.grid
 
 
-def _provenance(file: Path, features: SnippetFeatures) -> Provenance:
+def _provenance(file: FoundFile, features: SnippetFeatures) -> Provenance:
     assert features.provenance is not None, f"{file}: feature files have one"
     return features.provenance
+
+
+def _end_seconds(features: SnippetFeatures, grid: SnippetGrid) -> float:
+    """The video's end; arrays made elsewhere do not tell how long it goes on after their last whole snippet."""
+    is_elsewhere = features.source_sha256 is None
+    return features.duration_seconds + (grid.snippet_seconds if is_elsewhere else 0.0)
 
 
 def _check_widths(bags: list[Bag]) -> None:

@@ -103,7 +103,7 @@ def find_labelled_footage(source: Path, *, features: Path | None = None) -> list
 def _of_csv(source: Path, videos: list[LabelledVideo], features: Path | None) -> Iterator[FootageFile]:
     folder = None if features is None else FeatureFolder(features)
     for video in videos:
-        path = _find_beside(source, video) if folder is None else folder.find(video.video)
+        path = _find_beside(source, video) if folder is None else folder.find_extracted(video.video)
         if path is None:
             assert folder is not None, "a video that is not there has raised"
             raise FeatureError(f"no feature file in {folder.folder} of {folder.why_missing(video)}; extract it")

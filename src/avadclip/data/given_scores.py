@@ -172,7 +172,7 @@ def _load_all(path: Path) -> dict[str, NDArray[np.generic]]:
 
 def _load_json(path: Path) -> dict[str, NDArray[np.generic]]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_doubles)
     except (OSError, ValueError, RecursionError) as error:
         raise _unreadable(path, error) from error
     if not isinstance(content, dict):
@@ -184,6 +184,14 @@ def _load_json(path: Path) -> dict[str, NDArray[np.generic]]:
         except (ValueError, TypeError) as error:
             raise DataError(f"{path}: {name} is not a list of numbers or equally long lists; correct it") from error
     return arrays
+
+
+def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)} is there twice")
+    return content
 
 
 def _as_rows(array: NDArray[np.generic], name: str, num_classes: int) -> Rows:
@@ -218,4 +226,9 @@ def _note_on_sums(rows: Sequence[Rows]) -> list[str]:
 
 def _unreadable(path: Path, error: Exception) -> DataError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if "allow_pickle" in reason:
+        return DataError(
+            f"{path} holds pickled Python objects, which are never opened, as they can run code; needed numbers: one "
+            "array by numpy.save, an .npz with an array per video, a .json of lists, or a folder of NAME.npy"
+        )
     return DataError(f"{path} cannot be read as scores ({reason}); write it again")

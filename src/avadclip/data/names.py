@@ -9,11 +9,26 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath, PureWindowsPath
+from typing import NamedTuple
 
 from avadclip.errors import DataError
 
 DRIVE = re.compile(r"^[A-Za-z]:")
+CROP_FILE = re.compile(r"(.+)__(\d+)\.npy", re.IGNORECASE)
 CLOSE = 0.6  # least similarity of a name that a message suggests
+
+
+class Crop(NamedTuple):
+    """One crop of a video's features."""
+
+    video: str
+    crop: int
+
+
+def split_crop(name: str) -> Crop | None:
+    """The parts of `NAME__CROP.npy`; None of another name."""
+    match = CROP_FILE.fullmatch(name)
+    return None if match is None else Crop(match[1], int(match[2]))
 
 
 def file_name(video: str) -> str:
