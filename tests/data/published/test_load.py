@@ -136,6 +136,8 @@ def test_an_unusable_split_is_skipped_completely_with_the_reason(xd):
     assert (dataset.test, len(dataset.train) > 0) == ((), True)
     with pytest.raises(DataError, match=rf"the test split of xd-violence holds no videos: {BOTH.replace('#', '.')}"):
         dataset.bags_of("test")
+    with pytest.raises(DataError, match=r"`evaluate --partial` measures the 3 videos that are ready$"):
+        dataset.bags_of("test")
     assert any(note.startswith("test split skipped: ") for note in dataset.notes)
     for path in (xd / "XDTrainClipFeatures").iterdir():
         path.unlink()

@@ -43,6 +43,8 @@ def load_benchmark(benchmark: Benchmark, folders: Sequence[Path], *, seed: int =
     splits = (survey.train, survey.test)
     usable = [split for split in splits if split.is_usable]
     why_empty = {str(split.name): split.why_not for split in splits if not split.is_usable}
+    if "test" in why_empty and survey.test.as_partial().is_usable:
+        why_empty["test"] += f"; `evaluate --partial` measures the {len(survey.test.ready)} videos that are ready"
     if not usable:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in why_empty.items())
         raise DataError(f"{benchmark.title} in {folders[0]} is unusable: {reasons}")
