@@ -86,6 +86,7 @@ BAD = {
         "video,label,groups\na,normal,x\n",
         "labels.csv:1: no column `group` (rename `groups`)",
     ),
+    "json": ('{"a.mp4": "normal"}', "labels.csv is a JSON file; needed a CSV file with a header `video,label`"),
     "semicolons": ("video;label\na;normal\n", "labels.csv:1: no column `video` (found `video;label`)"),
     "column twice": ("video,label,label\na,normal,riot\n", "labels.csv:1: duplicate column `label`"),
     "start alone": ("video,label,start\na,riot,1\n", "labels.csv:1: `start` and `end` are needed together"),

@@ -90,6 +90,8 @@ def read_label_csv(path: Path) -> list[LabelledVideo]:
 def _check_columns(path: Path, columns: list[str]) -> None:
     if not columns:
         raise DataError(f"{path} is empty; add a header `video,label` and one line per video")
+    if columns[0].startswith(("{", "[")):
+        raise DataError(f"{path} is a JSON file; needed a CSV file with a header `video,label` and one line per video")
     for column in (*NEEDED_COLUMNS, *OPTIONAL_COLUMNS):
         if column in columns:
             if columns.count(column) > 1:
