@@ -296,7 +296,7 @@ def test_videos_of_one_kind_have_no_video_measures() -> None:
 
 
 def test_intervals_of_few_videos_are_called_too_narrow() -> None:
-    assert any("only 2 anomalous and 1 normal videos: the 95 %" in note for note in measured().notes)
+    assert any("with 2 anomalous and 1 normal videos the 95 % intervals" in note for note in measured().notes)
     assert not any("too narrow" in note for note in measured(bags=BAGS * 10).notes)
 
 

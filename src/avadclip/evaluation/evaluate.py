@@ -147,8 +147,8 @@ def _truths(
     num_anomalous = sum(bag.is_anomalous for bag in bags)
     if 0 < min(num_anomalous, len(bags) - num_anomalous) < FEW_VIDEOS:
         notes.append(
-            f"only {num_anomalous} anomalous and {len(bags) - num_anomalous} normal videos: "
-            "the 95 % intervals of video AP and AUC are too narrow"
+            f"video AP and AUC: with {num_anomalous} anomalous and {len(bags) - num_anomalous} normal videos "
+            "the 95 % intervals are too narrow"
         )
     late = [
         bag.name
