@@ -36,3 +36,8 @@ def test_a_video_that_is_missing_or_could_be_two_is_one_line(tmp_path: Path) -> 
     with pytest.raises(DataError, match=r"has no unique video a; .*day/a.mp4 and .*night/a.mp4 both match") as refused:
         find(["a"], tmp_path)
     assert "\n" not in str(refused.value)
+
+
+def test_a_video_named_by_another_system_is_found(tmp_path: Path) -> None:
+    put(tmp_path, "day/a.mp4", "night/a.mp4", "deep/er/b.mkv")
+    assert find(["Night\\A.MP4", "C:\\x\\B.mkv"], tmp_path) == ["night/a.mp4", "deep/er/b.mkv"]

@@ -117,6 +117,64 @@ def test_a_test_set_alone_may_lack_classes_of_the_model(tmp_path, store):
     assert dataset.test[0].targets.tolist() == [0, 0, 1]
 
 
+def test_names_of_another_system_find_their_features(tmp_path):
+    store = write_all(tmp_path / "features", "yard/\u00fcber", "night")
+    text = "video,label\nC:\\Videos\\Yard\\U\u0308BER.MP4,riot\nD:\\Night.avi,normal\n"
+    dataset = load_csv(write_csv(tmp_path, text), features=store)
+    assert [bag.load().visual[0, 0, 0] for bag in dataset.train] == [0, 1]
+
+
+def test_a_missing_name_comes_with_the_nearest_that_exists(tmp_path):
+    store = write_all(tmp_path / "features", "yard/camera-01", "normal")
+    with pytest.raises(FeatureError, match=r"labels.csv:2, the nearest name is yard/camera-01\); run"):
+        load_csv(write_csv(tmp_path, "video,label\nyard\\camera_01.mp4,riot\nnormal,normal\n"), features=store)
+
+
+def test_an_event_after_the_end_names_its_row_in_every_split(tmp_path, store):
+    for split in ("train", "test", "validation"):
+        rows = f"a,normal,,,train\nb,riot,,,train\nc,riot,15,45,{split}\n"
+        with pytest.raises(DataError, match=r"labels.csv:4: c has an event from 15 to 45 s, but ends at 2.70 s; these"):
+            load_dataset(write_csv(tmp_path, f"video,label,start,end,split\n{rows}"), features=store)
+
+
+def test_sub_folders_may_be_splits_that_hold_the_classes(tmp_path):
+    names = ("Train/normal/a", "Train/riot/b", "test/riot/c", "test/normal/d")
+    dataset = load_folder(write_all(tmp_path / "features", *names))
+    assert [bag.name for bag in dataset.test] == ["test/normal/d.safetensors", "test/riot/c.safetensors"]
+    assert dataset.classes == ("normal", "riot")
+    write_all(tmp_path / "features", "val/riot/e")
+    with pytest.raises(
+        DataError, match=r"sub-folder Train is a split, val is not; sort all into train, validation, te"
+    ):
+        load_folder(tmp_path / "features")
+
+
+@pytest.mark.parametrize("source", ["csv", "folder"])
+def test_labels_without_a_split_are_measured_whole_with_a_note(tmp_path, source):
+    store = write_all(tmp_path / "features", "normal/a", "riot/b")
+    path = write_csv(tmp_path, "video,label\nnormal/a,normal\nriot/b,riot\n") if source == "csv" else store
+    dataset = load_dataset(path, features=store if source == "csv" else None, undivided="test")
+    assert (len(dataset.test), dataset.train, dataset.validation) == (2, (), ())
+    assert dataset.notes[0].startswith("the labels name no split, so all 2 videos are measured")
+
+
+def test_labels_with_a_split_keep_it(tmp_path, store):
+    dataset = load_dataset(write_csv(tmp_path, FOUR), features=store, undivided="test")
+    assert ([bag.name for bag in dataset.test], dataset.notes) == (["c.mp4", "d.mp4"], ())
+
+
+def test_a_part_is_used_on_request_and_its_share_noted(tmp_path, store):
+    text = FOUR + "x.mp4,riot,1,2,test\ny.mp4,riot,,,\n"
+    dataset = load_dataset(write_csv(tmp_path, text), features=store, partial=True)
+    assert [bag.name for bag in dataset.test] == ["c.mp4", "d.mp4"]
+    assert dataset.notes == (
+        "partial: 2 of 3 videos of the train split (66.7 %)",
+        "partial: 2 of 3 videos of the test split (66.7 %)",
+    )
+    with pytest.raises(FeatureError, match="4 of 4 videos have no feature file"):
+        load_dataset(write_csv(tmp_path, FOUR), features=write_all(tmp_path / "others", "z"), partial=True)
+
+
 BAD_LABELS = {
     "no normal": (
         "video,label\na,riot\nb,abuse\n",

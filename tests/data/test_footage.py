@@ -41,6 +41,21 @@ def test_annotated_footage_keeps_its_times(folder: Path) -> None:
     assert normal.intervals == ()
 
 
+def test_footage_named_by_another_system_is_found(folder: Path) -> None:
+    source = write_csv(folder, "E:\\Nights\\B.MP4,fighting,1,2")
+    (footage,) = find_labelled_footage(source)
+    assert (footage.path, footage.origins) == (folder / "nights" / "b.mp4", (f"{source}:2",))
+    with pytest.raises(AvadclipError, match=r"labels.csv:2: .* does not exist \(the nearest name is nights/b.mp4\)"):
+        find_labelled_footage(write_csv(folder, "b_.mp4,fighting,1,2"))
+
+
+def test_times_after_the_end_are_refused(folder: Path) -> None:
+    (footage,) = find_labelled_footage(write_csv(folder, "nights/b.mp4,fighting,1,50"))
+    footage.check_times(49.5)
+    with pytest.raises(AvadclipError, match=r"labels.csv:2: b.mp4 has an event from 1 to 50 s, but ends at 2.00 s"):
+        footage.check_times(2.0)
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [

@@ -1,4 +1,6 @@
 import json
+import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -141,6 +143,20 @@ def test_missing_and_unknown_videos_are_named(tmp_path: Path) -> None:
         read(folder)
 
 
+def test_names_of_another_system_are_found(tmp_path: Path) -> None:
+    names = ("Yard\\BRAWL.MP4", NAMES[1].upper(), "street")
+    np.savez(tmp_path / "scores.npz", **dict(zip(names, CURVES, strict=True)))
+    for one, curve in zip(read(tmp_path / "scores.npz").rows, CURVES, strict=True):
+        np.testing.assert_array_equal(one, curve)
+
+
+def test_a_missing_video_comes_with_the_nearest_name(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, CURVES)
+    (folder / "street.mkv.npy").rename(folder / "streets.npy")
+    with pytest.raises(DataError, match=r"the first is street.mkv \(the nearest name is streets\); add it"):
+        read(folder)
+
+
 def test_two_videos_of_one_name_do_not_share_scores(tmp_path: Path) -> None:
     twins = [BAGS[0], Bag("hall/brawl.mp4", "", BAGS[0].stored, BAGS[0].targets)]
     (tmp_path / "scores.json").write_text(json.dumps({"brawl.mp4": [0, 0, 0]}))
@@ -179,8 +195,22 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path: Path, name: str) -> None
 
 def test_pickled_content_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "all.npy", np.array([{"a": 1}], dtype=object))
-    with pytest.raises(DataError, match="cannot be read as scores"):
-        read(tmp_path / "all.npy")
+    (tmp_path / "scores.npy").write_bytes(pickle.dumps({"street": [0.1]}))
+    np.savez(tmp_path / "scores.npz", street=np.array([[0.1], [0.1, 0.2]], dtype=object))
+    (tmp_path / "scores").mkdir()
+    shutil.copy(tmp_path / "all.npy", tmp_path / "scores" / "street.npy")
+    for name in ("all.npy", "scores.npy", "scores.npz", "scores"):
+        with pytest.raises(DataError, match=r"pickled .* never opened.*numpy.save, an .npz .*, a .json .* NAME.npy"):
+            read(tmp_path / name)
+
+
+def test_a_json_file_of_another_editor_is_read_and_a_double_is_not(tmp_path: Path) -> None:
+    path = write_json(tmp_path, CURVES)
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert len(read(path).rows) == 3
+    path.write_text('{"street.mkv": [1], "street.mkv": [2]}')
+    with pytest.raises(DataError, match=r"street\.mkv is there twice"):
+        read(path)
 
 
 def test_an_archive_that_unpacks_to_more_than_any_scores_is_refused_unread(

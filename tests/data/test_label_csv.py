@@ -53,6 +53,30 @@ def test_a_repeated_interval_counts_once(tmp_path):
     assert video.intervals == (Interval("riot", 1.0, 2.0),)
 
 
+def test_trailing_commas_and_full_width_say_nothing(tmp_path):
+    normal = "\uff2e\uff4f\uff52\uff4d\uff41\uff4c"
+    text = f"\ufeffvideo,label,start,end,split,\na,{normal},,,test,,,\nb,Riot\uff5cAbuse,\uff11.5,2,,\n"
+    quiet, riot = read(tmp_path, text)
+    assert (quiet.labels, quiet.split, quiet.has_split) == (("normal",), "test", True)
+    assert (riot.labels, riot.intervals[0], riot.has_split) == (("riot", "abuse"), Interval("abuse", 1.5, 2.0), False)
+    assert {origin.rpartition(":")[2] for origin in riot.interval_origins} == {"3"}
+
+
+def test_composed_and_decomposed_labels_are_one_class(tmp_path):
+    one, two = read(tmp_path, "video,label\na,schl\u00e4gerei\nb,schla\u0308gerei\n")
+    assert one.labels == two.labels
+
+
+def test_words_may_be_joined_by_characters_without_width(tmp_path):
+    (video,) = read(tmp_path, "video,label\nfa\u200bmily.mp4,\u0645\u06cc\u200c\u0631\u0648\u062f\n")
+    assert (video.video, video.labels) == ("fa\u200bmily.mp4", ("\u0645\u06cc\u200c\u0631\u0648\u062f",))
+
+
+def test_every_interval_knows_its_row(tmp_path):
+    (video,) = read(tmp_path, "video,label,start,end\na,riot,5,6\na,riot,1,2\na,riot,5,6\n")
+    assert [origin.rpartition(":")[2] for origin in video.interval_origins] == ["3", "2"]
+
+
 BAD = {
     "empty": ("", "labels.csv is empty; add a header `video,label`"),
     "header only": ("video,label\n", "labels.csv lists no video; add one line per video"),
@@ -62,6 +86,7 @@ BAD = {
         "video,label,groups\na,normal,x\n",
         "labels.csv:1: no column `group` (rename `groups`)",
     ),
+    "json": ('{"a.mp4": "normal"}', "labels.csv is a JSON file; needed a CSV file with a header `video,label`"),
     "semicolons": ("video;label\na;normal\n", "labels.csv:1: no column `video` (found `video;label`)"),
     "column twice": ("video,label,label\na,normal,riot\n", "labels.csv:1: duplicate column `label`"),
     "start alone": ("video,label,start\na,riot,1\n", "labels.csv:1: `start` and `end` are needed together"),
@@ -70,6 +95,26 @@ BAD = {
     "cell missing": ("video,label\na\n", "labels.csv:2: `label` is ''"),
     "half a label": ("video,label\na,riot|\n", "labels.csv:2: `label` is 'riot|'"),
     "too many cells": ("video,label\na,b.mp4,normal\n", "labels.csv:2: more cells than columns"),
+    "one cell too many": (
+        "video,label,split\na,normal,,test\n",
+        "labels.csv:2: more cells than columns, 'test' stands after the last one, `split`",
+    ),
+    "invisible in a header": (
+        "video,\u200blabel\na,normal\n",
+        "labels.csv:1: column 2 has the invisible character U+200B (\\u200blabel)",
+    ),
+    "invisible in a label": (
+        "video,label\na,normal\u200b\n",
+        "labels.csv:2: `label` has the invisible character U+200B (normal\\u200b); type it again",
+    ),
+    "joiner at an end": ("video,label\na,normal\u200d\n", "labels.csv:2: `label` has the invisible character U+200D"),
+    "soft hyphen": ("video,label\na,explo\u00adsion\n", "labels.csv:2: `label` has the invisible character U+00AD"),
+    "invisible in a time": (
+        "video,label,start,end\na,riot,1,\u20602\n",
+        "labels.csv:2: `end` has the invisible character U+2060",
+    ),
+    "invisible in a split": ("video,label,split\na,riot,test\ufeff\n", "labels.csv:2: `split` has the invisible"),
+    "invisible in a group": ("video,label,group\na,riot,hall\u200b\n", "labels.csv:2: `group` has the invisible"),
     "unknown split": ("video,label,split\na,normal,val\n", "labels.csv:2: `split` is 'val'; needed train, validation"),
     "no number": ("video,label,start,end\na,riot,0:10,20\n", "labels.csv:2: `start` is '0:10'; needed a number"),
     "not finite": ("video,label,start,end\na,riot,1,inf\n", "labels.csv:2: `end` is 'inf'; needed a number"),

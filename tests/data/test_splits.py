@@ -85,6 +85,7 @@ def test_one_group_alone_is_not_held_out():
     [
         ("Bad.Boys.1995__#00-26-51_00-27-53_label_B2-0-0", "Bad.Boys.1995"),
         ("train/Bad.Boys.1995__#01-07-01_01-08-13_label_B1-0-0.mp4", "Bad.Boys.1995"),
+        ("D:\\xd\\Bad.Boys.1995__#01-07-01_01-08-13_label_B1-0-0.mp4", "Bad.Boys.1995"),
         ("fight/fi013.mp4", "fight/fi013.mp4"),
     ],
 )

@@ -254,7 +254,6 @@ def relabelled(bag: Bag, *targets: float) -> Bag:
 @pytest.mark.parametrize(
     ("bag", "message"),
     [
-        (make_bag("yard-7", 3, None), "yard-7 has no annotated intervals"),
         (relabelled(make_bag("yard-7", 3), 0, 1, 0), "yard-7 is labelled anomalous, but has no interval"),
         (relabelled(make_bag("yard-7", 3, [("riot", 0, 1)]), 1, 0, 0), "yard-7 is labelled normal, but"),
         (make_bag("yard-7", 3, [("arson", 0, 1)]), "yard-7 has an interval of `arson`; known are fighting, riot"),
@@ -266,6 +265,49 @@ def test_a_video_that_cannot_be_measured_is_named(bag: Bag, message: str) -> Non
     with pytest.raises(DataError, match="^" + message) as caught:
         measured(bags=[*BAGS, bag])
     assert "\n" not in str(caught.value)
+
+
+def without_times(bag: Bag) -> Bag:
+    return dataclasses.replace(bag, intervals=None)
+
+
+def test_one_label_per_video_is_measured_on_whole_videos(oracle: None) -> None:
+    report = measured(bags=[without_times(BAGS[0]), *BAGS[1:]], validation=BAGS)
+    assert (report.measures, report.false_alarms, report.positive_percent, report.normal_hours) == ((), (), None, None)
+    assert (report.num_videos, report.num_anomalous_videos) == (3, 2)
+    assert [(each.name, each.head, each.percent) for each in report.video_measures] == [
+        (name, head, 100.0) for head in ("classifier", "alignment") for name in ("video_ap", "video_roc_auc")
+    ]
+    assert {(each.unit, each.percent) for each in report.f1} == {("video", 100.0)}
+    assert "whole videos only: 1 of 3 have a label but no times, the first is brawl" in report.notes
+    assert Report.model_validate_json(report.model_dump_json()) == report
+
+
+def test_scores_from_elsewhere_need_no_times_either() -> None:
+    scores = GivenScores("rival.npy", tuple(np.full(len(bag.stored), 7.0) for bag in BAGS), 16, ())
+    bags = tuple(map(without_times, BAGS))
+    report = evaluate_given(scores, Dataset("yard", CLASSES, GRID, (), (), bags))
+    assert [each.percent for each in report.video_measures] == pytest.approx([200 / 3, 50])  # one score for all
+
+
+def test_videos_of_one_kind_have_no_video_measures() -> None:
+    report = measured(bags=[without_times(BAGS[0])])
+    assert {(each.percent, each.low_percent, each.high_percent) for each in report.video_measures} == {(None,) * 3}
+
+
+def test_intervals_of_few_videos_are_called_too_narrow() -> None:
+    assert any("with 2 anomalous and 1 normal videos the 95 % intervals" in note for note in measured().notes)
+    assert not any("too narrow" in note for note in measured(bags=BAGS * 10).notes)
+
+
+def test_an_event_in_the_part_that_is_not_scored_is_noted() -> None:
+    tail = make_bag("alley", 3, [("riot", 3 * SNIPPET, 3.4 * SNIPPET)])
+    report = measured(bags=[*BAGS, tail])
+    assert any(
+        "1 events start after the last scored frame, so no frame of theirs counts: alley" in note
+        for note in report.notes
+    )
+    assert report.num_anomalous_videos == 3
 
 
 def test_a_visual_student_needs_no_sound() -> None:

@@ -4,12 +4,13 @@ Their provenance names the damage, so checkpoints refuse them; only a robustness
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from avadclip.data.bags import Bag
 from avadclip.data.damage import draw_donors
+from avadclip.data.names import NameIndex, normal_name
 from avadclip.encoders.base import Encoders, Identity
 from avadclip.errors import DataError, FeatureError
 from avadclip.features.batch import content_sha256, is_current
@@ -70,23 +71,27 @@ def find_videos(bags: Sequence[Bag], folder: Path) -> list[Path]:
     Raises:
         DataError: a bag has no video, or several candidates.
     """
-    by_stem: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in VIDEO_SUFFIXES:
-            by_stem.setdefault(path.stem, []).append(path)
-    return [_find_video(bag.name, folder, by_stem) for bag in bags]
+    videos = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in VIDEO_SUFFIXES]
+    by_path = {path.relative_to(folder).as_posix(): path for path in videos}
+    by_name: dict[str, list[Path]] = {}
+    for path in videos:
+        by_name.setdefault(normal_name(path.stem), []).append(path)
+    names = NameIndex(by_path)
+    return [_find_video(bag.name, folder, names, by_name) for bag in bags]
 
 
-def _find_video(name: str, folder: Path, by_stem: dict[str, list[Path]]) -> Path:
-    if (folder / name).is_file():
-        return folder / name
+def _find_video(video: str, folder: Path, names: NameIndex, by_name: Mapping[str, list[Path]]) -> Path:
+    at_path = names.find(video)
+    if at_path is not None:
+        return folder / at_path
     # Names may hold dots and no suffix: `Bad.Boys.1995__#00-26-51_00-27-53_label_B2-0-0`.
-    found = by_stem.get(Path(name).name) or by_stem.get(Path(name).stem) or []
+    name = Path(normal_name(video))
+    found = by_name.get(name.name) or by_name.get(name.stem) or []
     if len(found) == 1:
         return found[0]
     many = f"; {found[0]} and {found[1]} both match" if found else ""
     raise DataError(
-        f"{folder} has no unique video {name}{many}; give the folder that the labels' paths are relative to"
+        f"{folder} has no unique video {video}{many}; give the folder that the labels' paths are relative to"
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from avadclip.data.bags import Dataset
-from avadclip.data.folder import load_csv, load_folder
+from avadclip.data.folder import Undivided, load_csv, load_folder
 from avadclip.data.published.load import BENCHMARKS, load_benchmark
 from avadclip.data.synthetic import SIZES, load_synthetic
 from avadclip.errors import ConfigError, DataError
@@ -13,7 +13,13 @@ SYNTHETIC = "synthetic:"
 
 
 def load_dataset(
-    spec: str | Path, *, features: str | Path | None = None, classes: Sequence[str] | None = None, seed: int = 0
+    spec: str | Path,
+    *,
+    features: str | Path | None = None,
+    classes: Sequence[str] | None = None,
+    seed: int = 0,
+    undivided: Undivided = "train",
+    partial: bool = False,
 ) -> Dataset:
     """Load a dataset by the value of a recipe's `data.source`.
 
@@ -24,6 +30,8 @@ def load_dataset(
             additional folder to search.
         classes: classes of the user's own videos, `normal` first; by default those of the labels.
         seed: of synthetic data, and of the hold-out of others.
+        undivided: split of the user's own videos where the labels name none: to train on, or to measure on.
+        partial: use the videos that have features, and note which share of all they are; by default others are errors.
 
     Raises:
         ConfigError: unknown name.
@@ -39,15 +47,15 @@ def load_dataset(
     name, _, folder = spec.partition(":")
     if name in BENCHMARKS and folder:
         folders = [Path(folder)] if features is None else [Path(folder), features]
-        return load_benchmark(BENCHMARKS[name], folders, seed=seed)
+        return load_benchmark(BENCHMARKS[name], folders, seed=seed, partial=partial)
     if path.is_dir():
-        return load_folder(path, features=features, classes=classes, seed=seed)
+        return load_folder(path, features=features, classes=classes, seed=seed, undivided=undivided, partial=partial)
     if path.is_file():
         if features is None:
             raise DataError(
                 f"{path} needs `features`, the folder of its feature files; "
                 "create it with `avadclip extract VIDEOS --out FOLDER`"
             )
-        return load_csv(path, features=features, classes=classes, seed=seed)
+        return load_csv(path, features=features, classes=classes, seed=seed, undivided=undivided, partial=partial)
     known = ", ".join([*(f"{SYNTHETIC}{size}" for size in SIZES), *(f"{each}:FOLDER" for each in BENCHMARKS)])
     raise ConfigError(f"{spec}: unknown dataset; give a CSV file, a folder of videos by class, or one of {known}")

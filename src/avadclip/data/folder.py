@@ -1,52 +1,74 @@
 """A user's own videos: labels from a CSV file or from the names of sub-folders, features from `avadclip extract`."""
 
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from avadclip.data.bags import Bag, Dataset
+from avadclip.data.event_times import TimedEvent, check_event_times
+from avadclip.data.feature_files import FEATURE_SUFFIX, FeatureFolder, FoundFile, check_found
 from avadclip.data.label_csv import SPLITS, LabelledVideo, read_label_csv
 from avadclip.data.splits import group_of, hold_out
 from avadclip.errors import DataError, FeatureError
 from avadclip.features.snippets import Provenance, SnippetFeatures
-from avadclip.features.store import read_features
 from avadclip.labels import NORMAL
 from avadclip.media.suffixes import VIDEO_SUFFIXES
 from avadclip.timeline import SnippetGrid
 
-FEATURE_SUFFIX = ".safetensors"
+Undivided = Literal["train", "test"]
+"""The split of all videos where the labels name none."""
 
 
-def load_csv(path: Path, *, features: Path, classes: Sequence[str] | None = None, seed: int = 0) -> Dataset:
+def load_csv(
+    path: Path,
+    *,
+    features: Path,
+    classes: Sequence[str] | None = None,
+    seed: int = 0,
+    undivided: Undivided = "train",
+    partial: bool = False,
+) -> Dataset:
     """Load the videos of a CSV file; see label_csv for its columns.
 
     Without a row of split `validation`, about a tenth of the training videos is held out by group (splits.hold_out).
 
     Args:
         path: of the CSV file.
-        features: folder with NAME.safetensors for every video, or at the video's own path below it.
+        features: folder with NAME.safetensors for every video, or at the video's own path below it; or with .npy files
+            (data.own_arrays).
         classes: C names, `normal` first; by default `normal`, then all others the file names, sorted.
         seed: of the hold-out.
+        undivided: see Undivided.
+        partial: leave out videos without a feature file, with a note.
 
     Raises:
         DataError: the labels are not usable.
         FeatureError: a feature file is missing, damaged, or differs in provenance.
     """
-    return _build(read_label_csv(path), path, features, classes, seed)
+    videos = read_label_csv(path)
+    return _build(_divide(videos, undivided), path, features, classes, seed, partial=partial)
 
 
 def load_folder(
-    folder: Path, *, features: Path | None = None, classes: Sequence[str] | None = None, seed: int = 0
+    folder: Path,
+    *,
+    features: Path | None = None,
+    classes: Sequence[str] | None = None,
+    seed: int = 0,
+    undivided: Undivided = "train",
+    partial: bool = False,
 ) -> Dataset:
-    """Load the videos in sub-folders named by class, `folder/normal/*.mp4`, `folder/fighting/*.mp4`: for training.
+    """Load the videos in sub-folders named by class, `folder/riot/*.mp4`, or by split and class, `folder/test/riot/*`.
 
     Args:
-        folder: with a sub-folder per class.
+        folder: with a sub-folder per class, or one per split that holds these.
         features: as for load_csv; None if the sub-folders contain the feature files.
         classes: as for load_csv.
         seed: of the hold-out.
+        undivided: see Undivided.
+        partial: as for load_csv.
 
     Raises:
         DataError: the labels are not usable.
@@ -63,35 +85,76 @@ def load_folder(
         raise DataError(
             f"{folder} has no videos in sub-folders; sort them into {folder / NORMAL} and one sub-folder for each class"
         )
-    return _build(videos, folder, features or folder, classes, seed)
+    return _build(_divide(videos, undivided), folder, features or folder, classes, seed, partial=partial)
 
 
 def _videos_by_subfolder(folder: Path, suffixes: frozenset[str]) -> Iterator[LabelledVideo]:
-    """Videos at any depth below a sub-folder have its name as their class."""
+    """Videos at any depth below a sub-folder have its name as their class; sub-folders named as splits come first."""
+    subfolders = _subfolders(folder)
+    splits = [path for path in subfolders if path.name.lower() in SPLITS]
+    others = [path for path in subfolders if path not in splits]
+    if splits and others:
+        raise DataError(
+            f"{folder}: the sub-folder {splits[0].name} is a split, {others[0].name} is not; "
+            f"sort all into {', '.join(SPLITS)}, each with a sub-folder per class"
+        )
+    for split in splits or [folder]:
+        for subfolder in _subfolders(split):
+            label = subfolder.name.strip().lower()
+            for path in sorted(subfolder.rglob("*")):
+                if path.suffix.lower() in suffixes and not path.name.startswith("."):
+                    name = path.relative_to(folder).as_posix()
+                    intervals = () if label == NORMAL else None
+                    named = split.name.lower() if splits else SPLITS[0]
+                    yield LabelledVideo(
+                        name, (label,), intervals, named, group_of(name), str(subfolder), has_split=bool(splits)
+                    )
+
+
+def _subfolders(folder: Path) -> list[Path]:
     try:
-        subfolders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     except OSError as error:
         raise DataError(
             f"{folder}: cannot be read ({error.strerror}); give a folder of videos or a CSV file"
         ) from error
-    for subfolder in subfolders:
-        label = subfolder.name.strip().lower()
-        for path in sorted(subfolder.rglob("*")):
-            if path.suffix.lower() in suffixes and not path.name.startswith("."):
-                name = path.relative_to(folder).as_posix()
-                intervals = () if label == NORMAL else None
-                yield LabelledVideo(name, (label,), intervals, SPLITS[0], group_of(name), str(subfolder))
+
+
+def _divide(videos: Sequence[LabelledVideo], undivided: Undivided) -> Sequence[LabelledVideo]:
+    """The videos, in another split if none names its own."""
+    if any(video.has_split for video in videos):
+        return videos
+    return [video._replace(split=undivided) for video in videos]
 
 
 def _build(
-    videos: list[LabelledVideo], source: Path, features: Path, classes: Sequence[str] | None, seed: int
+    videos: Sequence[LabelledVideo],
+    source: Path,
+    features: Path,
+    classes: Sequence[str] | None,
+    seed: int,
+    *,
+    partial: bool,
 ) -> Dataset:
     """Build the dataset of these videos; `source` is their CSV file or folder."""
     class_names = _class_names(videos, classes, source)
     _check_splits(videos, source)
-    files = _feature_files(videos, source, features)
-    loaded = [read_features(file) for file in files]
+    folder = FeatureFolder(features)
+    found: Sequence[FoundFile | None] = [folder.find(video.video) for video in videos]
+    notes = _note_undivided(videos)
+    if partial and any(found):
+        notes += _note_partial(videos, found)
+        videos, found = zip(*(each for each in zip(videos, found, strict=True) if each[1] is not None), strict=True)
+    files = check_found(videos, found, folder, source)
+    loaded = [folder.read(file) for file in files]
     grid = _common_grid(files, loaded)
+    check_event_times(
+        [
+            TimedEvent(interval, video.video, origin, _end_seconds(own, grid))
+            for video, own in zip(videos, loaded, strict=True)
+            for interval, origin in zip(video.intervals or (), video.interval_origins, strict=True)
+        ]
+    )
     bags: dict[str, list[Bag]] = {split: [] for split in SPLITS}
     for video, own in zip(videos, loaded, strict=True):
         targets = np.zeros(len(class_names), dtype=np.float32)
@@ -102,10 +165,39 @@ def _build(
     if train and not validation:
         train, validation = hold_out(train, seed=seed)
     name = source.resolve().name if source.is_dir() else source.stem
-    return Dataset(name, class_names, grid, train, validation, tuple(bags["test"]))
+    return Dataset(
+        name,
+        class_names,
+        grid,
+        train,
+        validation,
+        tuple(bags["test"]),
+        notes=tuple(notes),
+        why_empty={"test": "mark them with `test` in the column `split`, or put them into a sub-folder `test`"},
+    )
 
 
-def _class_names(videos: list[LabelledVideo], given: Sequence[str] | None, source: Path) -> tuple[str, ...]:
+def _note_undivided(videos: Sequence[LabelledVideo]) -> list[str]:
+    if any(video.has_split or video.split != "test" for video in videos):
+        return []
+    return [
+        f"the labels name no split, so all {len(videos)} videos are measured; "
+        "the figures say nothing about a network that was trained on them"
+    ]
+
+
+def _note_partial(videos: Sequence[LabelledVideo], found: Sequence[FoundFile | None]) -> list[str]:
+    """The share of every split that has features."""
+    notes = []
+    for split in SPLITS:
+        has_file = [file is not None for video, file in zip(videos, found, strict=True) if video.split == split]
+        if not all(has_file):
+            share = 100 * sum(has_file) / len(has_file)
+            notes.append(f"partial: {sum(has_file)} of {len(has_file)} videos of the {split} split ({share:.1f} %)")
+    return notes
+
+
+def _class_names(videos: Sequence[LabelledVideo], given: Sequence[str] | None, source: Path) -> tuple[str, ...]:
     """Class names, `normal` first; checks that every label is one of them."""
     named = {label for video in videos for label in video.labels}
     if given is None:
@@ -118,7 +210,7 @@ def _class_names(videos: list[LabelledVideo], given: Sequence[str] | None, sourc
     return tuple(given)
 
 
-def _check_both_kinds(videos: list[LabelledVideo], subject: str) -> None:
+def _check_both_kinds(videos: Sequence[LabelledVideo], subject: str) -> None:
     """Check that there are normal and anomalous videos: weak supervision needs both."""
     named = sorted({label for video in videos for label in video.labels})
     if NORMAL not in named:
@@ -130,7 +222,7 @@ def _check_both_kinds(videos: list[LabelledVideo], subject: str) -> None:
         raise DataError(f"{subject} are all `{NORMAL}`; needed at least one more class: add anomalous videos")
 
 
-def _check_splits(videos: list[LabelledVideo], source: Path) -> None:
+def _check_splits(videos: Sequence[LabelledVideo], source: Path) -> None:
     train = [video for video in videos if video.split == "train"]
     if train:
         _check_both_kinds(train, f"{source}: the training videos")
@@ -144,44 +236,7 @@ def _check_splits(videos: list[LabelledVideo], source: Path) -> None:
             )
 
 
-def _feature_files(videos: list[LabelledVideo], source: Path, features: Path) -> list[Path]:
-    """The feature file of every video; FeatureError counts those that are missing."""
-    files = [feature_file(features, video.video) for video in videos]
-    missing = [video for video, file in zip(videos, files, strict=True) if file is None]
-    if missing:
-        first, where = missing[0], source
-        if not source.is_dir():
-            at_csv = source.parent / first.video
-            where = at_csv.parent if at_csv.exists() else Path("VIDEOS")
-        command = shlex.join(["avadclip", "extract", str(where), "--out", str(features)])
-        raise FeatureError(
-            f"{len(missing)} of {len(videos)} videos have no feature file in {features}, the first is {first.video} "
-            f"({first.origin}); run `{command}`"
-        )
-    found = [file for file in files if file is not None]
-    owners: dict[Path, LabelledVideo] = {}
-    for video, file in zip(videos, found, strict=True):
-        if file in owners:
-            raise DataError(
-                f"{video.origin}: {video.video} and {owners[file].video} ({owners[file].origin}) would share {file}; "
-                "name a video one way, and extract videos of one name into sub-folders of their own"
-            )
-        owners[file] = video
-    return found
-
-
-def feature_file(features: Path, video: str) -> Path | None:
-    """At the video's own path below the folder, or in the folder itself; with the video's suffix left out or not."""
-    path = Path(video)
-    for parent in (features,) if path.is_absolute() else (features / path.parent, features):
-        # Names may hold dots and no suffix: `Bad.Boys.1995__#00-26-51_00-27-53_label_B2-0-0`.
-        for name in (path.name, path.name + FEATURE_SUFFIX, path.stem + FEATURE_SUFFIX):
-            if name.endswith(FEATURE_SUFFIX) and (parent / name).is_file():
-                return parent / name
-    return None
-
-
-def _common_grid(files: list[Path], loaded: list[SnippetFeatures]) -> SnippetGrid:
+def _common_grid(files: Sequence[FoundFile], loaded: list[SnippetFeatures]) -> SnippetGrid:
     """The snippet grid of all files; FeatureError where one was made unlike the first."""
     provenances = [_provenance(file, features) for file, features in zip(files, loaded, strict=True)]
     first = provenances[0]
@@ -194,9 +249,15 @@ def _common_grid(files: list[Path], loaded: list[SnippetFeatures]) -> SnippetGri
     return first.grid
 
 
-def _provenance(file: Path, features: SnippetFeatures) -> Provenance:
+def _provenance(file: FoundFile, features: SnippetFeatures) -> Provenance:
     assert features.provenance is not None, f"{file}: feature files have one"
     return features.provenance
+
+
+def _end_seconds(features: SnippetFeatures, grid: SnippetGrid) -> float:
+    """The video's end; arrays made elsewhere do not tell how long it goes on after their last whole snippet."""
+    is_elsewhere = features.source_sha256 is None
+    return features.duration_seconds + (grid.snippet_seconds if is_elsewhere else 0.0)
 
 
 def _check_widths(bags: list[Bag]) -> None:

@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from avadclip.data.bags import Interval
-from avadclip.data.folder import FEATURE_SUFFIX, feature_file
+from avadclip.data.event_times import TimedEvent, check_event_times
+from avadclip.data.feature_files import FEATURE_SUFFIX, FeatureFolder
 from avadclip.data.label_csv import LabelledVideo, read_label_csv
+from avadclip.data.names import NameIndex
+from avadclip.data.published.inventory import files_below
 from avadclip.errors import DataError, FeatureError
 from avadclip.media.suffixes import VIDEO_SUFFIXES
 
@@ -18,11 +21,23 @@ class FootageFile(NamedTuple):
     """A video, or its feature file."""
     intervals: tuple[Interval, ...]
     """Annotated events; () if there are none."""
+    origins: tuple[str, ...] = ()
+    """Location of every event, for messages: `labels.csv:7`."""
 
     @property
     def is_features(self) -> bool:
         """Whether it is a feature file."""
         return self.path.suffix == FEATURE_SUFFIX
+
+    def check_times(self, duration_seconds: float) -> None:
+        """Raise DataError where an event is not within this length of the recording."""
+        origins = self.origins or [str(self.path)] * len(self.intervals)
+        check_event_times(
+            [
+                TimedEvent(interval, self.path.name, origin, duration_seconds)
+                for interval, origin in zip(self.intervals, origins, strict=True)
+            ]
+        )
 
 
 def find_normal_footage(source: Path, *, features: Path | None = None) -> list[FootageFile]:
@@ -86,16 +101,31 @@ def find_labelled_footage(source: Path, *, features: Path | None = None) -> list
 
 
 def _of_csv(source: Path, videos: list[LabelledVideo], features: Path | None) -> Iterator[FootageFile]:
+    folder = None if features is None else FeatureFolder(features)
     for video in videos:
-        if features is None:
-            path = source.parent / video.video
-            if not path.is_file():
-                raise DataError(
-                    f"{video.origin}: {path} does not exist; correct the name, or give the folder of features"
-                )
-        else:
-            found = feature_file(features, video.video)
-            if found is None:
-                raise FeatureError(f"{video.origin}: {video.video} has no feature file in {features}; extract it")
-            path = found
-        yield FootageFile(path, video.intervals or ())
+        path = _find_beside(source, video) if folder is None else folder.find_extracted(video.video)
+        if path is None:
+            assert folder is not None, "a video that is not there has raised"
+            raise FeatureError(f"no feature file in {folder.folder} of {folder.why_missing(video)}; extract it")
+        yield FootageFile(path, video.intervals or (), video.interval_origins)
+
+
+def _find_beside(source: Path, video: LabelledVideo) -> Path:
+    """The video at its path from the CSV file, or spelt otherwise somewhere below that folder."""
+    path = source.parent / video.video
+    if path.is_file():
+        return path
+    beside = {
+        each.relative_to(source.parent).as_posix(): each
+        for each in files_below([source.parent])
+        if each.suffix.lower() in VIDEO_SUFFIXES
+    }
+    names = NameIndex(beside)
+    name = names.find(video.video)
+    if name is None:
+        nearest = names.nearest(video.video)
+        hint = "" if nearest is None else f" (the nearest name is {nearest})"
+        raise DataError(
+            f"{video.origin}: {path} does not exist{hint}; correct the name, or give the folder of features"
+        )
+    return beside[name]

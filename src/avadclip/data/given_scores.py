@@ -13,7 +13,7 @@ number of rows. Rows are never cut, repeated or dropped to fit.
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import NamedTuple
 from zipfile import ZipFile
 
@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avadclip.data.bags import Bag
+from avadclip.data.names import NameIndex
 from avadclip.errors import DataError
-from avadclip.media.suffixes import VIDEO_SUFFIXES
 
 Rows = NDArray[np.floating]
 MAX_UNPACKED_BYTES = 2**31  # of an archive; 400 hours of seven class probabilities a frame
@@ -101,11 +101,12 @@ def _match(
     path: Path, given: Mapping[str, NDArray[np.generic]], bags: Sequence[Bag], num_classes: int, snippet_frames: int
 ) -> tuple[tuple[Rows, ...], int]:
     """The rows of every video, found by its name; no video without rows, and no rows without video."""
+    names = NameIndex(given)
     owners: dict[str, str] = {}
     rows: list[Rows] = []
     missing: list[str] = []
     for bag in bags:
-        key = next((key for key in _names_of(bag.name) if key in given), None)
+        key = names.find(bag.name)
         if key is None:
             missing.append(bag.name)
         elif key in owners:
@@ -114,7 +115,9 @@ def _match(
             owners[key] = bag.name
             rows.append(_as_rows(given[key], bag.name, num_classes))
     if missing:
-        raise DataError(f"{path} lacks {len(missing)} of {len(bags)} videos, the first is {missing[0]}; add it")
+        nearest = names.nearest(missing[0])
+        hint = "" if nearest is None else f" (the nearest name is {nearest})"
+        raise DataError(f"{path} lacks {len(missing)} of {len(bags)} videos, the first is {missing[0]}{hint}; add it")
     extra = [key for key in given if key not in owners]
     if extra:
         raise DataError(
@@ -130,15 +133,6 @@ def _match(
                 f"{num_snippets * snippet_frames}, one for each frame, and the same for all videos"
             )
     return tuple(rows), frames_per_row
-
-
-def _names_of(video: str) -> list[str]:
-    """Accepted names of a video: path or file name, with or without suffix."""
-    path = PurePath(video)
-    names = [video, path.name]
-    if path.suffix.lower() in VIDEO_SUFFIXES:
-        names += [str(path.with_suffix("")), path.stem]
-    return names
 
 
 def _read_each(path: Path) -> dict[str, NDArray[np.generic]]:
@@ -178,7 +172,7 @@ def _load_all(path: Path) -> dict[str, NDArray[np.generic]]:
 
 def _load_json(path: Path) -> dict[str, NDArray[np.generic]]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_doubles)
     except (OSError, ValueError, RecursionError) as error:
         raise _unreadable(path, error) from error
     if not isinstance(content, dict):
@@ -190,6 +184,14 @@ def _load_json(path: Path) -> dict[str, NDArray[np.generic]]:
         except (ValueError, TypeError) as error:
             raise DataError(f"{path}: {name} is not a list of numbers or equally long lists; correct it") from error
     return arrays
+
+
+def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)} is there twice")
+    return content
 
 
 def _as_rows(array: NDArray[np.generic], name: str, num_classes: int) -> Rows:
@@ -224,4 +226,9 @@ def _note_on_sums(rows: Sequence[Rows]) -> list[str]:
 
 def _unreadable(path: Path, error: Exception) -> DataError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if "allow_pickle" in reason:
+        return DataError(
+            f"{path} holds pickled Python objects, which are never opened, as they can run code; needed numbers: one "
+            "array by numpy.save, an .npz with an array per video, a .json of lists, or a folder of NAME.npy"
+        )
     return DataError(f"{path} cannot be read as scores ({reason}); write it again")

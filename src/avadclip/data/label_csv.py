@@ -3,17 +3,18 @@
 The header names the columns; columns other than these are ignored:
 
     video   path or name
-    label   class, several separated by `|`; `normal` for videos without events; case-insensitive
+    label   class, several separated by `|`; `normal` for videos without events; case and full width do not matter
     start   optional, with `end`: time of the event in seconds; used in evaluation, never in training
     split   optional: train (also where empty), validation or test
     group   optional: the recording a video was cut from; a group is never divided between splits
 
-A video may have several rows; their classes are joined.
+A video may have several rows; their classes are joined. Invisible characters are refused, except in names of videos.
 """
 
 import csv
 import difflib
 import math
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -25,8 +26,10 @@ from avadclip.labels import NORMAL
 
 NEEDED_COLUMNS = ("video", "label")
 OPTIONAL_COLUMNS = ("start", "end", "split", "group")
+READ_AS_WORDS = ("label", "start", "end", "split")
 SPLITS = ("train", "validation", "test")
 CLASS_SEPARATOR = "|"
+JOINERS = "\u200c\u200d"  # invisible, but part of words in Persian and other languages
 
 
 class LabelledVideo(NamedTuple):
@@ -42,6 +45,10 @@ class LabelledVideo(NamedTuple):
     group: str
     origin: str
     """Location of the label, for messages: `labels.csv:7`."""
+    has_split: bool = False
+    """Whether a row names its split; otherwise it is for training."""
+    interval_origins: tuple[str, ...] = ()
+    """Location of every interval."""
 
 
 class LabelRow(NamedTuple):
@@ -65,7 +72,8 @@ def read_label_csv(path: Path) -> list[LabelledVideo]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, skipinitialspace=True)
-            columns = [column.strip().lower() for column in reader.fieldnames or ()]
+            header = reader.fieldnames or ()
+            columns = [_plain(f"{path}:1", f"column {number}", cell) for number, cell in enumerate(header, start=1)]
             _check_columns(path, columns)
             reader.fieldnames = columns
             rows = [_parse_row(f"{path}:{reader.line_num}", cells) for cells in reader]
@@ -82,6 +90,8 @@ def read_label_csv(path: Path) -> list[LabelledVideo]:
 def _check_columns(path: Path, columns: list[str]) -> None:
     if not columns:
         raise DataError(f"{path} is empty; add a header `video,label` and one line per video")
+    if columns[0].startswith(("{", "[")):
+        raise DataError(f"{path} is a JSON file; needed a CSV file with a header `video,label` and one line per video")
     for column in (*NEEDED_COLUMNS, *OPTIONAL_COLUMNS):
         if column in columns:
             if columns.count(column) > 1:
@@ -97,19 +107,40 @@ def _check_columns(path: Path, columns: list[str]) -> None:
 
 
 def _parse_row(origin: str, cells: dict[str | None, str | list[str] | None]) -> LabelRow:
-    if None in cells:
-        raise DataError(f"{origin}: more cells than columns; put names with a comma in double quotes")
-    texts = {column: (cell or "").strip() for column, cell in cells.items() if not isinstance(cell, list)}
-    if not texts["video"]:
+    extra = next((cell.strip() for cell in cells.pop(None, None) or () if cell.strip()), None)
+    if extra is not None:  # a trailing comma adds an empty cell, which says nothing
+        raise DataError(
+            f"{origin}: more cells than columns, {extra!r} stands after the last one, `{list(cells)[-1]}`; "
+            "put names with a comma in double quotes"
+        )
+    given = {column: str(cells.get(column) or "").strip() for column in (*NEEDED_COLUMNS, *OPTIONAL_COLUMNS)}
+    if not given["video"]:
         raise DataError(f"{origin}: `video` is empty; name the video, or remove the line")
-    labels = tuple(dict.fromkeys(label.strip().lower() for label in texts["label"].split(CLASS_SEPARATOR)))
+    texts = {column: _plain(origin, f"`{column}`", given[column]) for column in READ_AS_WORDS}
+    labels = tuple(dict.fromkeys(label.strip() for label in texts["label"].split(CLASS_SEPARATOR)))
     if "" in labels:
         raise DataError(f"{origin}: `label` is {texts['label']!r}; give a class, `{NORMAL}` for a video without events")
-    split = texts.get("split", "").lower()
+    split = texts["split"]
     if split and split not in SPLITS:
         raise DataError(f"{origin}: `split` is {split!r}; needed {', '.join(SPLITS)}, or nothing for {SPLITS[0]}")
-    span = _parse_span(origin, texts.get("start", ""), texts.get("end", ""))
-    return LabelRow(texts["video"], labels, span, split, texts.get("group", ""), origin)
+    span = _parse_span(origin, texts["start"], texts["end"])
+    return LabelRow(given["video"], labels, span, split, _visible(origin, "`group`", given["group"]), origin)
+
+
+def _visible(origin: str, what: str, cell: str) -> str:
+    """The cell; DataError where it has characters that nobody can see."""
+    text = cell.strip()
+    is_joined = text == text.strip(JOINERS)
+    hidden = [one for one in text if unicodedata.category(one) == "Cf" and not (is_joined and one in JOINERS)]
+    if hidden:
+        shown = text.encode("unicode_escape").decode()
+        raise DataError(f"{origin}: {what} has the invisible character U+{ord(hidden[0]):04X} ({shown}); type it again")
+    return text
+
+
+def _plain(origin: str, what: str, cell: str) -> str:
+    """The cell in lower case and ordinary width; see _visible."""
+    return unicodedata.normalize("NFKC", _visible(origin, what, cell)).lower().strip()
 
 
 def _parse_span(origin: str, start: str, end: str) -> tuple[float, float] | None:
@@ -139,27 +170,36 @@ def _join(rows: Sequence[LabelRow]) -> LabelledVideo:
         raise DataError(
             f"{where}: {video} is both `{NORMAL}` and `{other}`; keep one, an anomalous video does not need `{NORMAL}`"
         )
+    split, timed = _agreed(rows, "split"), _intervals(rows, labels)
     return LabelledVideo(
         video=video,
         labels=labels,
-        intervals=_intervals(rows, labels),
-        split=_agreed(rows, "split") or SPLITS[0],
+        intervals=None if timed is None else tuple(timed),
+        split=split or SPLITS[0],
         group=_agreed(rows, "group") or group_of(video),
         origin=origin,
+        has_split=bool(split),
+        interval_origins=tuple((timed or {}).values()),
     )
 
 
-def _intervals(rows: Sequence[LabelRow], labels: tuple[str, ...]) -> tuple[Interval, ...] | None:
+def _intervals(rows: Sequence[LabelRow], labels: tuple[str, ...]) -> dict[Interval, str] | None:
+    """The events in order, each with the location of its row; None without annotation."""
     if labels == (NORMAL,):
-        return ()
-    timed = {Interval(label, *row.span) for row in rows if row.span is not None for label in row.labels}
+        return {}
+    timed: dict[Interval, str] = {}
+    for row in rows:
+        if row.span is not None:
+            for label in row.labels:
+                timed.setdefault(Interval(label, *row.span), row.origin)
     without = [row for row in rows if row.span is None]
     if timed and without:
         raise DataError(
             f"{without[0].origin}: no start and end, but other rows of {rows[0].video} have them; "
             "give them in all of its rows or in none"
         )
-    return tuple(sorted(timed, key=lambda interval: (interval.start, interval.end, interval.label))) or None
+    in_order = sorted(timed, key=lambda interval: (interval.start, interval.end, interval.label))
+    return {interval: timed[interval] for interval in in_order} or None
 
 
 def _agreed(rows: Sequence[LabelRow], column: str) -> str:

@@ -2,19 +2,21 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import PurePath
 
 import numpy as np
 
 from avadclip.data.bags import Bag
+from avadclip.data.names import file_name, split_crop
 
 HELD_OUT_SHARE = 0.1  # of the training bags
 XD_SEPARATOR = "__#"  # between film and position in XD-Violence's names
 
 
 def group_of(video: str) -> str:
-    """The film of an XD-Violence name (`Bad.Boys.1995__#00-26-51_..`: `Bad.Boys.1995`); else the name itself."""
-    film, separator, _ = PurePath(video).name.partition(XD_SEPARATOR)
+    """The film of an XD-Violence name (`Bad.Boys.1995__#00-26-51_..`: `Bad.Boys.1995`); else the name without crop."""
+    cropped = split_crop(video)
+    video = video if cropped is None else cropped.video
+    film, separator, _ = file_name(video).partition(XD_SEPARATOR)
     return film if separator else video
 
 

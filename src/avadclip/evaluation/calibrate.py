@@ -93,6 +93,7 @@ def calibrate(
     watched: dict[str, list[Watched]] = {kind: [] for kind in checkpoint.networks}
     for file in footage:
         features = read(file)
+        file.check_times(features.duration_seconds)
         misfit = header.misfit(features)
         if misfit is not None:
             raise FeatureError(

@@ -1,5 +1,7 @@
 """Score a split and measure it; every number carries its head, protocol, split and selection.
 
+Where a video has a label but no times, whole videos are measured, and neither frames nor events.
+
 Truth comes from the bags' intervals, for the scored frames: T snippets of the grid's frames each. Frames after the last
 whole snippet are left out, as in the published protocol.
 """
@@ -14,7 +16,14 @@ from avadclip.data.given_scores import GivenScores
 from avadclip.data.published.annotations import build_frame_truth
 from avadclip.errors import CheckpointError, DataError
 from avadclip.evaluation.metrics.intervals import TruthInterval
-from avadclip.evaluation.metrics.measure import Curves, F1Thresholds, VideoTruth, choose_f1_thresholds, measure
+from avadclip.evaluation.metrics.measure import (
+    Curves,
+    F1Thresholds,
+    VideoTruth,
+    choose_f1_thresholds,
+    measure,
+    measure_labels,
+)
 from avadclip.evaluation.metrics.records import Head, Report, Subject
 from avadclip.inference.checkpoint import Checkpoint
 from avadclip.inference.scoring import SnippetScores, score_features
@@ -22,6 +31,7 @@ from avadclip.model.base import System
 from avadclip.timeline import SnippetGrid
 
 Split = Literal["test", "validation"]
+FEW_VIDEOS = 10  # of a kind; a bootstrap over fewer knows too little of what others would be like
 
 
 def evaluate(
@@ -33,17 +43,17 @@ def evaluate(
 
     Args:
         model: in eval mode; its `name`, `classes` and `selection` go into the report.
-        dataset: annotated, with intervals; it may lack some of the model's classes.
+        dataset: may lack some of the model's classes. Frames and events need annotated intervals in every video.
         split: `test` or `validation`.
         on_video: called with a video's name and number, from 0, before it is scored; validation comes last.
 
     Raises:
-        DataError: the split has no videos, or one without usable intervals or without the sound that the model needs.
+        DataError: the split has no videos, or one with unusable intervals or without the sound that the model needs.
         CheckpointError: a score is not a finite number.
     """
     bags, grid, classes = dataset.bags_of(split), dataset.grid, model.classes
     validation = dataset.validation if split == "test" else ()
-    truths = [video_truth(bag, classes, grid) for bag in bags]
+    truths, about_truth = _truths(bags, classes, grid)
     silent = _first_without_sound(model, bags)
     if silent is not None:
         raise DataError(f"{silent} has no sound, which the {model.name} needs; leave out videos without sound")
@@ -59,17 +69,30 @@ def evaluate(
     if reason is None:
         of_validation = [score(bag, index) for index, bag in enumerate(validation, start=len(bags))]
         f1_thresholds, reason = _choose_f1_thresholds(of_validation, validation, classes, grid)
+    subject = Subject(dataset.name, dataset.is_synthetic, model.name, split, model.selection)
+    notes = [*dataset.notes, *([] if reason is None else [reason]), *about_truth]
+    if truths is None:
+        return measure_labels(
+            subject,
+            [bag.is_anomalous for bag in bags],
+            anomaly_curves(scores),
+            classes=classes,
+            grid=grid,
+            num_frames=_num_frames(bags, grid),
+            f1_thresholds=f1_thresholds,
+            notes=notes,
+        )
     class_maps = _class_maps(scores)
     binary = [f"no mAP and no head alignment: the {model.name} does not name classes"] if class_maps is None else []
     return measure(
-        Subject(dataset.name, dataset.is_synthetic, model.name, split, model.selection),
+        subject,
         truths,
         anomaly_curves(scores),
         None if class_maps is None else ("alignment", class_maps),
         classes=classes,
         grid=grid,
         f1_thresholds=f1_thresholds,
-        notes=[*dataset.notes, *binary, *([] if reason is None else [reason])],
+        notes=[*notes, *binary],
     )
 
 
@@ -83,16 +106,63 @@ def evaluate_given(
     """
     probabilities, classes = given.probabilities, dataset.classes
     columns = [] if probabilities is None else [f"its columns are read as {', '.join(classes)}"]
+    bags, grid = dataset.bags_of(split), dataset.grid
+    subject = Subject(dataset.name, dataset.is_synthetic, given.name, split, selection)
+    truths, about_truth = _truths(bags, classes, grid)
+    no_f1 = "no F1: its threshold needs scores of validation videos too"
+    notes = [*dataset.notes, *given.notes, *columns, no_f1, *about_truth]
+    if truths is None:
+        return measure_labels(
+            subject,
+            [bag.is_anomalous for bag in bags],
+            {"given": given.anomaly_scores},
+            classes=classes,
+            grid=grid,
+            num_frames=_num_frames(bags, grid),
+            notes=notes,
+        )
     return measure(
-        Subject(dataset.name, dataset.is_synthetic, given.name, split, selection),
-        [video_truth(bag, classes, dataset.grid) for bag in dataset.bags_of(split)],
+        subject,
+        truths,
         {"given": given.anomaly_scores},
         None if probabilities is None else ("given", probabilities),
         classes=classes,
-        grid=dataset.grid,
+        grid=grid,
         frames_per_row=given.frames_per_row,
-        notes=[*dataset.notes, *given.notes, *columns, "no F1: its threshold needs scores of validation videos too"],
+        notes=notes,
     )
+
+
+def _truths(
+    bags: Sequence[Bag], classes: Sequence[str], grid: SnippetGrid
+) -> tuple[list[VideoTruth] | None, list[str]]:
+    """The truth of every video, None where one has no times; and notes. Raises as video_truth."""
+    truths = [video_truth(bag, classes, grid) for bag in bags if bag.intervals is not None]
+    timeless = [bag.name for bag in bags if bag.intervals is None]
+    notes = []
+    if timeless:
+        notes.append(
+            f"whole videos only: {len(timeless)} of {len(bags)} have a label but no times, the first is {timeless[0]}"
+        )
+    num_anomalous = sum(bag.is_anomalous for bag in bags)
+    if 0 < min(num_anomalous, len(bags) - num_anomalous) < FEW_VIDEOS:
+        notes.append(
+            f"video AP and AUC: with {num_anomalous} anomalous and {len(bags) - num_anomalous} normal videos "
+            "the 95 % intervals are too narrow"
+        )
+    late = [
+        bag.name
+        for bag, truth in zip((bag for bag in bags if bag.intervals is not None), truths, strict=True)
+        for interval in truth.intervals
+        if interval.start >= len(truth.is_positive)
+    ]
+    if late:
+        notes.append(f"{len(late)} events start after the last scored frame, so no frame of theirs counts: {late[0]}")
+    return (None if timeless else truths), notes
+
+
+def _num_frames(bags: Sequence[Bag], grid: SnippetGrid) -> int:
+    return sum(len(bag.stored) for bag in bags) * grid.snippet_frames
 
 
 def video_truth(bag: Bag, classes: Sequence[str], grid: SnippetGrid) -> VideoTruth:

@@ -11,6 +11,7 @@ from avadclip.errors import FeatureError
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.timeline import SnippetGrid
 
+PICKLED = "pickled Python objects"
 MAX_ROW_DIFFERENCE = 1  # snippet; caused by rounding of the track's length, more means another recording
 
 
@@ -65,6 +66,8 @@ def read_shape(path: Path) -> ArrayShape:
             )
             shape, _, dtype = read_header(file)
             num_bytes, needed = path.stat().st_size - file.tell(), int(np.prod(shape)) * dtype.itemsize
+        if dtype.hasobject:
+            raise ValueError(PICKLED)
         if num_bytes != needed:
             raise ValueError(f"{num_bytes} bytes of rows, needed {needed}")
     except Exception as error:  # as in _read_rows
@@ -112,7 +115,7 @@ def read_published(visual_paths: list[Path], audio_path: Path | None, *, grid: S
 def _read_rows(path: Path) -> NDArray[np.float32]:
     try:
         with path.open("rb") as file:  # np.load would also open archives
-            rows = np.lib.format.read_array(file, allow_pickle=False)
+            rows = np.lib.format.read_array(file, allow_pickle=False)  # refuses pickled objects
     except Exception as error:  # numpy reads the header as Python source, and a damaged one can fail in any way
         raise _unreadable(path, error) from error
     _check_rows(path, rows.shape, rows.dtype)
@@ -122,11 +125,15 @@ def _read_rows(path: Path) -> NDArray[np.float32]:
 
 def _check_rows(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> None:
     if len(shape) != 2 or not np.issubdtype(dtype, np.floating):
-        raise FeatureError(f"{path} has {dtype} of shape {shape}, needed floats [snippets, width]; download it again")
+        raise FeatureError(
+            f"{path} has {dtype} of shape {shape}, needed floats [snippets, width]; save or download it again"
+        )
 
 
 def _unreadable(path: Path, error: Exception) -> FeatureError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if "allow_pickle" in reason or reason == PICKLED:
+        return FeatureError(f"{path} holds {PICKLED}, which are never opened; save an array of floats with numpy.save")
     return FeatureError(f"{path} cannot be read as a .npy array ({reason}); download it again")
 
 

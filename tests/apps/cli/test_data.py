@@ -1,10 +1,15 @@
 """`avadclip data check`, and training and evaluating on what it says is usable."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from avadclip.features.snippets import SnippetFeatures
+from avadclip.features.store import write_features
 
 from ...data.published_xd import TEST, TRAIN, build
 
@@ -130,7 +135,53 @@ def test_bad_input_is_one_line(
     assert len(err.splitlines()) == 1
 
 
+def test_a_part_of_the_test_is_partly_usable(xd: Path, avadclip_command: Command) -> None:
+    for path in (*(xd / "XDTrainClipFeatures").iterdir(), xd / "XDTestClipFeatures" / f"{next(iter(TEST))}__0.npy"):
+        path.unlink()
+    code, found = check(avadclip_command, xd)
+    assert (code, found["status"]) == (3, "partly usable")
+    assert [run.split(",")[0] for run in found["runs"]] == [
+        f"avadclip evaluate CHECKPOINT --data xd-violence:{xd} --partial"
+    ]
+
+
+OWN = "video,label,start,end,split\n0,normal,,,\n1,riot,,,\n2,riot,1,{end},test\n3,normal,,,test\n"
+
+
+def write_own(folder: Path, end: float) -> tuple[str, str]:
+    for number in range(4):
+        rows = np.full((9, 4), number, dtype=np.float32)
+        features = SnippetFeatures.from_arrays(rows, rows, visual_encoder="i3d", audio_encoder="vggish")
+        write_features(folder / "features" / f"{number}.safetensors", features)
+    (folder / "labels.csv").write_text(OWN.format(end=end))
+    return str(folder / "labels.csv"), str(folder / "features")
+
+
+def test_own_videos_are_counted_by_split(tmp_path: Path, avadclip_command: Command) -> None:
+    labels, features = write_own(tmp_path, end=4)
+    code, out, err = avadclip_command("data", "check", labels, "--features", features)
+    assert (code, err) == (0, "")
+    assert re.search(r"^test +2 +1 +1 +2 +0\.00 *$", out, re.MULTILINE)
+    code, out, _ = avadclip_command("data", "check", labels, "--features", features, "--format", "json")
+    found = json.loads(out)
+    assert (code, found["format"], found["classes"]) == (0, "avadclip-own-data-check/1", ["normal", "riot"])
+    assert [each["num_videos"] for each in found["splits"]] == [2, 0, 2]
+    assert found["splits"][2]["hours"] == pytest.approx(18 * 16 / 24 / 3600)
+
+
+def test_own_times_after_the_end_are_one_line(tmp_path: Path, avadclip_command: Command) -> None:
+    labels, features = write_own(tmp_path, end=96)
+    code, out, err = avadclip_command("data", "check", labels, "--features", features)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "labels.csv:4: 2 has an event from 1 to 96 s, but ends at 6.00 s; these may be frame numbers" in err
+
+
+def test_a_benchmark_without_its_folder_is_a_wrong_command_line(avadclip_command: Command) -> None:
+    assert avadclip_command("data", "check", "xd-violence")[0] == 2
+
+
 def test_an_unknown_benchmark_is_a_wrong_command_line(tmp_path: Path, avadclip_command: Command) -> None:
+    assert avadclip_command("data", "check", "nowhere.csv")[0] == 2
     assert avadclip_command("data", "check", "imagenet", str(tmp_path))[0] == 2
 
 

@@ -1,7 +1,7 @@
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +45,8 @@ def dataset(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     bags = tuple(make_bags())
     seen: dict[str, object] = {"test": bags, "validation": bags[:3], "is_synthetic": True}
 
-    def load_dataset(spec: str, *, features: Path | None, seed: int, classes: Sequence[str] = ()) -> Dataset:
-        seen.update(spec=spec, features=features, seed=seed)
+    def load_dataset(spec: str, *, features: Path | None, seed: int, **others: object) -> Dataset:
+        seen.update(others, spec=spec, features=features, seed=seed)
         parts = {name: seen[name] for name in ("test", "validation", "is_synthetic")}
         return Dataset(name=spec, classes=CLASSES, grid=SnippetGrid(), train=(), **parts)
 
@@ -89,7 +89,9 @@ def test_every_table_names_its_subject_and_fits_80_columns(
         ("picture only", "weights of the last epoch"),
     ):
         title = f"synthetic:small (synthetic data), test split, {network}, {selection}"
-        assert " ".join(out.split()).count(title) == 5  # frame level, alarms, F1, mAP, per class; long ones wrap
+        assert (
+            " ".join(out.split()).count(title) == 6
+        )  # frame level, videos, alarms, F1, mAP, per class; long ones wrap
     assert "a random score gets frame AP 20.00" in out
     assert len(re.findall(r"^alignment +(?:legacy|strict)(?: +\d+\.\d\d){6} *$", out, re.MULTILINE)) == 4
     assert "\x1b" not in out
@@ -133,6 +135,24 @@ def test_frames_of_one_kind_get_a_dash_and_no_chance_level(
     assert "synthetic" not in out
 
 
+def test_labels_without_times_give_one_table_of_whole_videos(
+    dataset: dict[str, object], checkpoint: Path, avadclip_command: Command
+) -> None:
+    dataset["test"] = tuple(dataclasses.replace(bag, intervals=None) for bag in dataset["test"])
+    dataset["validation"] = ()
+    code, out, err = avadclip_command("evaluate", str(checkpoint), "--data", "yard.csv", "--partial")
+    assert (code, err) == (0, "")
+    assert (dataset["undivided"], dataset["partial"]) == ("test", True)
+    assert max(map(len, out.splitlines())) <= 80
+    assert out.count("Whole videos by their highest score, percent [95 % interval]") == 2
+    bounded = r" +\d+\.\d\d \[\d+\.\d\d, \d+\.\d\d\]"
+    assert len(re.findall(rf"^(?:classifier|alignment){bounded}{bounded} *$", out, re.MULTILINE)) == 4
+    assert "66.67 % of the videos are anomalous: a random score gets video AP 66.67" in out
+    assert "Frame level" not in out
+    code, out, _ = avadclip_command("evaluate", str(checkpoint), "--data", "yard.csv", "--format", "json")
+    assert json.loads(out)[0]["positive_percent"] is None
+
+
 def write_scores(folder: Path, dataset: dict[str, object]) -> Path:
     random = np.random.default_rng(0)
     rows = {bag.name: random.dirichlet(np.ones(3), size=10) for bag in dataset["test"]}
@@ -147,7 +167,7 @@ def test_anybodys_scores_are_measured_and_their_selection_is_unknown(
     code, out, err = avadclip_command("evaluate", "--scores", str(scores), "--data", "yard.csv")
     assert (code, err) == (0, "")
     assert max(map(len, out.splitlines())) <= 80
-    assert out.count("yard.csv (synthetic data), test split, rival.npz, selection unknown") == 4  # no F1
+    assert out.count("yard.csv (synthetic data), test split, rival.npz, selection unknown") == 5  # no F1
     assert re.search(r"^given +(?:\d+\.\d\d *){4}$", out, re.MULTILINE)
     assert "note: rival.npz has 3 class probabilities per snippet, inferred from its 60 rows" in out
     declared = ("--selection", "test", "--format", "json")

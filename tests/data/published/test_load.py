@@ -136,6 +136,8 @@ def test_an_unusable_split_is_skipped_completely_with_the_reason(xd):
     assert (dataset.test, len(dataset.train) > 0) == ((), True)
     with pytest.raises(DataError, match=rf"the test split of xd-violence holds no videos: {BOTH.replace('#', '.')}"):
         dataset.bags_of("test")
+    with pytest.raises(DataError, match=r"`evaluate --partial` measures the 3 videos that are ready$"):
+        dataset.bags_of("test")
     assert any(note.startswith("test split skipped: ") for note in dataset.notes)
     for path in (xd / "XDTrainClipFeatures").iterdir():
         path.unlink()
@@ -143,6 +145,25 @@ def test_an_unusable_split_is_skipped_completely_with_the_reason(xd):
         DataError, match=r"XD-Violence in .* is unusable: .*train: there are no features of its 6 videos"
     ):
         load(xd)
+
+
+def test_a_part_of_the_test_is_used_on_request_and_its_share_noted(xd):
+    (xd / "XDTestClipFeatures" / f"{BOTH}__0.npy").unlink()
+    damaged = next(path for path in (xd / "XDTestClipFeatures").iterdir() if "v=ghi" in path.name)
+    damaged.write_bytes(b"nothing")
+    dataset = load(xd, partial=True)
+    assert len(dataset.test) == 2
+    note = next(note for note in dataset.notes if note.startswith("partial: "))
+    assert note.startswith("partial: 2 of the 800 published test videos (0.2 %), 0 of them anomalous; left out: ")
+    assert "1 missing" in note
+    assert "1 unreadable" in note
+
+
+def test_a_part_of_nothing_is_refused(xd):
+    for path in xd.glob("XD*ClipFeatures/*"):
+        path.unlink()
+    with pytest.raises(DataError, match="is unusable"):
+        load(xd, partial=True)
 
 
 def test_a_test_split_alone_is_enough_to_evaluate(xd):

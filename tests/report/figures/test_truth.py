@@ -20,7 +20,7 @@ RIVAL = np.array([0.4, 0.5, 0.6, 0.3], dtype=np.float32)
 PROBABILITIES = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.7, 0.1], [0.9, 0.0, 0.1]], dtype=np.float32)
 
 
-def draw(intervals: tuple[Interval, ...] = (), baseline: Baseline | None = None) -> Figure:
+def draw(intervals: tuple[Interval, ...] | None = (), baseline: Baseline | None = None) -> Figure:
     track = ScoreTrack(SCORES, PROBABILITIES, CLASSES, 2 / 3, 2.8)
     return draw_against_truth(track, intervals, video="yard.mp4", name="guard: teacher", baseline=baseline)
 
@@ -52,6 +52,10 @@ def test_a_normal_video_is_labelled_as_not_annotated() -> None:
     figure = draw()
     assert figure.texts[1].get_text() == "yard.mp4, 2.8 s, normal: no annotated interval"
     assert figure.axes[0].get_legend() is None
+
+
+def test_a_video_without_times_is_not_called_normal() -> None:
+    assert draw(None).texts[1].get_text() == "yard.mp4, 2.8 s, times not annotated"
 
 
 @pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<?xml")])

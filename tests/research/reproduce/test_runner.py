@@ -147,3 +147,15 @@ def test_missing_data_is_an_error_before_anything_is_written(recipes: Path, tmp_
     with pytest.raises(DataError):
         run_jobs([TableJob(TEACHER)], make_sources(str(tmp_path / "labels.csv")), tmp_path / "out", num_seeds=1)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_table_of_frames_needs_times(monkeypatch: pytest.MonkeyPatch, run: Callable[..., Outcomes]) -> None:
+    def without_times(*arguments: object, **options: object) -> Dataset:
+        dataset = load_dataset(*arguments, **options)
+        return dataclasses.replace(
+            dataset, test=tuple(dataclasses.replace(bag, intervals=None) for bag in dataset.test)
+        )
+
+    monkeypatch.setattr(avadclip.research.reproduce.sources, "load_dataset", without_times)
+    outcome = run([TableJob(TEACHER)])[TableJob(TEACHER), 0]
+    assert "has no annotated intervals, which the tables need" in outcome.problem

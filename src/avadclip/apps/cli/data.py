@@ -23,14 +23,6 @@ PROBLEMS_SHOWN = 5  # of each split and kind
 data_app = typer.Typer(no_args_is_help=True, epilog="Example: avadclip data check xd-violence /data/xd")
 
 
-class BenchmarkName(StrEnum):
-    """Benchmarks that can be checked."""
-
-    XD_VIOLENCE = "xd-violence"
-    CCTV_FIGHTS = "cctv-fights"
-    UCF_CRIME = "ucf-crime"
-
-
 class CheckFormat(StrEnum):
     """What goes to stdout."""
 
@@ -43,10 +35,17 @@ def data() -> None:
     """Inspect training and evaluation data."""
 
 
-@data_app.command(epilog="Example: avadclip data check xd-violence /data/xd --format json")
+@data_app.command(epilog="Example: avadclip data check labels.csv --features features")
 def check(
-    benchmark: Annotated[BenchmarkName, typer.Argument(help="Name of the benchmark.")],
-    path: Annotated[Path, typer.Argument(help="Folder with its lists, annotations and features, at any depth.")],
+    source: Annotated[
+        str, typer.Argument(help="xd-violence, cctv-fights or ucf-crime; or a CSV file or folder of own videos.")
+    ],
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            help="For a benchmark: folder with its lists, annotations and features, at any depth.", show_default=False
+        ),
+    ] = None,
     features: Annotated[
         Path | None, typer.Option(file_okay=False, help="Additional folder of features, as for train and evaluate.")
     ] = None,
@@ -54,22 +53,53 @@ def check(
         CheckFormat, typer.Option("--format", help="A table for people, JSON for programs.")
     ] = CheckFormat.TABLE,
 ) -> None:
-    """Check a benchmark's files: what is present, missing or wrong, and which commands can run.
+    """Check data: what is present, missing or wrong, and for a benchmark which commands can run.
 
-    Only the headers of feature files are read. Exit codes: 0 complete; 3 partly
-    usable; 1 unusable.
+    Of a benchmark only the headers of feature files are read. Exit codes: 0
+    complete; 3 partly usable; 1 unusable.
     """
-    from avadclip.data.published.check import check_benchmark
     from avadclip.data.published.load import BENCHMARKS
+
+    if source not in BENCHMARKS:
+        if path is not None or not Path(source).exists():
+            raise typer.BadParameter(
+                f"{source}: unknown; give one of {', '.join(BENCHMARKS)} and its folder, or a CSV file or folder"
+            )
+        _check_own(source, features, output_format)
+        return
+    if path is None:
+        raise typer.BadParameter(f"{source} needs the folder with its files")
+    from avadclip.data.published.check import check_benchmark
     from avadclip.data.published.survey import survey_benchmark
 
     folders = [path] if features is None else [path, features]
-    found = check_benchmark(survey_benchmark(BENCHMARKS[benchmark.value], folders))
+    found = check_benchmark(survey_benchmark(BENCHMARKS[source], folders))
     if output_format is CheckFormat.JSON:
         typer.echo(found.model_dump_json(indent=2))
     else:
         _print_check(make_console(), found)
     raise typer.Exit(EXIT_CODES[found.status])
+
+
+def _check_own(source: str, features: Path | None, output_format: CheckFormat) -> None:
+    """Load the videos as training does; what is wrong is an error of one line."""
+    from avadclip.data.datasets import load_dataset
+    from avadclip.data.own_check import check_own
+
+    found = check_own(source, load_dataset(source, features=features))
+    if output_format is CheckFormat.JSON:
+        typer.echo(found.model_dump_json(indent=2))
+        return
+    console = make_console()
+    console.print(printable(f"{source}: complete"), style="bold", soft_wrap=True)
+    console.print(printable(f"classes: {', '.join(found.classes)}"), soft_wrap=True)
+    table = _counts_table("videos", "anomalous", "with times", "with sound", "hours")
+    for split in found.splits:
+        numbers = (split.num_videos, split.num_anomalous, split.num_with_times, split.num_with_sound)
+        table.add_row(split.split, *(f"{number:,}" for number in numbers), f"{split.hours:.2f}")
+    console.print(table)
+    for note in found.notes:
+        console.print(printable(f"note: {note}"), style="dim", soft_wrap=True)
 
 
 def _print_check(console: "Console", found: "DataCheck") -> None:
@@ -104,13 +134,18 @@ def _print_check(console: "Console", found: "DataCheck") -> None:
     line(f"the paper's tables: {found.tables}")
 
 
-def _split_table(found: "DataCheck") -> "Table":
+def _counts_table(*numbers: str) -> "Table":
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
     table.add_column("split")
-    for name in ("published", "listed", "ready", "with sound"):
+    for name in numbers:
         table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _split_table(found: "DataCheck") -> "Table":
+    table = _counts_table("published", "listed", "ready", "with sound")
     table.add_column("crops")
     table.add_column("usable")
     for split in found.splits:

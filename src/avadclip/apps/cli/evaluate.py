@@ -1,5 +1,6 @@
 """`avadclip evaluate`."""
 
+import functools
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -51,7 +52,7 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
     data: Annotated[
         str,
         typer.Option(
-            help="A CSV file with annotated times, xd-violence:FOLDER, cctv-fights:FOLDER, ucf-crime:FOLDER, or "
+            help="A CSV file or a folder of own videos, xd-violence:FOLDER, cctv-fights:FOLDER, ucf-crime:FOLDER, or "
             "synthetic:SIZE."
         ),
     ],
@@ -73,6 +74,9 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
         typer.Option(file_okay=False, help="Folder of feature files, from avadclip extract; a CSV file needs one."),
     ] = None,
     split: Annotated[Split, typer.Option(help="Split to measure on.")] = Split.TEST,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Measure the videos that are there, and report which share they are.")
+    ] = False,
     seed: Annotated[
         int, typer.Option(min=0, help="The recipe's seed; determines synthetic data and the validation split.")
     ] = 0,
@@ -94,7 +98,8 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
     """Evaluate every network of a checkpoint, or given predictions.
 
     Frame AP, AUC, calibration error, false alarms per hour, F1 at a threshold
-    from validation, and mAP by two protocols.
+    from validation, and mAP by two protocols; AP and AUC of whole videos, for
+    which one label per video is enough.
     Data goes to stdout, progress and errors to stderr.
     A network that cannot score these videos is reported in one line on stderr
     and the others continue (exit code 3); if it was the only one, the exit
@@ -111,17 +116,25 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
         raise typer.BadParameter("--baseline needs --figures, the folder for the figures")
     from avadclip.data.datasets import load_dataset
 
+    load = functools.partial(
+        load_dataset,
+        data,
+        features=features,
+        seed=seed,
+        undivided="test" if split is Split.TEST else "train",
+        partial=partial,
+    )
     if checkpoint is not None:
         from avadclip.inference.checkpoint import load_checkpoint
 
         loaded = load_checkpoint(checkpoint)
-        dataset = load_dataset(data, features=features, classes=loaded.header.classes, seed=seed)
+        dataset = load(classes=loaded.header.classes)
         rival = None if baseline is None else load_checkpoint(baseline)
         reports, num_networks = _evaluate_each(loaded, dataset, split), len(loaded.networks)
         if figures is not None and reports:
             _draw_each(figures, loaded, dataset, split, baseline=rival, figure_format=figure_format)
     elif scores is not None:
-        dataset = load_dataset(data, features=features, seed=seed)
+        dataset = load()
         reports, num_networks = [_evaluate_scores(scores, dataset, split, selection or GivenSelection.UNKNOWN)], 1
     if output_format is ReportFormat.JSON:
         typer.echo("[\n" + ",\n".join(report.model_dump_json(indent=2) for report in reports) + "\n]")

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from avadclip.evaluation.metrics.records import Protocol, Report
+from avadclip.evaluation.metrics.records import Protocol, Report, VideoMeasure
 from avadclip.report.words import counted, network_words, printable
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ def print_report(console: "Console", report: Report) -> None:
 
 def _tables(report: Report) -> list[tuple[str, "Table"]]:
     """The tables that have at least one number, with their titles."""
-    tables = [("Frame level, percent", _frame_table(report))]
+    tables = [("Frame level, percent", _frame_table(report))] if report.measures else []
+    if report.video_measures:
+        tables.append(("Whole videos by their highest score, percent [95 % interval]", _video_table(report)))
     if report.false_alarms:
         tables.append(
             ("False alarms per hour, at the threshold that finds a share of the events", _alarm_table(report))
@@ -50,13 +52,20 @@ def _tables(report: Report) -> list[tuple[str, "Table"]]:
 
 def _share_lines(report: Report) -> list[str]:
     counts = (
-        f"{counted(report.num_videos, 'video')}, {report.num_frames:,} frames in snippets of {report.snippet_frames}, "
-        f"{report.normal_hours:.2f} h normal"
+        f"{counted(report.num_videos, 'video')}, {report.num_frames:,} frames in snippets of {report.snippet_frames}"
     )
-    if report.positive_percent in (0, 100):
-        return [counts, "all frames are normal or all are anomalous: AP and AUC are undefined"]
-    share = f"{report.positive_percent:.2f}"
-    return [counts, f"{share} % of the frames are anomalous: a random score gets frame AP {share}"]
+    lines = [counts if report.normal_hours is None else f"{counts}, {report.normal_hours:.2f} h normal"]
+    if report.positive_percent in {0, 100}:
+        lines.append("all frames are normal or all are anomalous: AP and AUC are undefined")
+    elif report.positive_percent is not None:
+        share = f"{report.positive_percent:.2f}"
+        lines.append(f"{share} % of the frames are anomalous: a random score gets frame AP {share}")
+    if report.num_anomalous_videos in {0, report.num_videos}:
+        lines.append("all videos are normal or all are anomalous: AP and AUC of videos are undefined")
+    elif report.num_anomalous_videos is not None:
+        share = f"{100 * report.num_anomalous_videos / report.num_videos:.2f}"
+        lines.append(f"{share} % of the videos are anomalous: a random score gets video AP {share}")
+    return lines
 
 
 def _subject(report: Report) -> str:
@@ -74,6 +83,19 @@ def _frame_table(report: Report) -> "Table":
             head, *(_number(measured[name]) for name in ("frame_ap", "pr_auc", "roc_auc", "calibration_error"))
         )
     return table
+
+
+def _video_table(report: Report) -> "Table":
+    table = _plain_table(["head"], ["video AP", "video ROC AUC"])
+    for head in dict.fromkeys(each.head for each in report.video_measures):
+        table.add_row(head, *(_bounded(each) for each in report.video_measures if each.head == head))
+    return table
+
+
+def _bounded(measure: VideoMeasure) -> str:
+    if measure.percent is None:
+        return "-"
+    return f"{measure.percent:.2f} [{_number(measure.low_percent)}, {_number(measure.high_percent)}]"
 
 
 def _alarm_table(report: Report) -> "Table":

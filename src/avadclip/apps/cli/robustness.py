@@ -74,7 +74,13 @@ def robustness(  # noqa: PLR0917  Typer's way to declare options
     from avadclip.report.figures.variance import draw_first_event
 
     loaded = load_checkpoint(checkpoint)
-    dataset = load_dataset(data, features=features, classes=loaded.header.classes, seed=seed)
+    dataset = load_dataset(
+        data,
+        features=features,
+        classes=loaded.header.classes,
+        seed=seed,
+        undivided="test" if split is Split.TEST else "train",
+    )
     bags = dataset.bags_of(split.value)
     damage: Damage = FeatureDamage(bags, dataset.grid)
     if videos is not None:
@@ -125,7 +131,7 @@ def _print_tables(console: "Console", report: "RobustnessReport") -> None:
         console.print()
         console.print(table)
     console.print()
-    chance = report.conditions[0].reports[0].positive_percent
+    chance = report.conditions[0].reports[0].chance_percent
     console.print(f"in parentheses: gain over clean; a random score gets frame AP {chance:.2f}", style="dim")
     for note in report.notes:
         console.print(f"note: {printable(note)}", style="dim")

@@ -109,7 +109,8 @@ def _status(survey: Survey) -> Status:
     needed = [survey.train, survey.test] if survey.benchmark.is_trained_on else [survey.test]
     if all(_is_complete(split, survey.benchmark) for split in needed):
         return "complete"
-    return "partly usable" if survey.train.is_usable or survey.test.is_usable else "unusable"
+    is_usable = survey.train.is_usable or survey.test.as_partial().is_usable
+    return "partly usable" if is_usable else "unusable"
 
 
 def _is_complete(split: SplitSurvey, benchmark: Benchmark) -> bool:
@@ -183,10 +184,11 @@ def _runs(survey: Survey) -> Iterable[str]:
     more = "" if len(survey.folders) == 1 else f" --features {shlex.quote(str(survey.folders[1]))}"
     if survey.train.is_usable:
         yield f'avadclip train RECIPE --out RUN, with source = "{source}" under [data], {_networks(survey.train)}'
-    if survey.test.is_usable:
+    if survey.test.as_partial().is_usable:
         grid = survey.test.ready[0].grid
+        part = "" if survey.test.is_usable else " --partial"
         yield (
-            f"avadclip evaluate CHECKPOINT --data {shlex.quote(source)}{more}, "
+            f"avadclip evaluate CHECKPOINT --data {shlex.quote(source)}{more}{part}, "
             f"a checkpoint made on snippets of {grid.snippet_frames} frames at {grid.frame_rate_hz:g} fps"
         )
     if survey.train.is_usable and survey.test.is_usable and survey.benchmark.tables:

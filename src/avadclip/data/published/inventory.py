@@ -46,7 +46,7 @@ class Inventory:
 def find_documents(folders: Sequence[Path], names: Collection[str]) -> dict[str, Path]:
     """Find lists and annotations by file name, at any depth; DataError for duplicates with different content."""
     found: dict[str, Path] = {}
-    for path in _files_below(folders):
+    for path in files_below(folders):
         if path.name not in names:
             continue
         first = found.setdefault(path.name, path)
@@ -59,7 +59,7 @@ def take_inventory(folders: Sequence[Path], videos: Collection[str]) -> Inventor
     """Sort all feature and video files below the folders by the videos of a benchmark."""
     of_video: dict[str, VideoFiles] = {}
     extra = []
-    for path in _files_below(folders):
+    for path in files_below(folders):
         suffix = path.suffix.lower()
         if suffix not in {EXTRACTED_SUFFIX, PUBLISHED_SUFFIX} and suffix not in VIDEO_SUFFIXES:
             continue
@@ -83,7 +83,7 @@ def _file_away(files: VideoFiles, path: Path, suffix: str, crop: int | None) -> 
         files.doubles.append(path)
 
 
-def _files_below(folders: Sequence[Path]) -> Iterator[Path]:
+def files_below(folders: Sequence[Path]) -> Iterator[Path]:
     """All files that are not hidden, links to folders followed, no folder twice."""
     seen: set[Path] = set()
 

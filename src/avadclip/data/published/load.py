@@ -1,6 +1,8 @@
 """Loading of the published benchmarks as bags."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +16,12 @@ from avadclip.data.published.ucf_crime import UCF_CRIME
 from avadclip.data.published.xd_violence import XD_VIOLENCE
 from avadclip.data.splits import group_of, hold_out
 from avadclip.errors import DataError
+from avadclip.labels import NORMAL
 
 BENCHMARKS = {each.name: each for each in (XD_VIOLENCE, CCTV_FIGHTS, UCF_CRIME)}
 
 
-def load_benchmark(benchmark: Benchmark, folders: Sequence[Path], *, seed: int = 0) -> Dataset:
+def load_benchmark(benchmark: Benchmark, folders: Sequence[Path], *, seed: int = 0, partial: bool = False) -> Dataset:
     """Load a benchmark's videos with lazily read features.
 
     Every crop of a training video is a bag of its own, as in the published lists. About a tenth of the training videos
@@ -29,14 +32,19 @@ def load_benchmark(benchmark: Benchmark, folders: Sequence[Path], *, seed: int =
         benchmark: one of BENCHMARKS.
         folders: with its lists, annotations and features, at any depth.
         seed: of the hold-out.
+        partial: use the test videos that are ready, even if others are not.
 
     Raises:
         DataError: neither split is usable.
     """
     survey = survey_benchmark(benchmark, folders)
+    if partial:
+        survey = replace(survey, test=survey.test.as_partial())
     splits = (survey.train, survey.test)
     usable = [split for split in splits if split.is_usable]
     why_empty = {str(split.name): split.why_not for split in splits if not split.is_usable}
+    if "test" in why_empty and survey.test.as_partial().is_usable:
+        why_empty["test"] += f"; `evaluate --partial` measures the {len(survey.test.ready)} videos that are ready"
     if not usable:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in why_empty.items())
         raise DataError(f"{benchmark.title} in {folders[0]} is unusable: {reasons}")
@@ -112,9 +120,24 @@ def _notes(survey: Survey) -> Iterable[str]:
             yield f"{split.name} split skipped: {split.why_not}"
     if survey.test.is_usable:
         crop = "" if survey.test.ready[0].provenance else f", crop {survey.test.crops[0]}"
+        if survey.test.left_out:
+            yield _partial_words(survey)
         yield f"test videos: frames after the last whole snippet are dropped (tail `drop`){crop}"
     if survey.lengths is not None:
         yield f"lengths: {length_words(survey)}"
+
+
+def _partial_words(survey: Survey) -> str:
+    """Which share of the test is measured, and why the rest is not."""
+    test, num_published = survey.test, survey.benchmark.num_videos[1]
+    num_anomalous = sum(video.listed.labels != (NORMAL,) for video in test.ready)
+    kinds = Counter(problem.kind for problem in test.left_out)
+    reasons = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    return (
+        f"partial: {len(test.ready)} of the {num_published:,} published test videos "
+        f"({100 * len(test.ready) / num_published:.1f} %), {num_anomalous} of them anomalous; left out: {reasons}; "
+        "not comparable with figures of the whole test"
+    )
 
 
 def length_words(survey: Survey) -> str:

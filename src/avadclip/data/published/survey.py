@@ -32,6 +32,12 @@ class SplitSurvey:
     problems: tuple[FileProblem, ...]
     lacking: str = ""
     """Missing requirement of all its videos, as a sentence."""
+    left_out: tuple[FileProblem, ...] = ()
+    """Problems of videos that a part of the split does without."""
+
+    def as_partial(self) -> "SplitSurvey":
+        """Its ready videos as the whole split; the same where none is ready."""
+        return replace(self, problems=(), left_out=self.problems) if self.ready else self
 
     @property
     def is_usable(self) -> bool:

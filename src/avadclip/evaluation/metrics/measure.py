@@ -23,6 +23,7 @@ from avadclip.evaluation.metrics.records import (
     Subject,
 )
 from avadclip.evaluation.metrics.strict_map import merge_truth, strict_map
+from avadclip.evaluation.metrics.videos import measure_videos
 from avadclip.timeline import SnippetGrid
 
 FRAME_MEASURES: tuple[MeasureName, ...] = ("frame_ap", "pr_auc", "roc_auc", "calibration_error")
@@ -40,6 +41,11 @@ class VideoTruth(NamedTuple):
     """In whole frames, not clipped; a normal video has one of `normal` over its length."""
     is_positive: NDArray[np.bool_]
     """[F], anomalous frames."""
+
+    @property
+    def is_anomalous(self) -> bool:
+        """By label, whether the events lie in the scored frames or not."""
+        return any(interval.class_index for interval in self.intervals)
 
     def num_positive(self, frames_per_row: int) -> NDArray[np.intp]:
         """Anomalous frames in every row of scores, [F / frames_per_row]."""
@@ -125,15 +131,59 @@ def measure(
         **subject._asdict(),
         classes=tuple(classes),
         num_videos=len(truths),
+        num_anomalous_videos=sum(truth.is_anomalous for truth in truths),
         num_frames=num_frames,
         snippet_frames=grid.snippet_frames,
         positive_percent=100 * int(num_positive.sum()) / num_frames,
         normal_hours=(num_frames - int(num_positive.sum())) / grid.frame_rate_hz / 3600,
         num_truths=_count_truths(truths, classes),
         measures=tuple(measures),
+        video_measures=measure_videos(subject, anomaly, [truth.is_anomalous for truth in truths]),
         false_alarms=tuple(false_alarms),
         f1=tuple(_f1_level(subject, anomaly, truths, frames_per_row, f1_thresholds or {})),
         notes=(*notes, *own_notes),
+    )
+
+
+def measure_labels(
+    subject: Subject,
+    is_anomalous: Sequence[bool],
+    anomaly: Mapping[Head, Curves],
+    *,
+    classes: Sequence[str],
+    grid: SnippetGrid,
+    num_frames: int,
+    f1_thresholds: F1Thresholds | None = None,
+    notes: Sequence[str] = (),
+) -> Report:
+    """Hold scores against one label per video; see measure."""
+    peaks = {head: np.array([curve.max() for curve in curves]) for head, curves in anomaly.items()}
+    labels = np.array(is_anomalous, dtype=np.intp)
+    f1 = [
+        F1(
+            head=head,
+            unit=unit,
+            threshold=threshold,
+            percent=_percent(f1_at(threshold, peaks[head], labels, 1)),
+            **subject.origin,
+        )
+        for (head, unit), threshold in (f1_thresholds or {}).items()
+        if unit == "video"
+    ]
+    return Report(
+        **subject._asdict(),
+        classes=tuple(classes),
+        num_videos=len(labels),
+        num_anomalous_videos=int(labels.sum()),
+        num_frames=num_frames,
+        snippet_frames=grid.snippet_frames,
+        positive_percent=None,
+        normal_hours=None,
+        num_truths={},
+        measures=(),
+        video_measures=measure_videos(subject, anomaly, is_anomalous),
+        f1=tuple(f1),
+        notes=tuple(notes),
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 Head = Literal["classifier", "alignment", "given"]
 Protocol = Literal["frame", "legacy", "strict"]
 MeasureName = Literal["frame_ap", "pr_auc", "roc_auc", "calibration_error", "map", "class_ap"]
+VideoMeasureName = Literal["video_ap", "video_roc_auc"]
 F1Unit = Literal["frame", "video"]
 
 
@@ -63,6 +64,20 @@ class F1(_Record):
     """None where nothing on the split is anomalous."""
 
 
+class VideoMeasure(_Record):
+    """One number on whole videos, each with one label and its highest score."""
+
+    name: VideoMeasureName
+    head: Head
+    split: str
+    selection: str
+    percent: float | None
+    """None where the videos are of one kind only."""
+    low_percent: float | None
+    """Lower end of the 95 % interval, by bootstrap over videos."""
+    high_percent: float | None
+
+
 class Subject(NamedTuple):
     """What is measured, for the report."""
 
@@ -94,13 +109,17 @@ class Report(_Record):
     num_frames: int
     """Scored frames: whole snippets only."""
     snippet_frames: int
-    positive_percent: float
-    """Share of anomalous frames; the frame AP that a random score gets."""
-    normal_hours: float
-    """Scored time in which nothing is annotated; what `per_hour` refers to."""
+    num_anomalous_videos: int | None = None
+    """By label; None in reports of earlier versions."""
+    positive_percent: float | None
+    """Share of anomalous frames; the frame AP that a random score gets. None without annotated times."""
+    normal_hours: float | None
+    """Scored time in which nothing is annotated; what `per_hour` refers to. None without annotated times."""
     num_truths: dict[str, int]
     """Annotated intervals per anomaly class, clipped and merged as `strict` counts them."""
     measures: tuple[Measure, ...]
+    """Of frames and events; none without annotated times."""
+    video_measures: tuple[VideoMeasure, ...] = ()
     false_alarms: tuple[FalseAlarms, ...] = ()
     f1: tuple[F1, ...] = ()
     notes: tuple[str, ...] = ()
@@ -121,6 +140,13 @@ class Report(_Record):
             if (each.name, each.head, each.protocol, each.iou, each.label) == key:
                 return each.percent
         raise KeyError(key)
+
+    @property
+    def chance_percent(self) -> float:
+        """The frame AP of a random score; ValueError where no times are annotated."""
+        if self.positive_percent is None:
+            raise ValueError("without annotated times there is no frame AP")
+        return self.positive_percent
 
     @property
     def heads(self) -> tuple[Head, ...]:

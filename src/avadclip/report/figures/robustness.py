@@ -65,7 +65,7 @@ def describe(report: RobustnessReport) -> str:
 def to_markdown(report: RobustnessReport) -> str:
     """Markdown tables of both measures, of sigma^2 and of the chosen networks."""
     first = report.conditions[0].reports[0]
-    lines = [f"{describe(report)}.", "", f"A random score gets frame AP {first.positive_percent:.2f} and ROC AUC 50."]
+    lines = [f"{describe(report)}.", "", f"A random score gets frame AP {first.chance_percent:.2f} and ROC AUC 50."]
     for measure, title in TITLES.items():
         lines += ["", f"**{title}, percent (gain over clean)**", ""]
         lines += markdown_table(["condition", *map(network_words, report.networks)], table_rows(report, measure))
@@ -99,7 +99,7 @@ def draw_chart(report: RobustnessReport) -> Figure:
         }
         for network in report.networks
     }
-    chance = report.conditions[0].reports[0].positive_percent
+    chance = report.conditions[0].reports[0].chance_percent
     return draw_bars(bars, title="Frame AP under damage", subtitle=describe(report), chance=chance)
 
 

@@ -42,19 +42,19 @@ class Baseline(NamedTuple):
 
 
 def draw_against_truth(
-    track: ScoreTrack, intervals: Sequence[Interval], *, video: str, name: str, baseline: Baseline | None = None
+    track: ScoreTrack, intervals: Sequence[Interval] | None, *, video: str, name: str, baseline: Baseline | None = None
 ) -> Figure:
     """Draw the score over the shaded annotations, the baseline's score, and the class map on one time axis.
 
     Args:
         track: scores of the network that the figure is about.
-        intervals: annotated times, none for a normal video.
+        intervals: annotated times, none for a normal video; None for a video without annotation.
         video: its name, for the title.
         name: of the network, for the title and the legend.
         baseline: one score per snippet of the track.
     """
     panels = open_panels(track)
-    truth = [Stretch(start, end, short_name(label), is_strong=False) for label, start, end in intervals]
+    truth = [Stretch(start, end, short_name(label), is_strong=False) for label, start, end in intervals or ()]
     shade(panels.curve, truth)
     if baseline is not None:
         draw_curve(
@@ -64,6 +64,8 @@ def draw_against_truth(
     finish_curves(panels.curve, with_labels=bool(truth), with_legend=baseline is not None)
     draw_class_map(panels, track)
     annotated = f"{counted(len(truth), 'annotated interval')}, shaded" if truth else "normal: no annotated interval"
+    if intervals is None:
+        annotated = "times not annotated"
     write_title(panels, name, f"{short_file_name(video)}, {describe_length(track.end_seconds)}, {annotated}")
     return panels.figure
 
@@ -82,7 +84,7 @@ def write_truth_figures(
 
     Args:
         folder: created if missing.
-        bags: annotated, with intervals.
+        bags: the videos.
         scorer: the model that the figures are about.
         grid: of the bags' snippets.
         baseline: model for the same features.
@@ -101,7 +103,7 @@ def write_truth_figures(
         track = to_track(verdict.scores, scorer.classes, grid, end_seconds=features.duration_seconds)
         figure = draw_against_truth(
             track,
-            bag.intervals or (),
+            bag.intervals,
             video=bag.name,
             name=f"{scorer.name}: {network_words(verdict.network)}",
             baseline=None if baseline is None else _judge_baseline(baseline, features),

@@ -16,7 +16,7 @@ from avadclip.inference.checkpoint import load_checkpoint
 
 def measure_random(dataset: Dataset, seed: int) -> Report:
     """Report of random scores."""
-    bags = dataset.bags_of("test")
+    bags = _annotated(dataset)
     random = np.random.default_rng(seed)
     rows = [random.random((len(bag.stored), len(dataset.classes))) for bag in bags]
     given = GivenScores(
@@ -40,7 +40,7 @@ def measure_checkpoint(path: Path, kind: str, dataset: Dataset, *, is_foreign: b
     """
     checkpoint = load_checkpoint(path)
     header = checkpoint.header
-    bags = dataset.bags_of("test")
+    bags = _annotated(dataset)
     if is_foreign:
         bags = tuple(_as_one_class(bag, header.classes[1]) for bag in bags)
         _check_widths(bags, (header.visual_dim, header.audio_dim), dataset.name)
@@ -48,11 +48,18 @@ def measure_checkpoint(path: Path, kind: str, dataset: Dataset, *, is_foreign: b
     return evaluate(checkpoint.networks[kind], replace(dataset, test=bags, validation=()))
 
 
+def _annotated(dataset: Dataset) -> tuple[Bag, ...]:
+    """The test videos; DataError where one has no times: the tables measure frames and events."""
+    bags = dataset.bags_of("test")
+    timeless = next((bag.name for bag in bags if bag.intervals is None), None)
+    if timeless is not None:
+        raise DataError(f"{timeless} has no annotated intervals, which the tables need; add its times")
+    return bags
+
+
 def _as_one_class(bag: Bag, label: str) -> Bag:
     """Merge all events into one class, for datasets with different classes."""
-    if bag.intervals is None:
-        return bag
-    return replace(bag, intervals=tuple(interval._replace(label=label) for interval in bag.intervals))
+    return replace(bag, intervals=tuple(interval._replace(label=label) for interval in bag.intervals or ()))
 
 
 def _check_widths(bags: Sequence[Bag], needed: tuple[int, int], name: str) -> None:

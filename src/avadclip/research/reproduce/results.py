@@ -139,15 +139,15 @@ def _how_measured(plan: TablePlan, reports: Sequence[Report], num_seeds: int) ->
         own = [column for column in plan.columns if column.protocol == protocol]
         titles = ", ".join(column.title for column in own)
         yield f"{titles}: head {own[0].head}, protocol {protocol}"
-    shares = [report.positive_percent for report in reports]
+    shares = [report.chance_percent for report in reports]
     if shares and any(column.measure == "frame_ap" for column in plan.columns):
         yield f"a random score gets the share of anomalous frames as its AP: {fmean(shares):.2f}"
 
 
 def _shown_notes(report: Report, plan: TablePlan) -> list[str]:
-    """Those on numbers that the table has: no F1, and not always mAP."""
+    """Those on numbers that the table has: no F1 and no whole videos, and not always mAP."""
     has_map = any(column.measure == "map" for column in plan.columns)
-    others = ("no F1",) if has_map else ("no F1", "no mAP", "mAP")
+    others = ("no F1", "video AP") if has_map else ("no F1", "video AP", "no mAP", "mAP")
     return [note for note in report.notes if not note.startswith(others)]
 
 
