@@ -24,15 +24,12 @@ class ArrivalClock:
     def __init__(self) -> None:
         self.now = 0.0
         """Arrival of the last picture."""
-        self.picture_seconds = 0.0
-        """Time between the last two pictures."""
         self._begun: float | None = None
 
     def set_picture(self, packet: "Packet[Any]") -> None:
         """Set the timestamps of the packet that has just arrived."""
         now = time.monotonic()
         self._begun = now if self._begun is None else self._begun
-        self.picture_seconds = now - self._begun - self.now
         self.now = now - self._begun
         _date(packet, self.now)
 
@@ -46,12 +43,12 @@ class RateClock:
 
     def __init__(self, rate_hz: float) -> None:
         self.note = f"no times: {rate_hz:g} pictures/s assumed"
-        self.picture_seconds = 1 / rate_hz
+        self._picture_seconds = 1.0 / rate_hz
         self._num_pictures = 0
 
     def set_picture(self, packet: "Packet[Any]") -> None:
         """Set the timestamps of the next packet, which holds one picture."""
-        _date(packet, self._num_pictures * self.picture_seconds)
+        _date(packet, self._num_pictures * self._picture_seconds)
         self._num_pictures += 1
 
 

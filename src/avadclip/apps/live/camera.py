@@ -154,10 +154,8 @@ class CameraReader:
 
     def _show(self, pts: int | None, convert: Callable[[], Picture | None]) -> Iterator[LiveSnippet]:
         start = self._start(pts)
-        if self._undated is None:
-            self._end = start + 1.0 / self._rate_hz
-        else:
-            self._end = start + min(self._undated.picture_seconds, LONGEST_FREEZE_SECONDS)
+        # How long a picture lasts that is dated by arrival, only the next one tells.
+        self._end = start if isinstance(self._undated, ArrivalClock) else start + 1.0 / self._rate_hz
         if self._is_paced:
             self._wait_for(start)
         yield from self._cutter.add_picture(start, convert, time.time())

@@ -1,7 +1,6 @@
 """Snippets of a live stream: frames and audio are cut as they arrive, and only what a snippet needs is stored."""
 
 import math
-import statistics
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -16,7 +15,7 @@ Picture = NDArray[np.uint8]
 """RGB [H, W, 3]."""
 
 LONGEST_FREEZE_SECONDS = 1.0  # after a longer freeze the camera counts as stalled, and its time is not scored
-FREEZE_INTERVALS, NUM_INTERVALS = 2.0, 5  # a slow camera's freeze is more than twice the median of its last intervals
+FREEZE_INTERVALS, NUM_INTERVALS = 2.0, 5  # a slow camera's freeze is longer than twice its last intervals
 SOUND_PATIENCE_SECONDS = 0.5  # how long a snippet waits for late sound
 LOST_SOUND_SECONDS = 2.0  # after this long without sound, snippets do not wait for it
 TICK_SECONDS = 0.0005  # timestamps are rounded to ticks: a frame may begin up to half a millisecond late
@@ -140,7 +139,7 @@ class SnippetCutter:
 
     def _continues(self, interval: float) -> bool:
         """Whether a frame so long after the one before continues the stream, rather than ends a stall."""
-        usual = statistics.median(self._intervals or [0.0])
+        usual = max(self._intervals, default=LONGEST_FREEZE_SECONDS)
         self._intervals.append(interval)
         return 0 <= interval <= max(LONGEST_FREEZE_SECONDS, FREEZE_INTERVALS * usual)
 
