@@ -21,7 +21,7 @@ _RTSP = _NETWORK | {
 }
 _HTTP = _NETWORK | {
     "protocol_whitelist": "http,https,tcp,tls,crypto,httpproxy",
-    "format_whitelist": f"{FORMATS},hls,mpjpeg,mjpeg,aac",
+    "format_whitelist": f"{FORMATS},hls,mpjpeg,aac",
 }
 _WEBCAM = {"format_whitelist": "video4linux2,v4l2", "protocol_whitelist": "file"}
 _OPTIONS = {"rtsp": _RTSP, "rtsps": _RTSP, "http": _HTTP, "https": _HTTP, "webcam": _WEBCAM}
