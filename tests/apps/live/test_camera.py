@@ -9,10 +9,11 @@ import av
 import numpy as np
 import pytest
 
-from avadclip.apps.live.camera import CameraOptions, kind_of, open_camera, without_password
+from avadclip.apps.live.camera import CameraOptions, open_camera
 from avadclip.apps.live.packet_recorder import PacketRecorder
 from avadclip.errors import MediaError
 from avadclip.media.audio import SoundReader
+from avadclip.media.stream import kind_of, without_password
 from avadclip.media.video import VideoReader
 from avadclip.timeline import SnippetGrid
 

@@ -1,53 +1,28 @@
 """Reader of live sources: RTSP, HTTP, HLS, a webcam, or a file played in real time."""
 
-import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from avadclip.apps.live.live_snippet import LiveSnippet, SnippetCutter
-from avadclip.errors import MediaError
+from avadclip.apps.live.live_snippet import LONGEST_FREEZE_SECONDS, LiveSnippet, Picture, SnippetCutter
 from avadclip.media.clock import FORWARD_SECONDS, Clock
-from avadclip.media.container import (
-    FORMATS,
-    MAX_PIXELS,
-    check_picture_size,
-    keep_only,
-    open_media,
-    picture_stream,
-    shown,
-    sound_stream,
-)
+from avadclip.media.container import keep_only, open_media, picture_stream, sound_stream
 from avadclip.media.decode import DecodeCount, decode_packet, readable
+from avadclip.media.display_order import DisplayOrder
 from avadclip.media.frame_rate import NOMINAL_RATE_HZ, stated_rate_hz
 from avadclip.media.pixels import RgbConverter
+from avadclip.media.stream import kind_of, open_stream
 from avadclip.media.track import Track
+from avadclip.media.undated import ArrivalClock, RateClock, states_times
 from avadclip.timeline import SnippetGrid
-
-OPEN_SECONDS, READ_SECONDS = 15.0, 15.0  # timeouts after which a connection counts as lost
-
-# A playlist may refer to other URLs, but never to a file: `file` is in no list.
-_NETWORK = {"max_pixels": str(MAX_PIXELS), "analyzeduration": "2000000"}
-_RTSP = _NETWORK | {
-    "rtsp_transport": "tcp",  # with UDP, packet loss corrupts a whole group of pictures
-    "fflags": "nobuffer",
-    "protocol_whitelist": "rtsp,rtsps,rtp,srtp,tcp,tls,udp",
-    "format_whitelist": "rtsp,sdp,rtp,mpegts",
-}
-_HTTP = _NETWORK | {
-    "protocol_whitelist": "http,https,tcp,tls,crypto,httpproxy",
-    "format_whitelist": f"{FORMATS},hls,mpjpeg,aac",
-}
-_WEBCAM = {"format_whitelist": "video4linux2,v4l2", "protocol_whitelist": "file"}
-_OPTIONS = {"rtsp": _RTSP, "rtsps": _RTSP, "http": _HTTP, "https": _HTTP, "webcam": _WEBCAM}
 
 
 @dataclass(frozen=True)
@@ -75,23 +50,8 @@ class Opened:
     width: int
     height: int
     has_sound: bool
-
-
-def kind_of(source: str) -> str:
-    """Classify a source as rtsp, rtsps, http, https, webcam or file; MediaError for any other scheme."""
-    scheme, separator, _ = source.partition("://")
-    if separator:
-        if scheme.lower() not in _OPTIONS:
-            raise MediaError(
-                f"{without_password(source)}: {scheme}:// is not supported; use rtsp, rtsps, http or https"
-            )
-        return scheme.lower()
-    return "webcam" if re.fullmatch(r"/dev/video\d+", source) else "file"
-
-
-def without_password(text: str) -> str:
-    """Remove user and password from every URL in a text."""
-    return re.sub(r"://[^/\s]*@", "://***@", text)
+    note: str | None = None
+    """How pictures are dated, if the source has no times."""
 
 
 class CameraReader:
@@ -105,27 +65,38 @@ class CameraReader:
         keep_only(container, *self._streams())
         kind = kind_of(options.source)
         self._is_file = kind == "file"
-        self._is_paced = kind in ("file", "http", "https")  # HLS arrives in bursts; cameras pace themselves
+        self._undated = None if states_times(container) else self._make_clock()
+        # HLS arrives in bursts; cameras pace themselves.
+        self._is_paced = kind in ("file", "http", "https") and not isinstance(self._undated, ArrivalClock)
+        is_reordered = self._is_file and self._undated is None and self.picture.codec_context.has_b_frames
+        self._order = DisplayOrder(is_reordered=is_reordered, begins_at=0)
         self._count = DecodeCount()
         self._converter = RgbConverter(options.frame_size)
         self._cutter = SnippetCutter(
-            options.grid, options.frame_offsets, options.window_seconds, is_live=not self._is_file
+            options.grid,
+            options.frame_offsets,
+            options.window_seconds,
+            is_live=not self._is_file,
+            speed=options.speed if self._is_file else 1.0,
         )
         self._track = None if self.sound is None else Track(float(self.sound.time_base or 0))
         self._clock: Clock | None = None
         self._begun: float | None = None
         self._end = 0.0
+        self._good: tuple[float, Picture] | None = None  # last picture decoded on demand, and its start
 
     @property
     def opened(self) -> Opened:
-        """Frame size, and whether there is audio."""
+        """Frame size, whether there is audio, and how pictures are dated."""
         context = self.picture.codec_context
-        return Opened(context.width, context.height, self.sound is not None)
+        note = None if self._undated is None else self._undated.note
+        return Opened(context.width, context.height, self.sound is not None, note)
 
     @property
     def is_finished(self) -> bool:
         """Whether a recording was played to its end; valid after the last snippet."""
-        return self._count.read_error is None and (self._is_file or self._container.duration is not None)
+        is_recording = self._is_file or self._container.duration is not None or isinstance(self._undated, RateClock)
+        return self._count.read_error is None and is_recording
 
     @property
     def end_reason(self) -> str:
@@ -138,14 +109,23 @@ class CameraReader:
             if packet.size == 0 or not self._set_clock(packet):
                 continue
             if packet.stream_index == self.picture.index:
-                for frame in decode_packet(self.picture.codec_context, packet, self._count):
-                    yield from self._show(frame)
+                yield from self._show_packet(packet)
             else:
                 self._decode_sound(packet)
             tap(packet)
         for frame in decode_packet(self.picture.codec_context, None, self._count):
-            yield from self._show(frame)
-        yield from self._cutter.finish(self._end, time.time())
+            yield from self._show(self._order.start_of(frame.pts), partial(self._converter.convert, frame))
+        yield from self._cutter.finish(self._end)
+
+    def _make_clock(self) -> ArrivalClock | RateClock:
+        """Clock of a source without times: of unknown length it is live, and each picture comes when it happens."""
+        if not self._is_file and self._container.size < 0:
+            return ArrivalClock()
+        return RateClock(self._rate_hz)
+
+    @property
+    def _rate_hz(self) -> float:
+        return stated_rate_hz(self.picture) or NOMINAL_RATE_HZ
 
     def _streams(self) -> list[VideoStream | AudioStream]:
         return [self.picture] if self.sound is None else [self.picture, self.sound]
@@ -153,6 +133,9 @@ class CameraReader:
     def _set_clock(self, packet: "Packet[Any]") -> bool:
         """Convert a packet to the stream's clock; False for packets before the first frame."""
         is_picture = packet.stream_index == self.picture.index
+        if self._undated is not None:
+            self._undated.set_picture(packet)
+            return is_picture
         if self._clock is None:
             start = packet.dts if packet.pts is None else packet.pts
             if not is_picture or start is None:
@@ -164,12 +147,39 @@ class CameraReader:
             self._clock.set_sound(packet, wait=False)
         return True
 
-    def _show(self, frame: av.VideoFrame) -> Iterator[LiveSnippet]:
-        start = self._end if frame.pts is None else frame.pts * float(self.picture.time_base or 0)
-        self._end = start + 1.0 / (stated_rate_hz(self.picture) or NOMINAL_RATE_HZ)
+    def _show_packet(self, packet: "Packet[Any]") -> Iterator[LiveSnippet]:
+        """Show the frames of a packet; if the codec has key frames only, none is decoded that no snippet samples."""
+        if self.picture.codec_context.codec.intra_only:
+            yield from self._show(packet.pts, partial(self._picture_of, packet))
+            return
+        self._order.look_at(packet)
+        for taken in self._order.follow([packet]):
+            for frame in decode_packet(self.picture.codec_context, taken, self._count):
+                yield from self._show(self._order.start_of(frame.pts), partial(self._converter.convert, frame))
+
+    def _show(self, pts: int | None, convert: Callable[[], Picture | None]) -> Iterator[LiveSnippet]:
+        start = self._start(pts)
+        # How long a picture lasts that is dated by arrival, only the next one tells.
+        self._end = start if isinstance(self._undated, ArrivalClock) else start + 1.0 / self._rate_hz
         if self._is_paced:
             self._wait_for(start)
-        yield from self._cutter.add_picture(start, lambda: self._converter.convert(frame), time.time())
+        yield from self._cutter.add_picture(start, convert, time.time())
+
+    def _start(self, pts: int | None) -> float:
+        """Time at which a frame is displayed."""
+        if isinstance(self._undated, ArrivalClock):
+            return self._undated.now
+        # Packets of a recording without times come in decoding order, frames in display order.
+        return self._end if pts is None or self._undated is not None else pts * float(self.picture.time_base or 0)
+
+    def _picture_of(self, packet: "Packet[Any]") -> Picture | None:
+        """Decode a picture on demand; for a damaged one the last good one stands in, as long as a freeze may last."""
+        start = float((packet.dts or 0) * packet.time_base)
+        for frame in decode_packet(self.picture.codec_context, packet, self._count):
+            self._good = start, self._converter.convert(frame)
+        if self._good is None or start - self._good[0] > LONGEST_FREEZE_SECONDS:
+            return None
+        return self._good[1]
 
     def _decode_sound(self, packet: "Packet[Any]") -> None:
         assert self.sound is not None
@@ -193,26 +203,5 @@ def open_camera(options: CameraOptions) -> Iterator[CameraReader]:
         MediaError: no answer, an unsupported stream, or no video; the message contains no password.
     """
     kind = kind_of(options.source)
-    with open_media(options.source) if kind == "file" else _open_stream(options.source, kind) as container:
+    with open_media(options.source) if kind == "file" else open_stream(options.source, kind) as container:
         yield CameraReader(container, options)
-
-
-def _open_stream(source: str, kind: str) -> AbstractContextManager[InputContainer]:
-    name = shown(without_password(source))
-    try:
-        container = av.open(
-            source,
-            format="v4l2" if kind == "webcam" else None,
-            options=_OPTIONS[kind],
-            timeout=(OPEN_SECONDS, READ_SECONDS),
-            metadata_errors="replace",
-        )
-    except (av.FFmpegError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise MediaError(f"{name} cannot be opened ({reason}); check the address, and that it plays") from error
-    try:
-        check_picture_size(container, name)
-    except MediaError as error:
-        container.close()
-        raise MediaError(without_password(str(error))) from error
-    return container

@@ -10,10 +10,11 @@ from typing import Any
 
 from av.packet import Packet
 
-from avadclip.apps.live.camera import CameraOptions, open_camera, without_password
+from avadclip.apps.live.camera import CameraOptions, open_camera
 from avadclip.apps.live.packet_recorder import PacketRecorder
 from avadclip.encoders.downloads.notice import go_offline
 from avadclip.errors import AvadclipError
+from avadclip.media.stream import without_password
 
 MAX_MEMORY_BYTES = 8 * 1024**3  # of address space; a damaged stream must not exhaust the machine's memory
 

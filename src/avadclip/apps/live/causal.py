@@ -38,8 +38,8 @@ class Judgement(NamedTuple):
     classes: tuple[str, ...]
     """Its class names, `normal` first."""
     thresholds: Thresholds
-    arrived: float
-    """Arrival of the snippet's last frame, Unix seconds."""
+    due: float
+    """See LiveSnippet."""
     tags: SoundTags | None = None
     """The snippet's named sounds, one row, whichever network scored it; None without sound or a tagger."""
 
@@ -47,7 +47,7 @@ class Judgement(NamedTuple):
 class _Row(NamedTuple):
     start: float
     end: float
-    arrived: float
+    due: float
     visual: NDArray[np.float32]  # [K, 1, Dv]
     audio: NDArray[np.float32] | None  # [1, Da]
     tags: SoundTags | None  # one row
@@ -90,7 +90,7 @@ class CausalScorer:
         heard, peak = HeardWindows(None, None), 0.0
         if snippet.sound is not None:
             heard, peak = self._windows.encode(snippet.sound[None]), float(np.abs(snippet.sound).max())
-        return _Row(snippet.start, snippet.end, snippet.arrived, visual, heard.features, heard.tags, peak)
+        return _Row(snippet.start, snippet.end, snippet.due, visual, heard.features, heard.tags, peak)
 
     def _judge(self, positions: list[int]) -> list[Judgement]:
         rows = self._audible_rows() or list(self._rows)
@@ -108,7 +108,7 @@ class CausalScorer:
                 reason,
                 track.classes,
                 verdict.thresholds,
-                rows[position].arrived,
+                rows[position].due,
                 rows[position].tags,
             )
             for position in positions

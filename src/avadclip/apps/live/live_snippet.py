@@ -15,6 +15,7 @@ Picture = NDArray[np.uint8]
 """RGB [H, W, 3]."""
 
 LONGEST_FREEZE_SECONDS = 1.0  # after a longer freeze the camera counts as stalled, and its time is not scored
+FREEZE_INTERVALS, NUM_INTERVALS = 2.0, 5  # a slow camera's freeze is longer than twice its last intervals
 SOUND_PATIENCE_SECONDS = 0.5  # how long a snippet waits for late sound
 LOST_SOUND_SECONDS = 2.0  # after this long without sound, snippets do not wait for it
 TICK_SECONDS = 0.0005  # timestamps are rounded to ticks: a frame may begin up to half a millisecond late
@@ -30,8 +31,8 @@ class LiveSnippet(NamedTuple):
     """One frame per offset of the visual encoder."""
     sound: NDArray[np.float32] | None
     """The window centred on the snippet, [N], mono at track.SAMPLE_RATE_HZ; None with too little audio."""
-    arrived: float
-    """Arrival of its last frame."""
+    due: float
+    """When its end was due on this machine's clock; what comes later is delay."""
 
 
 class WallClock:
@@ -42,18 +43,22 @@ class WallClock:
 
     Args:
         is_live: False for a file, whose first frame sets the time permanently, whatever the playback speed.
+        speed: playback speed of a file.
     """
 
     DRIFT = 1e-3  # seconds a second that a clock may be pulled forward; quartz drifts a tenth of that
 
-    def __init__(self, *, is_live: bool) -> None:
+    def __init__(self, *, is_live: bool, speed: float = 1.0) -> None:
         self._is_live = is_live
+        self._speed = speed
+        self._first: float | None = None
         self._offset = math.inf
         self._last = 0.0
 
     def observe(self, seconds: float, now: float) -> None:
         """Record that the frame at stream time `seconds` arrived at Unix time `now`."""
         lag = now - seconds
+        self._first = seconds if self._first is None else self._first
         pull = self.DRIFT * max(seconds - self._last, 0.0)
         if self._is_live or self._offset == math.inf:
             self._offset = min(lag, self._offset + pull)
@@ -63,6 +68,11 @@ class WallClock:
         """Unix time of a stream time; valid after the first observation."""
         return seconds + self._offset
 
+    def due(self, seconds: float) -> float:
+        """Unix time at which a stream time is due to arrive, or to be played."""
+        first = self._first or 0.0
+        return self.unix(first) + (seconds - first) / self._speed
+
 
 class SnippetCutter:
     """Cutter of one connection's frames and audio into snippets on the model's grid, in stream seconds.
@@ -71,45 +81,54 @@ class SnippetCutter:
         grid: see timeline.SnippetGrid.
         frame_offsets: model frames of a snippet that the visual encoder uses, ascending.
         window_seconds: length of the audio window; None without audio.
-        is_live: see WallClock.
+        is_live, speed: see WallClock.
     """
 
     def __init__(
-        self, grid: SnippetGrid, frame_offsets: tuple[int, ...], window_seconds: float | None, *, is_live: bool
+        self,
+        grid: SnippetGrid,
+        frame_offsets: tuple[int, ...],
+        window_seconds: float | None,
+        *,
+        is_live: bool,
+        speed: float = 1.0,
     ) -> None:
         self._grid = grid
         self._offsets = frame_offsets
         self._num_samples = None if window_seconds is None else round(window_seconds * SAMPLE_RATE_HZ)
-        self._clock = WallClock(is_live=is_live)
+        self._clock = WallClock(is_live=is_live, speed=speed)
         self._zero = 0.0  # stream second at which the grid begins
         self._index = 0  # of the snippet at work
         self._frames: list[Picture] = []
-        self._shown: tuple[float, Callable[[], Picture]] | None = None
-        self._waiting: deque[tuple[float, list[Picture], float]] = deque()  # for their sound: start, frames, arrived
+        self._shown: tuple[float, Callable[[], Picture | None]] | None = None
+        self._intervals: deque[float] = deque(maxlen=NUM_INTERVALS)  # between the last frames
+        self._waiting: deque[tuple[float, list[Picture]]] = deque()  # for their sound: start, frames
         self._blocks: deque[SoundBlock] = deque()
         self._sound_until = -math.inf
         self._unix_end = -math.inf
 
-    def add_picture(self, start: float, convert: Callable[[], Picture], now: float) -> Iterator[LiveSnippet]:
+    def add_picture(self, start: float, convert: Callable[[], Picture | None], now: float) -> Iterator[LiveSnippet]:
         """Add the next decoded frame and yield the completed snippets.
 
         Args:
             start: stream second at which it is displayed.
-            convert: converts it to RGB; called at most once, only if a snippet needs it.
+            convert: converts it to RGB; called at most once, only if a snippet needs it. None if it is damaged.
             now: Unix time of its arrival.
         """
         self._clock.observe(start, now)
-        if self._shown is None or not 0 <= start - self._shown[0] <= LONGEST_FREEZE_SECONDS:
-            self._zero, self._index, self._frames = start, 0, []
+        if self._shown is not None and self._continues(start - self._shown[0]):
+            self._sample_until(start)
         else:
-            self._sample_until(start, now)
+            self._shown = None
+        if self._shown is None:
+            self._zero, self._index, self._frames = start, 0, []
         self._shown = (start, _once(convert))
         yield from self._complete(start)
 
-    def finish(self, end: float, now: float) -> Iterator[LiveSnippet]:
+    def finish(self, end: float) -> Iterator[LiveSnippet]:
         """Yield the last snippets of a stream whose last frame was displayed until `end`."""
         if self._shown is not None:
-            self._sample_until(end, now)
+            self._sample_until(end)
             yield from self._complete(math.inf)
 
     def add_sound(self, block: SoundBlock) -> None:
@@ -118,14 +137,23 @@ class SnippetCutter:
             self._blocks.append(block)
             self._sound_until = block.end / SAMPLE_RATE_HZ
 
-    def _sample_until(self, time: float, now: float) -> None:
-        """Use the current frame for every requested model frame before this stream second."""
+    def _continues(self, interval: float) -> bool:
+        """Whether a frame so long after the one before continues the stream, rather than ends a stall."""
+        usual = max(self._intervals, default=LONGEST_FREEZE_SECONDS)
+        self._intervals.append(interval)
+        return 0 <= interval <= max(LONGEST_FREEZE_SECONDS, FREEZE_INTERVALS * usual)
+
+    def _sample_until(self, time: float) -> None:
+        """Use the current frame for every requested model frame before this stream second; forget a damaged one."""
         assert self._shown is not None
         while self._next_time() + TICK_SECONDS < time:
-            self._frames.append(self._shown[1]())
+            picture = self._shown[1]()
+            if picture is None:
+                self._shown = None
+                return
+            self._frames.append(picture)
             if len(self._frames) == len(self._offsets):
-                start = self._zero + self._index * self._grid.snippet_seconds
-                self._waiting.append((start, self._frames, now))
+                self._waiting.append((self._zero + self._index * self._grid.snippet_seconds, self._frames))
                 self._index, self._frames = self._index + 1, []
 
     def _next_time(self) -> float:
@@ -135,7 +163,7 @@ class SnippetCutter:
     def _complete(self, now: float) -> Iterator[LiveSnippet]:
         """Yield snippets that are over and whose sound has arrived or is too late; `now` in stream seconds."""
         while self._waiting:
-            start, frames, arrived = self._waiting[0]
+            start, frames = self._waiting[0]
             end = start + self._grid.snippet_seconds
             sound_end = (start + end) / 2 + (self._num_samples or 0) / SAMPLE_RATE_HZ / 2
             has_sound = now - self._sound_until < LOST_SOUND_SECONDS
@@ -145,7 +173,7 @@ class SnippetCutter:
             # Times never decrease, even if the clock is corrected backwards.
             unix_start = max(self._clock.unix(start), self._unix_end)
             self._unix_end = max(self._clock.unix(end), unix_start)
-            yield LiveSnippet(unix_start, self._unix_end, frames, self._sound((start + end) / 2), arrived)
+            yield LiveSnippet(unix_start, self._unix_end, frames, self._sound((start + end) / 2), self._clock.due(end))
 
     def _sound(self, centre: float) -> NDArray[np.float32] | None:
         if self._num_samples is None:
@@ -161,10 +189,10 @@ class SnippetCutter:
         return window if num_samples >= MIN_SOUND_SHARE * len(window) else None
 
 
-def _once(convert: Callable[[], Picture]) -> Callable[[], Picture]:
-    made: list[Picture] = []
+def _once(convert: Callable[[], Picture | None]) -> Callable[[], Picture | None]:
+    made: list[Picture | None] = []
 
-    def picture() -> Picture:
+    def picture() -> Picture | None:
         if not made:
             made.append(convert())
         return made[0]

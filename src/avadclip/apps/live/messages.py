@@ -71,7 +71,7 @@ class ScoreMessage(_Message):
     score: float
     network: str
     delay_seconds: float
-    """From the arrival of the snippet's last picture to this score."""
+    """From the snippet's end, on this machine's clock, to this score."""
 
 
 class CameraStats(_Message):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from avadclip.apps.live.camera import Opened, kind_of
+from avadclip.apps.live.camera import Opened
 from avadclip.apps.live.causal import Judgement
 from avadclip.apps.live.config import CameraConfig, WatchConfig
 from avadclip.apps.live.delivery import Deliverer, Delivery
@@ -33,6 +33,7 @@ from avadclip.apps.live.webhook import Webhook
 from avadclip.errors import ConfigError
 from avadclip.inference.detector import Detector, load_detector
 from avadclip.inference.scorers import ZERO_SHOT
+from avadclip.media.stream import kind_of
 
 WAIT_SECONDS = 0.5  # how soon a stop is noticed
 DRAIN_SECONDS = 5.0  # at the end, for due messages; the rest is sent after the next start
@@ -162,7 +163,8 @@ class Watch:
                 self._publish_status(camera, "connecting", "reader process started")
             case Opened():
                 sound = "sound" if news.has_sound else "no sound"
-                self._publish_status(camera, "online", f"{news.width}x{news.height}, {sound}")
+                note = "" if news.note is None else f", {news.note}"
+                self._publish_status(camera, "online", f"{news.width}x{news.height}, {sound}{note}")
             case Lost():
                 self._lose(camera, news.reason)
                 self._publish_status(camera, "offline", f"{news.reason}; reconnecting in {news.retry_seconds:g} s")
@@ -185,7 +187,7 @@ class Watch:
                     end=round(snippet.end, 3),
                     score=round(float(snippet.score), 6),
                     network=judgement.network,
-                    delay_seconds=round(time.time() - judgement.arrived, 3),
+                    delay_seconds=round(time.time() - judgement.due, 3),
                 )
             )
 
