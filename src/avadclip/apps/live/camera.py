@@ -111,7 +111,7 @@ class CameraReader:
         self._cutter = SnippetCutter(
             options.grid, options.frame_offsets, options.window_seconds, is_live=not self._is_file
         )
-        self._track = None if self.sound is None else Track(float(self.sound.time_base or 0))
+        self._track = None if self.sound is None else Track(float(self.sound.time_base or 0), is_live=True)
         self._clock: Clock | None = None
         self._begun: float | None = None
         self._end = 0.0
