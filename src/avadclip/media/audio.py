@@ -91,7 +91,7 @@ class SoundReader:
         cutter = WindowCutter(centres, window_seconds)
         path = self.media.path
         with open_media(path) as container:
-            stream = sound_stream(container)
+            stream = sound_stream(container, self.media.sound_index)
             if stream is None:
                 raise MediaError(f"{shown(path)} has no sound track; use a model that needs none")
             picture = picture_stream(container)

@@ -58,7 +58,7 @@ class MonoMixer:
     def _begin(self) -> None:
         self._mix = _mono_resampler(self._rate_hz)
         self._channels = AudioResampler("flt", self._layout, self._rate_hz)
-        self._rows = np.empty((1 + len(self._weights), 0), np.float32)  # the mix, then the channels; not yet measured
+        self._rows: list[NDArray[np.float32]] = []  # [1 + C, N], the mix and the channels, not yet measured
 
     def add(self, frame: av.AudioFrame) -> Iterator[NDArray[np.float32]]:
         """Add a frame; yield mono samples [N], up to two blocks late."""
@@ -67,8 +67,8 @@ class MonoMixer:
     def finish(self) -> Iterator[NDArray[np.float32]]:
         """Yield what is left; the next frame begins anew."""
         yield from self._add(None)
-        if self._rows.shape[1]:
-            yield from self._measure(self._rows)
+        if any(part.size for part in self._rows):
+            yield from self._measure(np.concatenate(self._rows, axis=1))
         if self._held is not None:
             yield self._blend(self._held, self._source)
             self._held = None
@@ -82,9 +82,10 @@ class MonoMixer:
         rows = np.concatenate([mix, _resampled(self._channels, frame, len(self._weights))])
         if self._is_live:
             yield self._blend(rows, self._source)
-        self._rows = np.concatenate([self._rows, rows], axis=1)
-        while self._rows.shape[1] >= self._block_size:
-            block, self._rows = np.split(self._rows, [self._block_size], axis=1)
+        self._rows.append(rows)
+        while sum(part.shape[1] for part in self._rows) >= self._block_size:
+            block, rest = np.split(np.concatenate(self._rows, axis=1), [self._block_size], axis=1)
+            self._rows = [rest]
             yield from self._measure(block)
 
     def _measure(self, block: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
@@ -136,8 +137,8 @@ def _mono_resampler(rate_hz: int) -> AudioResampler:
 def _resampled(resampler: AudioResampler, frame: av.AudioFrame | None, num_channels: int) -> NDArray[np.float32]:
     """Samples [C, N]; None flushes the resampler."""
     parts = [part.to_ndarray() for part in resampler.resample(frame) if part is not None]  # None: nothing to flush
-    samples = np.concatenate([np.empty(0, np.float32), *(part.reshape(-1) for part in parts)], dtype=np.float32)
-    return samples.reshape(-1, num_channels).T
+    samples = parts[0] if len(parts) == 1 else np.concatenate([np.empty((1, 0), np.float32), *parts], axis=1)
+    return samples.reshape(-1, num_channels).T.astype(np.float32, copy=False)
 
 
 def _mixing_weights(layout: av.AudioLayout, rate_hz: int) -> NDArray[np.float64]:

@@ -115,7 +115,7 @@ class VideoReader:
         self._report = None
         path, zero = self.media.path, self.media.zero_seconds
         with open_media(path) as container:
-            run = _Pass(container, zero, RgbConverter(self.frame_size), self._listener, name=shown(path))
+            run = _Pass(container, zero, RgbConverter(self.frame_size), self._listener, self.media)
             with readable_or_refused(path):
                 if self.skip_to_seconds > SEEK_MARGIN_SECONDS:
                     run.skip_to(zero + self.skip_to_seconds - SEEK_MARGIN_SECONDS)
@@ -132,11 +132,10 @@ class _Pass:
         zero: float,
         converter: RgbConverter,
         listener: SoundListener | None,
-        *,
-        name: str,
+        media: MediaFile,
     ) -> None:
         stream = picture_stream(container)
-        self._name = name
+        self._name = shown(media.path)
         self._zero = zero
         self._container = container
         self._stream = stream
@@ -144,7 +143,7 @@ class _Pass:
         self._clock = Clock(stream, zero, longest_pause=longest_pause(container, stream))
         self._streams: list[Stream] = [stream]
         self._sound: SoundPass | None = None
-        sound = None if listener is None else sound_stream(container)
+        sound = None if listener is None else sound_stream(container, media.sound_index)
         if listener is not None and sound is not None:
             self._streams.append(sound)
             self._sound = listener.begin(container, sound, zero, self._clock)

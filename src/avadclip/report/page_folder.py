@@ -66,7 +66,9 @@ def write_page(
         MediaError: the video cannot be read, or is not the one of the detection.
         ConfigError: a library that an extra needs is not installed.
     """
-    media_file = None if video is None else MediaFile.open(video)
+    sound = detection.media.sound
+    track = None if sound is None else sound.track
+    media_file = None if video is None else MediaFile.open(video, audio_track=track)
     if media_file is not None:
         _check_same(detection, media_file.info)
     elif Extra.ANNOTATED_VIDEO in also:
@@ -142,7 +144,7 @@ def _check_same(detection: Detection, found: MediaInfo) -> None:
 def _prepare_media(media: MediaFile | None, stage: Path, folder: Path, on_progress: Progress | None) -> PageMedia:
     if media is None:
         return PageMedia(None)
-    reason = why_unplayable(media.path)
+    reason = why_unplayable(media)
     if reason is None:
         return PageMedia(address(media.info.path, folder), offset_seconds=max(media.zero_seconds, 0.0))
     write_copy(media, stage / COPY_NAME, on_progress=on_progress)
