@@ -39,6 +39,6 @@ def why_unplayable(video: str | Path | MediaFile) -> str | None:
         return f"{codec} with pixel format {pixels}"
     if has_mute_track or (audio_codec is not None and audio_codec not in sounds):
         return f"{shown(audio_codec or 'unknown codec')} audio in {name}"
-    if media.info.sound is not None and media.info.sound.track > 1:
+    if media.info.sound is not None and media.info.sound.track not in (None, 1):
         return f"the sound of audio track {media.info.sound.track}"
     return None

@@ -39,8 +39,8 @@ class SoundInfo:
     channels: int
     layout: str
     """FFmpeg's name: mono, stereo, 5.1, ..; "6 channels" if the file does not define the layout."""
-    track: int = 1
-    """Its place among the file's audio tracks, counted from 1."""
+    track: int | None = None
+    """Its place among the file's audio tracks, counted from 1; None in results of 0.1.0."""
 
 
 @dataclass(frozen=True)

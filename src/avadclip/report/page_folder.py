@@ -12,7 +12,7 @@ from avadclip.files import write_atomically
 from avadclip.inference.detector import Detection
 from avadclip.media.mp4_copy import Progress, write_copy
 from avadclip.media.playable import why_unplayable
-from avadclip.media.probe import MediaFile, MediaInfo
+from avadclip.media.probe import MediaFile, MediaInfo, SoundInfo
 from avadclip.report.annotation import write_annotated
 from avadclip.report.elan import write_elan
 from avadclip.report.exports import FORMAT, to_document
@@ -66,11 +66,10 @@ def write_page(
         MediaError: the video cannot be read, or is not the one of the detection.
         ConfigError: a library that an extra needs is not installed.
     """
-    sound = detection.media.sound
-    track = None if sound is None else sound.track
-    media_file = None if video is None else MediaFile.open(video, audio_track=track)
+    media_file = None if video is None else MediaFile.open(video)
     if media_file is not None:
         _check_same(detection, media_file.info)
+        media_file = _with_track(media_file, detection.media.sound)
     elif Extra.ANNOTATED_VIDEO in also:
         raise MediaError(f"{detection.source} not found, but the annotated video needs it; give its path with --video")
     write_assets(folder.parent / ASSETS)
@@ -139,6 +138,13 @@ def _check_same(detection: Detection, found: MediaInfo) -> None:
             f"{found.path} has {found.duration_seconds:.1f} s of {found.width}x{found.height}, but the result is of "
             f"{wanted.duration_seconds:.1f} s of {wanted.width}x{wanted.height}; name the video that was scored"
         )
+
+
+def _with_track(media: MediaFile, scored: SoundInfo | None) -> MediaFile:
+    """The file with the audio track that was scored, which may have been asked for."""
+    if scored is None or scored.track is None or media.info.sound == scored:
+        return media
+    return MediaFile.open(media.path, audio_track=scored.track)
 
 
 def _prepare_media(media: MediaFile | None, stage: Path, folder: Path, on_progress: Progress | None) -> PageMedia:
