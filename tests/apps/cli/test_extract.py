@@ -25,9 +25,15 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return "encoders"
 
     def extract_to_folder(
-        paths: list[Path], folder: Path, encoders: object, *, grid: SnippetGrid, on_progress: object
+        paths: list[Path],
+        folder: Path,
+        encoders: object,
+        *,
+        grid: SnippetGrid,
+        audio_track: int | None,
+        on_progress: object,
     ) -> Iterator[ExtractionOutcome]:
-        seen.update(encoders=encoders, grid=grid)
+        seen.update(encoders=encoders, grid=grid, audio_track=audio_track)
         for path in paths:
             target = folder / f"{path.stem}.safetensors"
             match path.read_text():
