@@ -143,7 +143,14 @@ def test_results_are_read_and_written_the_same_again(name: str) -> None:
     document = to_document(detection, include_scores=True)
     written = json.loads(path.read_text(encoding="utf-8"))
     events = [event | NO_SOUNDS for event in expected["events"]]
-    added = {"rules": {**written["rules"], "sounds": None}, "sounds": None, "sound_summary": None, "events": events}
+    sound = written["media"]["sound"] and {**written["media"]["sound"], "track": None}
+    added = {
+        "media": {**written["media"], "sound": sound},
+        "rules": {**written["rules"], "sounds": None},
+        "sounds": None,
+        "sound_summary": None,
+        "events": events,
+    }
     assert document == {**written, **added, "tool": document["tool"]}
     assert [event | NO_SOUNDS for event in written["events"]] == events
     assert [document[key] for key in ("network", "modality", "peak_score")] == [

@@ -1,5 +1,6 @@
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,17 @@ def test_other_encoders_another_grid_or_missing_sound_mean_doing_it_again(
     assert statuses(one, out, fake_encoders(frame_offsets=(0, 4))) == ["done"]
     assert statuses(one, out, fake_encoders(frame_offsets=(0, 1)), grid=SnippetGrid(snippet_frames=4)) == ["done"]
     assert len(read_features(out / "a.safetensors")) == 12
+
+
+def test_another_audio_track_means_doing_it_again(tmp_path: Path, ffmpeg: str, fake_encoders) -> None:
+    tones = [word for hz in (300, 500) for word in ("-f", "lavfi", "-i", f"sine={hz}:d=2")]
+    maps, video = ("-map", "0", "-map", "1", "-map", "2"), tmp_path / "a.mkv"
+    picture = (ffmpeg, "-v", "error", "-f", "lavfi", "-i", "testsrc=s=64x48:d=2")
+    subprocess.run([*picture, *tones, *maps, str(video)], check=True)
+    for track, status in ((None, "done"), (2, "done"), (2, "kept"), (None, "done")):
+        (outcome,) = extract_to_folder([video], tmp_path / "out", fake_encoders(), audio_track=track)
+        assert outcome.status == status
+        assert read_features(outcome.feature_file).audio_track == track
 
 
 def test_how_many_snippets_are_encoded_at_once_is_no_reason_to_do_it_again(

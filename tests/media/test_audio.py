@@ -5,7 +5,8 @@ import psutil
 import pytest
 
 from avadclip.errors import MediaError
-from avadclip.media.audio import SILENCE_DBFS, SoundReader
+from avadclip.media.audio import SoundReader
+from avadclip.media.mono import SILENCE_DBFS
 from avadclip.media.track import SAMPLE_RATE_HZ
 
 

@@ -11,7 +11,7 @@ def test_probe_returns_size_rate_length_and_sound(tmp_path, make_video, sound_tr
     info = probe(make_video(tmp_path / "a.mp4", rate_hz=24, sound=sound))
     assert (info.width, info.height, info.frame_rate_hz, info.rotation_degrees) == (64, 48, 24.0, 0)
     assert info.duration_seconds == pytest.approx(1.0)
-    assert info.sound == SoundInfo(48_000, 6, "5.1")
+    assert info.sound == SoundInfo(48_000, 6, "5.1", track=1)
     assert info.notes == ()
 
 
@@ -84,5 +84,5 @@ def test_readers_take_the_path_or_the_facts_of_a_file(tmp_path, make_video, soun
 def test_real_videos(sample_videos):
     bunny, bikes = (probe(path) for path in sample_videos)
     assert (bunny.width, bunny.height, bunny.frame_rate_hz, bunny.duration_seconds) == (1280, 720, 25.0, 5.28)
-    assert bunny.sound == SoundInfo(48_000, 6, "5.1")
+    assert bunny.sound == SoundInfo(48_000, 6, "5.1", track=1)
     assert bikes.sound is None

@@ -28,6 +28,7 @@ from avadclip.media.damage import (
     SoundDamage,
     SoundSource,
 )
+from avadclip.media.probe import MediaFile
 from avadclip.media.suffixes import VIDEO_SUFFIXES
 from avadclip.media.video import VideoReader
 
@@ -150,7 +151,7 @@ def keep_damaged(
     See extract_damaged; FeatureError if the clean features are of other content.
     """
     needed = _damaged_provenance(path, encoders, damage, clean=clean, donor=donor)
-    if clean.source_sha256 is not None and is_current(target, needed, clean.source_sha256):
+    if clean.source_sha256 is not None and is_current(target, needed, clean.source_sha256, clean.audio_track):
         return read_features(target)
     if content_sha256(path) != clean.source_sha256:
         raise FeatureError(f"{path} has changed since its features were extracted; extract them again")
@@ -179,7 +180,7 @@ def _damaged_provenance(
 
 
 def _damage_sound(path: Path, damage: SoundDamage, clean: SnippetFeatures, donor: Donor | None) -> SoundSource:
-    reader = SoundReader(path)
+    reader = SoundReader(MediaFile.open(path, audio_track=clean.audio_track))
     if damage == "muted":
         return MutedSound(reader)
     if damage == "late":
@@ -190,4 +191,5 @@ def _damage_sound(path: Path, damage: SoundDamage, clean: SnippetFeatures, donor
         return NoisySound(reader, clean.duration_seconds, seed)
     if donor is None:
         raise ValueError("foreign sound needs a donor")
-    return ForeignSound(SoundReader(donor.path), donor.clean.duration_seconds)
+    foreign = SoundReader(MediaFile.open(donor.path, audio_track=donor.clean.audio_track))
+    return ForeignSound(foreign, donor.clean.duration_seconds)

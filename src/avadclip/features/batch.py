@@ -38,6 +38,7 @@ def extract_to_folder(
     encoders: Encoders,
     *,
     grid: SnippetGrid | None = None,
+    audio_track: int | None = None,
     on_progress: BatchProgress | None = None,
 ) -> Iterator[ExtractionOutcome]:
     """Write `folder/NAME.safetensors` for every video, in order.
@@ -47,6 +48,7 @@ def extract_to_folder(
         folder: created if missing.
         encoders: see encoders.load.
         grid: how to cut snippets; 16 frames at 24 fps by default.
+        audio_track: as MediaFile.open takes it.
         on_progress: see BatchProgress.
 
     Raises:
@@ -57,9 +59,11 @@ def extract_to_folder(
     needed = provenance_of(encoders, grid)
     for path, target in targets.items():
         try:
-            media = MediaFile.open(path)  # names what is wrong with it before its content is hashed
+            media = MediaFile.open(
+                path, audio_track=audio_track
+            )  # names what is wrong with it before its content is hashed
             source_sha256 = content_sha256(path)
-            if is_current(target, needed, source_sha256):
+            if is_current(target, needed, source_sha256, audio_track):
                 yield ExtractionOutcome(path, target, "kept")
                 continue
             report = None if on_progress is None else partial(_report, on_progress, path, media)
@@ -85,7 +89,7 @@ def _target_files(paths: list[Path], folder: Path) -> dict[Path, Path]:
     return {path: target for target, path in owners.items()}
 
 
-def is_current(target: Path, needed: Provenance, source_sha256: str) -> bool:
+def is_current(target: Path, needed: Provenance, source_sha256: str, audio_track: int | None) -> bool:
     """Whether an existing feature file equals what extraction would write; False for a damaged one."""
     if not target.is_file():
         return False
@@ -93,7 +97,8 @@ def is_current(target: Path, needed: Provenance, source_sha256: str) -> bool:
         header = read_header(target)
     except FeatureError:
         return False
-    return header.source_sha256 == source_sha256 and header.provenance == needed
+    same_input = (header.source_sha256, header.audio_track) == (source_sha256, audio_track)
+    return same_input and header.provenance == needed
 
 
 def content_sha256(path: Path) -> str:

@@ -30,6 +30,7 @@ def extract_features(
     encoders: Encoders,
     *,
     grid: SnippetGrid | None = None,
+    audio_track: int | None = None,
     on_progress: Progress | None = None,
 ) -> SnippetFeatures:
     """Decode a video and encode its snippets.
@@ -41,13 +42,14 @@ def extract_features(
         path: a video file, or what MediaFile.open returned for it.
         encoders: see encoders.load.
         grid: how to cut snippets; 16 frames at 24 fps by default.
+        audio_track: as MediaFile.open takes it.
         on_progress: see Progress.
 
     Raises:
-        MediaError: the file cannot be read, or the video is shorter than one snippet.
+        MediaError: the file cannot be read, has no such audio track, or the video is shorter than one snippet.
     """
     grid = grid or SnippetGrid()
-    media = MediaFile.open(path)
+    media = MediaFile.open(path, audio_track=audio_track)
     stream = audio_stream(encoders, grid)
     listener = None if stream is None else stream.listener
     frames = VideoReader(media, frame_size=encoders.visual.frame_size, listener=listener)
@@ -61,6 +63,7 @@ def extract_features(
         duration_seconds=picture.duration_seconds,
         provenance=provenance_of(encoders, grid),
         sound_is_silent=sound.report is not None and sound.report.silent,
+        audio_track=media.audio_track,
         notes=(*picture.notes, *_sound_notes(sound.report, picture.duration_seconds)),
     )
 

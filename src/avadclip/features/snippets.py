@@ -62,6 +62,8 @@ class SnippetFeatures:
     """Irregularities of the file, one line each."""
     tags: SoundTags | None = None
     """Named sounds per snippet; None without a sound track or an audio tagger. No network reads them."""
+    audio_track: int | None = None
+    """See MediaFile.audio_track."""
 
     @classmethod
     def from_arrays(

@@ -41,6 +41,8 @@ class FeatureHeader(BaseModel):
     notes: tuple[str, ...]
     sound_names: tuple[str, ...] = ()
     """Names of the sounds that occur."""
+    audio_track: int | None = None
+    """See MediaFile.audio_track."""
     written_by: str
     """Tool version, for information; never compared."""
 
@@ -77,6 +79,7 @@ def write_features(path: Path, features: SnippetFeatures) -> None:
         sound_is_silent=features.sound_is_silent,
         notes=features.notes,
         sound_names=() if features.tags is None else features.tags.names,
+        audio_track=features.audio_track,
         written_by=f"avadclip {__version__}",
     )
     tensors: dict[str, NDArray[np.generic]] = {
@@ -182,6 +185,7 @@ def read_features(path: Path, *, crop: int | None = None) -> SnippetFeatures:
         source_sha256=header.source_sha256,
         notes=header.notes,
         tags=_tags(tensors, header),
+        audio_track=header.audio_track,
     )
     features.validate(str(path))
     return features

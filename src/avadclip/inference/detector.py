@@ -97,6 +97,7 @@ class Detector:
         path: str | Path,
         *,
         rules: EventRules | None = None,
+        audio_track: int | None = None,
         on_progress: VideoProgress | None = None,
     ) -> Detection:
         """Score one video and list its anomalous events.
@@ -104,12 +105,13 @@ class Detector:
         Args:
             path: a video file.
             rules: how events are cut from the scores; by default EventRules().
+            audio_track: the audio track to use, counted from 1; by default the first that is not silent.
             on_progress: see VideoProgress.
 
         Raises:
-            MediaError: the file cannot be read, or is shorter than one snippet.
+            MediaError: the file cannot be read, has no such audio track, or is shorter than one snippet.
         """
-        media = MediaFile.open(path)
+        media = MediaFile.open(path, audio_track=audio_track)
         report = None if on_progress is None else lambda seconds: on_progress(seconds, media.info.duration_seconds)
         features = extract_features(media, self.encoders, grid=self.grid, on_progress=report)
         return self.judge(features, media.info, source=str(path), rules=rules)

@@ -14,6 +14,7 @@ from avadclip.errors import MediaError
 from avadclip.media.clock import Clock, longest_pause, sound_packets
 from avadclip.media.container import keep_only, open_media, picture_stream, readable_or_refused, shown, sound_stream
 from avadclip.media.decode import DecodeCount, decode_packet, readable
+from avadclip.media.mono import SILENCE_DBFS
 from avadclip.media.probe import MediaFile
 from avadclip.media.track import SAMPLE_RATE_HZ, SoundBlock, Track
 from avadclip.media.windows import WindowCutter
@@ -21,7 +22,6 @@ from avadclip.media.windows import WindowCutter
 if TYPE_CHECKING:
     from av.packet import Packet
 
-SILENCE_DBFS = -60.0  # a track whose peak stays below this counts as silent: muted, or a dead microphone
 LOWEST_DBFS = -120.0  # reported for digital silence, whose true level is minus infinity
 MAX_REST_SECONDS = 600.0  # of a track after the last window, decoded for the report
 LATE_SECONDS = 0.1  # a start this far from the picture's is noted; encoders shift it by some 0.02 s
@@ -52,7 +52,8 @@ class SoundReader:
     """Reads the sound of one video as windows around given times; each call of `windows` opens the file once.
 
     Channels are mixed to mono by FFmpeg's matrix, scaled so that full scale stays full scale: stereo becomes its mean;
-    of 5.1, the centre counts most, the front pair 3 dB less, the rear pair 6 dB less, the subwoofer not at all.
+    of 5.1, the centre counts most, the front pair 3 dB less, the rear pair 6 dB less, the subwoofer not at all. Where
+    channels cancel each other, the loudest one is used: see MonoMixer.
     """
 
     def __init__(self, path: str | Path | MediaFile) -> None:
@@ -90,7 +91,7 @@ class SoundReader:
         cutter = WindowCutter(centres, window_seconds)
         path = self.media.path
         with open_media(path) as container:
-            stream = sound_stream(container)
+            stream = sound_stream(container, self.media.sound_index)
             if stream is None:
                 raise MediaError(f"{shown(path)} has no sound track; use a model that needs none")
             picture = picture_stream(container)
@@ -181,6 +182,9 @@ class SoundDecoder:
             yield f"audio continues long after the video; read up to {self.end_seconds:.0f} s"
         if self._track.num_gaps:
             yield f"audio gaps filled with silence: {self._track.num_gaps}, {self._track.gap_seconds:.2f} s in total"
+        if self._track.cancelled_seconds:
+            seconds = f"{self._track.cancelled_seconds:.1f} s"
+            yield f"audio channels of opposite phase cancel each other in mono: the louder one is used for {seconds}"
         if num_jumps:
             yield f"timestamps restart {num_jumps} times (joined file?); times continue across the restarts"
         if self._track.num_formats > 1:

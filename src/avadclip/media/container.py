@@ -26,6 +26,9 @@ FORMATS = (
     "h261,h263,h264,hevc,vvc,m4v,vc1,yuv4mpegpipe"
 )
 
+ASIDE_FLAGS = Disposition.comment | Disposition.visual_impaired | Disposition.descriptions
+ASIDE_TITLES = ("commentary", "audio description")
+
 _OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file", "max_pixels": str(MAX_PIXELS)}
 
 
@@ -88,15 +91,24 @@ def picture_stream(container: InputContainer) -> VideoStream:
     return stream
 
 
-def sound_stream(container: InputContainer) -> AudioStream | None:
-    """The audio stream that belongs to the video stream, or None."""
+def sound_streams(container: InputContainer) -> list[AudioStream]:
+    """The audio streams that can be decoded: FFmpeg's choice for the video stream, the others, then `is_aside` ones."""
     streams = [s for s in container.streams.audio if _decodable(s)]
-    if not streams:
-        return None
     best = container.streams.best("audio", related=picture_stream(container))
-    stream = next((s for s in streams if best is not None and s.index == best.index), streams[0])
-    _prepare(stream)
-    return stream
+    for stream in streams:
+        _prepare(stream)
+    return sorted(streams, key=lambda s: (is_aside(s), best is None or s.index != best.index))
+
+
+def sound_stream(container: InputContainer, index: int | None = None) -> AudioStream | None:
+    """The audio stream of this index, else the first of `sound_streams`; None if there is none."""
+    return next((s for s in sound_streams(container) if index is None or s.index == index), None)
+
+
+def is_aside(stream: AudioStream) -> bool:
+    """Whether a track is a commentary or an audio description, by its flags or its title."""
+    titles = f"{stream.metadata.get('title', '')} {stream.metadata.get('handler_name', '')}".lower()
+    return bool(stream.disposition & ASIDE_FLAGS) or any(words in titles for words in ASIDE_TITLES)
 
 
 def keep_only(container: InputContainer, *streams: Stream) -> None:

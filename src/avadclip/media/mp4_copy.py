@@ -41,7 +41,7 @@ Progress = Callable[[float], None]
 def write_copy(
     source: str | Path | MediaFile, target: Path, *, alter: Alter | None = None, on_progress: Progress | None = None
 ) -> None:
-    """Transcode a video with its first sound track, whole or not at all.
+    """Transcode a video with its audio track (see MediaFile.sound_index), whole or not at all.
 
     Zero is the first frame; audio before it is dropped, gaps in the audio become silence. The larger side is at most
     MAX_SIDE, the frame rate constant and at most MAX_RATE_HZ.
@@ -139,7 +139,7 @@ def _continuous(blocks: Iterable[tuple[int, NDArray[np.float32]]]) -> Iterator[N
 def _resampled(media: MediaFile) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Stereo samples [2, N] at SOUND_RATE_HZ, and the place of the first one since the first picture."""
     with open_media(media.path) as container:
-        picture, sound = picture_stream(container), sound_stream(container)
+        picture, sound = picture_stream(container), sound_stream(container, media.sound_index)
         if sound is None:
             return
         keep_only(container, picture, sound)

@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
-from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from avadclip.media.audio_choice import AudioChoice, choose_audio
 from avadclip.media.container import (
     header_seconds,
     keep_only,
     open_media,
     picture_stream,
-    sound_stream,
     start_seconds,
 )
 from avadclip.media.decode import DecodeCount, decode, readable
@@ -37,12 +36,14 @@ END_SECONDS = 0.5  # sound that ends this far from the picture's end is noted
 
 @dataclass(frozen=True)
 class SoundInfo:
-    """Properties of the sound track, from its header."""
+    """Properties of the audio track in use, from its header."""
 
     sample_rate_hz: int
     channels: int
     layout: str
     """FFmpeg's name: mono, stereo, 5.1, ..; "6 channels" if the file does not define the layout."""
+    track: int | None = None
+    """Its place among the file's audio tracks, counted from 1; None in results of 0.1.0."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,10 @@ class MediaFile:
     """Time of the first picture on the file's own clock, 0 where pictures carry no time."""
     delay_seconds: float = 0.0
     """What FFmpeg adds to the times of its pictures, and not of its sound."""
+    sound_index: int | None = None
+    """Index of the audio stream in use; None where there is none."""
+    audio_track: int | None = None
+    """The audio track that was asked for, counted from 1; None for the choice of `choose_audio`."""
 
     @property
     def has_sound(self) -> bool:
@@ -88,19 +93,20 @@ class MediaFile:
         return self.info.sound is not None
 
     @classmethod
-    def open(cls, path: "str | Path | MediaFile") -> "MediaFile":
+    def open(cls, path: "str | Path | MediaFile", *, audio_track: int | None = None) -> "MediaFile":
         """Read the headers and decode the first picture; where no length is stated, read all its packets' timestamps.
 
         Args:
             path: a video file; a MediaFile is returned as it is.
+            audio_track: the audio track to use, counted from 1; by default the first that is not silent.
 
         Raises:
-            MediaError: the file cannot be opened as a video.
+            MediaError: the file cannot be opened as a video, or has no such audio track.
         """
         if isinstance(path, MediaFile):
             return path
         with open_media(path) as container:
-            return _read_facts(path, container)
+            return _read_facts(path, container, audio_track)
 
 
 def probe(path: str | Path) -> MediaInfo:
@@ -112,9 +118,9 @@ def probe(path: str | Path) -> MediaInfo:
     return MediaFile.open(path).info
 
 
-def _read_facts(path: str | Path, container: InputContainer) -> MediaFile:
-    stream, sound = picture_stream(container), sound_stream(container)
-    notes = [*_stream_notes(container, stream), *_sound_notes(container, stream, sound)]
+def _read_facts(path: str | Path, container: InputContainer, audio_track: int | None) -> MediaFile:
+    stream, choice = picture_stream(container), choose_audio(path, container, audio_track)
+    notes = [*_stream_notes(container, stream), *_sound_notes(container, stream, choice)]
     duration = header_seconds(container, stream)
     width, height = stream.codec_context.width, stream.codec_context.height
     keep_only(container, stream)
@@ -138,10 +144,15 @@ def _read_facts(path: str | Path, container: InputContainer) -> MediaFile:
         width=width,
         height=height,
         rotation_degrees=rotation,
-        sound=None if sound is None else SoundInfo(sound.sample_rate, sound.channels, sound.layout.name),
+        sound=None if choice is None else _sound_info(choice),
         notes=tuple(notes),
     )
-    return MediaFile(path, info, zero - delay, delay)
+    return MediaFile(path, info, zero - delay, delay, None if choice is None else choice.stream.index, audio_track)
+
+
+def _sound_info(choice: AudioChoice) -> SoundInfo:
+    stream = choice.stream
+    return SoundInfo(stream.sample_rate, stream.channels, stream.layout.name, choice.number)
 
 
 class _TimedPackets:
@@ -228,13 +239,14 @@ def _picture_notes(first: av.VideoFrame | None) -> Iterator[str]:
         yield f"{bits} bits per colour, converted to 8"
 
 
-def _sound_notes(container: InputContainer, picture: VideoStream, sound: AudioStream | None) -> Iterator[str]:
-    if sound is None:
+def _sound_notes(container: InputContainer, picture: VideoStream, choice: AudioChoice | None) -> Iterator[str]:
+    if choice is None:
         if container.streams.audio:
             yield "audio ignored: its format cannot be decoded"
         return
-    if len(container.streams.audio) > 1:
-        yield f"{len(container.streams.audio)} audio tracks, one is used"
+    if choice.note is not None:
+        yield choice.note
+    sound = choice.stream
     late = start_seconds(sound) - start_seconds(picture)
     if abs(late) > START_SECONDS:
         yield f"audio starts {abs(late):.2f} s {'after' if late > 0 else 'before'} the video"

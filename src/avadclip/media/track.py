@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import av
 import numpy as np
-from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
+
+from avadclip.media.mono import MonoMixer
 
 SAMPLE_RATE_HZ = 16_000  # what every audio encoder here was made for
 JITTER_SECONDS = 0.015  # timestamps off by less are continuous sound; one lost AAC packet is 0.021 s
@@ -38,9 +39,13 @@ class Track:
 
     Within a stretch of continuous timestamps samples are counted, so that rounded timestamps tear no holes; only a step
     of more than JITTER_SECONDS ends the stretch and places the next one anew, which also stops slow drift.
+
+    Args:
+        tick_seconds: unit of the frames' timestamps.
+        is_live: see MonoMixer.
     """
 
-    def __init__(self, tick_seconds: float) -> None:
+    def __init__(self, tick_seconds: float, *, is_live: bool = False) -> None:
         self.start = 0
         self.end = 0
         """Position after the last sample so far."""
@@ -52,10 +57,17 @@ class Track:
         self.impossible_rate_hz: int | None = None
         """Sample rate of the ignored frames; see RATES_HZ."""
         self._tick = tick_seconds
-        self._resampler: AudioResampler | None = None
+        self._is_live = is_live
+        self._mixer: MonoMixer | None = None
+        self._cancelled_seconds = 0.0  # of earlier formats
         self._format: tuple[str, str, int] | None = None
         self._position = 0  # of the next sample to come out of the resampler
         self._expected = 0.0  # timestamp of the next frame if sound is continuous, seconds
+
+    @property
+    def cancelled_seconds(self) -> float:
+        """Length of the sound whose channels cancel each other; see MonoMixer."""
+        return self._cancelled_seconds + (0.0 if self._mixer is None else self._mixer.cancelled_seconds)
 
     def place(self, frames: Iterable[av.AudioFrame]) -> Iterator[SoundBlock]:
         """Yield ascending, non-overlapping blocks from frames whose timestamps are on the video's clock."""
@@ -64,51 +76,46 @@ class Track:
         yield from self.finish()
 
     def add(self, frame: av.AudioFrame) -> Iterator[SoundBlock]:
-        """Add a frame and yield the finished blocks; the resampler delays some milliseconds."""
+        """Add a frame and yield the finished blocks; see MonoMixer for the delay."""
         if not RATES_HZ[0] <= frame.sample_rate <= RATES_HZ[1]:
             self.impossible_rate_hz = frame.sample_rate
             return
         start = self._expected if frame.pts is None else frame.pts * self._tick
-        if self._resampler is None or self._changed(frame) or abs(start - self._expected) > JITTER_SECONDS:
+        if self._mixer is None or self._changed(frame) or abs(start - self._expected) > JITTER_SECONDS:
             yield from self.finish()
             self._begin(start, frame)
         self._expected += frame.samples / frame.sample_rate
-        yield from self._resample(frame)
+        if self._mixer is not None:
+            yield from self._put(self._mixer.add(frame))
 
     def _changed(self, frame: av.AudioFrame) -> bool:
         return self._format != _format_of(frame)
 
     def _begin(self, start: float, frame: av.AudioFrame) -> None:
-        self.num_formats += self._changed(frame)
         position = round(start * SAMPLE_RATE_HZ)
-        if self._resampler is None:
+        if self._mixer is None:
             self.start = self.end = position
         elif start - self._expected > JITTER_SECONDS:
             self.num_gaps += 1
             self.gap_seconds += start - self._expected
-        self._resampler = AudioResampler(
-            format="flt", layout="mono", rate=SAMPLE_RATE_HZ, options={"rematrix_maxval": "1.0"}
-        )
+        if self._changed(frame):
+            self.num_formats += 1
+            self._cancelled_seconds = self.cancelled_seconds
+            self._mixer = MonoMixer(frame.layout, SAMPLE_RATE_HZ, is_live=self._is_live)
         self._format = _format_of(frame)
         self._position = position
         self._expected = start
 
     def finish(self) -> Iterator[SoundBlock]:
-        """Flush the resampler."""
-        if self._resampler is not None:
-            yield from self._resample(None)
+        """Yield what the mixer still holds."""
+        if self._mixer is not None:
+            yield from self._put(self._mixer.finish())
 
-    def _resample(self, frame: av.AudioFrame | None) -> Iterator[SoundBlock]:
-        if self._resampler is None:
-            return
-        for part in self._resampler.resample(frame):
-            if part is None:  # what a resampler with nothing to do returns when it is flushed
-                continue
-            samples = part.to_ndarray().reshape(-1).astype(np.float32, copy=False)
-            damaged = ~(np.abs(samples) <= MAX_SAMPLE)  # so that a NaN counts
-            if damaged.any():
-                self.num_damaged += int(damaged.sum())
-                samples = np.where(damaged, np.float32(0), samples)
+    def _put(self, parts: Iterator[NDArray[np.float32]]) -> Iterator[SoundBlock]:
+        for part in parts:
+            damaged = ~(np.abs(part) <= MAX_SAMPLE)  # so that a NaN counts
+            self.num_damaged += int(damaged.sum())
+            samples = np.where(damaged, np.float32(0), part) if damaged.any() else part
             overlap = min(max(self.end - self._position, 0), len(samples))
             block = SoundBlock(self._position + overlap, samples[overlap:])
             self._position += len(samples)

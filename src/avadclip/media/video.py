@@ -144,7 +144,7 @@ class _Pass:
         self._clock = Clock(stream, zero, longest_pause=longest_pause(container, stream))
         self._streams: list[Stream] = [stream]
         self._sound: SoundPass | None = None
-        sound = None if listener is None else sound_stream(container)
+        sound = None if listener is None else sound_stream(container, media.sound_index)
         if listener is not None and sound is not None:
             self._streams.append(sound)
             self._sound = listener.begin(sound, self._clock)

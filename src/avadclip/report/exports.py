@@ -4,6 +4,7 @@ JSON and CSV have every field of `Event`, rounded as its fields are marked. docs
 """
 
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -154,7 +155,7 @@ def _media_document(media: MediaInfo) -> dict[str, Any]:
         "width": media.width,
         "height": media.height,
         "rotation_degrees": media.rotation_degrees,
-        "sound": sound and {"sample_rate_hz": sound.sample_rate_hz, "channels": sound.channels, "layout": sound.layout},
+        "sound": None if sound is None else dataclasses.asdict(sound),
     }
 
 

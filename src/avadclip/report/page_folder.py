@@ -12,7 +12,7 @@ from avadclip.files import write_atomically
 from avadclip.inference.detector import Detection
 from avadclip.media.mp4_copy import Progress, write_copy
 from avadclip.media.playable import why_unplayable
-from avadclip.media.probe import MediaFile, MediaInfo
+from avadclip.media.probe import MediaFile, MediaInfo, SoundInfo
 from avadclip.report.annotation import write_annotated
 from avadclip.report.elan import write_elan
 from avadclip.report.exports import FORMAT, to_document
@@ -69,6 +69,7 @@ def write_page(
     media_file = None if video is None else MediaFile.open(video)
     if media_file is not None:
         _check_same(detection, media_file.info)
+        media_file = _with_track(media_file, detection.media.sound)
     elif Extra.ANNOTATED_VIDEO in also:
         raise MediaError(f"{detection.source} not found, but the annotated video needs it; give its path with --video")
     write_assets(folder.parent / ASSETS)
@@ -139,10 +140,17 @@ def _check_same(detection: Detection, found: MediaInfo) -> None:
         )
 
 
+def _with_track(media: MediaFile, scored: SoundInfo | None) -> MediaFile:
+    """The file with the audio track that was scored, which may have been asked for."""
+    if scored is None or scored.track is None or media.info.sound == scored:
+        return media
+    return MediaFile.open(media.path, audio_track=scored.track)
+
+
 def _prepare_media(media: MediaFile | None, stage: Path, folder: Path, on_progress: Progress | None) -> PageMedia:
     if media is None:
         return PageMedia(None)
-    reason = why_unplayable(media.path)
+    reason = why_unplayable(media)
     if reason is None:
         return PageMedia(address(media.info.path, folder), offset_seconds=max(media.zero_seconds, 0.0))
     write_copy(media, stage / COPY_NAME, on_progress=on_progress)

@@ -67,6 +67,7 @@ class TinyJob:
 
     log: str
     device: str = "cpu"
+    audio_track: int | None = None
 
     def load(self) -> "TinyWork":
         return TinyWork(self)
@@ -80,7 +81,7 @@ class TinyJob:
 
 class TinyWork(ExtractionWork):
     def __init__(self, job: TinyJob) -> None:
-        super().__init__(tiny_encoders(), SnippetGrid())
+        super().__init__(tiny_encoders(), SnippetGrid(), job.audio_track)
         self.log = Path(job.log)
 
     def make(self, features, source, media, folder):

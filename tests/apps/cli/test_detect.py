@@ -170,7 +170,7 @@ def test_options_reach_the_detector(detector: Any, videos: Path, avadclip_comman
     avadclip_command(
         *("detect", "yard/a.mp4", "--model", "zero-shot", "--encoders", "clip:/models", "--device", "cuda:1"),
         *("--classes", " normal, car accident,", "--threshold", "0.25", "--min-seconds", "2", "--merge-gap", "0"),
-        *("--sound", "Gunshot, gunfire=0.4", "--sound", "theremin"),
+        *("--sound", "Gunshot, gunfire=0.4", "--sound", "theremin", "--audio-track", "2"),
     )
     assert detector.loaded == {
         "model": "zero-shot",
@@ -183,7 +183,7 @@ def test_options_reach_the_detector(detector: Any, videos: Path, avadclip_comman
     (call,) = detector.calls
     call.pop("on_progress")
     sounds = (SoundRule("gunshot", ("Gunshot, gunfire",), 0.4), SoundRule("theremin", ("Theremin",), 0.3))
-    assert call == {"path": "yard/a.mp4", "rules": EventRules(0.25, 2.0, 0.0, sounds=sounds)}
+    assert call == {"path": "yard/a.mp4", "rules": EventRules(0.25, 2.0, 0.0, sounds=sounds), "audio_track": 2}
 
 
 def test_without_sounds_none_is_named(detector: Any, videos: Path, avadclip_command: Command) -> None:

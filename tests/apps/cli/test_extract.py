@@ -25,9 +25,15 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return "encoders"
 
     def extract_to_folder(
-        paths: list[Path], folder: Path, encoders: object, *, grid: SnippetGrid, on_progress: object
+        paths: list[Path],
+        folder: Path,
+        encoders: object,
+        *,
+        grid: SnippetGrid,
+        audio_track: int | None,
+        on_progress: object,
     ) -> Iterator[ExtractionOutcome]:
-        seen.update(encoders=encoders, grid=grid)
+        seen.update(encoders=encoders, grid=grid, audio_track=audio_track)
         for path in paths:
             target = folder / f"{path.stem}.safetensors"
             match path.read_text():
@@ -62,12 +68,13 @@ def test_the_only_input_failing_is_exit_1(calls: dict[str, Any], videos: Path, a
 def test_options_reach_the_encoders(calls: dict[str, Any], videos: Path, avadclip_command: Command) -> None:
     avadclip_command(
         *("extract", "yard/a.mp4", "--out", "features", "--encoders", "clip:/models", "--crops", "published-5"),
-        *("--snippet-frames", "4", "--frames-per-snippet", "2", "--no-sound", "--device", "cuda"),
+        *("--snippet-frames", "4", "--frames-per-snippet", "2", "--no-sound", "--device", "cuda", "--audio-track", "2"),
     )
     assert calls == {
         "spec": "clip:/models",
         "encoders": "encoders",
         "grid": SnippetGrid(snippet_frames=4),
+        "audio_track": 2,
         "options": EncoderOptions(
             snippet_frames=4, frames_per_snippet=2, framing="published", num_crops=5, sound=False, device="cuda"
         ),

@@ -250,7 +250,9 @@ def _streams() -> Iterator[Case]:
                     target.mux(packet)
 
     yield Case(kind, "attachments", remuxed("a.mkv", attach), "result")
-    yield Case(kind, "2 pictures and 40 sound tracks", remuxed("a.mkv", many), "result", "40 audio tracks, one is used")
+    yield Case(
+        kind, "2 pictures and 40 sound tracks", remuxed("a.mkv", many), "result", "40 audio tracks; number 1 is used"
+    )
     titled = with_content("mkv", lambda content: replaced(content, b"Lavf", b"\x1b[2J"))
     yield Case(kind, "control characters in the title", titled, "result")
 

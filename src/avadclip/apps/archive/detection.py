@@ -34,6 +34,7 @@ class DetectionJob:
     precision: Precision | None
     rules: EventRules
     sounds: bool = True
+    audio_track: int | None = None
 
     def load(self) -> "DetectionWork":
         """See job.ArchiveJob.load."""
@@ -65,7 +66,7 @@ class DetectionWork:
         self.grid = self._detector.grid
 
     def identity(self) -> dict[str, Any]:
-        """Encoders, the model's content, and how events are cut."""
+        """Encoders, the model's content, how events are cut, and the audio track where one was asked for."""
         model, rules = self._job.model, dataclasses.asdict(self._job.rules)
         if rules["release_share"] == EventRules.release_share:
             del rules["release_share"]  # archives of 0.1.0, which has no other, are current without it
@@ -77,6 +78,7 @@ class DetectionWork:
             "classes": list(self._detector.scorer.classes),
             **rules,
             **(sounds if tagger is not None else {}),
+            **({} if self._job.audio_track is None else {"audio_track": self._job.audio_track}),
         }
 
     def is_current(self, storage: Storage, place: str, source_sha256: str, scratch: Path) -> bool:  # noqa: ARG002

@@ -25,6 +25,7 @@ class ExtractionJob:
     encoders: str
     options: "EncoderOptions"
     grid: SnippetGrid
+    audio_track: int | None = None
 
     @property
     def device(self) -> str:
@@ -35,7 +36,7 @@ class ExtractionJob:
         """See job.ArchiveJob.load."""
         from avadclip.encoders.load import load_encoders  # PyTorch, which only workers need
 
-        return ExtractionWork(load_encoders(self.encoders, self.options), self.grid)
+        return ExtractionWork(load_encoders(self.encoders, self.options), self.grid, self.audio_track)
 
     def output_name(self, place: str) -> str:
         """Path of the feature file."""
@@ -49,21 +50,23 @@ class ExtractionJob:
 class ExtractionWork:
     """Extraction work, see job.ArchiveWork."""
 
-    def __init__(self, encoders: Encoders, grid: SnippetGrid) -> None:
+    def __init__(self, encoders: Encoders, grid: SnippetGrid, audio_track: int | None) -> None:
         self.encoders = encoders
         self.grid = grid
+        self._audio_track = audio_track
         self._provenance = provenance_of(encoders, grid)
 
     def identity(self) -> dict[str, Any]:
-        """Provenance of the feature files."""
-        return self._provenance.model_dump(mode="json")
+        """Provenance of the feature files, and the audio track where one was asked for."""
+        track = {} if self._audio_track is None else {"audio_track": self._audio_track}
+        return self._provenance.model_dump(mode="json") | track
 
     def is_current(self, storage: Storage, place: str, source_sha256: str, scratch: Path) -> bool:
         """Compare the header of the file."""
         file = storage.fetch(f"{place}.safetensors", scratch)
         if file is None:
             return False
-        answer = is_current(file, self._provenance, source_sha256)
+        answer = is_current(file, self._provenance, source_sha256, self._audio_track)
         file.unlink()
         return answer
 

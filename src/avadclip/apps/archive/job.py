@@ -41,6 +41,11 @@ class ArchiveJob(Protocol):
         """Device of the networks, in torch's notation."""
         ...
 
+    @property
+    def audio_track(self) -> int | None:
+        """Audio track of every video, see MediaFile.audio_track."""
+        ...
+
     def load(self) -> ArchiveWork:
         """Load the networks; AvadclipError if that fails."""
         ...

@@ -118,6 +118,7 @@ def join_ranges(
         duration_seconds=duration,
         provenance=provenance_of(encoders, grid),
         sound_is_silent=sound.report is not None and sound.report.silent,
+        audio_track=media.audio_track,
         notes=() if sound.report is None else sound.report.notes,
     )
 

@@ -145,7 +145,9 @@ class ArchiveWorker:
             return Failed(" ".join(message.splitlines()), may_pass=not isinstance(error, AvadclipError))
 
     def _do_whole(self, unit: WholeVideo, path: Path, scratch: Path) -> Done | Divided:
-        media = MediaFile.open(path)  # names what is wrong with it before its content is hashed
+        media = MediaFile.open(
+            path, audio_track=self._job.audio_track
+        )  # names what is wrong with it before its content is hashed
         sha256, work, place = content_sha256(path), self._work, unit.source.place
         if work.is_current(self._storage, place, sha256, scratch):
             sizes = [self._storage.size(name) for name in self._job.result_names(place)]
@@ -160,7 +162,12 @@ class ArchiveWorker:
     def _do_range(self, unit: VideoRange, path: Path, scratch: Path) -> PartDone:
         name = self._part_name(unit.source_sha256, unit.span)
         if self._storage.size(name) == 0:
-            part = encode_range(MediaFile.open(path), self._work.encoders.visual, self._work.grid, unit.span)
+            part = encode_range(
+                MediaFile.open(path, audio_track=self._job.audio_track),
+                self._work.encoders.visual,
+                self._work.grid,
+                unit.span,
+            )
             file = scratch / "part.safetensors"
             write_part(file, part)
             self._storage.publish(file, name)
@@ -170,7 +177,7 @@ class ArchiveWorker:
         names = [self._part_name(unit.source_sha256, span) for span in unit.spans]
         try:
             parts = self._read_parts(names, scratch)
-            media = MediaFile.open(path)
+            media = MediaFile.open(path, audio_track=self._job.audio_track)
             features = join_ranges(media, parts, self._work.encoders, self._work.grid)
             done = self._finish(features, unit.source, unit.source_sha256, media, scratch)
         except (AvadclipError, IndivisibleError) as error:

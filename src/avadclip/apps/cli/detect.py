@@ -11,6 +11,7 @@ from avadclip.apps.cli.console import complain_about, error, exit_code, show_wor
 from avadclip.apps.cli.inputs import expand_inputs
 from avadclip.apps.cli.options import (
     PRECISION_HELP,
+    AudioTrack,
     ChosenPrecision,
     NumWorkers,
     Offline,
@@ -77,6 +78,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
         ),
     ] = None,
     no_sounds: Annotated[bool, typer.Option("--no-sounds", help="Do not name sounds.")] = False,
+    audio_track: AudioTrack = None,
     output_format: Annotated[
         OutputFormat, typer.Option("--format", help="Output on stdout: a table for people, the others for programs.")
     ] = OutputFormat.TABLE,
@@ -129,6 +131,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
             precision=None if precision is None else spread_precision(precision),
             rules=rules,
             sounds=not no_sounds,
+            audio_track=audio_track,
         )
         obtain_weights(job.model, encoders=job.encoders, sounds=job.sounds)
         raise typer.Exit(run_spread(job, paths, out, spread))
@@ -155,7 +158,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     output = OUTPUTS[output_format](include_scores=scores)
     reports = Reports(inputs.videos, out=folder, pages=report, also=also or ())
     try:
-        for outcome in _detect_each(detector, inputs.videos, reports, rules):
+        for outcome in _detect_each(detector, inputs.videos, reports, rules, audio_track):
             if isinstance(outcome, _Failed):
                 num_failed += 1
                 complain_about(str(outcome.path), outcome.problem)
@@ -178,7 +181,7 @@ class _Failed(NamedTuple):
 
 
 def _detect_each(
-    detector: "Detector", videos: list[Path], reports: Reports, rules: "EventRules"
+    detector: "Detector", videos: list[Path], reports: Reports, rules: "EventRules", audio_track: int | None
 ) -> Iterator[_Done | _Failed]:
     """Detect in one video after the other, with progress; bars are hidden while the caller prints."""
     with show_work(len(videos)) as work:
@@ -186,7 +189,8 @@ def _detect_each(
             work.begin(str(path), index)
             outcome: _Done | _Failed
             try:
-                detection = detector.detect(path, rules=rules, on_progress=work.advance if work.is_shown else None)
+                on_progress = work.advance if work.is_shown else None
+                detection = detector.detect(path, rules=rules, audio_track=audio_track, on_progress=on_progress)
             except (AvadclipError, OSError) as problem:
                 outcome = _Failed(path, problem)
             else:

@@ -11,6 +11,7 @@ from avadclip.apps.cli.console import WorkProgress, complain_about, error, exit_
 from avadclip.apps.cli.inputs import expand_inputs
 from avadclip.apps.cli.options import (
     PRECISION_HELP,
+    AudioTrack,
     ChosenPrecision,
     NumWorkers,
     Offline,
@@ -56,6 +57,7 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
     snippet_frames: Annotated[int, typer.Option(min=1, help="Frames per snippet; CCTV-Fights uses 4.")] = 16,
     frames_per_snippet: Annotated[int, typer.Option(min=1, help="For clip: frames averaged per snippet.")] = 1,
     sound: Annotated[bool, typer.Option(help="Also encode the sound track.")] = True,
+    audio_track: AudioTrack = None,
     precision: Annotated[ChosenPrecision, typer.Option(help=PRECISION_HELP)] = ChosenPrecision.FP32,
     device: Annotated[str, typer.Option(help="Device of the networks: cpu, cuda, cuda:1 or mps.")] = "cpu",
     ray: RayAddress = None,
@@ -85,7 +87,7 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
 
         options = _options(crops, {**looks, "precision": spread_precision(precision)})
         obtain_encoders(encoders, sound=sound)
-        raise typer.Exit(run_spread(_make_job(encoders, options), paths, out, spread))
+        raise typer.Exit(run_spread(_make_job(encoders, options, audio_track), paths, out, spread))
     folder = local_folder(out)
     inputs = expand_inputs(paths)
     for problem in inputs.problems:
@@ -99,7 +101,7 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
     options = options.model_copy(update={"precision": settle_precision(precision, encoders, options, inputs.videos)})
     loaded = load_encoders(encoders, options)
     num_of = {"done": 0, "kept": 0, "failed": len(inputs.problems)}
-    for outcome in _extract_each(inputs.videos, folder, loaded, snippet_frames):
+    for outcome in _extract_each(inputs.videos, folder, loaded, snippet_frames, audio_track):
         num_of[outcome.status] += 1
         if outcome.status == "failed":
             complain_about(str(outcome.path), outcome.message)
@@ -119,15 +121,16 @@ def _options(crops: Crops, looks: dict[str, Any]) -> "EncoderOptions":
     return EncoderOptions.model_validate({**looks, "framing": framing, "num_crops": int(num_crops or 1)})
 
 
-def _make_job(encoders: str, options: "EncoderOptions") -> "ExtractionJob":
+def _make_job(encoders: str, options: "EncoderOptions", audio_track: int | None) -> "ExtractionJob":
     from avadclip.apps.archive.extraction import ExtractionJob
     from avadclip.timeline import SnippetGrid
 
-    return ExtractionJob(with_absolute_folder(encoders), options, SnippetGrid(snippet_frames=options.snippet_frames))
+    grid = SnippetGrid(snippet_frames=options.snippet_frames)
+    return ExtractionJob(with_absolute_folder(encoders), options, grid, audio_track)
 
 
 def _extract_each(
-    videos: list[Path], out: Path, encoders: "Encoders", snippet_frames: int
+    videos: list[Path], out: Path, encoders: "Encoders", snippet_frames: int, audio_track: int | None
 ) -> Iterator["ExtractionOutcome"]:
     """Extract one video after the other, with progress; bars are hidden while the caller prints."""
     from avadclip.features.batch import extract_to_folder
@@ -136,7 +139,9 @@ def _extract_each(
     grid = SnippetGrid(snippet_frames=snippet_frames)
     with show_work(len(videos)) as work:
         on_progress = _follow(work, videos) if work.is_shown else None
-        for outcome in extract_to_folder(videos, out, encoders, grid=grid, on_progress=on_progress):
+        for outcome in extract_to_folder(
+            videos, out, encoders, grid=grid, audio_track=audio_track, on_progress=on_progress
+        ):
             with work.paused():
                 yield outcome
 

@@ -81,6 +81,10 @@ def spread_precision(chosen: ChosenPrecision) -> "Precision":
 Offline = Annotated[
     bool, typer.Option("--offline", help="Download no weights: missing ones are an error. As HF_HUB_OFFLINE=1.")
 ]
+AudioTrack = Annotated[
+    int | None,
+    typer.Option(min=1, help="Audio track to use, counted from 1.", show_default="the first that is not silent"),
+]
 RayAddress = Annotated[
     str | None,
     typer.Option(

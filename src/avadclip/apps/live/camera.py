@@ -79,7 +79,7 @@ class CameraReader:
             is_live=not self._is_file,
             speed=options.speed if self._is_file else 1.0,
         )
-        self._track = None if self.sound is None else Track(float(self.sound.time_base or 0))
+        self._track = None if self.sound is None else Track(float(self.sound.time_base or 0), is_live=True)
         self._clock: Clock | None = None
         self._begun: float | None = None
         self._end = 0.0

@@ -19,7 +19,7 @@ from avadclip.inference.detector import Detector
 from avadclip.inference.named_sounds import sounds_during
 from avadclip.inference.scorers import Verdict
 from avadclip.inference.scoring import SnippetScores, to_track
-from avadclip.media.audio import SILENCE_DBFS
+from avadclip.media.mono import SILENCE_DBFS
 
 HOLE_SECONDS = 5.0  # snippets before a longer gap are not used as context
 STEADY_SNIPPETS = (

@@ -50,7 +50,7 @@ def read_media(folder: Path) -> PageMedia:
 
 
 def _prepare_media(media: MediaFile, stage: Path, on_progress: Callable[[], None]) -> PageMedia:
-    reason = why_unplayable(media.path)
+    reason = why_unplayable(media)
     if reason is None:
         return PageMedia(VIDEO_URL, offset_seconds=max(media.zero_seconds, 0.0))
     write_copy(media, stage / COPY_NAME, on_progress=lambda _seconds: on_progress())
