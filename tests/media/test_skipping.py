@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from avadclip.media.display_order import DisplayOrder
 from avadclip.media.skipping import LOOK_AHEAD, PROGRESSIVE, RequestedTimes, skip_unread
+from avadclip.media.times.display_order import DisplayOrder
 from avadclip.media.video import VideoReader
 
 MakeVideo = Callable[..., Path]

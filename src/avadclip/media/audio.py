@@ -11,11 +11,11 @@ from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
 from avadclip.errors import MediaError
-from avadclip.media.clock import Clock, longest_pause, sound_packets
 from avadclip.media.container import keep_only, open_media, picture_stream, readable_or_refused, shown, sound_stream
 from avadclip.media.decode import DecodeCount, decode_packet, readable
 from avadclip.media.mono import SILENCE_DBFS
 from avadclip.media.probe import MediaFile
+from avadclip.media.times.clock import Clock, longest_pause, sound_packets
 from avadclip.media.track import SAMPLE_RATE_HZ, SoundBlock, Track
 from avadclip.media.windows import WindowCutter
 

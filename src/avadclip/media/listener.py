@@ -9,7 +9,7 @@ from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
 from avadclip.media.audio import SoundDecoder, SoundReport
-from avadclip.media.clock import Clock, SoundQueue
+from avadclip.media.times.clock import Clock, SoundQueue
 from avadclip.media.track import SoundBlock
 from avadclip.media.windows import WindowCutter
 

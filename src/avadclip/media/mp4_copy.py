@@ -19,11 +19,11 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from avadclip.files import atomic_path
-from avadclip.media.clock import Clock, longest_pause, sound_packets
 from avadclip.media.container import keep_only, open_media, picture_stream, sound_stream
 from avadclip.media.decode import DecodeCount, decode, readable
-from avadclip.media.frame_rate import NOMINAL_RATE_HZ
 from avadclip.media.probe import MediaFile, MediaInfo
+from avadclip.media.times.clock import Clock, longest_pause, sound_packets
+from avadclip.media.times.frame_rate import NOMINAL_RATE_HZ
 from avadclip.media.video import VideoReader
 
 MAX_SIDE = 1280  # pixels; a copy is for looking at events, and a page of many shall stay small

@@ -21,8 +21,8 @@ from avadclip.media.container import (
     start_seconds,
 )
 from avadclip.media.decode import DecodeCount, decode, readable
-from avadclip.media.frame_rate import frame_rate_hz
 from avadclip.media.pixels import quarter_turns
+from avadclip.media.times.frame_rate import frame_rate_hz
 
 if TYPE_CHECKING:
     from av.packet import Packet

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from avadclip.media.display_order import DisplayOrder
+from avadclip.media.times.display_order import DisplayOrder
 
 if TYPE_CHECKING:
     from av.packet import Packet

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from avadclip.errors import MediaError
 from avadclip.media.audio import MAX_REST_SECONDS
-from avadclip.media.clock import LONGEST_PAUSE_SECONDS, Clock, longest_pause
 from avadclip.media.container import (
     header_seconds,
     keep_only,
@@ -26,12 +25,13 @@ from avadclip.media.container import (
     sound_stream,
 )
 from avadclip.media.decode import DecodeCount, decode, readable
-from avadclip.media.display_order import DisplayOrder
-from avadclip.media.frame_rate import NOMINAL_RATE_HZ
 from avadclip.media.listener import SoundListener, SoundPass
 from avadclip.media.pixels import RgbConverter
 from avadclip.media.probe import MediaFile
 from avadclip.media.skipping import RequestedTimes, skip_unread
+from avadclip.media.times.clock import LONGEST_PAUSE_SECONDS, Clock, longest_pause
+from avadclip.media.times.display_order import DisplayOrder
+from avadclip.media.times.frame_rate import NOMINAL_RATE_HZ
 
 MAX_UNDECODABLE_SHARE = 0.5  # of the packets; above it the picture is more guess than video
 SEEK_MARGIN_SECONDS = 2.0  # an index may count in decoding order, some pictures ahead of the order of showing

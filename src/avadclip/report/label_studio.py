@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, SubElement
 from avadclip.events import Event
 from avadclip.files import write_atomically
 from avadclip.inference.detector import Detection
-from avadclip.media.frame_rate import NOMINAL_RATE_HZ
+from avadclip.media.times.frame_rate import NOMINAL_RATE_HZ
 from avadclip.report.exports import clean_text, dump_json
 
 CONTROL, VIDEO = "event", "video"

@@ -18,9 +18,9 @@ from avadclip.encoders.base import Encoders, Frame, VisualEncoder
 from avadclip.errors import MediaError
 from avadclip.features.extract import audio_stream, encode_picture, provenance_of, read_sound
 from avadclip.features.snippets import SnippetFeatures
-from avadclip.media.clock import may_jump
 from avadclip.media.container import header_seconds, open_media, picture_stream
 from avadclip.media.probe import MediaFile
+from avadclip.media.times.clock import may_jump
 from avadclip.media.video import VideoReader, VideoReport
 from avadclip.timeline import SnippetGrid
 

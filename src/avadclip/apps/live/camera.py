@@ -13,15 +13,15 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from avadclip.apps.live.live_snippet import LONGEST_FREEZE_SECONDS, LiveSnippet, Picture, SnippetCutter
-from avadclip.media.clock import FORWARD_SECONDS, Clock
 from avadclip.media.container import keep_only, open_media, picture_stream, sound_stream
 from avadclip.media.decode import DecodeCount, decode_packet, readable
-from avadclip.media.display_order import DisplayOrder
-from avadclip.media.frame_rate import NOMINAL_RATE_HZ, stated_rate_hz
 from avadclip.media.pixels import RgbConverter
 from avadclip.media.stream import kind_of, open_stream
+from avadclip.media.times.clock import FORWARD_SECONDS, Clock
+from avadclip.media.times.display_order import DisplayOrder
+from avadclip.media.times.frame_rate import NOMINAL_RATE_HZ, stated_rate_hz
+from avadclip.media.times.undated import ArrivalClock, RateClock, states_times
 from avadclip.media.track import Track
-from avadclip.media.undated import ArrivalClock, RateClock, states_times
 from avadclip.timeline import SnippetGrid
 
 

@@ -50,6 +50,7 @@ class OnnxGraph:
             known = {output.name for output in session.get_outputs()}
             inner = [name for name in (*self._outputs, *constant_names) if name not in known]
             if inner:
+                del session  # two at once would cost twice the memory
                 session = start_session(with_outputs(graph, inner), num_threads, data)
         except Exception as error:  # ONNX Runtime raises many types of exceptions
             reason = (str(error).splitlines() or ["unknown"])[0]
@@ -178,12 +179,21 @@ class OnnxVisualEncoder:
 
 def log_mel(windows: Windows, spec: SpectrogramSpec) -> NDArray[np.float32]:
     """Log-mel magnitude spectrogram, ln(mel + offset): [N, samples] to [N, frames, bands]."""
-    frames = sliding_window_view(windows, spec.window_samples, axis=1)[:, :: spec.hop_samples]
-    hann = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(spec.window_samples) / spec.window_samples)
+    return np.stack([_log_mel(window, spec) for window in windows])  # one by one: all at once take 1 MB a window
+
+
+def _log_mel(window: NDArray[np.float32], spec: SpectrogramSpec) -> NDArray[np.float32]:
+    frames = sliding_window_view(window, spec.window_samples)[:: spec.hop_samples]
     # In double precision: beside a loud tone, float32 is wrong by 0.002 in the quiet bands.
-    magnitude = np.abs(rfft(frames * hann, n=spec.fft_samples, axis=-1))
+    magnitude = np.abs(rfft(frames * _hann(spec.window_samples), n=spec.fft_samples, axis=-1))
     bands: NDArray[np.float32] = np.log(magnitude @ mel_triangles(spec) + spec.log_offset).astype(np.float32)
     return bands
+
+
+@cache
+def _hann(num_samples: int) -> NDArray[np.float64]:
+    window: NDArray[np.float64] = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(num_samples) / num_samples)
+    return window
 
 
 @cache

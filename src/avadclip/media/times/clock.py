@@ -12,7 +12,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from avadclip.media.container import header_seconds
-from avadclip.media.frame_rate import NOMINAL_RATE_HZ, stated_rate_hz
+from avadclip.media.times.frame_rate import NOMINAL_RATE_HZ, stated_rate_hz
 
 if TYPE_CHECKING:
     from av.packet import Packet
