@@ -39,7 +39,7 @@ neither a product nor a basis for decisions about people; see [intended use](int
 | | |
 |---|---|
 | networks | audio-visual teacher, and visual student distilled from it (uncertainty-weighted, weight {recipe.distillation.weight:g}); D = {recipe.network.embed_dim}, variant `{recipe.network.variant}` |
-| encoders | `lite`, frozen: EfficientNet-Lite0 (ImageNet) with motion energy; log-mel statistics |
+| encoders | `lite-1`, frozen: EfficientNet-Lite0 (ImageNet) with motion energy; log-mel statistics |
 | training data | {len(bags)} real CCTV videos of about 2 s from {num_sources} recordings ({int(truth.sum())} fights, {int((1 - truth).sum())} normal); one label per video, no times. The teacher was trained on the {int(audible.sum())} with audible sound |
 | training data's origin | seymanurakti/fight-detection-surv-dataset, MIT; footage from public web video |
 | recipe | `configs/starter.toml`, {recipe.optimizer.epochs} epochs, last epoch taken (selection: `last`) |

@@ -46,7 +46,9 @@ class Crops(StrEnum):
 def extract(  # noqa: PLR0917  Typer's way to declare options
     paths: Annotated[list[str], typer.Argument(help="Video files, folders (recursive), glob patterns.")],
     out: Annotated[str, typer.Option(metavar="DIRECTORY", help="Output folder for the feature files, one per video.")],
-    encoders: Annotated[str, typer.Option(help="lite, lite-1, clip, clip:FOLDER or onnx:FOLDER.")] = "lite",
+    encoders: Annotated[
+        str, typer.Option(help="lite, lite-1, clip, clip:FOLDER or onnx:FOLDER; starter was trained on lite-1.")
+    ] = "lite-1",
     crops: Annotated[
         Crops,
         typer.Option(
