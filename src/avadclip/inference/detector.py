@@ -144,7 +144,7 @@ class Detector:
         boundaries = tracks.chosen.boundaries()
         return Detection(
             source=source,
-            media=media,
+            media=replace(media, duration_seconds=features.duration_seconds),  # headers may state another length
             model=self.scorer.name,
             network=verdict.network,
             modality=verdict.modality,

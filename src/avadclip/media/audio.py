@@ -11,8 +11,9 @@ from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
 from avadclip.errors import MediaError
+from avadclip.media.codec_change import ChangingDecoder
 from avadclip.media.container import keep_only, open_media, picture_stream, readable_or_refused, shown, sound_stream
-from avadclip.media.decode import DecodeCount, decode_packet, readable
+from avadclip.media.decode import DecodeCount, readable
 from avadclip.media.mono import SILENCE_DBFS
 from avadclip.media.probe import MediaFile
 from avadclip.media.times.clock import Clock, longest_pause, sound_packets
@@ -120,10 +121,10 @@ class SoundDecoder:
     """
 
     def __init__(self, stream: AudioStream) -> None:
-        self._context = stream.codec_context
         self._track = Track(float(stream.time_base or 0))
         self._peak = 0.0
         self.count = DecodeCount()
+        self._decoder = ChangingDecoder(stream, self.count)
         self.is_cut_short = False
         """Whether more of it was there than was read."""
 
@@ -135,12 +136,11 @@ class SoundDecoder:
     def decode(self, packet: "Packet[Any]") -> Iterator[SoundBlock]:
         """Decode one packet, whose timestamps are on the video's clock, into blocks of samples."""
         if packet.size:  # the demuxer's own flush packet has none
-            self.count.num_packets += 1
-            yield from self._place(decode_packet(self._context, packet, self.count))
+            yield from self._place(self._decoder.decode(packet))
 
     def finish(self) -> Iterator[SoundBlock]:
         """Flush the decoder and the resampler at the end of the file."""
-        yield from self._place(decode_packet(self._context, None, self.count))
+        yield from self._place(self._decoder.flush())
         yield from self._measure(self._track.finish())
 
     def _place(self, frames: list[Any]) -> Iterator[SoundBlock]:
@@ -172,6 +172,7 @@ class SoundDecoder:
             yield "audio track present, but no packet of it could be decoded"
         elif self.count.num_failed:
             yield f"{self.count.num_failed} of {self.count.num_packets} audio packets could not be decoded"
+        yield from self._decoder.changes
         if self._track.num_damaged:
             yield f"{self._track.num_damaged} audio samples are not finite or far out of range; replaced by silence"
         if self._track.impossible_rate_hz is not None:

@@ -137,6 +137,13 @@ def header_seconds(container: InputContainer, stream: Stream) -> float | None:
         return None if container.duration is None else container.duration / av.time_base
 
 
+def unread_share(container: InputContainer, read_bytes: int) -> float:
+    """Share of the file after its last packet; 0 in MP4, whose packets lie in any order."""
+    if "mp4" in container.format.name or not read_bytes:
+        return 0.0
+    return max(1.0 - read_bytes / Path(_path(container)).stat().st_size, 0.0)
+
+
 def lacks_bytes(container: InputContainer) -> bool:
     """Whether an AVI file is shorter than its first bytes state (FFmpeg adapts the other lengths); else False."""
     if container.format.name != "avi":

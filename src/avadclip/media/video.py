@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from avadclip.errors import MediaError
 from avadclip.media.audio import MAX_REST_SECONDS
+from avadclip.media.codec_change import ChangingDecoder
 from avadclip.media.container import (
     header_seconds,
     keep_only,
@@ -23,8 +24,10 @@ from avadclip.media.container import (
     readable_or_refused,
     shown,
     sound_stream,
+    unread_share,
 )
-from avadclip.media.decode import DecodeCount, decode, readable
+from avadclip.media.decode import DecodeCount, readable
+from avadclip.media.holes import Holes
 from avadclip.media.listener import SoundListener, SoundPass
 from avadclip.media.pixels import RgbConverter
 from avadclip.media.probe import MediaFile
@@ -35,7 +38,8 @@ from avadclip.media.times.frame_rate import NOMINAL_RATE_HZ
 
 MAX_UNDECODABLE_SHARE = 0.5  # of the packets; above it the picture is more guess than video
 SEEK_MARGIN_SECONDS = 2.0  # an index may count in decoding order, some pictures ahead of the order of showing
-MISSING_SECONDS = 0.5  # a picture that ends this much before the header's duration is noted
+MISSING_SECONDS = 0.1  # a picture that begins this late, or ends so much before the header's duration, is noted
+MAX_UNREAD_SHARE = 0.05  # of a file's bytes; an index may follow the last packet
 # What a few kilobytes of timestamps may claim: features of 25 hours are 1.4 GB with `lite`.
 MAX_SECONDS = 25 * 3600.0  # a day, and what a recorder adds to it
 STILL_SECONDS = 60.0  # a frame displayed for longer counts as still
@@ -150,8 +154,11 @@ class _Pass:
             self._sound = listener.begin(sound, self._clock)
         keep_only(container, *self._streams)
         self._count = DecodeCount()
+        self._decoder = ChangingDecoder(stream, self._count)
         self._order = DisplayOrder(is_reordered=stream.codec_context.has_b_frames, begins_at=0)
+        self._read_bytes = 0
         self._rate_hz = rate_hz if rate_hz * STILL_SECONDS >= 1 else NOMINAL_RATE_HZ
+        self._holes = Holes(1.0 / self._rate_hz)
         self._tick = float(stream.time_base or 0)
         self._num_frames = 0
         self._num_without_time = 0
@@ -189,7 +196,7 @@ class _Pass:
     def _pictures(self, requested: RequestedTimes) -> Iterator[_Shown]:
         context = self._stream.codec_context
         packets = skip_unread(self._packets(), context, requested, self._order)
-        for picture in decode(self._order.follow(packets), context, self._count):
+        for picture in self._decoder.run(self._order.follow(packets)):
             ticks = self._order.start_of(picture.pts)
             if ticks is None:
                 self._num_without_time += 1
@@ -222,12 +229,14 @@ class _Pass:
 
     def _packets(self) -> "Iterator[av.Packet[Any]]":
         for packet in readable(self._container.demux(self._streams), self._count):
+            self._read_bytes = max(self._read_bytes, (packet.pos or 0) + packet.size)
             if packet.stream_index != self._stream.index:
                 self._add_sound(packet)
                 continue
             self._clock.set_picture(packet)
             packet.pts = None if packet.pts is None else packet.pts - self._delay
             self._order.look_at(packet)
+            self._holes.add(packet)
             if self._sound is not None:
                 self._sound.decode_ready()
             yield packet
@@ -250,6 +259,10 @@ class _Pass:
             return
         self._sound.add(packet)
 
+    @property
+    def _tolerance(self) -> float:
+        return max(MISSING_SECONDS, 1.5 / self._rate_hz)
+
     def report(self) -> VideoReport:
         share = self._count.failed_share
         if self._num_frames == 0 or share > MAX_UNDECODABLE_SHARE:
@@ -261,20 +274,44 @@ class _Pass:
         return VideoReport(self._end, self._num_frames, share, self._given, notes)
 
     def _notes(self) -> Iterator[str]:
+        yield from self._notes_on_the_ends()
+        yield from self._notes_on_losses()
+        yield from self._notes_on_times()
+
+    def _notes_on_the_ends(self) -> Iterator[str]:
         header = header_seconds(self._container, self._stream)
-        is_whole = self._complete and not self._clock.num_jumps  # a header counts what a clock jumped over
-        if is_whole and header is not None and header - self._end > MISSING_SECONDS:
-            yield f"video ends at {self._end:.2f} s, the header states {header:.2f} s: cut off, or only audio continues"
+        if self._complete and header is not None and not self._clock.num_jumps:  # a header counts what a clock jumped
+            stated = f"{self._end:.2f} s, the header states {header:.2f} s"
+            if header - self._end > self._tolerance:
+                yield f"video ends at {stated}: cut off, or only audio continues"
+            if self._end - header > self._tolerance:
+                yield f"video goes on until {stated}: joined, or still being written"
+        unread = unread_share(self._container, self._read_bytes) if self._complete else 0.0
+        if unread > MAX_UNREAD_SHARE:
+            yield f"reading ended {unread:.0%} of the file's bytes early: damaged, or another file follows"
         if self._count.read_error:
             yield f"reading stopped early: {self._count.read_error}"
-        if self._count.num_failed:
-            yield f"{self._count.num_failed} of {self._count.num_packets} video packets could not be decoded"
-        if self._num_corrupt:
-            yield f"{self._num_corrupt} frames are damaged; the decoder concealed the missing parts"
         if lacks_bytes(self._container):
             yield "the file is shorter than its header states: cut off"
-        if self._from_start and self._first > MISSING_SECONDS:
+        if self._from_start and self._first > self._tolerance:
             yield f"first decodable frame at {self._first:.2f} s; it is also used for the time before"
+
+    def _notes_on_losses(self) -> Iterator[str]:
+        yield from self._decoder.changes
+        failed, packets = self._count.num_failed, self._count.num_packets
+        if failed:
+            lost = f"{failed / self._rate_hz:.2f} s"
+            yield f"{failed} of {packets} video packets ({lost}) could not be decoded; other frames stand in"
+        if self._num_corrupt:
+            seconds = self._num_corrupt / self._rate_hz
+            yield f"{self._num_corrupt} frames ({seconds:.2f} s) are damaged; the decoder concealed the missing parts"
+        if self._holes.num_damaged:
+            yield f"{self._holes.num_damaged} video packets are incomplete"
+        if self._holes.num:
+            places = "1 place" if self._holes.num == 1 else f"{self._holes.num} places"
+            yield f"no new frame for {self._holes.seconds:.2f} s, in {places}: frames are missing, or their rate varies"
+
+    def _notes_on_times(self) -> Iterator[str]:
         if self._clock.num_jumps:
             yield f"timestamps restart {self._clock.num_jumps} times (joined file?); times continue across the restarts"
         if self._order.num_moved:

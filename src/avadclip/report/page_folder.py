@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Collection
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from avadclip.inference.detector import Detection
 from avadclip.media.mp4_copy import Progress, write_copy
 from avadclip.media.playable import why_unplayable
 from avadclip.media.probe import MediaFile, MediaInfo, SoundInfo
+from avadclip.media.video import VideoReader
 from avadclip.report.annotation import write_annotated
 from avadclip.report.elan import write_elan
 from avadclip.report.exports import FORMAT, to_document
@@ -25,6 +27,7 @@ from avadclip.report.timeline_file import write_timeline
 
 ASSETS = "assets"
 SAME_SECONDS = 0.5  # headers of one file, read by two versions of FFmpeg, differ by less
+LOOK_SECONDS = 60.0  # between the frames that are converted of a video whose length is measured
 COPY_NAME = "video.mp4"
 DOWNLOADS = {"JSON": "detection.json", "CSV": "events.csv", "WebVTT": "events.vtt", "PNG": "scores.png"}
 
@@ -133,11 +136,21 @@ def _quoted(text: str) -> str:
 def _check_same(detection: Detection, found: MediaInfo) -> None:
     wanted = detection.media
     sizes_differ = (found.width, found.height) != (wanted.width, wanted.height)
-    if sizes_differ or abs(found.duration_seconds - wanted.duration_seconds) > SAME_SECONDS:
+    if sizes_differ or not _lasts(found, wanted.duration_seconds):
         raise MediaError(
             f"{found.path} has {found.duration_seconds:.1f} s of {found.width}x{found.height}, but the result is of "
             f"{wanted.duration_seconds:.1f} s of {wanted.width}x{wanted.height}; name the video that was scored"
         )
+
+
+def _lasts(found: MediaInfo, seconds: float) -> bool:
+    """Whether a video has this length, by its header or, where that states another, by its pictures."""
+    if abs(found.duration_seconds - seconds) <= SAME_SECONDS:
+        return True
+    reader = VideoReader(found.path, frame_size=(16, 16))
+    for _ in reader.frames_at(count(step=LOOK_SECONDS)):
+        pass
+    return abs(reader.report.duration_seconds - seconds) <= SAME_SECONDS
 
 
 def _with_track(media: MediaFile, scored: SoundInfo | None) -> MediaFile:
