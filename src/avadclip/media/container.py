@@ -138,8 +138,8 @@ def header_seconds(container: InputContainer, stream: Stream) -> float | None:
 
 
 def unread_share(container: InputContainer, read_bytes: int) -> float:
-    """Share of the file after its last packet; 0 in MP4, whose packets lie in any order."""
-    if "mp4" in container.format.name or not read_bytes:
+    """Share of the file after its last packet, in formats that have no index there; 0 in others."""
+    if container.format.name not in ("flv", "live_flv", "mpegts", "mpeg") or not read_bytes:
         return 0.0
     return max(1.0 - read_bytes / Path(_path(container)).stat().st_size, 0.0)
 

@@ -32,7 +32,7 @@ from avadclip.media.listener import SoundListener, SoundPass
 from avadclip.media.pixels import RgbConverter
 from avadclip.media.probe import MediaFile
 from avadclip.media.skipping import RequestedTimes, skip_unread
-from avadclip.media.times.clock import LONGEST_PAUSE_SECONDS, Clock, longest_pause
+from avadclip.media.times.clock import LONGEST_PAUSE_SECONDS, Clock, longest_pause, may_jump
 from avadclip.media.times.display_order import DisplayOrder
 from avadclip.media.times.frame_rate import NOMINAL_RATE_HZ
 
@@ -154,8 +154,11 @@ class _Pass:
             self._sound = listener.begin(sound, self._clock)
         keep_only(container, *self._streams)
         self._count = DecodeCount()
+        self._is_reordered = stream.codec_context.has_b_frames and not may_jump(
+            container
+        )  # those have times of display
         self._decoder = ChangingDecoder(stream, self._count)
-        self._order = DisplayOrder(is_reordered=stream.codec_context.has_b_frames, begins_at=0)
+        self._order = DisplayOrder(is_reordered=self._is_reordered, begins_at=0)
         self._read_bytes = 0
         self._rate_hz = rate_hz if rate_hz * STILL_SECONDS >= 1 else NOMINAL_RATE_HZ
         self._holes = Holes(1.0 / self._rate_hz)
@@ -173,7 +176,7 @@ class _Pass:
     def skip_to(self, seconds: float) -> None:
         """Seek to the last key frame before a time on the file's own clock."""
         self._container.seek(round(seconds / self._tick), stream=self._stream)
-        self._order = DisplayOrder(is_reordered=self._stream.codec_context.has_b_frames, begins_at=None)
+        self._order = DisplayOrder(is_reordered=self._is_reordered, begins_at=None)
         self._from_start = False
 
     def sample(self, times: Iterable[float]) -> Iterator[NDArray[np.uint8]]:
@@ -197,14 +200,15 @@ class _Pass:
         context = self._stream.codec_context
         packets = skip_unread(self._packets(), context, requested, self._order)
         for picture in self._decoder.run(self._order.follow(packets)):
-            ticks = self._order.start_of(picture.pts)
+            ticks = self._order.start_of(picture)
             if ticks is None:
                 self._num_without_time += 1
                 start = self._end
             else:
                 start = ticks * self._tick
             seconds = (picture.duration or 0) * self._tick
-            if not 0 < seconds < LONGEST_PAUSE_SECONDS or not self._order.has_presentation_times:
+            is_timed = self._order.has_presentation_times and not self._delay
+            if not is_timed or not 0 < seconds < LONGEST_PAUSE_SECONDS:
                 seconds = 1.0 / self._rate_hz
             self._first = start if self._num_frames == 0 else self._first
             if self._num_frames > 0 or self._from_start:
@@ -234,7 +238,8 @@ class _Pass:
                 self._add_sound(packet)
                 continue
             self._clock.set_picture(packet)
-            packet.pts = None if packet.pts is None else packet.pts - self._delay
+            if self._delay and packet.pts is not None:
+                packet.pts = packet.pts - self._delay if self._stream.codec_context.has_b_frames else packet.dts
             self._order.look_at(packet)
             self._holes.add(packet)
             if self._sound is not None:
@@ -304,7 +309,7 @@ class _Pass:
             yield f"{failed} of {packets} video packets ({lost}) could not be decoded; other frames stand in"
         if self._num_corrupt:
             seconds = self._num_corrupt / self._rate_hz
-            yield f"{self._num_corrupt} frames ({seconds:.2f} s) are damaged; the decoder concealed the missing parts"
+            yield f"damaged frames: {self._num_corrupt} ({seconds:.2f} s); the decoder concealed the missing parts"
         if self._holes.num_damaged:
             yield f"{self._holes.num_damaged} video packets are incomplete"
         if self._holes.num:

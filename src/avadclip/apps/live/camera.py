@@ -114,7 +114,7 @@ class CameraReader:
                 self._decode_sound(packet)
             tap(packet)
         for frame in decode_packet(self.picture.codec_context, None, self._count):
-            yield from self._show(self._order.start_of(frame.pts), partial(self._converter.convert, frame))
+            yield from self._show(self._order.start_of(frame), partial(self._converter.convert, frame))
         yield from self._cutter.finish(self._end)
 
     def _make_clock(self) -> ArrivalClock | RateClock:
@@ -155,7 +155,7 @@ class CameraReader:
         self._order.look_at(packet)
         for taken in self._order.follow([packet]):
             for frame in decode_packet(self.picture.codec_context, taken, self._count):
-                yield from self._show(self._order.start_of(frame.pts), partial(self._converter.convert, frame))
+                yield from self._show(self._order.start_of(frame), partial(self._converter.convert, frame))
 
     def _show(self, pts: int | None, convert: Callable[[], Picture | None]) -> Iterator[LiveSnippet]:
         start = self._start(pts)
