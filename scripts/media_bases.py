@@ -9,9 +9,8 @@ import av
 
 LENGTH_SECONDS = 4.0  # six snippets of 2/3 s, so that a video joined to itself has twelve
 CHANGE_SECONDS = 2.0  # calm before, agitated after
-SHAKEN = (
-    f"crop=96:64:'48+40*sin(37*t)*gte(t,{CHANGE_SECONDS})':'32+30*sin(51*t)*gte(t,{CHANGE_SECONDS})'"  # of 192x128
-)
+SCENE = ("-f", "lavfi", "-i", "mandelbrot=s=192x128:r=25:start_scale=2:end_scale=0.01")
+SHAKEN = f"crop=96:64:'48+40*sin(37*t)*gte(t,{CHANGE_SECONDS})':'32+30*sin(51*t)*gte(t,{CHANGE_SECONDS})'"
 SOUND = (
     f"0.01*sin(2*PI*220*t)+gte(t,{CHANGE_SECONDS})"
     "*(0.6*sin(2*PI*(800+500*sin(3*t))*t)*gt(sin(25*t),0)+0.2*(2*random(0)-1))"
@@ -79,12 +78,16 @@ class Base:
         """Where it lies once it is made."""
         return self.folder / f"{self.codec}.{self.container}"
 
+    def with_codec(self, codec: str) -> "Base":
+        """The same scene in the same container."""
+        return Base(self.container, codec, self.folder)
+
     @cached_property
     def packets(self) -> list[tuple[int, int]]:
         """Position and size in bytes of its packets, as far as the demuxer knows them, in file order."""
         with av.open(str(self.path)) as container:
-            known = [(packet.pos, packet.size) for packet in container.demux() if packet.size and packet.pos is not None]
-        return sorted(known)
+            packets = [packet for packet in container.demux() if packet.size]
+        return sorted((packet.pos, packet.size) for packet in packets if packet.pos is not None)
 
     def make(self) -> None:
         """Write it, unless it is there."""
@@ -92,7 +95,7 @@ class Base:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         picture = f"{SHAKEN},scale={SIZES.get(self.codec, '96:64')}"
-        command = "ffmpeg -v error -y -f lavfi -i mandelbrot=s=192x128:r=25:start_scale=2:end_scale=0.01".split()
+        command = ["ffmpeg", "-v", "error", "-y", *SCENE]
         sound = CONTAINERS[self.container][1]
         if sound:
             command += ["-f", "lavfi", "-i", f"aevalsrc='{SOUND}':s=48000", "-c:a", *sound.split()]

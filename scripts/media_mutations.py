@@ -2,17 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import av
 import numpy as np
-from media_bases import LENGTH_SECONDS, Base
-
-if TYPE_CHECKING:
-    from av.packet import Packet
+from media_bases import CONTAINERS, LENGTH_SECONDS, Base
 
 Draw = np.random.Generator
-Packets = "list[Packet[Any]]"
+Packets = list[Any]  # av.Packet
 HEADER_BYTES = 64  # taken for the header where the first packet begins at once
 
 SHIFTS_SECONDS = (-2.0, -1.0, -0.3, 0.3, 1.0, 2.0, 5.0, 20.0, 7200.0)
@@ -82,15 +79,16 @@ def change_header(base: Base, draw: Draw) -> bytes:
 
 
 def join(base: Base, draw: Draw) -> bytes:
-    """Append the file to itself."""
-    return base.path.read_bytes() * 2
+    """Append the same scene in a codec of this container, which may be the same."""
+    codecs = CONTAINERS[base.container][0].split()
+    return base.path.read_bytes() + base.with_codec(str(draw.choice(codecs))).path.read_bytes()
 
 
 def drop_packets(packets: Packets, draw: Draw) -> Packets:
     """Leave out a tenth of the packets, or a stretch of 0.2 to 1.5 s, of all tracks or of one."""
     track = _track(packets, draw)
     if draw.random() < 0.5:
-        dropped = draw.random(len(packets)) < 0.1
+        dropped = [share < 0.1 for share in draw.random(len(packets))]
     else:
         start, length = draw.uniform(0, LENGTH_SECONDS), draw.uniform(0.2, 1.5)
         dropped = [start <= seconds < start + length for seconds in _seconds(packets)]
@@ -167,7 +165,8 @@ def _stretch(length: int, draw: Draw) -> tuple[int, int]:
 
 def _track(packets: Packets, draw: Draw) -> int | None:
     """A track's index, or None for all tracks."""
-    return draw.choice([None, *sorted({packet.stream_index for packet in packets})])
+    tracks = [None, *sorted({packet.stream_index for packet in packets})]
+    return tracks[int(draw.integers(len(tracks)))]
 
 
 def _seconds(packets: Packets) -> list[float]:

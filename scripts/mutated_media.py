@@ -2,10 +2,10 @@
 
     python scripts/mutated_media.py [--count 1000] [--only NUMBER]
 
-Needs the ffmpeg program, which makes the videos and is asked whether it complains about the damaged ones. Prints tables;
-writes what is to be looked at to runs/mutated-media/findings.json. A video's damage follows from its number alone:
-`--only NUMBER` makes it again, keeps it, and prints what came of it. Ends with code 1 where a process crashed, hung or
-raised anything but our own errors, or where silent changes reach 5 %.
+Needs the ffmpeg program, which makes the videos and is asked whether it complains about the damaged ones. Prints
+tables, and writes what is to be looked at to runs/mutated-media/findings.json. A video's damage follows from its
+number alone: `--only NUMBER` makes it again, keeps it, and prints what came of it. Ends with code 1 where a process
+crashed, hung or raised anything but our own errors, or where silent changes reach 5 %.
 """
 
 import argparse
@@ -125,7 +125,9 @@ def complaints(path: Path) -> list[str]:
     """Lines that the ffmpeg program prints when it decodes all of a video, without addresses in memory."""
     command = ["ffmpeg", "-v", "error", "-threads", "1", "-i", str(path), "-f", "null", "-"]
     try:
-        result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_SECONDS)
+        result = subprocess.run(
+            command, check=False, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_SECONDS
+        )
     except subprocess.TimeoutExpired:
         return ["no end within the limit"]
     text = result.stderr.decode(errors="replace").replace(str(path), "FILE")
@@ -204,9 +206,10 @@ def report(trials: list[Trial]) -> int:
     num_silent = sum(trial.outcome == "silent" for trial in trials)
     num_untimed = sum(trial.outcome == "silent" and trial.container in WITHOUT_TIMES for trial in trials)
     num_broken = sum(trial.outcome in BROKEN for trial in trials)
+    num_unheard = sum(map(is_unheard, trials))
     print(
         f"\n{len(trials)} videos: {num_broken} broken; {num_silent} silent ({num_silent / len(trials):.1%}), of them "
-        f"{num_untimed} in containers without times; {sum(map(is_unheard, trials))} without a note where ffmpeg complains"
+        f"{num_untimed} in containers without times; {num_unheard} without a note where ffmpeg complains"
     )
     return int(num_broken > 0 or num_silent / len(trials) >= MAX_SILENT_SHARE)
 
