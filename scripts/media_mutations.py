@@ -1,5 +1,7 @@
 """Ways to damage a video file, each drawn from a seeded generator, for mutated_media.py."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,11 +140,18 @@ PACKET_MUTATIONS: dict[str, Callable[[Packets, Draw], Packets]] = {
 KINDS = (*BYTE_MUTATIONS, *PACKET_MUTATIONS)
 
 
-def mutate(base: Base, kind: str, draw: Draw, target: Path) -> None:
-    """Write the damaged video."""
+def mutate(base: Base, kind: str, seed: tuple[int, int], target: Path) -> None:
+    """Write the damaged video, drawn from this seed."""
     if kind in BYTE_MUTATIONS:
-        target.write_bytes(BYTE_MUTATIONS[kind](base, draw))
+        target.write_bytes(BYTE_MUTATIONS[kind](base, np.random.default_rng(seed)))
         return
+    # FFmpeg's muxers abort the process at some times: what they have written by then is the damaged video.
+    arguments = [base.container, base.codec, str(base.folder), kind, *map(str, seed), str(target)]
+    target.touch()
+    subprocess.run([sys.executable, __file__, *arguments], check=False, stderr=subprocess.DEVNULL)
+
+
+def _write_packets(base: Base, kind: str, draw: Draw, target: Path) -> None:
     with (
         av.open(str(base.path)) as source,
         av.open(str(target), "w", container_options={"fflags": "+bitexact"}) as written,
@@ -176,3 +185,13 @@ def _seconds(packets: Packets) -> list[float]:
         return [LENGTH_SECONDS * place / len(packets) for place in range(len(packets))]
     times = [float(ticks * packet.time_base) for ticks, packet in zip(own, packets, strict=True) if ticks is not None]
     return [seconds - min(times) for seconds in times]
+
+
+def _main() -> None:
+    container, codec, folder, kind, seed, number, target = sys.argv[1:]
+    draw = np.random.default_rng((int(seed), int(number)))
+    _write_packets(Base(container, codec, Path(folder)), kind, draw, Path(target))
+
+
+if __name__ == "__main__":
+    _main()

@@ -79,10 +79,10 @@ class Study:
     def make(self, number: int) -> tuple[Base, str, Path]:
         """The undamaged video, the kind of damage, and the damaged video, which is written."""
         container, kind = self._pairs[number % len(self._pairs)]
-        draw = np.random.default_rng([SEED, number])
-        base = self._bases[container][int(draw.integers(len(self._bases[container])))]
+        bases = self._bases[container]
+        base = bases[(number // len(self._pairs) + number) % len(bases)]  # another one in every round
         path = FOLDER / f"{number}.{container}"
-        mutate(base, kind, draw, path)
+        mutate(base, kind, (SEED, number), path)
         return base, kind, path
 
     def run(self, number: int, worker: Worker) -> Trial:
