@@ -53,7 +53,7 @@ CONTAINERS = {
     "rm": ("rv20", "ac3"),
     "h264": ("h264 h264-b", ""),
     "hevc": ("hevc", ""),
-    "m4v": ("mpeg4-b", ""),
+    "m4v": ("mpeg4-b", "aac"),
     "m2v": ("mpeg2video", ""),
     "ivf": ("vp8 vp9", ""),
     "obu": ("av1", ""),
@@ -61,7 +61,7 @@ CONTAINERS = {
 }
 """Suffixes with their video codecs and the encoder of the sound, empty for none."""
 
-WITHOUT_TIMES = ("h264", "hevc", "m4v", "m2v", "obu", "y4m", "dv")
+WITHOUT_TIMES = ("h264", "hevc", "m2v", "obu", "y4m", "dv")
 """Containers whose packets follow each other without times: a missing one leaves no hole."""
 
 

@@ -14,7 +14,7 @@ Draw = np.random.Generator
 Packets = list[Any]  # av.Packet
 HEADER_BYTES = 64  # taken for the header where the first packet begins at once
 
-SHIFTS_SECONDS = (-2.0, -1.0, -0.3, 0.3, 1.0, 2.0, 5.0, 20.0, 7200.0)
+SHIFTS_SECONDS = (0.3, 1.0, 2.0, 5.0, 20.0, 7200.0)  # back, muxers refuse: joined files step back
 
 
 def flip_bits(base: Base, draw: Draw) -> bytes:
@@ -81,9 +81,13 @@ def change_header(base: Base, draw: Draw) -> bytes:
 
 
 def join(base: Base, draw: Draw) -> bytes:
-    """Append the same scene in a codec of this container, which may be the same."""
-    codecs = CONTAINERS[base.container][0].split()
-    return base.path.read_bytes() + base.with_codec(str(draw.choice(codecs))).path.read_bytes()
+    """Append what `appended` draws."""
+    return base.path.read_bytes() + appended(base, draw).path.read_bytes()
+
+
+def appended(base: Base, draw: Draw) -> Base:
+    """The same scene in a codec of this container, which may be the same."""
+    return base.with_codec(str(draw.choice(CONTAINERS[base.container][0].split())))
 
 
 def drop_packets(packets: Packets, draw: Draw) -> Packets:

@@ -33,12 +33,16 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._num_left = 0
 
-    def score(self, path: Path) -> Answer:
-        """Outcome of one video: `result`, `error`, `traceback`, `crash` or `hang`, and what belongs to it."""
+    def score(self, *parts: Path) -> Answer:
+        """Outcome of one video: `result`, `error`, `traceback`, `crash` or `hang`, and what belongs to it.
+
+        Args:
+            parts: one video; several are scored as one that holds their features in a row.
+        """
         process = self._running()
         self._num_left -= 1
         assert process.stdin is not None
-        process.stdin.write(json.dumps(os.fspath(path)).encode() + b"\n")
+        process.stdin.write(json.dumps([os.fspath(part) for part in parts]).encode() + b"\n")
         process.stdin.flush()
         return self._answer(process, self._limit_seconds)
 
@@ -78,7 +82,7 @@ class Worker:
 
 
 def _serve() -> None:
-    """Answer every line of stdin, a path, with a line of JSON."""
+    """Answer every line of stdin, a list of paths, with a line of JSON."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints is no answer
     import torch
@@ -91,23 +95,23 @@ def _serve() -> None:
     torch.set_num_threads(1)
     detector = load_detector()
 
-    def score(path: str) -> Answer:
-        """`Detector.detect` in its two halves, and the scores of the same features twice in a row."""
-        media = MediaFile.open(path)
-        features = extract_features(media, detector.encoders, grid=detector.grid)
-        detection = detector.judge(features, media.info, source=path)
-        audio = features.audio
-        twice = replace(
-            features,
-            visual=np.concatenate([features.visual] * 2, axis=1),
-            audio=None if audio is None else np.concatenate([audio] * 2),
-            tags=None,
-            duration_seconds=2 * features.duration_seconds,
-        )
+    def score(paths: list[str]) -> Answer:
+        """`Detector.detect` of one video; of several, its second half with their features in a row."""
+        if len(paths) == 1:
+            detection = detector.detect(paths[0])
+        else:
+            parts = [extract_features(path, detector.encoders, grid=detector.grid) for path in paths]
+            joined = replace(
+                parts[0],
+                visual=np.concatenate([part.visual for part in parts], axis=1),
+                audio=None if parts[0].audio is None else np.concatenate([part.audio for part in parts]),
+                tags=None,
+                duration_seconds=sum(part.duration_seconds for part in parts),
+            )
+            detection = detector.judge(joined, MediaFile.open(paths[0]).info, source="joined")
         return {
             "outcome": "result",
             "scores": detection.track.scores.tolist(),
-            "scores_twice": detector.judge(twice, media.info, source=path).track.scores.tolist(),
             "notes": detection.notes,
             "reason": detection.reason,
         }

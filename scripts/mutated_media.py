@@ -23,7 +23,7 @@ from queue import SimpleQueue
 
 import numpy as np
 from media_bases import WITHOUT_TIMES, Base, all_bases
-from media_mutations import KINDS, mutate
+from media_mutations import KINDS, appended, mutate
 from media_trial import Answer, Worker
 
 FOLDER = Path(__file__).parents[1] / "runs" / "mutated-media"
@@ -94,7 +94,10 @@ class Study:
         change, num_missing, notes = 0.0, 0, ()
         outcome = after["outcome"]
         if outcome == "result":
-            change, num_missing = compare(before, after, joined=kind == "joined")
+            if kind == "joined" and len(after["scores"]) > len(before["scores"]):
+                other = appended(base, np.random.default_rng((SEED, number)))
+                before = before | {"scores": worker.score(base.path, other.path)["scores"]}
+            change, num_missing = compare(before["scores"], after["scores"])
             known = {without_numbers(note) for note in before["notes"]}
             notes = tuple(note for note in after["notes"] if without_numbers(note) not in known)
             if change <= MAX_CHANGE and num_missing == 0:
@@ -107,11 +110,8 @@ class Study:
         return Trial(number, base.container, base.codec, kind, outcome, change, num_missing, complaint, notes, error)
 
 
-def compare(before: Answer, after: Answer, *, joined: bool) -> tuple[float, int]:
+def compare(expected: list[float], scores: list[float]) -> tuple[float, int]:
     """Largest change of a score at the same time, and the number of snippets that are missing."""
-    expected, scores = before["scores"], after["scores"]
-    if joined and len(scores) > len(expected):
-        expected = before["scores_twice"]
     num_common = min(len(expected), len(scores))
     return float(np.abs(np.subtract(expected[:num_common], scores[:num_common])).max()), len(expected) - num_common
 
