@@ -91,7 +91,7 @@ def test_a_huge_picture_is_refused_by_its_header(tmp_path, make_video, monkeypat
         tmp_path / "huge.mp4", pictures=[picture], times=[0.0], size=(side, side), codec=codec, codec_options=options
     )
     assert side * side > MAX_PIXELS
-    monkeypatch.setattr("avadclip.media.video.decode", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr("avadclip.media.video.ChangingDecoder", lambda *_: pytest.fail("decoded"))
     assert str(MAX_PIXELS) in refusal(path)
     with pytest.raises(MediaError, match=str(MAX_PIXELS)):
         next(VideoReader(path).frames_at([0.0]))

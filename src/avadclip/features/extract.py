@@ -1,7 +1,7 @@
 """Extraction of a video's snippet features, in memory independent of frame size and length."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from avadclip.media.probe import MediaFile
 from avadclip.media.video import MISSING_SECONDS, VideoReader
 from avadclip.timeline import SnippetGrid
 
+LONGER_SECONDS = 0.5  # sound that outlasts the picture by this much is noted
 FRAMES_WAITING = 2  # full-size frames between decoding and preprocessing; a 4K frame has 25 MB
 
 Progress = Callable[[float], None]
@@ -64,16 +65,19 @@ def extract_features(
         provenance=provenance_of(encoders, grid),
         sound_is_silent=sound.report is not None and sound.report.silent,
         audio_track=media.audio_track,
-        notes=(*picture.notes, *_sound_notes(sound.report, picture.duration_seconds)),
+        notes=(*picture.notes, *_sound_notes(sound.report, picture.duration_seconds, media.info.notes)),
     )
 
 
-def _sound_notes(sound: SoundReport | None, picture_seconds: float) -> Iterator[str]:
+def _sound_notes(sound: SoundReport | None, picture_seconds: float, by_header: Collection[str]) -> Iterator[str]:
     if sound is None:
         return
     yield from sound.notes
     if sound.end_seconds > sound.start_seconds and picture_seconds - sound.end_seconds > MISSING_SECONDS:
         yield f"audio ends at {sound.end_seconds:.2f} s; the rest is treated as silence"
+    is_said = any(note.startswith("audio ends") for note in by_header)
+    if not is_said and sound.end_seconds - picture_seconds > LONGER_SECONDS:
+        yield f"audio goes on until {sound.end_seconds:.2f} s, the video ends at {picture_seconds:.2f} s"
 
 
 class EncodedSound(NamedTuple):

@@ -20,6 +20,8 @@ from avadclip.errors import MediaError
 
 MAX_PIXELS = 4096 * 4096  # of one picture; 8192 x 8192 costs 349 MB for two frames
 
+MAX_UNREAD_SHARE = 0.05  # of what was read; a few bytes may follow the last packet
+
 # Containers of video, by FFmpeg's names: no pictures, playlists, network or devices. CCTV recorders write `dhav`.
 FORMATS = (
     "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,kux,asf,asf_o,ogg,nut,mxf,wtv,rm,dv,dhav,ivf,obu,"
@@ -137,11 +139,14 @@ def header_seconds(container: InputContainer, stream: Stream) -> float | None:
         return None if container.duration is None else container.duration / av.time_base
 
 
-def unread_share(container: InputContainer, read_bytes: int) -> float:
-    """Share of the file after its last packet, in formats that have no index there; 0 in others."""
-    if container.format.name not in ("flv", "live_flv", "mpegts", "mpeg") or not read_bytes:
-        return 0.0
-    return max(1.0 - read_bytes / Path(_path(container)).stat().st_size, 0.0)
+def what_is_unread(container: InputContainer, read_bytes: int) -> str | None:
+    """A note on what follows the last packet, in formats that have no index there."""
+    unread = Path(_path(container)).stat().st_size - read_bytes if read_bytes else 0
+    if container.format.name in ("dv", "yuv4mpegpipe") and unread > 0:
+        return "the file ends inside a frame: cut off"
+    if container.format.name in ("flv", "live_flv", "mpegts", "mpeg") and unread > MAX_UNREAD_SHARE * read_bytes:
+        return f"reading ended {unread} bytes before the file's end: damaged, or another file follows"
+    return None
 
 
 def lacks_bytes(container: InputContainer) -> bool:

@@ -1,11 +1,16 @@
 """Decoding packet by packet: one bad packet costs one packet, not the rest of the file."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import av
+from av.logging import ERROR, Capture, set_level
 from av.packet import Packet
+
+set_level(ERROR)  # many decoders tell their log alone that they filled something in
+logging.getLogger("libav").addHandler(logging.NullHandler())  # where what is said outside of decode_packet goes
 
 
 @dataclass
@@ -14,6 +19,9 @@ class DecodeCount:
 
     num_packets: int = 0
     num_failed: int = 0
+    num_complaints: int = 0
+    """Packets that were decoded, but whose decoder logged an error."""
+    first_complaint: str = ""
     read_error: str | None = None
     """Why reading stopped before the file's end, if it did."""
 
@@ -45,8 +53,13 @@ def decode(packets: "Iterable[Packet[Any]]", codec_context: Any, count: DecodeCo
 
 def decode_packet(codec_context: Any, packet: "Packet[Any] | None", count: DecodeCount) -> list[Any]:
     """Decode one packet into the frames it completes; None flushes the decoder."""
-    try:
-        return list(codec_context.decode(packet))
-    except av.FFmpegError:
-        count.num_failed += packet is not None
-        return []
+    with Capture() as log:
+        try:
+            frames = list(codec_context.decode(packet))
+        except av.FFmpegError:
+            count.num_failed += packet is not None
+            return []
+    if log:
+        count.num_complaints += 1
+        count.first_complaint = count.first_complaint or log[0][2].strip()
+    return frames

@@ -21,7 +21,10 @@ class Holes:
         """In all."""
         self.num_damaged = 0
         """Packets that the container knows to be incomplete."""
+        self.num_standing = 0
+        """Packets that are no later than the one before them."""
         self._step = step_seconds
+        self._start: float | None = None
         self._end: float | None = None
 
     def add(self, packet: "Packet[Any]") -> None:
@@ -31,7 +34,8 @@ class Holes:
             return
         start = float(packet.dts * packet.time_base)
         step = max(self._step, float((packet.duration or 0) * packet.time_base))
+        self.num_standing += self._start is not None and start <= self._start
         if self._end is not None and start - self._end > max(MIN_STEPS * step, MIN_SECONDS):
             self.num += 1
             self.seconds += start - self._end
-        self._end = start + step
+        self._start, self._end = start, start + step

@@ -24,7 +24,7 @@ from avadclip.media.container import (
     readable_or_refused,
     shown,
     sound_stream,
-    unread_share,
+    what_is_unread,
 )
 from avadclip.media.decode import DecodeCount, readable
 from avadclip.media.holes import Holes
@@ -37,9 +37,9 @@ from avadclip.media.times.display_order import DisplayOrder
 from avadclip.media.times.frame_rate import NOMINAL_RATE_HZ
 
 MAX_UNDECODABLE_SHARE = 0.5  # of the packets; above it the picture is more guess than video
+MAX_STANDING = 2  # packets no later than the one before, as rounding and edit lists make them
 SEEK_MARGIN_SECONDS = 2.0  # an index may count in decoding order, some pictures ahead of the order of showing
 MISSING_SECONDS = 0.1  # a picture that begins this late, or ends so much before the header's duration, is noted
-MAX_UNREAD_SHARE = 0.05  # of a file's bytes; an index may follow the last packet
 # What a few kilobytes of timestamps may claim: features of 25 hours are 1.4 GB with `lite`.
 MAX_SECONDS = 25 * 3600.0  # a day, and what a recorder adds to it
 STILL_SECONDS = 60.0  # a frame displayed for longer counts as still
@@ -166,6 +166,8 @@ class _Pass:
         self._num_frames = 0
         self._num_without_time = 0
         self._num_corrupt = 0
+        self._num_back = 0
+        self._start = 0.0
         self._still_seconds = 0.0
         self._first = 0.0
         self._end = 0.0
@@ -206,6 +208,8 @@ class _Pass:
                 start = self._end
             else:
                 start = ticks * self._tick
+            self._num_back += self._num_frames > 0 and start < self._start - self._tick
+            self._start = start
             seconds = (picture.duration or 0) * self._tick
             is_timed = self._order.has_presentation_times and not self._delay
             if not is_timed or not 0 < seconds < LONGEST_PAUSE_SECONDS:
@@ -291,9 +295,9 @@ class _Pass:
                 yield f"video ends at {stated}: cut off, or only audio continues"
             if self._end - header > self._tolerance:
                 yield f"video goes on until {stated}: joined, or still being written"
-        unread = unread_share(self._container, self._read_bytes) if self._complete else 0.0
-        if unread > MAX_UNREAD_SHARE:
-            yield f"reading ended {unread:.0%} of the file's bytes early: damaged, or another file follows"
+        unread = what_is_unread(self._container, self._read_bytes) if self._complete else None
+        if unread is not None:
+            yield unread
         if self._count.read_error:
             yield f"reading stopped early: {self._count.read_error}"
         if lacks_bytes(self._container):
@@ -310,6 +314,9 @@ class _Pass:
         if self._num_corrupt:
             seconds = self._num_corrupt / self._rate_hz
             yield f"damaged frames: {self._num_corrupt} ({seconds:.2f} s); the decoder concealed the missing parts"
+        if self._count.num_complaints:
+            complaints = f"{self._count.num_complaints} of {packets} video packets"
+            yield f"the decoder found errors in {complaints}, the first one: {self._count.first_complaint}"
         if self._holes.num_damaged:
             yield f"{self._holes.num_damaged} video packets are incomplete"
         if self._holes.num:
@@ -319,6 +326,9 @@ class _Pass:
     def _notes_on_times(self) -> Iterator[str]:
         if self._clock.num_jumps:
             yield f"timestamps restart {self._clock.num_jumps} times (joined file?); times continue across the restarts"
+        if self._num_back or self._holes.num_standing > MAX_STANDING:
+            numbers = f"{self._num_back} frames go back in time, {self._holes.num_standing} stand still"
+            yield f"timestamps are out of order: {numbers}"
         if self._order.num_moved:
             yield "the file has no times of display; rebuilt from the order of decoding, up to some frames off"
         if self._num_without_time:
