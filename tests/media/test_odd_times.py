@@ -1,5 +1,6 @@
 """Times and losses that a container states wrongly or not at all, by hand-made files."""
 
+import subprocess
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -169,3 +170,40 @@ def _notes(path: Path) -> tuple[str, ...]:
     for _ in reader.frames_at(i / 24 for i in count()):
         pass
     return reader.report.notes
+
+
+def test_times_of_display_that_go_to_and_fro_are_noted(tmp_path: Path, make_video: MakeVideo) -> None:
+    whole = make_video(tmp_path / "whole.mp4", num_frames=48, codec_options={"x264-params": "bframes=0:keyint=1"})
+
+    def late(number: int, packet: "av.Packet") -> bool:
+        assert packet.pts is not None
+        packet.pts += 20 * int(packet.duration or 0) * (number % 8 == 4)
+        return True
+
+    (note,) = [note for note in _notes(remux(whole, tmp_path / "odd.mp4", late)) if "out of order" in note]
+    assert "6 frames go back in time" in note  # 48 / 8 pictures are shown late, and the next one is earlier
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("y4m", "wrapped_avframe"), ("dv", "dvvideo")])
+def test_a_file_of_frames_of_one_size_that_ends_inside_one_is_cut_off(
+    ffmpeg: str, tmp_path: Path, suffix: str, codec: str
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    scene = "testsrc2=s=720x576:r=25:d=1"
+    command = [ffmpeg, "-v", "error", "-f", "lavfi", "-i", scene, "-c:v", codec, "-pix_fmt", "yuv420p", str(path)]
+    subprocess.run(command, check=True)
+    assert not any("cut off" in note for note in _notes(path))
+    path.write_bytes(path.read_bytes()[:-1000])
+    assert "the file ends inside a frame: cut off" in _notes(path)
+
+
+def test_what_only_the_decoders_log_says_is_noted(tmp_path: Path, make_video: MakeVideo) -> None:
+    """MJPEG fills in what a damaged picture lacks, and neither fails nor marks it."""
+    path = make_video(tmp_path / "a.mkv", num_frames=24, codec="mjpeg", pix_fmt="yuvj420p")
+    assert _notes(path) == ()
+    content = bytearray(path.read_bytes())
+    picture = content.index(b"\xff\xda", len(content) // 2)  # the start of a picture's coded data
+    content[picture + 20 : picture + 40] = bytes(20)
+    path.write_bytes(content)
+    (note,) = _notes(path)
+    assert note.startswith("the decoder found errors in 1 of 24 video packets, the first one: ")

@@ -142,7 +142,7 @@ def header_seconds(container: InputContainer, stream: Stream) -> float | None:
 def what_is_unread(container: InputContainer, read_bytes: int) -> str | None:
     """A note on what follows the last packet, in formats that have no index there."""
     unread = Path(_path(container)).stat().st_size - read_bytes if read_bytes else 0
-    if container.format.name in ("dv", "yuv4mpegpipe") and unread > 0:
+    if container.format.name in ("dv", "yuv4mpegpipe") and unread:  # DV's last packet is filled up
         return "the file ends inside a frame: cut off"
     if container.format.name in ("flv", "live_flv", "mpegts", "mpeg") and unread > MAX_UNREAD_SHARE * read_bytes:
         return f"reading ended {unread} bytes before the file's end: damaged, or another file follows"

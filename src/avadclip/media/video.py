@@ -37,7 +37,7 @@ from avadclip.media.times.display_order import DisplayOrder
 from avadclip.media.times.frame_rate import NOMINAL_RATE_HZ
 
 MAX_UNDECODABLE_SHARE = 0.5  # of the packets; above it the picture is more guess than video
-MAX_STANDING = 2  # packets no later than the one before, as rounding and edit lists make them
+MAX_DISORDERED = 2  # frames no later than the one before, as rounding and edit lists make them
 SEEK_MARGIN_SECONDS = 2.0  # an index may count in decoding order, some pictures ahead of the order of showing
 MISSING_SECONDS = 0.1  # a picture that begins this late, or ends so much before the header's duration, is noted
 # What a few kilobytes of timestamps may claim: features of 25 hours are 1.4 GB with `lite`.
@@ -326,7 +326,7 @@ class _Pass:
     def _notes_on_times(self) -> Iterator[str]:
         if self._clock.num_jumps:
             yield f"timestamps restart {self._clock.num_jumps} times (joined file?); times continue across the restarts"
-        if self._num_back or self._holes.num_standing > MAX_STANDING:
+        if max(self._num_back, self._holes.num_standing) > MAX_DISORDERED:
             numbers = f"{self._num_back} frames go back in time, {self._holes.num_standing} stand still"
             yield f"timestamps are out of order: {numbers}"
         if self._order.num_moved:
