@@ -1,6 +1,7 @@
 import pytest
 
-from avadclip.report.words import clock, counted, describe_network, network_words
+from avadclip.report.words import counted, describe_network, network_words
+from avadclip.timeline import clock
 
 
 @pytest.mark.parametrize(

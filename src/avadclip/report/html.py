@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from avadclip.files import write_atomically
-from avadclip.report.words import clock, counted, describe_network, network_words
+from avadclip.report.words import counted, describe_network, network_words
+from avadclip.timeline import clock
 
 SCRIPTS = (
     "plotly.min.js",

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from avadclip.events import BaseEvent, NamedSound
 from avadclip.inference.named_sounds import short_sound_name
-from avadclip.report.words import clock, printable
+from avadclip.report.words import printable
+from avadclip.timeline import clock
 
 MAX_ROWS = 8  # of a lane; as in page/sounds.js
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from avadclip.report.words import clock, printable
+from avadclip.report.words import printable
+from avadclip.timeline import clock
 
 if TYPE_CHECKING:
     from rich.console import Console
