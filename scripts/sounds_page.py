@@ -77,7 +77,7 @@ def write_page(
     """Markdown."""
     return f"""# Sound events, measured
 
-YAMNet names AudioSet's 521 sounds. These raise events unless you name others:
+YAMNet names AudioSet's 521 sounds. Its 8-bit graph is computed in floating point: the same on every processor. These raise events unless you name others:
 
 | event | sounds | threshold |
 |---|---|---|

@@ -27,7 +27,6 @@ from avadclip.media.container import (
     what_is_unread,
 )
 from avadclip.media.decode import DecodeCount, readable
-from avadclip.media.holes import Holes
 from avadclip.media.listener import SoundListener, SoundPass
 from avadclip.media.pixels import RgbConverter
 from avadclip.media.probe import MediaFile
@@ -35,6 +34,7 @@ from avadclip.media.skipping import RequestedTimes, skip_unread
 from avadclip.media.times.clock import LONGEST_PAUSE_SECONDS, Clock, longest_pause, may_jump
 from avadclip.media.times.display_order import DisplayOrder
 from avadclip.media.times.frame_rate import NOMINAL_RATE_HZ
+from avadclip.media.times.holes import Holes
 
 MAX_UNDECODABLE_SHARE = 0.5  # of the packets; above it the picture is more guess than video
 MAX_DISORDERED = 2  # frames no later than the one before, as rounding and edit lists make them

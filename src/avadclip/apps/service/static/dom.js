@@ -15,12 +15,12 @@ export function eventBadge({ severity, kind }) {
   return mark === "detection" ? "" : make("span", { className: `badge ${mark}`, textContent: mark });
 }
 
-/** Table cell with the names of an event's sounds; their probabilities on hover. */
+/** Table cell with the names of an event's sounds and their probabilities; whole names on hover. */
 export function soundsCell({ sounds }) {
   const { shortName } = globalThis.avadclip.sounds;
   return make("td", {
     className: "event-sounds",
-    textContent: sounds.map(({ name }) => shortName(name)).join(", "),
-    title: sounds.map(({ name, probability }) => `${name} ${probability.toFixed(2)}`).join("\n"),
+    textContent: sounds.map(({ name, probability }) => `${shortName(name)} ${probability.toFixed(2)}`).join(", "),
+    title: sounds.map(({ name }) => name).join("\n"),
   });
 }
