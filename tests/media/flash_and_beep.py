@@ -72,7 +72,7 @@ CONTAINERS = {
 """Suffixes with their video codecs and the encoder of the sound, empty for none."""
 
 MOV = ("mp4", "mov", "3gp")
-FREE = ("mkv", "flv", "nut", "ts")  # whose times may go as they like
+FREE = ("mkv", "flv", "nut", "ts", "mp4")  # whose times may go as they like
 
 
 @dataclass(frozen=True)

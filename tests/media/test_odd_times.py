@@ -95,6 +95,14 @@ def test_the_true_average_of_a_variable_rate_is_kept() -> None:
     assert frame_rate_hz(Stream, list(range(16))) == pytest.approx(300 / 24.9)  # type: ignore[arg-type]
 
 
+def test_an_average_over_time_that_a_clock_jumped_is_no_rate() -> None:
+    class Stream:
+        average_rate, guessed_rate, base_rate = 100 / 7204, 25, 25
+        duration, time_base, frames = 7204, 1, 100
+
+    assert frame_rate_hz(Stream, [number / 25 for number in range(16)]) == pytest.approx(25)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("suffix", ["mkv", "webm", "flv", "ts"])
 def test_missing_pictures_are_counted_in_seconds(tmp_path: Path, make_video: MakeVideo, suffix: str) -> None:
     codec = {"codec": "libvpx-vp9"} if suffix == "webm" else {"codec_options": {"x264-params": "keyint=1"}}

@@ -46,8 +46,8 @@ class Clock:
     def __init__(self, picture: VideoStream, zero: float, *, longest_pause: float) -> None:
         self._longest_pause = longest_pause
         self._offsets = [-zero]  # one per stretch between jumps
-        self._picture = _Trail(1.0 / (stated_rate_hz(picture) or NOMINAL_RATE_HZ))
-        self._sound = _Trail(0.0)
+        self._picture = _Trail(1.0 / (stated_rate_hz(picture) or NOMINAL_RATE_HZ), longest_pause)
+        self._sound = _Trail(0.0, longest_pause)
         self._sound_stretch = 0
         self._sound_shift = 0.0
 
@@ -107,7 +107,8 @@ class Clock:
 class _Trail:
     """Last position of a stream, on the file's own clock; packets that an edit list leaves out are none."""
 
-    def __init__(self, step: float) -> None:
+    def __init__(self, step: float, longest_step: float) -> None:
+        self._longest_step = longest_step
         self.last: float | None = None
         self._step = step
         self._since_last = 1  # packets, whose times are not all stated
@@ -119,8 +120,9 @@ class _Trail:
     def follow(self, now: float, packet: "Packet[Any]") -> None:
         self.last = now
         self._since_last = 1
-        if packet.duration:
-            self._step = float(packet.duration * packet.time_base)
+        seconds = float((packet.duration or 0) * packet.time_base)
+        if 0 < seconds <= self._longest_step:  # a longer one reaches across what the clock jumped over
+            self._step = seconds
 
     def pass_over(self, packet: "Packet[Any]") -> None:
         self._since_last += packet.size > 0

@@ -1,7 +1,7 @@
 """Frame rates, as far as a file's own statements can be believed.
 
 Headers also state ticks of a clock (60000 in DV), or fields instead of frames (60 for 30 frames of H.264 in AVI): both
-are too high, never too low.
+are too high. Too low is only an average over time that the clock jumped.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ NOMINAL_RATE_HZ = 25.0  # where a file states none at all
 MAX_RATE_HZ = 1000.0  # a higher one is a clock's
 MIN_STEPS = 8  # between pictures, for a rate that is measured
 MAX_EXCESS = 1.5  # of a stated rate over the measured one; twice are fields
+MAX_SHORTFALL = 20.0  # below it, the average counts time that a clock jumped over
 
 
 def stated_rate_hz(stream: VideoStream) -> float:
@@ -37,5 +38,6 @@ def frame_rate_hz(stream: VideoStream, starts: Sequence[float]) -> float:
     measured = 1 / median(steps)
     seconds = float((stream.duration or 0) * (stream.time_base or 0))
     is_counted = seconds > 0 and stream.frames > 0 and stream.frames / seconds * MAX_EXCESS > stated
-    is_doubted = stated == 0 or (stated > MAX_EXCESS * measured and not is_counted)
+    is_too_high = stated > MAX_EXCESS * measured and not is_counted
+    is_doubted = is_too_high or stated * MAX_SHORTFALL < measured
     return measured if is_doubted and measured <= MAX_RATE_HZ else stated
