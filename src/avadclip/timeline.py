@@ -63,14 +63,3 @@ class SnippetGrid:
 def windows(num_snippets: int, window_snippets: int = WINDOW_SNIPPETS) -> list[tuple[int, int]]:
     """Half-open snippet ranges of consecutive windows; 256 snippets are one window, not one and an empty one."""
     return [(start, min(start + window_snippets, num_snippets)) for start in range(0, num_snippets, window_snippets)]
-
-
-def clock(seconds: float, *, decimals: int = 0) -> str:
-    """4:05 or 1:02:05; with one decimal 4:05.3. Rounded first, so that 59.96 s is 1:00.0 and never 0:60.0."""
-    unit = 10**decimals
-    units = round(seconds * unit)
-    whole, part = divmod(units, unit)
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    text = f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-    return f"{text}.{part:0{decimals}d}" if decimals else text

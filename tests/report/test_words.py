@@ -1,7 +1,6 @@
 import pytest
 
-from avadclip.report.words import counted, describe_network, network_words
-from avadclip.timeline import clock
+from avadclip.report.words import clock, counted, describe_network, network_words
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from avadclip.encoders.base import SoundTagger, SoundTags
 from avadclip.errors import ConfigError
 from avadclip.events import EventRules, NamedSound, ScoreTrack, SoundRule, find_spans
-from avadclip.timeline import clock
 
 MIN_PROBABILITY = 0.2  # from which a sound is named
 MAX_GAP_SNIPPETS = 2  # a sound that pauses for so many snippets is one sound
@@ -128,7 +127,7 @@ def summarise(sounds: Sequence[NamedSound], duration_seconds: float) -> str:
     brief = most_probable([sound for sound in sounds if sound.name not in sustained])
     parts = [", ".join(short_sound_name(name) for name in sustained[:MAX_NAMES])]
     parts += [
-        f"{clock(int(sound.start))} {short_sound_name(sound.name)}"
+        f"{int(sound.start) // 60}:{int(sound.start) % 60:02d} {short_sound_name(sound.name)}"
         for sound in sorted(brief, key=lambda sound: sound.start)
     ]
     return "; ".join(part for part in parts if part)

@@ -14,8 +14,7 @@ from avadclip.media.mp4_copy import Progress, write_copy
 from avadclip.media.probe import MediaFile
 from avadclip.report.figures.panels import EVENT_COLOUR, SCORE_COLOUR
 from avadclip.report.sounds import event_mark
-from avadclip.report.words import printable
-from avadclip.timeline import clock
+from avadclip.report.words import clock, printable
 
 BAR_SHARE = 0.03  # of the picture's height
 TEXT_SHARE = 0.045

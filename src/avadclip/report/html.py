@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from avadclip.files import write_atomically
-from avadclip.report.words import counted, describe_network, network_words
-from avadclip.timeline import clock
+from avadclip.report.words import clock, counted, describe_network, network_words
 
 SCRIPTS = (
     "plotly.min.js",

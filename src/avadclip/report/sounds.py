@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from avadclip.events import BaseEvent, NamedSound
 from avadclip.inference.named_sounds import short_sound_name
-from avadclip.report.words import printable
-from avadclip.timeline import clock
+from avadclip.report.words import clock, printable
 
 MAX_ROWS = 8  # of a lane; as in page/sounds.js
 

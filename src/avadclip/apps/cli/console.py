@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from avadclip.report.words import printable
-from avadclip.timeline import clock
+from avadclip.report.words import clock, printable
 
 if TYPE_CHECKING:
     from rich.console import Console

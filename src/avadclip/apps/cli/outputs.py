@@ -13,8 +13,7 @@ from avadclip.inference.detector import Detection
 from avadclip.media.probe import MediaInfo
 from avadclip.report.exports import dump_json, to_csv, to_document, to_webvtt
 from avadclip.report.sounds import event_mark, sound_names
-from avadclip.report.words import counted, describe_network, printable
-from avadclip.timeline import clock
+from avadclip.report.words import clock, counted, describe_network, printable
 
 
 class Output(Protocol):

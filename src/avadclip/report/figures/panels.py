@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from avadclip import __version__
 from avadclip.events import ScoreTrack
 from avadclip.files import atomic_path
-from avadclip.report.words import printable
-from avadclip.timeline import clock
+from avadclip.report.words import clock, printable
 
 # Okabe and Ito's palette keeps its hues apart for colour-blind readers; line styles differ too, for print in grey.
 SCORE_COLOUR = "#0072B2"
