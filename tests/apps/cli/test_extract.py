@@ -92,7 +92,9 @@ def test_crops(
     assert (calls["options"].framing, calls["options"].num_crops) == expected
 
 
-def test_the_defaults_are_what_starter_was_trained_on(calls: dict[str, Any], videos: Path, avadclip_command: Command) -> None:
+def test_the_defaults_are_what_starter_was_trained_on(
+    calls: dict[str, Any], videos: Path, avadclip_command: Command
+) -> None:
     avadclip_command("extract", "yard/a.mp4", "--out", "features")
     assert (calls["spec"], calls["options"], calls["grid"]) == ("lite-1", EncoderOptions(), SnippetGrid())
 
