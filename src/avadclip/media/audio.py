@@ -172,9 +172,9 @@ class SoundDecoder:
             yield "audio track present, but no packet of it could be decoded"
         elif self.count.num_failed:
             yield f"{self.count.num_failed} of {self.count.num_packets} audio packets could not be decoded"
-        if self.count.num_complaints:
-            complaints = f"{self.count.num_complaints} of {self.count.num_packets} audio packets"
-            yield f"the decoder found errors in {complaints}, the first one: {self.count.first_complaint}"
+        complaint = self.count.complaint("audio")
+        if complaint is not None:
+            yield complaint
         yield from self._decoder.changes
         if self._track.num_damaged:
             yield f"{self._track.num_damaged} audio samples are not finite or far out of range; replaced by silence"

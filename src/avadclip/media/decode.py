@@ -25,6 +25,13 @@ class DecodeCount:
     read_error: str | None = None
     """Why reading stopped before the file's end, if it did."""
 
+    def complaint(self, kind: str) -> str | None:
+        """A note on what only the decoder's log says; `kind` is `video` or `audio`."""
+        if not self.num_complaints:
+            return None
+        packets = f"{self.num_complaints} of {self.num_packets} {kind} packets"
+        return f"the decoder found errors in {packets}, the first one: {self.first_complaint}"
+
     @property
     def failed_share(self) -> float:
         """Share of packets that could not be decoded, 0 without packets."""

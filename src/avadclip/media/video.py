@@ -314,9 +314,9 @@ class _Pass:
         if self._num_corrupt:
             seconds = self._num_corrupt / self._rate_hz
             yield f"damaged frames: {self._num_corrupt} ({seconds:.2f} s); the decoder concealed the missing parts"
-        if self._count.num_complaints and self._from_start:  # inside a file, earlier frames are missing at first
-            complaints = f"{self._count.num_complaints} of {packets} video packets"
-            yield f"the decoder found errors in {complaints}, the first one: {self._count.first_complaint}"
+        complaint = self._count.complaint("video")
+        if complaint is not None and self._from_start:  # inside a file, earlier frames are missing at first
+            yield complaint
         if self._holes.num_damaged:
             yield f"{self._holes.num_damaged} video packets are incomplete"
         if self._holes.num:

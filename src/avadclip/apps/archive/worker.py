@@ -144,10 +144,11 @@ class ArchiveWorker:
                 message = message.replace(shown(path), shown(unit.source.name))
             return Failed(" ".join(message.splitlines()), may_pass=not isinstance(error, AvadclipError))
 
+    def _open(self, path: Path) -> MediaFile:
+        return MediaFile.open(path, audio_track=self._job.audio_track)
+
     def _do_whole(self, unit: WholeVideo, path: Path, scratch: Path) -> Done | Divided:
-        media = MediaFile.open(
-            path, audio_track=self._job.audio_track
-        )  # names what is wrong with it before its content is hashed
+        media = self._open(path)  # names what is wrong with it before its content is hashed
         sha256, work, place = content_sha256(path), self._work, unit.source.place
         if work.is_current(self._storage, place, sha256, scratch):
             sizes = [self._storage.size(name) for name in self._job.result_names(place)]
@@ -162,12 +163,7 @@ class ArchiveWorker:
     def _do_range(self, unit: VideoRange, path: Path, scratch: Path) -> PartDone:
         name = self._part_name(unit.source_sha256, unit.span)
         if self._storage.size(name) == 0:
-            part = encode_range(
-                MediaFile.open(path, audio_track=self._job.audio_track),
-                self._work.encoders.visual,
-                self._work.grid,
-                unit.span,
-            )
+            part = encode_range(self._open(path), self._work.encoders.visual, self._work.grid, unit.span)
             file = scratch / "part.safetensors"
             write_part(file, part)
             self._storage.publish(file, name)
@@ -177,7 +173,7 @@ class ArchiveWorker:
         names = [self._part_name(unit.source_sha256, span) for span in unit.spans]
         try:
             parts = self._read_parts(names, scratch)
-            media = MediaFile.open(path, audio_track=self._job.audio_track)
+            media = self._open(path)
             features = join_ranges(media, parts, self._work.encoders, self._work.grid)
             done = self._finish(features, unit.source, unit.source_sha256, media, scratch)
         except (AvadclipError, IndivisibleError) as error:
