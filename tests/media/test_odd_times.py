@@ -8,7 +8,8 @@ from pathlib import Path
 import av
 import pytest
 
-from avadclip.media.probe import MediaFile
+from avadclip.errors import MediaError
+from avadclip.media.probe import MediaFile, probe
 from avadclip.media.times.frame_rate import frame_rate_hz
 from avadclip.media.video import VideoReader
 
@@ -205,13 +206,50 @@ def test_a_file_of_frames_of_one_size_that_ends_inside_one_is_cut_off(
     assert "the file ends inside a frame: cut off" in _notes(path)
 
 
+def _damage_a_picture(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    picture = content.index(b"\xff\xda", len(content) // 2)  # the start of a JPEG picture's coded data
+    content[picture + 20 : picture + 40] = bytes(20)
+    path.write_bytes(content)
+
+
 def test_what_only_the_decoders_log_says_is_noted(tmp_path: Path, make_video: MakeVideo) -> None:
     """MJPEG fills in what a damaged picture lacks, and neither fails nor marks it."""
     path = make_video(tmp_path / "a.mkv", num_frames=24, codec="mjpeg", pix_fmt="yuvj420p")
     assert _notes(path) == ()
-    content = bytearray(path.read_bytes())
-    picture = content.index(b"\xff\xda", len(content) // 2)  # the start of a picture's coded data
-    content[picture + 20 : picture + 40] = bytes(20)
-    path.write_bytes(content)
+    _damage_a_picture(path)
     (note,) = _notes(path)
     assert note.startswith("the decoder found errors in 1 of 24 video packets, the first one: ")
+
+
+def _insert_zeros(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2] + bytes(200) + content[len(content) // 2 :])
+
+
+def test_what_only_the_containers_log_says_is_noted(tmp_path: Path, make_video: MakeVideo) -> None:
+    path = make_video(tmp_path / "a.mkv", num_frames=48, codec="mjpeg", pix_fmt="yuvj420p")
+    _insert_zeros(path)
+    (note,) = [note for note in _notes(path) if "the container has errors" in note]
+    assert "exceeds containing master element" in note
+
+
+def test_errors_of_the_headers_are_noted(tmp_path: Path, make_video: MakeVideo) -> None:
+    path = make_video(tmp_path / "a.flv", num_frames=48, codec="flv")
+    assert probe(path).notes == ()
+    _insert_zeros(path)
+    (note,) = probe(path).notes
+    assert note.startswith("the file's headers have errors, the first one: Packet mismatch")
+
+
+def test_the_log_of_one_file_is_not_noted_for_another(tmp_path: Path, make_video: MakeVideo) -> None:
+    """FFmpeg's library reports a repeated message late, when the next one is logged."""
+    no_index = tmp_path / "a.mp4"
+    no_index.write_bytes(make_video(tmp_path / "whole.mp4", num_frames=24).read_bytes()[:-2000])
+    for _ in range(3):
+        with pytest.raises(MediaError):
+            probe(no_index)
+    damaged = make_video(tmp_path / "b.mkv", num_frames=24, codec="mjpeg", pix_fmt="yuvj420p")
+    _damage_a_picture(damaged)
+    (note,) = _notes(damaged)
+    assert "moov" not in note

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import av
-from av.logging import ERROR, Capture, set_level
+from av.logging import ERROR, Capture, set_level, set_skip_repeated
 from av.packet import Packet
 
 set_level(ERROR)  # many decoders tell their log alone that they filled something in
-logging.getLogger("libav").addHandler(logging.NullHandler())  # where what is said outside of decode_packet goes
+set_skip_repeated(False)  # a repetition is reported late, among the messages of what is read next
+logging.getLogger("libav").addHandler(logging.NullHandler())  # where what is said outside of a Capture goes
 
 
 @dataclass
@@ -22,6 +23,8 @@ class DecodeCount:
     num_complaints: int = 0
     """Packets that were decoded, but whose decoder logged an error."""
     first_complaint: str = ""
+    container_complaint: str = ""
+    """What reading the file logged first, before any decoding."""
     read_error: str | None = None
     """Why reading stopped before the file's end, if it did."""
 
@@ -40,12 +43,22 @@ class DecodeCount:
 
 def readable(packets: "Iterable[Packet[Any]]", count: DecodeCount) -> "Iterator[Packet[Any]]":
     """Yield packets until the end of the file or the first read error, which is stored in `count`."""
+    iterator = iter(packets)
     try:
-        yield from packets
+        while (packet := _next_packet(iterator, count)) is not None:
+            yield packet
     except IndexError:
         return  # PyAV 18.1 at the end of a file in which a stream turned up midway; every packet has been given
     except (av.FFmpegError, ValueError) as error:
         count.read_error = getattr(error, "strerror", None) or str(error)
+
+
+def _next_packet(packets: "Iterator[Packet[Any]]", count: DecodeCount) -> "Packet[Any] | None":
+    with Capture() as log:
+        packet = next(packets, None)
+    if log and not count.container_complaint:
+        count.container_complaint = log[0][2].strip()
+    return packet
 
 
 def decode(packets: "Iterable[Packet[Any]]", codec_context: Any, count: DecodeCount) -> Iterator[Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import av
 from av.container import InputContainer
+from av.logging import Capture
 from av.video.stream import VideoStream
 
 from avadclip.media.audio_choice import AudioChoice, choose_audio
@@ -105,8 +106,8 @@ class MediaFile:
         """
         if isinstance(path, MediaFile):
             return path
-        with open_media(path) as container:
-            return _read_facts(path, container, audio_track)
+        with Capture() as log, open_media(path) as container:
+            return _read_facts(path, container, audio_track, log)
 
 
 def probe(path: str | Path) -> MediaInfo:
@@ -118,11 +119,16 @@ def probe(path: str | Path) -> MediaInfo:
     return MediaFile.open(path).info
 
 
-def _read_facts(path: str | Path, container: InputContainer, audio_track: int | None) -> MediaFile:
+def _read_facts(
+    path: str | Path, container: InputContainer, audio_track: int | None, log: list[tuple[int, str, str]]
+) -> MediaFile:
     stream, choice = picture_stream(container), choose_audio(path, container, audio_track)
     notes = [*_stream_notes(container, stream), *_sound_notes(container, stream, choice)]
     duration = header_seconds(container, stream)
     width, height = stream.codec_context.width, stream.codec_context.height
+    complaint = next((text.strip() for _, name, text in log if name == container.format.name), None)
+    if complaint:
+        notes.append(f"the file's headers have errors, the first one: {complaint}")
     keep_only(container, stream)
     packets = _TimedPackets(readable(container.demux(stream), DecodeCount()))
     first = next(decode(islice(packets, PROBE_PACKETS), stream.codec_context, DecodeCount()), None)

@@ -300,6 +300,8 @@ class _Pass:
             yield unread
         if self._count.read_error:
             yield f"reading stopped early: {self._count.read_error}"
+        if self._count.container_complaint:
+            yield f"the container has errors, the first one: {self._count.container_complaint}"
         if lacks_bytes(self._container):
             yield "the file is shorter than its header states: cut off"
         if self._from_start and self._first > self._tolerance:
