@@ -22,7 +22,7 @@ ROWS = {
     7: ("evaluation",),
     8: ("training",),
     9: ("report",),
-    10: ("research",),
+    10: ("apps/retention", "research"),
     11: ("apps/archive", "apps/fetch", "apps/live"),
     12: ("apps/service",),
     13: ("apps/cli",),

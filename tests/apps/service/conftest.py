@@ -143,14 +143,20 @@ def make_database(request: pytest.FixtureRequest) -> Callable[[Path], str]:
     if request.param == "sqlite":
         return lambda folder: f"sqlite:///{folder / 'store.sqlite'}"
     server: str = request.getfixturevalue("postgres")
+    return lambda _folder: make_schema(server)
 
-    def make(_folder: Path) -> str:
-        name = f"test_{uuid.uuid4().hex}"
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"CREATE SCHEMA {name}")  # a database of each test's own would cost seven megabytes
-        return f"{server}&options=-csearch_path%3D{name}"
 
-    return make
+@pytest.fixture
+def postgres_schema(postgres: str) -> str:
+    """URL of an empty database."""
+    return make_schema(postgres)
+
+
+def make_schema(server: str) -> str:
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {name}")  # a database of each test's own would cost seven megabytes
+    return f"{server}&options=-csearch_path%3D{name}"
 
 
 class Running(NamedTuple):

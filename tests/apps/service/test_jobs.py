@@ -177,12 +177,12 @@ def test_what_a_killed_service_left_is_tidied_up(
     settings: ServiceSettings, running: Any, leave: Callable[..., Job]
 ) -> None:
     half_deleted, kept = leave(state=JobState.DELETING), leave(state=JobState.DONE)
-    strays = [settings.uploads / f".{uuid.uuid4().hex}.partial", settings.uploads / f"{uuid.uuid4().hex}.mp4"]
-    for path in strays:
-        path.write_bytes(b"half a video")
+    unfinished, unknown = uuid.uuid4().hex, uuid.uuid4().hex
+    for name in (f".{uuid.uuid4().hex}.partial", f".{unfinished}.unfinished", f"{unfinished}.mp4", f"{unknown}.mp4"):
+        (settings.uploads / name).write_bytes(b"half a video")
     (settings.results / ".report-abc").mkdir(parents=True)
     with running(settings, service_fakes.Refusing) as service:
-        assert [path.name for path in settings.uploads.iterdir()] == [f"{kept.id}.mp4"]
+        assert {path.name for path in settings.uploads.iterdir()} == {f"{kept.id}.mp4", f"{unknown}.mp4"}
         assert list(settings.results.iterdir()) == []
         assert service.service.store.ids() == {kept.id}
         assert service.service.media.kept_bytes == kept.size_bytes

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 import time
 from functools import partial
@@ -14,6 +15,7 @@ from avadclip.apps.service.service import Service
 from avadclip.apps.service.settings import LOOPBACK_NAMES, ServiceSettings
 from avadclip.encoders.downloads.notice import is_offline
 from avadclip.errors import ConfigError
+from avadclip.files import PRIVATE_UMASK
 
 SHUTDOWN_SECONDS = 3  # for responses in progress
 
@@ -34,6 +36,7 @@ def serve(settings: ServiceSettings, *, host: str, port: int, model: str, encode
             be opened, or the model cannot be loaded.
     """
     check_exposure(host, settings)
+    os.umask(PRIVATE_UMASK)
     if not is_offline():
         obtain_by_name(model, encoders)
     _log_to_stderr()

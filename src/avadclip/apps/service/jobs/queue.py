@@ -12,6 +12,7 @@ from avadclip.apps.service.jobs.media_folder import MediaFolder
 from avadclip.apps.service.jobs.progress import ProgressHub
 from avadclip.apps.service.jobs.worker import Abandoned, Found, Refused, ScoringProgress, ScoringWorker, Task
 from avadclip.apps.service.schemas import Job
+from avadclip.apps.service.store.database import reason_of
 from avadclip.apps.service.store.store import Store
 from avadclip.errors import AvadclipError, ConfigError
 
@@ -94,22 +95,30 @@ class JobRunner:
             self._on_fatal()
 
     def _work_with_one_worker(self) -> None:
-        """Run jobs until the service stops, the worker dies, or the database fails."""
+        """Run jobs until the service stops or the worker dies."""
         self._worker = ScoringWorker(self._load)
         try:
             self.is_ready = self._worker.wait_until_ready(self._stopping.is_set)
             log.info("worker ready")
-            self._take_up()
-            while not self._stopping.is_set() and self._do_next(self._worker):
+            while not self._stopping.is_set() and self._use(self._worker):
                 pass
         except ChildCrashedError as error:
             raise ConfigError("the worker process died while loading the model; check the available memory") from error
-        except SQLAlchemyError:
-            log.exception("the database failed; jobs resume when it is available")
-            self._stopping.wait(IDLE_SECONDS)
         finally:
             self.is_ready = False
             self._worker.kill()
+
+    def _use(self, worker: ScoringWorker) -> bool:
+        """Run jobs until the service stops or the database fails; False if a new worker is needed."""
+        try:
+            self._take_up()
+            while not self._stopping.is_set():
+                if not self._do_next(worker):
+                    return False
+        except SQLAlchemyError as error:
+            log.error("the database failed (%s); jobs resume when it is available", reason_of(error))
+            self._stopping.wait(IDLE_SECONDS)
+        return True
 
     def _take_up(self) -> None:
         """Return jobs to the queue that ran when the service was killed or the database failed."""
