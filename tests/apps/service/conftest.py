@@ -159,6 +159,17 @@ def make_schema(server: str) -> str:
     return f"{server}&options=-csearch_path%3D{name}"
 
 
+@pytest.fixture
+def fill_disk_of_uploads(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Lets new files of this process be written to a device that is full."""
+    real_open = Path.open
+
+    def open_full(path: Path, mode: str = "r", **options: Any) -> Any:
+        return real_open(Path("/dev/full"), "wb") if mode == "xb" else real_open(path, mode, **options)
+
+    return lambda: monkeypatch.setattr(Path, "open", open_full)
+
+
 class Running(NamedTuple):
     """A service in this process, behind a real socket."""
 

@@ -123,6 +123,15 @@ def test_what_comes_of_other_urls(fetching: Any, elsewhere: Elsewhere, path: str
     assert set(fetching.service.settings.uploads.iterdir()) == before
 
 
+def test_a_full_disk_is_not_the_other_servers_fault(
+    fetching: Any, elsewhere: Elsewhere, fill_disk_of_uploads: Callable[[], None]
+) -> None:
+    fill_disk_of_uploads()
+    refused = ask(fetching, elsewhere, "/yard.mp4")
+    assert refused.status_code == 507
+    assert "No space left on device" in refused.json()["detail"]
+
+
 def test_a_host_that_is_not_allowed_gets_no_request(fetching: Any, elsewhere: Elsewhere) -> None:
     elsewhere.asked.clear()
     assert ask(fetching, elsewhere, "/yard.mp4", host="127.0.0.1").status_code == 403

@@ -3,6 +3,8 @@
 import logging
 import threading
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from avadclip.apps.retention import RetentionClock
 from avadclip.apps.service.jobs.media_folder import MediaFolder, ids_of_files
 from avadclip.apps.service.jobs.progress import ProgressHub
@@ -10,6 +12,7 @@ from avadclip.apps.service.jobs.queue import JobRunner
 from avadclip.apps.service.jobs.reserve import Reserve
 from avadclip.apps.service.schemas import Job
 from avadclip.apps.service.settings import ServiceSettings
+from avadclip.apps.service.store.database import reason_of
 from avadclip.apps.service.store.store import Store
 
 ROUND_SECONDS = 600.0
@@ -81,6 +84,8 @@ class Janitor:
         while not self._stopping.is_set():
             try:
                 self.make_a_round()
+            except SQLAlchemyError as error:
+                log.error("cleanup failed (%s); it will be retried", reason_of(error))
             except Exception:
                 log.exception("cleanup failed; it will be retried")
             self._stopping.wait(ROUND_SECONDS)
