@@ -14,6 +14,7 @@ import service_fakes
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
+from avadclip.apps.service.jobs import queue
 from avadclip.apps.service.settings import ServiceSettings
 
 WRITES = ("INSERT", "UPDATE", "DELETE")
@@ -79,6 +80,22 @@ def test_a_video_that_does_not_fit_is_refused_and_leaves_nothing(
         assert "No space left on device" in refused.json()["detail"]
         assert list((tmp_path / "uploads").iterdir()) == []
         assert service.service.media.kept_bytes == 0
+
+
+def test_jobs_wait_for_room(
+    tmp_path: Path, running: Any, video: bytes, wait_until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "IDLE_SECONDS", 0.05)
+    with running(ServiceSettings(data=tmp_path, min_free_bytes=0), service_fakes.Refusing) as service:
+        runner = service.service.runner
+        monkeypatch.setattr(service.service.media, "is_nearly_full", lambda: True)
+        wait_until(lambda: runner._waits_for_room, what="the runner to look")
+        job_id = upload(service, video).json()["id"]
+        runner._wake.wait()
+        wait_until(lambda: not runner._wake.is_set(), what="the runner to look again")
+        assert service.client.get(f"/api/jobs/{job_id}").json()["state"] == "queued"
+        monkeypatch.undo()
+        wait_until(lambda: service.client.get(f"/api/jobs/{job_id}").json()["state"] == "failed", what="the job")
 
 
 @pytest.fixture

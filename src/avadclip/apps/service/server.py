@@ -36,9 +36,9 @@ def serve(settings: ServiceSettings, *, host: str, port: int, model: str, encode
             be opened, or the model cannot be loaded.
     """
     check_exposure(host, settings)
-    os.umask(PRIVATE_UMASK)
     if not is_offline():
         obtain_by_name(model, encoders)
+    os.umask(PRIVATE_UMASK)  # of the workers, too
     _log_to_stderr()
 
     def stop_server() -> None:

@@ -99,9 +99,13 @@ class MediaFolder:
                 )
             self._bytes += num_bytes
 
+    def is_nearly_full(self) -> bool:
+        """Whether the disk has less room than must stay free."""
+        return shutil.disk_usage(self._settings.uploads).free < self._settings.min_free_bytes
+
     def check_disk(self) -> None:
         """Raise RefusedError (507) if the disk is nearly full."""
-        if shutil.disk_usage(self._settings.uploads).free < self._settings.min_free_bytes:
+        if self.is_nearly_full():
             raise RefusedError(HTTPStatus.INSUFFICIENT_STORAGE, "the service's disk is nearly full; delete old jobs")
 
     def remove(self, job: Job) -> None:

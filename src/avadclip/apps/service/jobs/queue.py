@@ -47,6 +47,7 @@ class JobRunner:
         self._idle = threading.Condition()
         self._current: Job | None = None
         self._worker: ScoringWorker | None = None
+        self._waits_for_room = False
         self.is_ready = False
         """Whether the detector is loaded."""
         self.problem: str | None = None
@@ -129,7 +130,7 @@ class JobRunner:
     def _do_next(self, worker: ScoringWorker) -> bool:
         """Run a job, or wait for one; False if a new worker is needed."""
         self._wake.clear()
-        job = self._claim()
+        job = self._claim() if self._has_room() else None
         if job is None:
             self._wake.wait(IDLE_SECONDS)
             return True
@@ -139,6 +140,13 @@ class JobRunner:
             with self._idle:
                 self._current = None
                 self._idle.notify_all()
+
+    def _has_room(self) -> bool:
+        """Whether results can be stored; jobs wait until then."""
+        is_waiting, self._waits_for_room = self._waits_for_room, self._media.is_nearly_full()
+        if self._waits_for_room and not is_waiting:
+            log.warning("the disk is nearly full; jobs wait")
+        return not self._waits_for_room
 
     def _claim(self) -> Job | None:
         with self._idle:  # `abandon` must not run between the claim and `_current`
