@@ -83,18 +83,18 @@ def test_a_video_that_does_not_fit_is_refused_and_leaves_nothing(
 
 
 def test_jobs_wait_for_room(
-    tmp_path: Path, running: Any, video: bytes, wait_until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, running: Any, videos_folder: Path, wait_until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    looks: list[bool] = []
     monkeypatch.setattr(queue, "IDLE_SECONDS", 0.05)
-    with running(ServiceSettings(data=tmp_path, min_free_bytes=0), service_fakes.Refusing) as service:
-        runner = service.service.runner
-        monkeypatch.setattr(service.service.media, "is_nearly_full", lambda: True)
-        wait_until(lambda: runner._waits_for_room, what="the runner to look")
-        job_id = upload(service, video).json()["id"]
-        runner._wake.wait()
-        wait_until(lambda: not runner._wake.is_set(), what="the runner to look again")
+    settings = ServiceSettings(data=tmp_path, folders=(videos_folder,))
+    with running(settings, service_fakes.Refusing) as service, monkeypatch.context() as full:
+        full.setattr(service.service.media, "is_nearly_full", lambda: looks.append(True) or True)
+        job_id = service.client.post("/api/jobs", json={"path": "yard.mp4"}).json()["id"]
+        looks.clear()
+        wait_until(lambda: len(looks) > 1, what="the runner to look twice")
         assert service.client.get(f"/api/jobs/{job_id}").json()["state"] == "queued"
-        monkeypatch.undo()
+        full.undo()
         wait_until(lambda: service.client.get(f"/api/jobs/{job_id}").json()["state"] == "failed", what="the job")
 
 

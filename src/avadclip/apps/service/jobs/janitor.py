@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from contextlib import suppress
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -57,6 +58,8 @@ class Janitor:
         """Stop the periodic cleanup."""
         self._stopping.set()
         self._thread.join()
+        with suppress(SQLAlchemyError):  # a database that is away costs the time since the last round
+            self._note_time()
 
     def delete(self, job_id: str) -> bool:
         """Delete a job in any state with its video, result and events; False for an unknown job."""
@@ -93,11 +96,17 @@ class Janitor:
     def make_a_round(self) -> None:
         """Complete deletions; delete the jobs, camera events and audit entries whose retention is over."""
         self._complete_deletions()
-        now = self._clock.now()
+        now = self._note_time()
         if self._settings.retention_days is not None:
             oldest = now - self._settings.retention_days * DAY_SECONDS
             for job_id in self._store.ended_before(oldest):
                 self.delete(job_id)
-            self._store.forget_live_events(oldest)
-        self._store.forget_audit(now - AUDIT_DAYS * DAY_SECONDS)
-        self._store.note_time(self._clock.seen_until)
+            self._reserve.use(lambda: self._store.forget_live_events(oldest))
+        self._reserve.use(lambda: self._store.forget_audit(now - AUDIT_DAYS * DAY_SECONDS))
+        self._reserve.fill()
+
+    def _note_time(self) -> float:
+        """The time that retention goes by, which the next service goes on from."""
+        now = self._clock.now()
+        self._reserve.use(lambda: self._store.note_time(self._clock.seen_until))
+        return now

@@ -44,6 +44,9 @@ class Reserve:
         except SQLAlchemyError as error:
             if not is_full(error):
                 raise
-            log.warning("the disk is full; its reserve is used for a deletion")
+            log.warning("the disk is full; the reserve is used")
             self.release()
-            return write()
+            try:
+                return write()
+            finally:
+                self.fill()
