@@ -24,6 +24,7 @@ class AuditLog:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._queue: queue.Queue[AuditEntry] = queue.Queue(MAX_WAITING)
+        self._is_failing = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="audit")
 
@@ -32,8 +33,9 @@ class AuditLog:
         self._thread.start()
 
     def stop(self) -> None:
-        """Store what waits, if the database takes it, and end the thread."""
-        self.settle()
+        """Store what waits, unless the database does not take it, and end the thread."""
+        if not self._is_failing:
+            self.settle()
         self._stopping.set()
         self._thread.join()
 
@@ -57,9 +59,11 @@ class AuditLog:
                 if waiting:
                     self._store.add_audit(waiting)
             except SQLAlchemyError as error:
+                self._is_failing = True
                 log.error("the audit log cannot be written (%s); entries wait", reason_of(error))
                 self._stopping.wait(RETRY_SECONDS)
             else:
+                self._is_failing = False
                 for _ in waiting:
                     self._queue.task_done()
                 waiting = []

@@ -1,6 +1,6 @@
-"""A hostile day of `avadclip serve`: killed again and again, on a full disk, with a wrong database and clock.
+"""Kill `avadclip serve` again and again, on a full disk, with a wrong database and a wrong clock: is anything lost?
 
-    python scripts/service_trial.py --kills 50
+    python scripts/service_kills.py --kills 50
 
 Uploads a clip with an event again and again and deletes some of the jobs, while the service is killed at random
 moments. Now and then it starts with a clock that is 40 days ahead, or is given another database, or has a full disk (if
@@ -101,8 +101,10 @@ class Killable:
 class Trial:
     """The state of one day, and what must be true at its end."""
 
-    def __init__(self, folder: Path, clip: Path, *, seed: int) -> None:
-        self._folder, self._clip = folder, clip.read_bytes()
+    def __init__(
+        self, folder: Path, clip: Path, *, seed: int, longest_life_seconds: float = LONGEST_LIFE_SECONDS
+    ) -> None:
+        self._folder, self._clip, self._longest_life_seconds = folder, clip.read_bytes(), longest_life_seconds
         self._random = random.Random(seed)
         self.counts: Counter[str] = Counter()
         self.faults: list[str] = []
@@ -112,16 +114,16 @@ class Trial:
         self._doubtful: set[str] = set()  # jobs whose deletion was not answered
         (folder / "clock").mkdir(parents=True)
         (folder / "clock" / "sitecustomize.py").write_text(CLOCK)
-        self._set_clock(0)
+        self.set_clock(0)
 
     def live(self, number: int, *, can_fill: bool) -> None:
         """One life of the service, with what is odd about it."""
         turn = number % EVERY
         if turn == 0:
-            self._set_clock(JUMP_SECONDS)
+            self.set_clock(JUMP_SECONDS)
             self.counts["starts with a clock 40 days ahead"] += 1
         if turn == 1:
-            self._start_with_another_database(number)
+            self.start_with_another_database(number)
         if turn == 2 and can_fill:
             self._live_on_full_disk()
         service = Killable(self._folder)
@@ -130,11 +132,11 @@ class Trial:
             wait_for(lambda: all(job["state"] in ("done", "failed") for job in service.jobs()), "the jobs")
         client = threading.Thread(target=self._use, args=(service,))
         client.start()
-        time.sleep(self._random.uniform(0, LONGEST_LIFE_SECONDS))
+        time.sleep(self._random.uniform(0, self._longest_life_seconds))
         service.kill()
         client.join()
         self.counts["kills"] += 1
-        self._set_clock(0)
+        self.set_clock(0)
 
     def _use(self, service: Killable) -> None:
         """Upload, and delete every fourth job, until the service is gone."""
@@ -181,7 +183,8 @@ class Trial:
         self.counts["full disks"] += 1
         self.counts["kills"] += 2
 
-    def _start_with_another_database(self, number: int) -> None:
+    def start_with_another_database(self, number: int) -> None:
+        """Give the folder an empty database, which must be refused."""
         before = self._files()
         other = Killable(self._folder, "--database", f"sqlite:///{self._folder}/other-{number}.sqlite")
         self._expect("the exit code with another database", other.process.wait(PATIENCE_SECONDS), 1)
@@ -200,7 +203,8 @@ class Trial:
         data = self._folder / "data"
         return {path for part in ("uploads", "results") for path in (data / part).rglob("[!.]*")}
 
-    def _set_clock(self, offset: float) -> None:
+    def set_clock(self, offset: float) -> None:
+        """Put the services' clock ahead by so many seconds."""
         (self._folder / "clock" / "offset").write_text(str(offset))
 
     def settle(self) -> None:
