@@ -239,12 +239,13 @@ def test_a_clock_that_jumps_deletes_nothing_at_once(
 
 
 def test_two_services_cannot_share_a_folder(settings: ServiceSettings, running: Any) -> None:
-    with (
-        running(settings, service_fakes.Refusing),
-        pytest.raises(Exception, match="in use by another"),
-        running(settings, service_fakes.Refusing),
-    ):
-        pass
+    with running(settings, service_fakes.Refusing):
+        with (
+            pytest.raises(Exception, match="in use by another"),
+            running(settings, service_fakes.Refusing),
+        ):
+            pass
+        assert (settings.data / "reserve").exists()
 
 
 @pytest.mark.parametrize(

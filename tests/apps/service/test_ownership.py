@@ -15,7 +15,7 @@ from test_store import make_job
 
 from avadclip.apps.cli.watch import _open_store
 from avadclip.apps.live.config import StoreConfig
-from avadclip.apps.service.ownership import OwnershipError, open_own_store
+from avadclip.apps.service.ownership import OwnershipError, lock_folders, open_own_store
 from avadclip.apps.service.schemas import Job, JobState
 from avadclip.apps.service.settings import ServiceSettings
 from avadclip.apps.service.store.store import Store
@@ -26,7 +26,12 @@ MakeDatabase = Callable[[Path], str]
 def use(settings: ServiceSettings) -> str:
     """Begin and end a service as far as the store; returns the store's id."""
     with ExitStack() as cleanup:
-        return open_own_store(settings, cleanup).identity().id
+        return begin(settings, cleanup).identity().id
+
+
+def begin(settings: ServiceSettings, cleanup: ExitStack) -> Store:
+    lock_folders(settings, cleanup)
+    return open_own_store(settings, cleanup)
 
 
 def add_upload(settings: ServiceSettings) -> Job:
@@ -171,7 +176,7 @@ def test_one_service_at_a_time_uses_a_database(
     copy = settings.model_copy(update={"data": tmp_path / "copy"})
     shutil.copytree(settings.data, copy.data)
     with ExitStack() as cleanup:
-        open_own_store(settings, cleanup)
+        begin(settings, cleanup)
         with pytest.raises(Exception, match="in use by another"):
             use(copy)
     use(copy)
@@ -182,7 +187,7 @@ def test_postgresql_waits_for_a_killed_service_to_be_gone(postgres_schema: str, 
     settings = ServiceSettings(data=tmp_path / "data", database_url=postgres_schema)
     use(settings)
     first = ExitStack()
-    open_own_store(settings, first)
+    begin(settings, first)
     copy = settings.model_copy(update={"data": tmp_path / "copy"})
     shutil.copytree(settings.data, copy.data)
     timer = threading.Timer(0.5, first.close)

@@ -22,23 +22,35 @@ class OwnershipError(ConfigError):
     """A data folder and a database that do not belong together, or that another service uses."""
 
 
-def open_own_store(settings: ServiceSettings, cleanup: ExitStack) -> Store:
-    """Lock the folder, open the database, and check that they belong together.
-
-    A folder and a database without an id are given one, if each is empty or they share a job.
+def lock_folders(settings: ServiceSettings, cleanup: ExitStack) -> None:
+    """Make the data folder private, and keep other services out of it and of the folder of a SQLite file.
 
     Args:
         settings: names both.
-        cleanup: closes and releases them.
+        cleanup: releases them.
 
     Raises:
-        OwnershipError: see there.
-        ConfigError: see `open_database`.
+        OwnershipError: another service uses one of them.
     """
     make_private(settings.data)
     file = sqlite_file(settings.store_url)
     for folder in {settings.data.resolve(), *([] if file is None else [file.parent.resolve()])}:
         cleanup.callback(FolderLock(folder).release)
+
+
+def open_own_store(settings: ServiceSettings, cleanup: ExitStack) -> Store:
+    """Open the database, and check that the data folder belongs to it.
+
+    A folder and a database without an id are given one, if each is empty or they share a job.
+
+    Args:
+        settings: names both.
+        cleanup: closes the database.
+
+    Raises:
+        OwnershipError: they do not belong together, or another service uses the database.
+        ConfigError: see `open_database`.
+    """
     check_sqlite_file(settings)
     store = Store(settings.store_url)
     cleanup.callback(store.close)

@@ -16,7 +16,7 @@ from avadclip.apps.service.jobs.queue import JobRunner
 from avadclip.apps.service.jobs.reserve import Reserve
 from avadclip.apps.service.links import LinkSigner
 from avadclip.apps.service.metrics import Metrics, Reading
-from avadclip.apps.service.ownership import open_own_store
+from avadclip.apps.service.ownership import lock_folders, open_own_store
 from avadclip.apps.service.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Service:
         self.settings, self.model = settings, model
         reserve = Reserve(settings.data / "reserve")
         with ExitStack() as cleanup:
+            lock_folders(settings, cleanup)
             reserve.release()  # opening the database takes room, too
             self.store = open_own_store(settings, cleanup)
             self._cleanup = cleanup.pop_all()

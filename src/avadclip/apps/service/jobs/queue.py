@@ -110,14 +110,14 @@ class JobRunner:
             self._worker.kill()
 
     def _use(self, worker: ScoringWorker) -> bool:
-        """Run jobs until the service stops or the database fails; False if a new worker is needed."""
+        """Run jobs until the service stops, or database or disk fail; False if a new worker is needed."""
         try:
             self._take_up()
             while not self._stopping.is_set():
                 if not self._do_next(worker):
                     return False
-        except SQLAlchemyError as error:
-            log.error("the database failed (%s); jobs resume when it is available", reason_of(error))
+        except (SQLAlchemyError, OSError) as error:
+            log.error("database or disk failed (%s); jobs resume when they are back", reason_of(error))
             self._stopping.wait(IDLE_SECONDS)
         return True
 
