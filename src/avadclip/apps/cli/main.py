@@ -13,7 +13,6 @@ import typer
 from avadclip import __version__
 from avadclip.apps.cli.benchmark import benchmark
 from avadclip.apps.cli.calibrate import calibrate
-from avadclip.apps.cli.console import error, show_download
 from avadclip.apps.cli.data import data_app
 from avadclip.apps.cli.detect import detect
 from avadclip.apps.cli.evaluate import evaluate
@@ -22,6 +21,8 @@ from avadclip.apps.cli.report import report
 from avadclip.apps.cli.reproduce import reproduce
 from avadclip.apps.cli.robustness import robustness
 from avadclip.apps.cli.serve import serve
+from avadclip.apps.cli.terminal.console import error, show_download
+from avadclip.apps.cli.terminal.failures import check_memory_limit, memory_shortage
 from avadclip.apps.cli.train import distill, train
 from avadclip.apps.cli.watch import watch
 from avadclip.apps.cli.weights import weights_app
@@ -45,7 +46,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback(epilog="Example: avadclip detect video.mp4")
 def main(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001  handled by its callback
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
@@ -54,6 +55,7 @@ def main(
     Exit codes: 0 done; 1 unusable input; 2 bad command line;
     3 some of several inputs failed, the others are done; 130 interrupted.
     """
+    check_memory_limit()
 
 
 app.command(
@@ -98,6 +100,12 @@ def run() -> None:
         if isinstance(problem, BrokenPipeError):
             _leave(1)
         error(str(problem))
+        _leave(1)
+    except Exception as problem:
+        shortage = memory_shortage(problem)
+        if shortage is None:
+            raise
+        error(shortage)
         _leave(1)
     except KeyboardInterrupt:
         _leave(130)

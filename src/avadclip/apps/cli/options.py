@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import typer
 
-from avadclip.apps.cli.console import note
+from avadclip.apps.cli.terminal.console import note
 
 if TYPE_CHECKING:
     from avadclip.encoders.load import EncoderOptions
@@ -20,8 +20,8 @@ from contextlib import contextmanager, redirect_stdout
 from itertools import takewhile
 from typing import TYPE_CHECKING, Annotated, NamedTuple, TextIO
 
-from avadclip.apps.cli.console import complain_about, error, exit_code, show_work
 from avadclip.apps.cli.inputs import expand_inputs
+from avadclip.apps.cli.terminal.console import complain_about, error, exit_code, show_work
 from avadclip.encoders.downloads.notice import go_offline
 from avadclip.errors import AvadclipError
 from avadclip.report.words import counted, printable
@@ -80,6 +80,10 @@ def spread_precision(chosen: ChosenPrecision) -> "Precision":
 
 Offline = Annotated[
     bool, typer.Option("--offline", help="Download no weights: missing ones are an error. As HF_HUB_OFFLINE=1.")
+]
+Device = Annotated[
+    str,
+    typer.Option(help="Device of the networks: cpu, cuda, cuda:1 or mps; auto: the first GPU that works, else cpu."),
 ]
 AudioTrack = Annotated[
     int | None,

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avadclip.apps.cli.console import note, show_work
+from avadclip.apps.cli.terminal.console import note, show_work
 from avadclip.report.extras import Extra
 from avadclip.report.words import printable
 
 if TYPE_CHECKING:
-    from avadclip.apps.cli.console import WorkProgress
+    from avadclip.apps.cli.terminal.console import WorkProgress
     from avadclip.inference.detector import Detection
 
 

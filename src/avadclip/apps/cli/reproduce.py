@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avadclip.apps.cli.console import complain_about, exit_code, make_console
 from avadclip.apps.cli.options import Offline, set_offline
+from avadclip.apps.cli.terminal.console import complain_about, exit_code, make_console
 from avadclip.errors import AvadclipError, DataError
 from avadclip.report.words import printable
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from avadclip.apps.cli.options import Offline, set_offline
+from avadclip.apps.cli.options import Device, Offline, set_offline
 from avadclip.errors import ConfigError
 
 GB = 1_000_000_000
@@ -39,7 +39,7 @@ def serve(  # noqa: PLR0917  Typer's way to declare options
     encoders: Annotated[
         str | None, typer.Option(help="lite, lite-1, clip, clip:FOLDER or onnx:FOLDER.", show_default="the model's own")
     ] = None,
-    device: Annotated[str, typer.Option(help="Device of the networks: cpu, cuda, cuda:1 or mps.")] = "cpu",
+    device: Device = "auto",
     max_upload_gb: Annotated[float, typer.Option(min=0.001, help="Largest accepted video.")] = 4.0,
     max_hours: Annotated[
         float, typer.Option(min=0.01, help="Longest accepted video, and time limit of scoring one.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avadclip.apps.cli.options import Offline, set_offline
+from avadclip.apps.cli.options import Device, Offline, set_offline
 from avadclip.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
         Path | None, typer.Option(dir_okay=False, help="TOML file with cameras, their rules, and sinks.")
     ] = None,
     model: Annotated[str, typer.Option(help="A checkpoint file, `starter` or `avadclip-xd`; with SOURCE.")] = "starter",
-    device: Annotated[str, typer.Option(help="Device of the networks; with SOURCE.")] = "cpu",
+    device: Device = "auto",
     threshold: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Score threshold of events; with SOURCE.", show_default="the model's own"),

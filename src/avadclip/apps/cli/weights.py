@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avadclip.apps.cli.console import error, exit_code
+from avadclip.apps.cli.terminal.console import error, exit_code
 from avadclip.errors import AvadclipError
 from avadclip.report.words import printable
 
