@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from avadclip.apps.archive.libraries import load_library
 from avadclip.apps.archive.scratch import scratch_folder, sweep
 from avadclip.encoders.device import AUTO
 from avadclip.errors import ConfigError
@@ -72,12 +71,13 @@ def connect(address: str) -> Iterator[Cluster]:
             `ray://HOST:10001`. An existing connection of this process is reused.
 
     Raises:
-        ConfigError: Ray is not installed or cannot start, the address is unreachable, or the path of temporary files
+        ConfigError: Ray cannot start, the address is unreachable, or the path of temporary files
             is too long.
     """
     if address == LOCAL:
         os.environ.setdefault(CLUSTER_SWITCH, "0")
-    ray = load_library("ray")
+    import ray
+
     if ray.is_initialized():
         yield _describe(ray, is_own=False)
         return

@@ -149,11 +149,8 @@ def with_absolute_folder(encoders: str) -> str:
 
 def run_spread(job: "ArchiveJob", names: list[str], out: str, spread: SpreadOptions) -> int:
     """Run over an archive, print one line per video on stdout, and return the exit code."""
-    from avadclip.apps.archive.libraries import load_library
     from avadclip.apps.archive.run import TIME_LIMIT_SECONDS, run_archive
 
-    for library in ("ray", "fsspec", "pyarrow.parquet"):
-        load_library(library)  # a missing library should fail here, not in a worker
     address = out if "://" in out else str(local_folder(out).absolute())
     sources, problems = _find(names)
     for problem in problems:

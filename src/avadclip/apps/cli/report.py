@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avadclip.apps.cli.terminal.console import note, show_work
+from avadclip.extras import require_extra
 from avadclip.report.extras import Extra
 from avadclip.report.words import printable
 
@@ -86,9 +87,7 @@ class Reports:
         self._root = pages
         self._also = also
         if Extra.TIMELINE in also:
-            from avadclip.report.timeline_file import load_library
-
-            load_library()  # a missing library should fail now, not after hours of work
+            require_extra("export")  # a missing library should fail now, not after hours of work
 
     def write(self, detection: "Detection", path: Path, work: "WorkProgress") -> str | None:
         """Write the reports of one video; return the path to open first, None if no report was requested."""

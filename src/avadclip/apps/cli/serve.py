@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from avadclip.apps.cli.options import Device, Offline, set_offline
-from avadclip.errors import ConfigError
 
 GB = 1_000_000_000
 
@@ -61,17 +60,14 @@ def serve(  # noqa: PLR0917  Typer's way to declare options
     The web page is at / and the API documentation at /docs. Logs go to stderr, one JSON object per line.
     """
     set_offline(offline)
-    try:
-        from avadclip.apps.service import server
-        from avadclip.apps.service.settings import (
-            LOOPBACK_NAMES,
-            ServiceSettings,
-            default_data,
-            read_tokens,
-            resolve_folders,
-        )
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"`serve` needs {error.name}; install it with: pip install 'avadclip[serve]'") from error
+    from avadclip.apps.service import server
+    from avadclip.apps.service.settings import (
+        LOOPBACK_NAMES,
+        ServiceSettings,
+        default_data,
+        read_tokens,
+        resolve_folders,
+    )
 
     settings = ServiceSettings(
         data=data if data is not None else default_data(),

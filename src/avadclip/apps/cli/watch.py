@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avadclip.apps.cli.options import Device, Offline, set_offline
-from avadclip.errors import ConfigError
 
 if TYPE_CHECKING:
     from avadclip.apps.live.config import StoreConfig, WatchConfig
@@ -88,11 +87,8 @@ def _run(config: "WatchConfig", *, show_scores: bool) -> None:
 
 
 def _open_store(config: "StoreConfig") -> "StoreSink":
-    try:
-        from avadclip.apps.service.live_sink import StoreSink
-        from avadclip.apps.service.settings import ServiceSettings, default_data
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"`store` needs {error.name}; install it with: pip install 'avadclip[serve]'") from error
+    from avadclip.apps.service.live_sink import StoreSink
+    from avadclip.apps.service.settings import ServiceSettings, default_data
 
     url = None if config.database is None else config.database.get_secret_value()
     return StoreSink(ServiceSettings(data=config.data or default_data(), database_url=url).store_url)
