@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avadclip.apps.cli.options import Device, Offline, set_offline
-from avadclip.apps.cli.terminal.console import show_work
+from avadclip.apps.cli.terminal.console import report_success
+from avadclip.apps.cli.terminal.progress import show_work
 from avadclip.report.words import network_words, printable
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def calibrate(  # noqa: PLR0917  Typer's way to declare options
         typer.echo(network_words(result.network))
         for line in describe(result):
             typer.echo(f"  {line}")
-    typer.echo(f"written  {printable(str(out))}")
+    report_success(f"written  {printable(str(out))}")
 
 
 def _reader(checkpoint: str, device: str) -> Callable[["FootageFile"], "SnippetFeatures"]:

@@ -27,7 +27,8 @@ from avadclip.apps.cli.options import (
     with_absolute_folder,
 )
 from avadclip.apps.cli.report import Reports
-from avadclip.apps.cli.terminal.console import complain_about, error, exit_code, show_work
+from avadclip.apps.cli.terminal.console import complain_about, error, exit_code
+from avadclip.apps.cli.terminal.progress import show_work
 from avadclip.errors import AvadclipError
 from avadclip.report.extras import Extra
 

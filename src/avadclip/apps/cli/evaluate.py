@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avadclip.apps.cli.options import Offline, set_offline
-from avadclip.apps.cli.terminal.console import error, exit_code, make_console, show_work
+from avadclip.apps.cli.terminal.console import error, exit_code, make_console
+from avadclip.apps.cli.terminal.progress import show_work
 from avadclip.errors import AvadclipError
 
 if TYPE_CHECKING:

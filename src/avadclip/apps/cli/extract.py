@@ -25,7 +25,8 @@ from avadclip.apps.cli.options import (
     spread_precision,
     with_absolute_folder,
 )
-from avadclip.apps.cli.terminal.console import WorkProgress, complain_about, error, exit_code, show_work
+from avadclip.apps.cli.terminal.console import complain_about, error, exit_code, report_success, resumable
+from avadclip.apps.cli.terminal.progress import WorkProgress, show_work
 from avadclip.report.words import counted, printable
 
 if TYPE_CHECKING:
@@ -112,8 +113,8 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
         if outcome.status == "failed":
             complain_about(str(outcome.path), outcome.message)
         else:
-            typer.echo(f"{outcome.status}  {printable(str(outcome.feature_file))}")
-    typer.echo(
+            report_success(f"{outcome.status}  {printable(str(outcome.feature_file))}")
+    report_success(
         f"{counted(num_of['done'], 'video')} extracted, {num_of['kept']} up to date, {num_of['failed']} failed",
         err=True,
     )
@@ -143,7 +144,7 @@ def _extract_each(
     from avadclip.timeline import SnippetGrid
 
     grid = SnippetGrid(snippet_frames=snippet_frames)
-    with show_work(len(videos)) as work:
+    with show_work(len(videos)) as work, resumable("skips finished videos"):
         on_progress = _follow(work, videos) if work.is_shown else None
         for outcome in extract_to_folder(
             videos, out, encoders, grid=grid, audio_track=audio_track, on_progress=on_progress

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avadclip.apps.cli.terminal.console import note, show_work
+from avadclip.apps.cli.terminal.console import note, report_success
+from avadclip.apps.cli.terminal.progress import show_work
 from avadclip.extras import require_extra
 from avadclip.report.extras import Extra
 from avadclip.report.words import printable
 
 if TYPE_CHECKING:
-    from avadclip.apps.cli.terminal.console import WorkProgress
+    from avadclip.apps.cli.terminal.progress import WorkProgress
     from avadclip.inference.detector import Detection
 
 
@@ -64,7 +65,7 @@ def report(
             with work.paused():
                 if not is_there:
                     note(f"{source} not found; its page has no event pictures, and the viewer must choose the file")
-                typer.echo(printable(str(page)))
+                report_success(printable(str(page)))
     write_index(out)
 
 

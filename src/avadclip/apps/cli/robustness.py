@@ -8,7 +8,8 @@ import typer
 
 from avadclip.apps.cli.evaluate import Split
 from avadclip.apps.cli.options import Device, Offline, set_offline
-from avadclip.apps.cli.terminal.console import make_console, show_work
+from avadclip.apps.cli.terminal.console import make_console
+from avadclip.apps.cli.terminal.progress import show_work
 
 if TYPE_CHECKING:
     from rich.console import Console
