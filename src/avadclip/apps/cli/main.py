@@ -13,9 +13,11 @@ from typer.core import TyperGroup
 
 from avadclip import __version__
 from avadclip.apps.cli.benchmark import benchmark
+from avadclip.apps.cli.cache import cache_app
 from avadclip.apps.cli.calibrate import calibrate
 from avadclip.apps.cli.data import data_app
 from avadclip.apps.cli.detect import detect
+from avadclip.apps.cli.doctor import doctor
 from avadclip.apps.cli.evaluate import evaluate
 from avadclip.apps.cli.extract import extract
 from avadclip.apps.cli.report import report
@@ -101,6 +103,8 @@ app.command(epilog="Example: avadclip serve --folder recordings/")(serve)
 app.command(epilog="Example: avadclip watch rtsp://camera.local/stream1")(watch)
 app.add_typer(data_app, name="data")
 app.add_typer(weights_app, name="weights")
+app.add_typer(cache_app, name="cache")
+app.command(epilog="Example: avadclip doctor")(doctor)
 
 
 def run() -> None:

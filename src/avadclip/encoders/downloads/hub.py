@@ -85,7 +85,7 @@ def from_hub(*names: str, remedy: str = WITHOUT_CLIP, is_announced: bool = False
 def _download(*names: str, is_announced: bool) -> Path:
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if not notice.announces:
         disable_progress_bars()
