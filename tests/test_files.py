@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from avadclip.files import atomic_path, write_atomically
+from avadclip.files import atomic_path, make_private, write_atomically
 
 
 def test_text_and_bytes_arrive_as_given(tmp_path: Path) -> None:
@@ -53,6 +53,21 @@ def test_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
     (tmp_path / "usual").write_text("")
     write_atomically(tmp_path / "ours", "")
     assert stat.S_IMODE((tmp_path / "ours").stat().st_mode) == stat.S_IMODE((tmp_path / "usual").stat().st_mode)
+
+
+def test_a_private_folder_is_closed_to_others_with_all_that_it_holds(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "data", tmp_path / "outside"
+    (folder / "uploads").mkdir(parents=True)
+    (folder / "uploads" / "yard.mp4").write_text("video")
+    outside.write_text("")
+    (folder / "link").symlink_to(outside)
+    for path in (folder, folder / "uploads", folder / "uploads" / "yard.mp4", outside):
+        path.chmod(0o777)
+    make_private(folder)
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "uploads" / "yard.mp4", outside)]
+    assert modes == [0o700, 0o700, 0o777]
+    make_private(tmp_path / "deep" / "new")
+    assert stat.S_IMODE((tmp_path / "deep" / "new").stat().st_mode) == 0o700
 
 
 def test_a_very_long_name_still_works(tmp_path: Path) -> None:

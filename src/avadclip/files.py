@@ -6,10 +6,23 @@ and renamed.
 """
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+PRIVATE_UMASK = 0o077  # for processes whose files are all their own
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder, or take all rights to it and everything inside from everybody but its owner; links are left."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for path in (folder.resolve(), *folder.rglob("*")):
+        with suppress(FileNotFoundError, PermissionError):  # gone meanwhile, or somebody else's
+            mode = path.lstat().st_mode
+            if not stat.S_ISLNK(mode) and mode & PRIVATE_UMASK:
+                path.chmod(stat.S_IMODE(mode) & ~PRIVATE_UMASK)
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:

@@ -15,8 +15,9 @@ import av
 import numpy as np
 import pytest
 
-from avadclip.apps.live.config import WatchConfig
+from avadclip.apps.live.config import RecordingConfig, WatchConfig
 from avadclip.apps.live.messages import EventMessage, ScoreMessage, StatsMessage, StatusMessage
+from avadclip.apps.live.recordings import Recordings
 from avadclip.apps.live.watch import Watch, load_live_detector
 from avadclip.config import parse_config
 from avadclip.errors import ConfigError, MediaError
@@ -149,7 +150,18 @@ def test_recordings_go_when_their_time_is_over(bright_is_bad, write_yard, tmp_pa
     path = write_yard(tmp_path / "yard.mkv", [0.1, 0.1, 0.1])
     recording = {"folder": str(folder), "retention_days": 2}
     run(bright_is_bad, {"yard": {"source": str(path), "speed": 4.0}}, recording=recording, stats_seconds=0.1)
-    assert {file.name for file in folder.iterdir()} == {"not over.mkv", "over.txt"}
+    assert {file.name for file in folder.glob("[!.]*")} == {"not over.mkv", "over.txt"}
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_clock_that_jumps_deletes_no_recording(tmp_path, monkeypatch, *, is_restarted) -> None:
+    (tmp_path / "yesterday.mkv").touch()
+    config = RecordingConfig(folder=tmp_path, retention_days=30)
+    recordings, now = Recordings(config), time.time()
+    recordings.make_room()
+    monkeypatch.setattr(time, "time", lambda: now + 40 * 86400)
+    (Recordings(config) if is_restarted else recordings).make_room()
+    assert (tmp_path / "yesterday.mkv").exists()
 
 
 @pytest.mark.parametrize(

@@ -143,14 +143,31 @@ def make_database(request: pytest.FixtureRequest) -> Callable[[Path], str]:
     if request.param == "sqlite":
         return lambda folder: f"sqlite:///{folder / 'store.sqlite'}"
     server: str = request.getfixturevalue("postgres")
+    return lambda _folder: make_schema(server)
 
-    def make(_folder: Path) -> str:
-        name = f"test_{uuid.uuid4().hex}"
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"CREATE SCHEMA {name}")  # a database of each test's own would cost seven megabytes
-        return f"{server}&options=-csearch_path%3D{name}"
 
-    return make
+@pytest.fixture
+def postgres_schema(postgres: str) -> str:
+    """URL of an empty database."""
+    return make_schema(postgres)
+
+
+def make_schema(server: str) -> str:
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {name}")  # a database of each test's own would cost seven megabytes
+    return f"{server}&options=-csearch_path%3D{name}"
+
+
+@pytest.fixture
+def fill_disk_of_uploads(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Lets new files of this process be written to a device that is full."""
+    real_open = Path.open
+
+    def open_full(path: Path, mode: str = "r", **options: Any) -> Any:
+        return real_open(Path("/dev/full"), "wb") if mode == "xb" else real_open(path, mode, **options)
+
+    return lambda: monkeypatch.setattr(Path, "open", open_full)
 
 
 class Running(NamedTuple):

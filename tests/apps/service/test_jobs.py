@@ -12,7 +12,7 @@ from made_up_events import make_live_event
 from sqlalchemy.exc import OperationalError
 
 from avadclip.apps.service.jobs import queue as jobs
-from avadclip.apps.service.schemas import Job, JobState, LiveEventQuery, Origin
+from avadclip.apps.service.schemas import AuditEntry, Job, JobState, LiveEventQuery, Origin
 from avadclip.apps.service.settings import ServiceSettings
 from avadclip.apps.service.store.store import Store
 
@@ -177,12 +177,12 @@ def test_what_a_killed_service_left_is_tidied_up(
     settings: ServiceSettings, running: Any, leave: Callable[..., Job]
 ) -> None:
     half_deleted, kept = leave(state=JobState.DELETING), leave(state=JobState.DONE)
-    strays = [settings.uploads / f".{uuid.uuid4().hex}.partial", settings.uploads / f"{uuid.uuid4().hex}.mp4"]
-    for path in strays:
-        path.write_bytes(b"half a video")
+    unfinished, unknown = uuid.uuid4().hex, uuid.uuid4().hex
+    for name in (f".{uuid.uuid4().hex}.partial", f".{unfinished}.unfinished", f"{unfinished}.mp4", f"{unknown}.mp4"):
+        (settings.uploads / name).write_bytes(b"half a video")
     (settings.results / ".report-abc").mkdir(parents=True)
     with running(settings, service_fakes.Refusing) as service:
-        assert [path.name for path in settings.uploads.iterdir()] == [f"{kept.id}.mp4"]
+        assert {path.name for path in settings.uploads.iterdir()} == {f"{kept.id}.mp4", f"{unknown}.mp4"}
         assert list(settings.results.iterdir()) == []
         assert service.service.store.ids() == {kept.id}
         assert service.service.media.kept_bytes == kept.size_bytes
@@ -203,6 +203,39 @@ def test_jobs_are_deleted_when_their_time_is_over_and_not_before(
         assert [event.id for event in service.service.store.live_events(LiveEventQuery())[0]] == ["young"]
     assert not Path(old.path).exists()
     assert Path(young.path).exists()
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_clock_that_jumps_deletes_nothing_at_once(
+    settings: ServiceSettings,
+    running: Any,
+    leave: Callable[..., Job],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_restarted: bool,
+) -> None:
+    day = 86400.0
+    job = leave(state=JobState.DONE, finished_at=time.time())
+    entry = {"who": "ann", "address": "::1", "method": "GET", "path": "/api/jobs", "status": 200, "job_id": None}
+    real_time = time.time
+
+    def jump() -> None:
+        monkeypatch.setattr(time, "time", lambda: real_time() + 400 * day)
+
+    if is_restarted:
+        jump()
+    with running(settings, service_fakes.Refusing) as service:
+        store = service.service.store
+        store.keep_live_event(make_live_event(start=real_time()))
+        store.add_audit([AuditEntry(at=real_time(), **entry)])
+        link, _ = service.service.links.key(job.id)
+        if not is_restarted:
+            jump()
+        service.service.janitor.make_a_round()
+        assert Path(job.path).exists()
+        assert store.ids() == {job.id}
+        assert (store.live_events(LiveEventQuery())[1], store.audit(limit=1)[1]) == (1, 1)
+        assert service.service.links.opens(link) == job.id
 
 
 def test_two_services_cannot_share_a_folder(settings: ServiceSettings, running: Any) -> None:

@@ -341,7 +341,7 @@ def test_a_service_and_a_watch_may_open_an_empty_database_at_once(url: str) -> N
 def test_the_audit_keeps_its_order_and_forgets(store: Store) -> None:
     for at in (1.0, 2.0, 3.0):
         entry = {"who": "ann", "address": "::1", "method": "GET", "path": "/api/jobs", "status": 200, "job_id": None}
-        store.add_audit(AuditEntry(at=at, **entry))
+        store.add_audit([AuditEntry(at=at, **entry)])
     assert [entry.at for entry in store.audit(limit=2)[0]] == [3.0, 2.0]
     store.forget_audit(2.5)
     assert [entry.at for entry in store.audit(limit=9)[0]] == [3.0]

@@ -88,10 +88,14 @@ def _run(config: "WatchConfig", *, show_scores: bool) -> None:
 
 def _open_store(config: "StoreConfig") -> "StoreSink":
     from avadclip.apps.service.live_sink import StoreSink
+    from avadclip.apps.service.ownership import check_sqlite_file
     from avadclip.apps.service.settings import ServiceSettings, default_data
 
     url = None if config.database is None else config.database.get_secret_value()
-    return StoreSink(ServiceSettings(data=config.data or default_data(), database_url=url).store_url)
+    settings = ServiceSettings(data=config.data or default_data(), database_url=url)
+    if url is None:
+        check_sqlite_file(settings)
+    return StoreSink(settings.store_url)
 
 
 def _stop_on_signals(watch: "Watch") -> None:

@@ -48,7 +48,7 @@ def create_app(service: Service) -> FastAPI:
         responses=EVERYWHERE,
     )
     app.state.service = service
-    app.add_middleware(Guard, settings=service.settings, store=service.store, metrics=service.metrics)
+    app.add_middleware(Guard, settings=service.settings, audit=service.audit, metrics=service.metrics)
     add_problem_handlers(app)
     app.include_router(health)
     app.include_router(router)

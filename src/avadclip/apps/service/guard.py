@@ -8,15 +8,14 @@ import time
 from http import HTTPStatus
 from typing import Any
 
-from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from avadclip.apps.service.audit_log import AuditLog
 from avadclip.apps.service.metrics import Metrics
 from avadclip.apps.service.problems import problem_response
 from avadclip.apps.service.schemas import AuditEntry
 from avadclip.apps.service.settings import ServiceSettings
-from avadclip.apps.service.store.store import Store
 
 UPLOADS = "/api/uploads"
 MAX_BODY_BYTES = 64 * 1024  # of requests other than uploads
@@ -54,8 +53,8 @@ class _RefusalError(Exception):
 class Guard:
     """Middleware that checks host, origin and token, in this order."""
 
-    def __init__(self, app: ASGIApp, *, settings: ServiceSettings, store: Store, metrics: Metrics) -> None:
-        self._app, self._settings, self._store, self._metrics = app, settings, store, metrics
+    def __init__(self, app: ASGIApp, *, settings: ServiceSettings, audit: AuditLog, metrics: Metrics) -> None:
+        self._app, self._settings, self._audit_log, self._metrics = app, settings, audit, metrics
         self._tokens = {name: _digest(token) for name, token in settings.tokens.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,7 +72,7 @@ class Guard:
                 status = message["status"]
                 message["headers"] = _with_security_headers(message["headers"], scope["path"])
                 if who is not None:  # before the response begins, since a stream may last for hours
-                    await self._audit(scope, who, status)
+                    self._audit(scope, who, status)
             await send(message)
 
         try:
@@ -128,7 +127,7 @@ class Guard:
                 owner = name
         return owner if scheme.lower() == "bearer" else None
 
-    async def _audit(self, scope: Scope, who: str, status: int) -> None:
+    def _audit(self, scope: Scope, who: str, status: int) -> None:
         method, path = scope["method"], scope["path"]
         if not path.startswith("/api/") or (method, path) in NOT_AUDITED:
             return
@@ -141,7 +140,7 @@ class Guard:
             status=status,
             job_id=_job_of(scope),
         )
-        await run_in_threadpool(self._store.add_audit, entry)
+        self._audit_log.add(entry)
 
     def _log(self, scope: Scope, who: str | None, status: int, seconds: float) -> None:
         method, path = scope["method"], scope["path"]

@@ -15,10 +15,11 @@ class LinkSigner:
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
+        self._clock_offset = time.time() - time.monotonic()  # fixed: a clock that is set does not change a link's hours
 
     def key(self, job_id: str) -> tuple[str, float]:
         """Create a key for one job's result; return it and its expiry time."""
-        expires_at = int(time.time()) + HOURS * 3600
+        expires_at = int(self._now()) + HOURS * 3600
         return f"{job_id}.{expires_at}.{self._sign(job_id, expires_at)}", float(expires_at)
 
     def opens(self, key: str) -> str | None:
@@ -28,7 +29,10 @@ class LinkSigner:
             return None
         job_id, expires_at, signature = match[1], int(match[2]), match[3]
         is_ours = hmac.compare_digest(signature, self._sign(job_id, expires_at))
-        return job_id if is_ours and time.time() < expires_at else None
+        return job_id if is_ours and self._now() < expires_at else None
+
+    def _now(self) -> float:
+        return time.monotonic() + self._clock_offset
 
     def _sign(self, job_id: str, expires_at: int) -> str:
         return hmac.new(self._secret, f"{job_id}.{expires_at}".encode(), hashlib.sha256).hexdigest()

@@ -9,7 +9,7 @@ from avadclip.apps.live.delivery import DeliveryError
 from avadclip.apps.live.ledger import Waiting
 from avadclip.apps.live.messages import EventMessage
 from avadclip.apps.service.schemas import StoredLiveEvent
-from avadclip.apps.service.store.database import DatabaseAwayError
+from avadclip.apps.service.store.database import DatabaseAwayError, reason_of
 from avadclip.apps.service.store.store import Store
 from avadclip.errors import ConfigError
 
@@ -55,11 +55,11 @@ class StoreSink:
                 self._store.keep_live_event(event)
             except (DatabaseAwayError, OperationalError, InterfaceError) as error:
                 if is_first:
-                    log.warning("the store is away; events wait for it (%s)", _reason(error))
+                    log.warning("the store is away; events wait for it (%s)", reason_of(error))
                 is_first = False
                 stopping.wait(self._retry_seconds)
             except (ConfigError, SQLAlchemyError) as error:
-                raise DeliveryError(f"the store does not take {message.id} ({_reason(error)})") from error
+                raise DeliveryError(f"the store does not take {message.id} ({reason_of(error)})") from error
             else:
                 return True
         return False
@@ -73,8 +73,3 @@ def stored_event(message: EventMessage) -> StoredLiveEvent:
         is_open=message.type != "end",
         note=message.note,
     )
-
-
-def _reason(error: ConfigError | SQLAlchemyError) -> str:
-    """One line, without the statement and its values."""
-    return " ".join(str(getattr(error, "orig", error)).split())

@@ -1,5 +1,6 @@
 """Error responses: problem+json with one line, never a stack trace."""
 
+import errno
 import logging
 import uuid
 from http import HTTPStatus
@@ -8,10 +9,14 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from avadclip.apps.service.schemas import Problem
+from avadclip.apps.service.store.database import is_away, is_damage, is_full, reason_of
 from avadclip.errors import AvadclipError, reason_by_pydantic
+
+DISK_FULL = "the service's disk is full; delete old jobs"
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +57,23 @@ def add_problem_handlers(app: FastAPI) -> None:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {reason_by_pydantic(first['msg'])}")
+
+    @app.exception_handler(SQLAlchemyError)
+    def database_failed(request: Request, error: SQLAlchemyError) -> JSONResponse:
+        if not (is_full(error) or is_damage(error) or is_away(error)):
+            return unexpected(request, error)
+        log.error("the database failed (%s)", reason_of(error))
+        if is_full(error):
+            return problem_response(HTTPStatus.INSUFFICIENT_STORAGE, DISK_FULL)
+        reason = "the database is damaged; ask the operator" if is_damage(error) else "the database is away; try later"
+        return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, reason)
+
+    @app.exception_handler(OSError)
+    def system_failed(request: Request, error: OSError) -> JSONResponse:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            log.error("the disk is full (%s)", error)
+            return problem_response(HTTPStatus.INSUFFICIENT_STORAGE, DISK_FULL)
+        return unexpected(request, error)
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -195,6 +195,7 @@ def list_cameras(service: TheService) -> list[str]:
 @router.get("/audit")
 def list_audit(service: TheService, limit: Limit = 100, offset: Offset = 0) -> Page[AuditEntry]:
     """List audited requests, newest first."""
+    service.audit.settle()
     entries, total = service.store.audit(limit=limit, offset=offset)
     return Page(items=entries, total=total)
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 import time
 from functools import partial
@@ -14,6 +15,7 @@ from avadclip.apps.service.service import Service
 from avadclip.apps.service.settings import LOOPBACK_NAMES, ServiceSettings
 from avadclip.encoders.downloads.notice import is_offline
 from avadclip.errors import ConfigError
+from avadclip.files import PRIVATE_UMASK
 
 SHUTDOWN_SECONDS = 3  # for responses in progress
 
@@ -36,6 +38,7 @@ def serve(settings: ServiceSettings, *, host: str, port: int, model: str, encode
     check_exposure(host, settings)
     if not is_offline():
         obtain_by_name(model, encoders)
+    os.umask(PRIVATE_UMASK)  # of the workers, too
     _log_to_stderr()
 
     def stop_server() -> None:

@@ -2,26 +2,25 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from avadclip.apps.service.audit_log import AuditLog
 from avadclip.apps.service.jobs.intake import Intake
 from avadclip.apps.service.jobs.janitor import Janitor
 from avadclip.apps.service.jobs.media_folder import MediaFolder
 from avadclip.apps.service.jobs.progress import ProgressHub
 from avadclip.apps.service.jobs.queue import JobRunner
+from avadclip.apps.service.jobs.reserve import Reserve
 from avadclip.apps.service.links import LinkSigner
 from avadclip.apps.service.metrics import Metrics, Reading
+from avadclip.apps.service.ownership import open_own_store
 from avadclip.apps.service.settings import ServiceSettings
-from avadclip.apps.service.store.store import Store
 
 if TYPE_CHECKING:
     from avadclip.inference.detector import Detector
-import os
-from pathlib import Path
-
-from avadclip.errors import ConfigError
 
 
 class Service:
@@ -44,12 +43,17 @@ class Service:
             on_fatal: called, from any thread, if jobs cannot run any more; `runner.problem` has the reason.
 
         Raises:
-            ConfigError: the folder is in use by another service, or the database cannot be opened.
+            ConfigError: folder or database is in use by another service, they do not belong together, or the database
+                cannot be opened.
         """
         self.settings, self.model = settings, model
-        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = FolderLock(settings.data)
-        self.store = Store(settings.store_url)
+        reserve = Reserve(settings.data / "reserve")
+        with ExitStack() as cleanup:
+            reserve.release()  # opening the database takes room, too
+            self.store = open_own_store(settings, cleanup)
+            self._cleanup = cleanup.pop_all()
+        reserve.fill()
+        self.audit = AuditLog(self.store)
         self.media = MediaFolder(settings, kept_bytes=self.store.kept_bytes())
         self.hub = ProgressHub()
         self.links = LinkSigner()
@@ -62,12 +66,13 @@ class Service:
             timeout_seconds=settings.max_video_seconds,
             on_fatal=on_fatal,
         )
-        self.janitor = Janitor(settings, self.store, self.media, self.runner, self.hub)
+        self.janitor = Janitor(settings, self.store, self.media, self.runner, self.hub, reserve=reserve)
         self.intake = Intake(settings, self.store, self.media, self.runner, self.hub)
 
     def start(self) -> None:
         """Clean up and start the jobs; call it inside the event loop that serves clients."""
         self.hub.attach(asyncio.get_running_loop())
+        self.audit.start()
         self.janitor.start()
         self.runner.start()
 
@@ -76,18 +81,21 @@ class Service:
         self.runner.stop()
         self.janitor.stop()
         self.intake.close()
-        self.store.close()
-        self._lock.release()
+        self.audit.stop()
+        self._cleanup.close()
 
     def why_not_ready(self) -> str | None:
         """None if jobs can be accepted and run, else the reason."""
         if not self.runner.is_ready:
             return "the model is not loaded"
+        is_reached = True
         try:
-            self.store.ping()
+            self.store.database.ping()
         except SQLAlchemyError:
-            return "the database is unreachable"
-        return None
+            is_reached = False
+        if self.store.database.damage is not None:
+            return "the database is damaged; restore it from a backup"
+        return None if is_reached else "the database is unreachable"
 
     def _read(self) -> Reading:
         return Reading(
@@ -96,32 +104,3 @@ class Service:
             self.runner.is_ready,
             self.runner.num_worker_crashes,
         )
-
-
-class FolderLock:
-    """Lock of a data folder, released with the process at the latest."""
-
-    def __init__(self, folder: Path) -> None:
-        self._descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            _lock(self._descriptor)
-        except OSError as error:
-            os.close(self._descriptor)
-            raise ConfigError(
-                f"{folder} is in use by another `avadclip serve`; stop it, or give this one another --data"
-            ) from error
-
-    def release(self) -> None:
-        """Release the lock."""
-        os.close(self._descriptor)
-
-
-def _lock(descriptor: int) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        import msvcrt
-
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    else:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import anyio.to_thread
 from fastapi.concurrency import run_in_threadpool
 
+from avadclip.apps.fetch.download import FetchError, FetchRules, fetch
 from avadclip.apps.service.jobs.content_check import ContentCheck
-from avadclip.apps.service.jobs.fetch import fetch
 from avadclip.apps.service.jobs.media_folder import Incoming, MediaFolder
 from avadclip.apps.service.jobs.progress import ProgressHub
 from avadclip.apps.service.jobs.queue import JobRunner
@@ -62,14 +62,18 @@ class Intake:
         """Download a video.
 
         Raises:
-            RefusedError: as `from_upload` and `fetch`.
+            RefusedError: as `from_upload`; 403, 502 and 504 as `fetch`.
         """
         job_id = uuid.uuid4().hex
+        rules = FetchRules(self._settings.fetch_hosts, self._settings.fetch_networks)
         async with self._fetches:
             with self._media.incoming(job_id) as incoming:
                 # A shutdown does not wait for the other server; the thread ends with its next piece.
-                fetching = partial(fetch, url, self._settings, incoming.write)
-                name = await anyio.to_thread.run_sync(fetching, abandon_on_cancel=True)
+                fetching = partial(fetch, url, incoming.write, rules=rules, redirect_rules=rules)
+                try:
+                    name = await anyio.to_thread.run_sync(fetching, abandon_on_cancel=True)
+                except FetchError as error:
+                    raise RefusedError(error.status, str(error)) from error
                 return await self._take(job_id, incoming, name, Origin.URL, who)
 
     async def from_folder(self, named: str, who: str) -> Job:

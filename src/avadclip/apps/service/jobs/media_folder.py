@@ -4,7 +4,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import BinaryIO
@@ -26,7 +26,7 @@ class MediaFolder:
         self._bytes = kept_bytes
         self._lock = threading.Lock()
         for folder in (settings.uploads, settings.results):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.mkdir(exist_ok=True, mode=0o700)
 
     @property
     def kept_bytes(self) -> int:
@@ -57,8 +57,10 @@ class MediaFolder:
 
     def checked(self, job: Job) -> Path:
         """A job's video, checked again, since a link may have replaced it after the job was created."""
+        if job.origin is not Origin.FOLDER:
+            return self._upload(job)
         path = Path(job.path)
-        if job.origin is Origin.FOLDER and (_resolved(path) != path or not self._is_allowed(path)):
+        if _resolved(path) != path or not self._is_allowed(path):
             raise MediaError(f"{job.name} is no longer in an allowed folder; create a new job")
         return path
 
@@ -66,14 +68,18 @@ class MediaFolder:
     def incoming(self, job_id: str) -> Iterator["Incoming"]:
         """Receive a video; it is deleted after the block unless `is_kept` was set."""
         path = self._settings.uploads / f".{job_id}.partial"
-        with path.open("xb") as file:
-            incoming = Incoming(self, path, file)
-            try:
-                yield incoming
-            finally:
-                if not incoming.is_kept:
-                    incoming.path.unlink(missing_ok=True)
-                    self._give_back(incoming.num_bytes)
+        with _storing():
+            file = path.open("xb")
+        incoming = Incoming(self, path, file)
+        try:
+            yield incoming
+        finally:
+            with suppress(OSError):  # `flush` has reported it
+                file.close()
+            if not incoming.is_kept:
+                incoming.path.unlink(missing_ok=True)
+                self._give_back(incoming.num_bytes)
+            incoming.unfinished.unlink(missing_ok=True)
 
     def reserve(self, num_bytes: int, *, so_far: int) -> None:
         """Reserve space for bytes to be written.
@@ -93,26 +99,37 @@ class MediaFolder:
                 )
             self._bytes += num_bytes
 
+    def is_nearly_full(self) -> bool:
+        """Whether the disk has less room than must stay free."""
+        return shutil.disk_usage(self._settings.uploads).free < self._settings.min_free_bytes
+
     def check_disk(self) -> None:
         """Raise RefusedError (507) if the disk is nearly full."""
-        if shutil.disk_usage(self._settings.uploads).free < self._settings.min_free_bytes:
+        if self.is_nearly_full():
             raise RefusedError(HTTPStatus.INSUFFICIENT_STORAGE, "the service's disk is nearly full; delete old jobs")
 
     def remove(self, job: Job) -> None:
-        """Delete a job's result, and its video unless it is in an allowed folder."""
+        """Delete a job's result, and its video unless it is in an allowed folder. Twice is as good as once."""
         if self.result_folder(job.id).exists():
             shutil.rmtree(self.result_folder(job.id))
-        if job.origin is not Origin.FOLDER:
-            Path(job.path).unlink(missing_ok=True)
+        if job.origin is not Origin.FOLDER and self._upload(job).exists():
+            self._upload(job).unlink()
             self._give_back(job.size_bytes)
 
     def sweep(self, known: set[str]) -> list[Path]:
-        """Delete files of jobs that are not in the store, left by a killed service; return their paths."""
-        strays = [path for path in self._settings.uploads.iterdir() if path.name.split(".")[0] not in known]
-        strays += [path for path in self._settings.results.iterdir() if path.name not in known]
+        """Delete what a killed service was receiving or writing; return the paths.
+
+        Files of unknown jobs stay: the store may have been restored from a backup that is older than they are.
+        """
+        hidden = [*self._settings.uploads.glob(".*"), *self._settings.results.glob(".*")]
+        ids = {path.name.split(".")[1] for path in hidden} - known
+        strays = [*hidden, *(path for path in self._settings.uploads.glob("[!.]*") if _id_of(path) in ids)]
         for path in strays:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         return strays
+
+    def _upload(self, job: Job) -> Path:
+        return self._settings.uploads / Path(job.path).name  # the folder may have been moved or copied
 
     def _is_allowed(self, path: Path) -> bool:
         return any(path.is_relative_to(folder) for folder in self._settings.folders)
@@ -129,6 +146,8 @@ class Incoming:
         self._folder, self._file = folder, file
         self._next_disk_check = 0
         self.path = path
+        self.unfinished = path.with_suffix(".unfinished")
+        """Marks the renamed video as one without a job, until that is stored."""
         self.num_bytes = 0
         self.is_kept = False
 
@@ -139,22 +158,40 @@ class Incoming:
             self._next_disk_check = self.num_bytes + FREE_CHECK_BYTES
         self._folder.reserve(len(data), so_far=self.num_bytes)
         self.num_bytes += len(data)
-        try:
+        with _storing():
             self._file.write(data)
-        except OSError as error:
-            raise RefusedError(
-                HTTPStatus.INSUFFICIENT_STORAGE, f"the video cannot be stored ({error.strerror})"
-            ) from error
 
     def flush(self) -> None:
-        """Write all data to disk, for other processes to read."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Write all data to disk, for other processes to read; RefusedError (507) if it cannot be stored."""
+        with _storing():
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
     def rename(self, job_id: str, name: str) -> None:
         """Rename the file to the job's id, with the client's suffix if it is a video suffix."""
         suffix = Path(name).suffix.lower()
-        self.path = self.path.rename(self.path.with_name(job_id + (suffix if suffix in VIDEO_SUFFIXES else "")))
+        with _storing():
+            self.unfinished.touch()
+            self.path = self.path.rename(self.path.with_name(job_id + (suffix if suffix in VIDEO_SUFFIXES else "")))
+
+
+def ids_of_files(settings: ServiceSettings) -> set[str]:
+    """Jobs that the folders of uploads and results have complete files of."""
+    return {_id_of(path) for folder in (settings.uploads, settings.results) for path in folder.glob("[!.]*")}
+
+
+def _id_of(path: Path) -> str:
+    return path.name.split(".")[0]
+
+
+@contextmanager
+def _storing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RefusedError(
+            HTTPStatus.INSUFFICIENT_STORAGE, f"the video cannot be stored ({error.strerror}); delete old jobs"
+        ) from error
 
 
 def _resolved(path: Path) -> Path | None:

@@ -12,6 +12,7 @@ from avadclip.apps.service.jobs.media_folder import MediaFolder
 from avadclip.apps.service.jobs.progress import ProgressHub
 from avadclip.apps.service.jobs.worker import Abandoned, Found, Refused, ScoringProgress, ScoringWorker, Task
 from avadclip.apps.service.schemas import Job
+from avadclip.apps.service.store.database import reason_of
 from avadclip.apps.service.store.store import Store
 from avadclip.errors import AvadclipError, ConfigError
 
@@ -46,6 +47,7 @@ class JobRunner:
         self._idle = threading.Condition()
         self._current: Job | None = None
         self._worker: ScoringWorker | None = None
+        self._waits_for_room = False
         self.is_ready = False
         """Whether the detector is loaded."""
         self.problem: str | None = None
@@ -94,22 +96,30 @@ class JobRunner:
             self._on_fatal()
 
     def _work_with_one_worker(self) -> None:
-        """Run jobs until the service stops, the worker dies, or the database fails."""
+        """Run jobs until the service stops or the worker dies."""
         self._worker = ScoringWorker(self._load)
         try:
             self.is_ready = self._worker.wait_until_ready(self._stopping.is_set)
             log.info("worker ready")
-            self._take_up()
-            while not self._stopping.is_set() and self._do_next(self._worker):
+            while not self._stopping.is_set() and self._use(self._worker):
                 pass
         except ChildCrashedError as error:
             raise ConfigError("the worker process died while loading the model; check the available memory") from error
-        except SQLAlchemyError:
-            log.exception("the database failed; jobs resume when it is available")
-            self._stopping.wait(IDLE_SECONDS)
         finally:
             self.is_ready = False
             self._worker.kill()
+
+    def _use(self, worker: ScoringWorker) -> bool:
+        """Run jobs until the service stops or the database fails; False if a new worker is needed."""
+        try:
+            self._take_up()
+            while not self._stopping.is_set():
+                if not self._do_next(worker):
+                    return False
+        except SQLAlchemyError as error:
+            log.error("the database failed (%s); jobs resume when it is available", reason_of(error))
+            self._stopping.wait(IDLE_SECONDS)
+        return True
 
     def _take_up(self) -> None:
         """Return jobs to the queue that ran when the service was killed or the database failed."""
@@ -120,7 +130,7 @@ class JobRunner:
     def _do_next(self, worker: ScoringWorker) -> bool:
         """Run a job, or wait for one; False if a new worker is needed."""
         self._wake.clear()
-        job = self._claim()
+        job = self._claim() if self._has_room() else None
         if job is None:
             self._wake.wait(IDLE_SECONDS)
             return True
@@ -130,6 +140,13 @@ class JobRunner:
             with self._idle:
                 self._current = None
                 self._idle.notify_all()
+
+    def _has_room(self) -> bool:
+        """Whether results can be stored; jobs wait until then."""
+        is_waiting, self._waits_for_room = self._waits_for_room, self._media.is_nearly_full()
+        if self._waits_for_room and not is_waiting:
+            log.warning("the disk is nearly full; jobs wait")
+        return not self._waits_for_room
 
     def _claim(self) -> Job | None:
         with self._idle:  # `abandon` must not run between the claim and `_current`

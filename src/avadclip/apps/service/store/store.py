@@ -4,11 +4,9 @@ What must happen once happens in one transaction that names the state it starts 
 queued, and ends only while the same attempt is running.
 """
 
-import json
-import re
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -24,36 +22,59 @@ from avadclip.apps.service.schemas import (
     StoredEvent,
     StoredLiveEvent,
 )
-from avadclip.apps.service.store.database import open_database
-from avadclip.apps.service.store.tables import audit, events, jobs, live_events
+from avadclip.apps.service.store.conditions import event_conditions, live_conditions
+from avadclip.apps.service.store.database import Database
+from avadclip.apps.service.store.tables import audit, events, jobs, live_events, store
+
+
+class StoreIdentity(NamedTuple):
+    """What tells one store from another."""
+
+    id: str
+    has_folder: bool
+    """Whether a data folder was given this id."""
+    seen_until: float
+    """Unix time until which the store has seen time pass."""
 
 
 class Store:
     """The one place that speaks SQL. Safe from several threads."""
 
     def __init__(self, url: str) -> None:
-        self._engine = open_database(url)
+        self.database = Database(url)
 
     def close(self) -> None:
         """Give the connections back."""
-        self._engine.dispose()
+        self.database.close()
 
-    def ping(self) -> None:
-        """Ask the database for something; sqlalchemy.exc.SQLAlchemyError where it does not answer."""
-        with self._engine.connect() as connection:
-            connection.execute(sa.select(sa.literal(1)))
+    # identity
+
+    def identity(self) -> StoreIdentity:
+        """The id of the store, and what goes with it."""
+        with self.database.reading() as connection:
+            return StoreIdentity(**connection.execute(sa.select(store)).mappings().one())
+
+    def note_folder(self) -> None:
+        """Remember that a data folder holds the store's id."""
+        with self.database.writing() as connection:
+            connection.execute(sa.update(store).values(has_folder=True))
+
+    def note_time(self, seen_until: float) -> None:
+        """Remember until when the store has seen time pass."""
+        with self.database.writing() as connection:
+            connection.execute(sa.update(store).values(seen_until=seen_until))
 
     # jobs
 
     def add_job(self, job: Job) -> None:
         """Keep a new job."""
-        with self._engine.begin() as connection:
+        with self.database.writing() as connection:
             connection.execute(sa.insert(jobs).values(_row(job)))
 
     def job(self, job_id: str) -> Job | None:
         """The job, unless it is unknown or being deleted."""
         query = sa.select(jobs).where(jobs.c.id == job_id, jobs.c.state != JobState.DELETING)
-        with self._engine.connect() as connection:
+        with self.database.reading() as connection:
             row = connection.execute(query).mappings().one_or_none()
         return None if row is None else Job.model_validate(dict(row))
 
@@ -75,14 +96,14 @@ class Store:
             .values(state=JobState.RUNNING, started_at=time.time(), attempts=jobs.c.attempts + 1)
             .returning(jobs)
         )
-        with self._engine.begin() as connection:
+        with self.database.writing() as connection:
             row = connection.execute(claim).mappings().one_or_none()
         return None if row is None else Job.model_validate(dict(row))
 
     def finish(self, job: Job, found: Sequence[StoredEvent], **summary: Any) -> bool:
         """End a claimed job with its events; False, and nothing is kept, where this attempt is no longer running."""
         values = {"state": JobState.DONE, "finished_at": time.time(), "num_events": len(found), **summary}
-        with self._engine.begin() as connection:
+        with self.database.writing() as connection:
             if not self._end(connection, job, values):
                 return False
             if found:
@@ -91,17 +112,17 @@ class Store:
 
     def fail(self, job: Job, error: str) -> bool:
         """End a claimed job that cannot be done; False where this attempt is no longer running."""
-        with self._engine.begin() as connection:
+        with self.database.writing() as connection:
             return self._end(connection, job, {"state": JobState.FAILED, "finished_at": time.time(), "error": error})
 
     def release(self, job: Job) -> None:
         """Let a claimed job wait again, as if it had not been begun."""
-        with self._engine.begin() as connection:
+        with self.database.writing() as connection:
             self._end(connection, job, {"state": JobState.QUEUED, "started_at": None, "attempts": job.attempts - 1})
 
     def retry(self, job: Job) -> None:
         """Let a claimed job wait again; the attempt counts."""
-        with self._engine.begin() as connection:
+        with self.database.writing() as connection:
             self._end(connection, job, {"state": JobState.QUEUED})
 
     def running(self) -> list[Job]:
@@ -116,15 +137,15 @@ class Store:
             .values(state=JobState.DELETING)
             .returning(jobs)
         )
-        with self._engine.begin() as connection:
+        with self.database.writing() as connection:
             row = connection.execute(hide).mappings().one_or_none()
         return None if row is None else Job.model_validate(dict(row))
 
     def end_deletion(self, job_id: str) -> None:
         """Forget a hidden job and its events; SQLite overwrites them and empties its log."""
-        with self._engine.begin() as connection:
+        with self.database.writing() as connection:
             connection.execute(sa.delete(jobs).where(jobs.c.id == job_id))
-        self._empty_log()
+        self.database.empty_log()
 
     def half_deleted(self) -> list[Job]:
         """Jobs whose deletion has begun."""
@@ -133,31 +154,38 @@ class Store:
     def ended_before(self, when: float) -> list[str]:
         """Ids of the jobs that ended before this time."""
         query = sa.select(jobs.c.id).where(jobs.c.state.in_(ENDED), jobs.c.finished_at < when)
-        with self._engine.connect() as connection:
+        with self.database.reading() as connection:
             return list(connection.execute(query).scalars())
 
     def ids(self) -> set[str]:
         """All jobs, hidden ones too."""
-        with self._engine.connect() as connection:
+        with self.database.reading() as connection:
             return set(connection.execute(sa.select(jobs.c.id)).scalars())
 
     def count_by_state(self) -> dict[str, int]:
         """How many jobs are in which state; states without jobs are left out."""
         query = sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)
-        with self._engine.connect() as connection:
+        with self.database.reading() as connection:
             return {str(state): int(number) for state, number in connection.execute(query)}
+
+    def ids_with_files(self) -> set[str]:
+        """Jobs whose video or result is in the data folder."""
+        has_files = (jobs.c.origin != Origin.FOLDER) | (jobs.c.state == JobState.DONE)
+        query = sa.select(jobs.c.id).where(has_files, jobs.c.state != JobState.DELETING)
+        with self.database.reading() as connection:
+            return set(connection.execute(query).scalars())
 
     def kept_bytes(self) -> int:
         """Size of all videos that the service keeps."""
         query = sa.select(sa.func.coalesce(sa.func.sum(jobs.c.size_bytes), 0)).where(jobs.c.origin != Origin.FOLDER)
-        with self._engine.connect() as connection:
+        with self.database.reading() as connection:
             return int(connection.execute(query).scalar_one())
 
     # events
 
     def events(self, query: EventQuery) -> tuple[list[StoredEvent], int]:
         """Events that fit, those of the newest job first, in the order of the video, and how many there are."""
-        conditions = _conditions(query)
+        conditions = event_conditions(query)
         joined = events.join(jobs)
         part = (
             sa.select(events, jobs.c.name.label("source"))
@@ -173,7 +201,7 @@ class Store:
     def labels(self) -> list[str]:
         """Classes that events have, those of cameras too."""
         labels = sa.union(sa.select(events.c.label), sa.select(live_events.c.label)).subquery()
-        with self._engine.connect() as connection:
+        with self.database.reading() as connection:
             return list(connection.execute(sa.select(labels.c.label).order_by(labels.c.label)).scalars())
 
     # events of cameras
@@ -181,7 +209,7 @@ class Store:
     def keep_live_event(self, event: StoredLiveEvent) -> None:
         """Keep what is known of an event by now. The same again changes nothing, and no older message a newer one."""
         values = dict(event)  # with the fields that the API leaves out
-        insert = sqlite.insert if self._engine.dialect.name == "sqlite" else postgresql.insert
+        insert = sqlite.insert if self.database.dialect == "sqlite" else postgresql.insert
         keep = (
             insert(live_events)
             .values(values)
@@ -189,12 +217,12 @@ class Store:
                 index_elements=[live_events.c.id], set_=values, where=live_events.c.number < event.number
             )
         )
-        with self._engine.begin() as connection:
+        with self.database.writing() as connection:
             connection.execute(keep)
 
     def live_events(self, query: LiveEventQuery) -> tuple[list[StoredLiveEvent], int]:
         """Events of cameras that fit, newest first, and how many there are."""
-        conditions = _live_conditions(query)
+        conditions = live_conditions(query)
         part = (
             sa.select(live_events)
             .where(*conditions)
@@ -208,23 +236,23 @@ class Store:
     def cameras(self) -> list[str]:
         """Cameras that events came from."""
         query = sa.select(live_events.c.source).distinct().order_by(live_events.c.source)
-        with self._engine.connect() as connection:
+        with self.database.reading() as connection:
             return list(connection.execute(query).scalars())
 
     def forget_live_events(self, before: float) -> None:
         """Delete those that were over before this time, or began before it and have no end."""
         over = sa.func.coalesce(live_events.c.end, live_events.c.start) < before
-        with self._engine.begin() as connection:
+        with self.database.writing() as connection:
             num_forgotten = connection.execute(sa.delete(live_events).where(over)).rowcount
         if num_forgotten:
-            self._empty_log()
+            self.database.empty_log()
 
     # audit
 
-    def add_audit(self, entry: AuditEntry) -> None:
-        """Keep one entry."""
-        with self._engine.begin() as connection:
-            connection.execute(sa.insert(audit).values(entry.model_dump()))
+    def add_audit(self, entries: Sequence[AuditEntry]) -> None:
+        """Keep entries."""
+        with self.database.writing() as connection:
+            connection.execute(sa.insert(audit), [entry.model_dump() for entry in entries])
 
     def audit(self, *, limit: int, offset: int = 0) -> tuple[list[AuditEntry], int]:
         """A part of the entries, newest first, and how many there are."""
@@ -235,23 +263,17 @@ class Store:
 
     def forget_audit(self, before: float) -> None:
         """Delete the entries from before this time."""
-        with self._engine.begin() as connection:
+        with self.database.writing() as connection:
             connection.execute(sa.delete(audit).where(audit.c.at < before))
 
-    def _empty_log(self) -> None:
-        """SQLite: what was deleted is overwritten in the file, and still in its log."""
-        if self._engine.dialect.name == "sqlite":
-            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
     def _part(self, part: sa.Select[Any], count: sa.Select[int]) -> tuple[list[dict[str, Any]], int]:
-        with self._engine.connect() as connection:
+        with self.database.reading() as connection:
             rows = [dict(row) for row in connection.execute(part).mappings()]
             return rows, connection.execute(count).scalar_one()
 
     def _in_state(self, state: JobState) -> list[Job]:
         query = sa.select(jobs).where(jobs.c.state == state).order_by(jobs.c.created_at)
-        with self._engine.connect() as connection:
+        with self.database.reading() as connection:
             return [Job.model_validate(dict(row)) for row in connection.execute(query).mappings()]
 
     @staticmethod
@@ -262,45 +284,3 @@ class Store:
 
 def _row(job: Job) -> dict[str, Any]:
     return {**job.model_dump(exclude={"progress"}), "path": job.path}
-
-
-def _shared_conditions(table: sa.Table, query: EventQuery | LiveEventQuery) -> list[sa.ColumnElement[bool]]:
-    conditions: list[sa.ColumnElement[bool]] = [table.c.score >= query.min_score]
-    if query.label is not None:
-        conditions.append(table.c.label == query.label)
-    if query.severity is not None:
-        conditions.append(table.c.severity == query.severity)
-    if query.kind is not None:
-        conditions.append(table.c.kind == query.kind)
-    if query.sound is not None:
-        wanted = re.escape(json.dumps(query.sound, ensure_ascii=False)[1:-1])
-        # An inner quote of a name is escaped, so only a key can stand before `":"`.
-        inside_name = rf'(?i)"name":"([^"\\]|\\.)*{wanted}'
-        conditions.append(sa.type_coerce(table.c.sounds, sa.Text).regexp_match(inside_name))
-    return conditions
-
-
-def _live_conditions(query: LiveEventQuery) -> list[sa.ColumnElement[bool]]:
-    conditions = _shared_conditions(live_events, query)
-    if query.camera is not None:
-        conditions.append(live_events.c.source == query.camera)
-    if query.since is not None:
-        conditions.append(live_events.c.start >= query.since)
-    if query.until is not None:
-        conditions.append(live_events.c.start < query.until)
-    return conditions
-
-
-def _conditions(query: EventQuery) -> list[sa.ColumnElement[bool]]:
-    conditions = [*_shared_conditions(events, query), jobs.c.state != JobState.DELETING]
-    if query.job is not None:
-        conditions.append(events.c.job_id == query.job)
-    if query.since is not None:
-        conditions.append(jobs.c.created_at >= query.since)
-    if query.until is not None:
-        conditions.append(jobs.c.created_at < query.until)
-    if query.from_seconds is not None:
-        conditions.append(events.c.end > query.from_seconds)
-    if query.to_seconds is not None:
-        conditions.append(events.c.start < query.to_seconds)
-    return conditions

@@ -108,3 +108,11 @@ audit = sa.Table(
     sa.Column("job_id", sa.String(32)),
     sa.Index("audit_by_time", "at"),
 )
+
+store = sa.Table(  # one row
+    "store",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("has_folder", sa.Boolean, nullable=False),
+    sa.Column("seen_until", sa.Double, nullable=False),
+)

@@ -1,29 +1,44 @@
-"""Download of a video from a host that the operator allowed.
+"""Download of a file from an allowed host.
 
 A name is resolved once, all its addresses are checked, and the connection goes to a checked address, which prevents
 DNS rebinding. Redirects pass the same checks.
 """
 
 import http.client
-import ipaddress
 import socket
 import ssl
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from avadclip.apps.service.problems import RefusedError
-from avadclip.apps.service.settings import ServiceSettings
+from avadclip.apps.fetch.addresses import Address, Network, is_allowed, parse_address
+from avadclip.errors import AvadclipError
 
 MAX_REDIRECTS = 3
 SILENCE_SECONDS = 20.0  # without receiving a byte
-FETCH_SECONDS = 3600.0  # for the whole video
+FETCH_SECONDS = 3600.0  # for the whole file
 CHUNK_BYTES = 1024 * 1024
 PORTS = {"http": 80, "https": 443}
 REDIRECTS = (301, 302, 303, 307, 308)
+
+
+class FetchError(AvadclipError):
+    """A URL is refused (403), or its server fails (502) or is too slow (504)."""
+
+    def __init__(self, status: HTTPStatus, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+class FetchRules(NamedTuple):
+    """What may be fetched."""
+
+    hosts: frozenset[str] | None
+    """Names of allowed hosts, in lower case; None allows every name."""
+    networks: tuple[Network, ...] = ()
+    """Networks outside the public internet that the hosts may be in."""
 
 
 class Target(NamedTuple):
@@ -35,65 +50,66 @@ class Target(NamedTuple):
     address: str
 
 
-def check_url(url: str, settings: ServiceSettings) -> Target:
+def check_url(url: str, rules: FetchRules) -> Target:
     """Check scheme, host and addresses.
 
     Raises:
-        RefusedError: 403 for another scheme, credentials, or a host or address that is not allowed; 502 where the name
+        FetchError: 403 for another scheme, credentials, or a host or address that is not allowed; 502 where the name
             is unknown.
     """
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").rstrip("."), parts.port or PORTS.get(parts.scheme, 0)
     except ValueError as error:
-        raise RefusedError(HTTPStatus.FORBIDDEN, "the URL cannot be parsed; give http(s)://host/path") from error
+        raise FetchError(HTTPStatus.FORBIDDEN, "the URL cannot be parsed; give http(s)://host/path") from error
     if parts.scheme not in PORTS or not host or not url.isprintable() or " " in url:
-        raise RefusedError(HTTPStatus.FORBIDDEN, "only http and https URLs are fetched; give one of those")
+        raise FetchError(HTTPStatus.FORBIDDEN, "only http and https URLs are fetched; give one of those")
     if parts.username is not None or parts.password is not None:
-        raise RefusedError(HTTPStatus.FORBIDDEN, "the URL contains credentials; give one without")
-    if host not in settings.fetch_hosts:
-        raise RefusedError(HTTPStatus.FORBIDDEN, "videos are not fetched from this host; ask the operator to allow it")
+        raise FetchError(HTTPStatus.FORBIDDEN, "the URL contains credentials; give one without")
+    if rules.hosts is not None and host not in rules.hosts:
+        raise FetchError(HTTPStatus.FORBIDDEN, "videos are not fetched from this host; ask the operator to allow it")
     addresses = _resolve(host, port)
-    if not all(_is_allowed(address, settings) for address in addresses):
-        raise RefusedError(
+    if not all(is_allowed(address, rules.networks) for address in addresses):
+        raise FetchError(
             HTTPStatus.FORBIDDEN,
-            "the host has an address outside the public internet; ask the operator to allow its network",
+            "the host has an address outside the public internet, in no allowed network; give a public URL",
         )
     return Target(parts, host, port, str(addresses[0]))
 
 
-def fetch(url: str, settings: ServiceSettings, write: Callable[[bytes], None]) -> str:
-    """Download a video, following up to three redirects.
+def fetch(url: str, write: Callable[[bytes], None], *, rules: FetchRules, redirect_rules: FetchRules) -> str:
+    """Download a file within an hour, following up to three redirects.
 
     Args:
         url: see `check_url`.
-        settings: hosts and networks that are allowed.
-        write: called with the bytes; an exception in it ends the download.
+        write: called with the bytes; an AvadclipError in it ends the download and is passed on.
+        rules: for the URL.
+        redirect_rules: for the URLs that it redirects to.
 
     Returns:
         The file name at the end of the final URL, "" if it has none.
 
     Raises:
-        RefusedError: as `check_url`; 502 where the other side fails, 504 where it is too slow.
+        FetchError: as `check_url`; 502 where the other side fails, 504 where it is too slow.
     """
     deadline = time.monotonic() + FETCH_SECONDS
-    target = check_url(url, settings)
+    target = check_url(url, rules)
     try:
         for _ in range(MAX_REDIRECTS + 1):
             location = _get(target, write, deadline)
             if location is None:
                 return target.url.path.rpartition("/")[2]
-            redirected = check_url(urljoin(target.url.geturl(), location), settings)
+            redirected = check_url(urljoin(target.url.geturl(), location), redirect_rules)
             if redirected.url.scheme != target.url.scheme:
-                raise RefusedError(HTTPStatus.FORBIDDEN, "the URL redirects to another scheme; give the final URL")
+                raise FetchError(HTTPStatus.FORBIDDEN, "the URL redirects to another scheme; give the final URL")
             target = redirected
     except TimeoutError as error:
-        raise RefusedError(HTTPStatus.GATEWAY_TIMEOUT, "the other server is too slow; try again later") from error
+        raise FetchError(HTTPStatus.GATEWAY_TIMEOUT, "the other server is too slow; try again later") from error
     except (OSError, http.client.HTTPException) as error:
-        raise RefusedError(
+        raise FetchError(
             HTTPStatus.BAD_GATEWAY, "the other server is unreachable or closed the connection; try again later"
         ) from error
-    raise RefusedError(HTTPStatus.BAD_GATEWAY, f"more than {MAX_REDIRECTS} redirects; give the final URL")
+    raise FetchError(HTTPStatus.BAD_GATEWAY, f"more than {MAX_REDIRECTS} redirects; give the final URL")
 
 
 def _get(target: Target, write: Callable[[bytes], None], deadline: float) -> str | None:
@@ -106,7 +122,7 @@ def _get(target: Target, write: Callable[[bytes], None], deadline: float) -> str
         if response.status in REDIRECTS:
             return response.getheader("Location") or ""
         if response.status != HTTPStatus.OK:
-            raise RefusedError(
+            raise FetchError(
                 HTTPStatus.BAD_GATEWAY, f"the other server responded with status {response.status}; check the URL"
             )
         while chunk := response.read1(CHUNK_BYTES):  # available bytes; `read` could block for ever on a slow server
@@ -131,22 +147,9 @@ def _connect(target: Target) -> http.client.HTTPConnection:
     return connection
 
 
-def _resolve(host: str, port: int) -> list[IPv4Address | IPv6Address]:
+def _resolve(host: str, port: int) -> list[Address]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise RefusedError(HTTPStatus.BAD_GATEWAY, "the host name cannot be resolved; check the URL") from error
-    return [ipaddress.ip_address(str(address[0]).partition("%")[0]) for *_, address in found]
-
-
-def _is_allowed(address: IPv4Address | IPv6Address, settings: ServiceSettings) -> bool:
-    if isinstance(address, IPv6Address):
-        # IPv4 addresses embedded in IPv6: mapped, 6to4, NAT64.
-        inner = address.ipv4_mapped or address.sixtofour
-        if address in ipaddress.ip_network("64:ff9b::/96"):
-            inner = IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return _is_allowed(inner, settings)
-    if any(address in network for network in settings.fetch_networks if network.version == address.version):
-        return True
-    return address.is_global and not address.is_multicast
+        raise FetchError(HTTPStatus.BAD_GATEWAY, "the host name cannot be resolved; check the URL") from error
+    return [parse_address(str(address[0])) for *_, address in found]
