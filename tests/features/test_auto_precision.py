@@ -136,6 +136,7 @@ def test_other_encoders_have_nothing_to_choose(errors: dict[str, float]) -> None
 
 
 def test_a_device_without_int8_never_gets_it(errors: dict[str, float], write_colours: Path, monkeypatch) -> None:
+    monkeypatch.setattr(avadclip.features.auto_precision, "choose_device", lambda name, _: name)
     choice = choose_precision("clip", EncoderOptions(device="mps"), [write_colours])
     assert choice.precision == "bf16"
 

@@ -44,6 +44,6 @@ def test_without_the_library_the_error_names_what_to_install(
     made_up: MakeDetection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "opentimelineio", None)
-    with pytest.raises(ConfigError, match=r"pip install \"avadclip\[export\]\""):
+    with pytest.raises(ConfigError, match=r"pip install 'avadclip\[export\]'"):
         write_timeline(made_up(5), None, tmp_path / "events.otio")
     assert list(tmp_path.iterdir()) == []

@@ -7,6 +7,7 @@ import torch
 from pydantic import BaseModel, Field, model_validator
 
 from avadclip.encoders.base import Encoders, Identity
+from avadclip.encoders.device import AUTO, choose_device
 from avadclip.encoders.downloads.get import obtain_files
 from avadclip.encoders.onnx.encoder import OnnxAudioEncoder, OnnxVisualEncoder
 from avadclip.encoders.onnx.manifest import known_manifest, read_manifest
@@ -40,8 +41,8 @@ class EncoderOptions(BaseModel, frozen=True, extra="forbid"):
     """False loads no audio encoder; True fails if its weights are missing."""
     precision: Precision = "fp32"
     """Precision of CLIP's vision tower; audio is always fp32."""
-    device: str = "cpu"
-    """Device of CLIP and Wav2CLIP: cpu, cuda, cuda:1, mps. `lite` always runs on the CPU."""
+    device: str = AUTO
+    """Device of CLIP and Wav2CLIP, see device.choose_device. `lite` always runs on the CPU."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -88,6 +89,7 @@ def load_encoders(spec: str = "lite", options: EncoderOptions = DEFAULTS) -> Enc
         WeightsError: missing or damaged weights, including those of audio unless `options.sound` is False.
     """
     name, _, folder = spec.partition(":")
+    options = options.model_copy(update={"device": choose_device(options.device, spec, options.precision)})
     match name:
         case "lite" | "lite-1" if spec == name:
             return _load_lite(spec, options)
@@ -142,7 +144,6 @@ def _load_clip(spec: str, folder: Path | None, options: EncoderOptions) -> Encod
     from avadclip.encoders.wav2clip import Wav2ClipEncoder
     from avadclip.encoders.weights import find_clip, find_wav2clip, load_clip, load_wav2clip
 
-    _check_device(options.device)
     files = find_clip(folder)
     sound_weights = find_wav2clip(folder) if options.sound else None  # before anything large is read
     clip = load_clip(files.weights)
@@ -165,13 +166,3 @@ def _load_clip(spec: str, folder: Path | None, options: EncoderOptions) -> Encod
             device=options.device,
         )
     return Encoders(spec, visual, audio, text)
-
-
-def _check_device(name: str) -> None:
-    try:
-        kind = torch.empty(0, device=name).device.type
-    except (RuntimeError, AssertionError) as error:
-        reason = (str(error).splitlines() or ["unknown"])[0]
-        raise ConfigError(f"device {name!r} is not available ({reason}); use cpu or a device of this machine") from None
-    if kind == "cuda":
-        torch.backends.cudnn.allow_tf32 = False  # by default inputs are rounded to 10 bits

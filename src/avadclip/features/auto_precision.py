@@ -21,6 +21,7 @@ from platformdirs import user_cache_path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from avadclip.encoders.base import Frame, VisualEncoder
+from avadclip.encoders.device import choose_device
 from avadclip.encoders.load import EncoderOptions, load_encoders
 from avadclip.encoders.precision import Precision, precisions_on
 from avadclip.errors import MediaError
@@ -70,6 +71,7 @@ def choose_precision(spec: str, options: EncoderOptions, videos: Sequence[Path])
     Raises:
         ConfigError, WeightsError: as load_encoders.
     """
+    options = options.model_copy(update={"device": choose_device(options.device, spec)})
     reference = _visual(spec, options, "fp32")
     if spec.partition(":")[0] != "clip":
         return PrecisionChoice(precision="fp32", reason=f"{spec} supports no other")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 
 from avadclip.encoders.base import Encoders, Identity, SoundTags
+from avadclip.encoders.device import AUTO, choose_device
 from avadclip.encoders.downloads.get import obtain
 from avadclip.encoders.load import EncoderOptions, load_encoders, load_tagger
 from avadclip.encoders.precision import Precision
@@ -242,7 +243,7 @@ def load_detector(
     *,
     encoders: str | None = None,
     classes: Sequence[str] | None = None,
-    device: str = "cpu",
+    device: str = AUTO,
     precision: Precision | None = None,
     sounds: bool = True,
 ) -> Detector:
@@ -252,7 +253,8 @@ def load_detector(
         model: `starter`, `avadclip-xd` (the authors' weights), a checkpoint file, or `zero-shot`.
         encoders: as load_encoders takes them; by default what the checkpoint was trained on, `clip` for zero-shot.
         classes: class words for zero-shot, `normal` first; a checkpoint has its own.
-        device: where networks run, as torch names it.
+        device: where networks run, as torch names it; `auto` is the first of cuda, mps and cpu that works and that the
+            encoders can use.
         precision: what CLIP's picture side computes in; by default what the checkpoint was trained on, fp32 for
             zero-shot. Where it is another, the notes of every result say so.
         sounds: whether YAMNet names sounds. Where its weights, or those of another audio encoder, cannot be had, the
@@ -261,7 +263,7 @@ def load_detector(
     Raises:
         CheckpointError: no such checkpoint, or the encoders are not those it was trained on.
         WeightsError: the encoders' weights are missing.
-        ConfigError: options that do not go together.
+        ConfigError: options that do not go together, or no such device.
     """
     if model == ZERO_SHOT:
         if classes is None:
@@ -271,7 +273,9 @@ def load_detector(
         raise ConfigError(f"{model} has classes of its own; --classes goes with --model {ZERO_SHOT}")
     spec, options = model_encoders(model, encoders=encoders, device=device)
     usual = options.precision
-    options = options.model_copy(update={"precision": precision or usual})
+    precision = precision or usual
+    device = choose_device(device, spec, precision)
+    options = options.model_copy(update={"precision": precision, "device": device})
     notes = []
     if options.precision != usual:
         notes.append(f"the picture is encoded in {options.precision}, {model} is made for {usual}: scores may differ")
@@ -311,9 +315,7 @@ def _load_encoders(spec: str, options: EncoderOptions, *, sounds: bool) -> tuple
         return loaded, [*notes, f"sounds are not named: {problem}"]
 
 
-def model_encoders(
-    model: str | Path, *, encoders: str | None = None, device: str = "cpu"
-) -> tuple[str, EncoderOptions]:
+def model_encoders(model: str | Path, *, encoders: str | None = None, device: str = AUTO) -> tuple[str, EncoderOptions]:
     """The encoders a model was made for, as load_encoders takes them; raises CheckpointError.
 
     Args:

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from avadclip.errors import ConfigError
 from avadclip.events import Event
+from avadclip.extras import require_extra
 from avadclip.files import atomic_path
 from avadclip.inference.detector import Detection
 from avadclip.report.exports import clean_text, event_row
@@ -13,17 +13,6 @@ from avadclip.report.words import printable
 
 MARKER_COLOURS = {"alert": "RED", "detection": "ORANGE", "sound": "PURPLE"}
 MILLISECONDS_HZ = 1000.0  # times are whole milliseconds where a file states no frame rate
-
-
-def load_library() -> Any:
-    """Import OpenTimelineIO; ConfigError if it is not installed."""
-    try:
-        import opentimelineio
-    except ImportError as error:
-        raise ConfigError(
-            'OpenTimelineIO is not installed; run `pip install "avadclip[export]"`, or omit `opentimelineio`'
-        ) from error
-    return opentimelineio
 
 
 def write_timeline(detection: Detection, media_url: str | None, path: Path) -> None:
@@ -37,7 +26,9 @@ def write_timeline(detection: Detection, media_url: str | None, path: Path) -> N
     Raises:
         ConfigError: the library OpenTimelineIO is not installed.
     """
-    otio = load_library()
+    require_extra("export")
+    import opentimelineio as otio
+
     rate_hz = detection.media.frame_rate_hz or MILLISECONDS_HZ
 
     def stretch(start: float, end: float) -> Any:

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, get_error_handler
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from avadclip.errors import AvadclipError, ConfigError
 
+ELASTIC_LOGS = ("torch.distributed.elastic", "torch.distributed.elastic.agent.server.api")
 ERROR_FILE = "TORCHELASTIC_ERROR_FILE"  # the launcher's name for the file with a process's error
 
 
@@ -33,11 +35,13 @@ def launch(arguments: Sequence[str], processes: Processes) -> None:
     Raises:
         ConfigError: too few devices here, or several machines without an address to meet at.
         AvadclipError: a process failed; its error message.
+        KeyboardInterrupt: it was interrupted.
     """
     _check(processes)
     # Each process would take all cores otherwise, and all of them wait for the slowest.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes.devices)))
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # it reports a failure in twenty lines
+    for name in ELASTIC_LOGS:  # they report a failure in twenty lines, and an interruption in one
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # a warning that learners without a spare head do not need
     config = LaunchConfig(
         min_nodes=processes.nodes,
@@ -50,6 +54,8 @@ def launch(arguments: Sequence[str], processes: Processes) -> None:
     )
     try:
         elastic_launch(config, sys.executable)("-m", "avadclip", *arguments)
+    except SignalException as signalled:  # the launcher's own, of SIGINT and SIGTERM
+        raise KeyboardInterrupt from signalled
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         if isinstance(message := failure.error_file_data.get("message"), dict):  # by report_to_launcher

@@ -12,7 +12,6 @@ import pytest
 
 import avadclip.apps.archive.run
 from avadclip.apps.archive.job import ArchiveJob
-from avadclip.apps.archive.libraries import load_library
 from avadclip.apps.archive.pool import PartFinished
 from avadclip.apps.archive.run import ArchiveOutcome, run_archive
 from avadclip.apps.archive.scratch import PREFIX, sweep
@@ -60,7 +59,8 @@ def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
 @pytest.fixture(scope="module")
 def ray_address(s3_url: str, temporary_folder: Path) -> Iterator[str]:
     """Ray with two cores, to which this process is connected."""
-    ray = load_library("ray")
+    import ray
+
     folder = str(temporary_folder / "ray")
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, _temp_dir=folder)
     ray.cloudpickle.register_pickle_by_value(archive_jobs)

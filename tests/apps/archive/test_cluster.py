@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import tempfile
 from dataclasses import astuple
 from pathlib import Path
@@ -18,6 +20,7 @@ from avadclip.errors import ConfigError
         (2, "cpu", False, (2, 1, 0.0)),
         (None, "cuda", False, (2, 1, 1.0)),
         (8, "cuda:0", False, (8, 1, 0.25)),
+        (None, "auto", False, (2, 1, 1.0)),
     ],
 )
 def test_workers_share_the_cores_and_cards_there_are(
@@ -40,6 +43,48 @@ def test_temporary_files_deep_in_folders_are_one_error_and_leave_nothing(
     with pytest.raises(ConfigError, match="set TMPDIR"), connect(LOCAL):
         pass
     assert list(deep.iterdir()) == []
+
+
+class BrokenRay:
+    """Fails as Ray does without memory."""
+
+    is_initialized = staticmethod(lambda: False)
+    shutdown = staticmethod(lambda: None)
+
+    @staticmethod
+    def init(*_: object, **__: object) -> None:
+        raise Exception("The current node timed out during startup.\nThis could happen.")
+
+
+def test_a_failed_start_of_ray_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", BrokenRay)
+    with (
+        pytest.raises(ConfigError, match=r"Ray cannot start .* \(The current node timed out during startup.\)"),
+        connect(LOCAL),
+    ):
+        pass
+
+
+LISTENING = """
+import psutil
+from avadclip.apps.archive.cluster import LOCAL, connect
+
+with connect(LOCAL) as cluster:
+    actor = cluster.ray.remote(type("Actor", (), {"ready": lambda self: True})).remote()
+    cluster.ray.get(actor.ready.remote())
+    here = psutil.Process()
+    for process in [here, *here.children(recursive=True)]:
+        for socket in process.net_connections("inet"):
+            if socket.status == psutil.CONN_LISTEN:
+                print(process.name(), socket.laddr.ip)
+"""
+
+
+def test_ray_on_this_machine_listens_on_the_loopback_only(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", LISTENING], capture_output=True, text=True, check=True, timeout=120)
+    found = dict(line.rsplit(" ", 1) for line in done.stdout.splitlines())
+    assert {"gcs_server", "raylet"} <= found.keys()
+    assert set(found.values()) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 
 def test_a_removal_that_a_kill_cut_short_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,7 @@ import pytest
 import torch
 
 from avadclip.apps.archive.detection import MADE_FROM
-from avadclip.apps.archive.libraries import load_library
 from avadclip.apps.archive.manifest import MANIFEST
-from avadclip.errors import ConfigError
 from avadclip.events import EventRules
 from avadclip.features.store import read_features
 from avadclip.inference.detector import load_detector
@@ -91,9 +89,3 @@ def test_options_that_do_not_go_together_are_bad_usage(
     done = avadclip(*arguments, cwd=tmp_path, temporary=tmp_path)
     assert (done.returncode, message in done.stderr) == (2, True)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_without_the_extra_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ConfigError, match=r"pip install 'avadclip\[ray\]'"):
-        load_library("ray")

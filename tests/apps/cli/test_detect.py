@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from avadclip.apps.cli.detect import detect
-from avadclip.apps.cli.outputs import TableOutput
 from avadclip.apps.cli.report import report_folders
+from avadclip.apps.cli.terminal.outputs import TableOutput
 from avadclip.events import EventRules, NamedSound, SoundRule
 
 Command = Callable[..., tuple[int, str, str]]

@@ -3,12 +3,16 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import torch
 from typer.main import get_command
 
+import avadclip.encoders.convert
 from avadclip import __version__
 from avadclip.apps.cli.main import app
+from avadclip.encoders.convert import Converted
 
 Command = Callable[..., tuple[int, str, str]]
 HEAVY = ("torch", "numpy", "av", "matplotlib", "onnxruntime", "sklearn", "huggingface_hub", "safetensors")
@@ -55,8 +59,39 @@ def test_help_imports_nothing_heavy() -> None:
     assert run_python("-c", code).stderr == "[]\n"
 
 
-def test_version(avadclip_command: Command) -> None:
-    assert avadclip_command("--version") == (0, f"avadclip {__version__}\n", "")
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_version(avadclip_command: Command, option: str) -> None:
+    assert avadclip_command(option) == (0, f"avadclip {__version__}\n", "")
+
+
+def test_quiet_before_or_after_the_command_leaves_only_what_must_be_known(
+    avadclip_command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def convert(source: Path, out: Path) -> Converted:
+        return Converted(out / "model.safetensors", "tokenizer.json is still needed")
+
+    monkeypatch.setattr(avadclip.encoders.convert, "convert_weights", convert)
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "ViT-B-16.pt")
+    command = ("weights", "convert", str(tmp_path / "ViT-B-16.pt"))
+    quiet = "tokenizer.json is still needed\n"
+    assert avadclip_command("--quiet", *command) == avadclip_command(*command, "--quiet") == (0, "", quiet)
+    assert avadclip_command(*command) == (0, f"{tmp_path / 'model.safetensors'}\n", quiet)
+    assert avadclip_command("detect", "--quiet", "no.mp4") == (
+        1,
+        "",
+        "avadclip: error: no.mp4 does not exist; check the path\n",
+    )
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_commands_and_options(shell: str) -> None:
+    def complete(line: str) -> str:
+        words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1), "_TYPER_COMPLETE_ARGS": line}
+        environment = {**os.environ, **words, "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+        return run_python("-m", "avadclip", env={**environment, "_AVADCLIP_COMPLETE": f"complete_{shell}"}).stdout
+
+    assert "extract" in complete("avadclip extr")
+    assert "--min-seconds" in complete("avadclip detect --min")
 
 
 def test_no_arguments_show_the_help(avadclip_command: Command) -> None:

@@ -65,7 +65,12 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def start(*arguments: str | Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        command(*arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,  # a group of its own, as of a command in a terminal
     )
 
 
@@ -87,20 +92,28 @@ def test_a_run_folder_holds_what_the_documentation_says(teacher: Path) -> None:
     assert load_checkpoint(teacher / "last.safetensors").header.selection == {"teacher": "last"}
 
 
-def test_a_run_killed_in_the_middle_ends_with_the_weights_of_one_that_was_not(tmp_path: Path) -> None:
-    recipe = write_recipe(tmp_path / "recipe.toml", epochs=25)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    killed = subprocess.Popen(
-        command("train", recipe, "--out", tmp_path / "killed"), env=environment, stderr=subprocess.DEVNULL
-    )
-    metrics = tmp_path / "killed" / "metrics.jsonl"
+RESUMES = "avadclip: note: interrupted; the same command resumes after the last finished epoch\n"
+
+
+def stop_after(num_epochs: int, process: subprocess.Popen[str], run_folder: Path, number: signal.Signals) -> str:
+    """Send a signal to a training and its processes once so many epochs are done; return its stderr."""
+    metrics = run_folder / "metrics.jsonl"
     for _ in range(600):
-        if metrics.is_file() and len(metrics.read_text().splitlines()) >= 3:
+        if metrics.is_file() and len(metrics.read_text().splitlines()) >= num_epochs:
             break
         time.sleep(0.1)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    assert 3 <= len(metrics.read_text().splitlines()) < 25
+    os.killpg(process.pid, number)
+    _, errors = process.communicate()
+    assert num_epochs <= len(metrics.read_text().splitlines()) < 25
+    return errors
+
+
+def test_a_run_stopped_in_the_middle_ends_with_the_weights_of_one_that_was_not(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "recipe.toml", epochs=25)
+    process = start("train", recipe, "--out", tmp_path / "killed")
+    assert stop_after(3, process, tmp_path / "killed", signal.SIGINT) == RESUMES
+    assert process.returncode == 130
+    stop_after(6, start("train", recipe, "--out", tmp_path / "killed"), tmp_path / "killed", signal.SIGKILL)
     assert run("train", recipe, "--out", tmp_path / "killed").returncode == 0
     assert run("train", recipe, "--out", tmp_path / "whole").returncode == 0
     for file in ("last.safetensors", "best.safetensors", "state.safetensors"):
@@ -146,6 +159,13 @@ def test_two_processes_learn_what_one_does(teacher: Path, tmp_path: Path) -> Non
     for name in ("two devices", "two nodes"):
         for one, two in zip(metrics["one"], metrics[name], strict=True):
             assert two == pytest.approx(one, rel=1e-4)
+
+
+def test_an_interrupt_of_two_processes_is_one_line(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "recipe.toml", epochs=25)
+    process = start("train", recipe, "--out", tmp_path / "run", "--devices", "2")
+    assert stop_after(1, process, tmp_path / "run", signal.SIGINT) == RESUMES
+    assert process.returncode == 130
 
 
 def test_what_two_processes_cannot_do_is_one_line(teacher: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import avadclip.encoders.weights
 import avadclip.inference.checkpoint
 import avadclip.inference.published_weights.conversion
 import avadclip.inference.published_weights.download
-from avadclip.apps.cli.console import show_download
+from avadclip.apps.cli.terminal.progress import show_download
 from avadclip.encoders.convert import Converted
 from avadclip.encoders.weights import KnownWeights
 from avadclip.errors import CheckpointError, WeightsError

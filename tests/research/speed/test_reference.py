@@ -1,13 +1,10 @@
 import itertools
-import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from avadclip.encoders.clip import Clip
 from avadclip.encoders.clip_visual import ClipVisualEncoder
-from avadclip.errors import ConfigError
 from avadclip.features.extract import encode_picture
 from avadclip.media.video import VideoReader
 from avadclip.research.speed.reference import extract_naively
@@ -22,9 +19,3 @@ def test_naive_reference_matches_our_features(footage: Path, small_clip: Clip) -
     assert naive.shape == ours.shape == (4, 8)
     # OpenCV turns YUV to RGB by coarser arithmetic: some grey levels, and no other frame, lie between the two.
     assert np.abs(naive - ours).max() < 0.2 * np.abs(ours[1:] - ours[:-1]).max() + 0.05
-
-
-def test_missing_opencv_error_names_the_extra(footage: Path, small_clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(ConfigError, match=r"pip install 'avadclip\[bench\]'"):
-        extract_naively(footage, small_clip, [0.0])

@@ -8,14 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from avadclip.apps.archive.libraries import load_library
 from avadclip.apps.archive.scratch import scratch_folder, sweep
+from avadclip.encoders.device import AUTO
 from avadclip.errors import ConfigError
 
 LOCAL = "local"
 SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103  # macOS
 SOCKET_NAME = "/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store"  # Ray's longest, of its own folder
 QUIET = {"log_to_driver": False, "logging_level": logging.ERROR}
+CLUSTER_SWITCH = (
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # read at import; without clusters all processes listen on loopback
+)
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,14 @@ class Cluster:
     def share(self, num_workers: int | None, device: str) -> "WorkerShare":
         """Compute the number of workers (by default as many as fit) and the resources of each.
 
+        Args:
+            num_workers: None for as many as fit.
+            device: as torch names it; `auto` is a GPU if the cluster has any.
+
         Raises:
             ConfigError: the device needs a GPU, and the cluster has none.
         """
-        on_gpu = device.startswith("cuda")
+        on_gpu = device.startswith("cuda") or (device == AUTO and self.num_gpus > 0)
         if on_gpu and not self.num_gpus:
             raise ConfigError(f"--device {device} needs a GPU, but Ray finds none; start its nodes with --num-gpus")
         number = num_workers or max(1, self.num_gpus if on_gpu else self.num_cpus)
@@ -64,9 +71,13 @@ def connect(address: str) -> Iterator[Cluster]:
             `ray://HOST:10001`. An existing connection of this process is reused.
 
     Raises:
-        ConfigError: Ray is not installed, the address is unreachable, or the path of temporary files is too long.
+        ConfigError: Ray cannot start, the address is unreachable, or the path of temporary files
+            is too long.
     """
-    ray = load_library("ray")
+    if address == LOCAL:
+        os.environ.setdefault(CLUSTER_SWITCH, "0")
+    import ray
+
     if ray.is_initialized():
         yield _describe(ray, is_own=False)
         return
@@ -82,7 +93,14 @@ def _start(ray: Any) -> Iterator[Cluster]:
             raise ConfigError(
                 f"the path {folder} is too long for Ray's sockets; set TMPDIR to a folder with a shorter path"
             )
-        ray.init(num_cpus=os.cpu_count(), include_dashboard=False, _temp_dir=str(folder), **QUIET)
+        try:
+            ray.init(LOCAL, num_cpus=os.cpu_count(), include_dashboard=False, _temp_dir=str(folder), **QUIET)
+        except Exception as error:  # mostly a bare Exception after half a minute
+            ray.shutdown()
+            raise ConfigError(
+                f"Ray cannot start on this machine ({_reason(error)}); check its free memory and `ulimit -v`, or leave "
+                "out --ray"
+            ) from error
         try:
             yield _describe(ray, is_own=True)
         finally:
@@ -94,15 +112,18 @@ def _join(ray: Any, address: str) -> Iterator[Cluster]:
     try:
         ray.init(address=address, **QUIET)
     except Exception as error:  # ConnectionError, ValueError, RuntimeError and others, by the kind of address
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(
-            f"no Ray cluster could be reached at {address} ({reason}); on one of its machines use `auto`, "
+            f"no Ray cluster could be reached at {address} ({_reason(error)}); on one of its machines use `auto`, "
             "elsewhere ray://HOST:10001"
         ) from error
     try:
         yield _describe(ray, is_own=False)
     finally:
         ray.shutdown()
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _describe(ray: Any, *, is_own: bool) -> Cluster:

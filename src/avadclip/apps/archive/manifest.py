@@ -11,7 +11,9 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from avadclip.apps.archive.libraries import load_library
+import pyarrow
+from pyarrow import parquet
+
 from avadclip.apps.archive.storage import Storage
 from avadclip.errors import DataError
 
@@ -56,7 +58,6 @@ class Manifest:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._parquet = load_library("pyarrow.parquet")
         self._rows = self._read()
         self._changed = False
         self._next_write = 0.0
@@ -78,14 +79,13 @@ class Manifest:
             return
         started = time.monotonic()
         file = io.BytesIO()
-        self._parquet.write_table(self._table(), file)
+        parquet.write_table(self._table(), file)
         self._storage.write(MANIFEST, file.getvalue())
         self._changed = False
         now = time.monotonic()
         self._next_write = now + (now - started) * (1 / MAX_WRITING_SHARE - 1)
 
     def _table(self) -> Any:
-        pyarrow = load_library("pyarrow")
         types = {
             "seconds": pyarrow.float64(),
             "attempts": pyarrow.int32(),
@@ -103,7 +103,7 @@ class Manifest:
         if content is None:
             return {}
         try:
-            rows = self._parquet.read_table(io.BytesIO(content)).to_pylist()
+            rows = parquet.read_table(io.BytesIO(content)).to_pylist()
             return {row["source"]: ManifestRow(**row) for row in rows}
         except Exception as error:  # pyarrow raises many types, and a foreign table has other columns
             reason = (str(error).splitlines() or [type(error).__name__])[0]

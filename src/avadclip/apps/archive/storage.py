@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from avadclip.apps.archive.libraries import load_library
+import fsspec
+
 from avadclip.errors import ConfigError
 from avadclip.files import atomic_path, write_atomically
 
@@ -95,7 +96,6 @@ class Storage:
 
 def open_file_system(address: str) -> tuple[Any, str]:
     """The file system of an absolute path or URL, and the path in it; ConfigError for unsupported URLs."""
-    fsspec = load_library("fsspec")
     if Path(address).is_absolute():  # an absolute path is never a URL, whatever it contains
         return fsspec.filesystem("file"), address
     try:

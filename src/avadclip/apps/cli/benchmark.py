@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avadclip.apps.cli.console import make_console
+from avadclip.apps.cli.terminal.console import make_console
 
 if TYPE_CHECKING:
     from avadclip.research.speed.benchmark import SpeedReport

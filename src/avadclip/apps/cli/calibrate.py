@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avadclip.apps.cli.console import show_work
-from avadclip.apps.cli.options import Offline, set_offline
+from avadclip.apps.cli.options import Device, Offline, set_offline
+from avadclip.apps.cli.terminal.console import report_success
+from avadclip.apps.cli.terminal.progress import show_work
 from avadclip.report.words import network_words, printable
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def calibrate(  # noqa: PLR0917  Typer's way to declare options
         Path | None,
         typer.Option(file_okay=False, help="Folder of feature files for a CSV file; without it videos are read."),
     ] = None,
-    device: Annotated[str, typer.Option(help="Device of the networks: cpu, cuda, cuda:1 or mps.")] = "cpu",
+    device: Device = "auto",
     offline: Offline = False,
 ) -> None:
     """Set a model's two thresholds from your own footage, in a new checkpoint.
@@ -93,7 +94,7 @@ def calibrate(  # noqa: PLR0917  Typer's way to declare options
         typer.echo(network_words(result.network))
         for line in describe(result):
             typer.echo(f"  {line}")
-    typer.echo(f"written  {printable(str(out))}")
+    report_success(f"written  {printable(str(out))}")
 
 
 def _reader(checkpoint: str, device: str) -> Callable[["FootageFile"], "SnippetFeatures"]:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from avadclip.apps.cli.console import complain_about, error, exit_code, show_work
 from avadclip.apps.cli.inputs import expand_inputs
 from avadclip.apps.cli.options import (
     PRECISION_HELP,
     AudioTrack,
     ChosenPrecision,
+    Device,
     NumWorkers,
     Offline,
     RayAddress,
@@ -27,6 +27,8 @@ from avadclip.apps.cli.options import (
     with_absolute_folder,
 )
 from avadclip.apps.cli.report import Reports
+from avadclip.apps.cli.terminal.console import complain_about, error, exit_code
+from avadclip.apps.cli.terminal.progress import show_work
 from avadclip.errors import AvadclipError
 from avadclip.report.extras import Extra
 
@@ -62,7 +64,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     precision: Annotated[
         ChosenPrecision | None, typer.Option(help=PRECISION_HELP, show_default="as in the model's training")
     ] = None,
-    device: Annotated[str, typer.Option(help="Device of the networks: cpu, cuda, cuda:1 or mps.")] = "cpu",
+    device: Device = "auto",
     threshold: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Score threshold of events.", show_default="the model's own"),
@@ -121,14 +123,17 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
                 "--ray writes report folders: it needs --out, without --report, --format, --scores"
             )
         from avadclip.apps.archive.detection import DetectionJob
-        from avadclip.inference.detector import obtain_weights
+        from avadclip.encoders.device import narrow_device
+        from avadclip.inference.detector import model_encoders, obtain_weights
 
+        chosen = None if precision is None else spread_precision(precision)
+        spec, usual = model_encoders(model, encoders=encoders)
         job = DetectionJob(
             model=str(Path(model).absolute()) if Path(model).is_file() else model,
             encoders=None if encoders is None else with_absolute_folder(encoders),
             classes=class_words,
-            device=device,
-            precision=None if precision is None else spread_precision(precision),
+            device=narrow_device(device, spec, chosen or usual.precision),
+            precision=chosen,
             rules=rules,
             sounds=not no_sounds,
             audio_track=audio_track,
@@ -144,7 +149,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     if not inputs.videos:
         raise typer.Exit(exit_code(len(inputs.problems), inputs.num_named))
 
-    from avadclip.apps.cli.outputs import OUTPUTS
+    from avadclip.apps.cli.terminal.outputs import OUTPUTS
     from avadclip.inference.detector import load_detector, model_encoders
 
     settled = None

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avadclip.apps.cli.console import error, exit_code, make_console, show_work
 from avadclip.apps.cli.options import Offline, set_offline
+from avadclip.apps.cli.terminal.console import error, exit_code, make_console
+from avadclip.apps.cli.terminal.progress import show_work
 from avadclip.errors import AvadclipError
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
     if output_format is ReportFormat.JSON:
         typer.echo("[\n" + ",\n".join(report.model_dump_json(indent=2) for report in reports) + "\n]")
     else:
-        from avadclip.apps.cli.evaluation_tables import print_report
+        from avadclip.apps.cli.terminal.evaluation_tables import print_report
 
         console = make_console()
         for report in reports:

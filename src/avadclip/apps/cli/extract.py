@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from avadclip.apps.cli.console import WorkProgress, complain_about, error, exit_code, show_work
 from avadclip.apps.cli.inputs import expand_inputs
 from avadclip.apps.cli.options import (
     PRECISION_HELP,
     AudioTrack,
     ChosenPrecision,
+    Device,
     NumWorkers,
     Offline,
     RayAddress,
@@ -25,6 +25,8 @@ from avadclip.apps.cli.options import (
     spread_precision,
     with_absolute_folder,
 )
+from avadclip.apps.cli.terminal.console import complain_about, error, exit_code, report_success, resumable
+from avadclip.apps.cli.terminal.progress import WorkProgress, show_work
 from avadclip.report.words import counted, printable
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
     sound: Annotated[bool, typer.Option(help="Also encode the sound track.")] = True,
     audio_track: AudioTrack = None,
     precision: Annotated[ChosenPrecision, typer.Option(help=PRECISION_HELP)] = ChosenPrecision.FP32,
-    device: Annotated[str, typer.Option(help="Device of the networks: cpu, cuda, cuda:1 or mps.")] = "cpu",
+    device: Device = "auto",
     ray: RayAddress = None,
     workers: NumWorkers = None,
     time_limit: TimeLimit = None,
@@ -85,9 +87,12 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
         "device": device,
     }
     if spread is not None:
+        from avadclip.encoders.device import narrow_device
         from avadclip.encoders.weights import obtain_encoders
 
-        options = _options(crops, {**looks, "precision": spread_precision(precision)})
+        chosen = spread_precision(precision)
+        looks |= {"precision": chosen, "device": narrow_device(device, encoders, chosen)}
+        options = _options(crops, looks)
         obtain_encoders(encoders, sound=sound)
         raise typer.Exit(run_spread(_make_job(encoders, options, audio_track), paths, out, spread))
     folder = local_folder(out)
@@ -108,8 +113,8 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
         if outcome.status == "failed":
             complain_about(str(outcome.path), outcome.message)
         else:
-            typer.echo(f"{outcome.status}  {printable(str(outcome.feature_file))}")
-    typer.echo(
+            report_success(f"{outcome.status}  {printable(str(outcome.feature_file))}")
+    report_success(
         f"{counted(num_of['done'], 'video')} extracted, {num_of['kept']} up to date, {num_of['failed']} failed",
         err=True,
     )
@@ -139,7 +144,7 @@ def _extract_each(
     from avadclip.timeline import SnippetGrid
 
     grid = SnippetGrid(snippet_frames=snippet_frames)
-    with show_work(len(videos)) as work:
+    with show_work(len(videos)) as work, resumable("skips finished videos"):
         on_progress = _follow(work, videos) if work.is_shown else None
         for outcome in extract_to_folder(
             videos, out, encoders, grid=grid, audio_track=audio_track, on_progress=on_progress

@@ -6,32 +6,48 @@ Heavy libraries are imported inside the commands, so that `avadclip --help` answ
 import os
 import sys
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from avadclip import __version__
 from avadclip.apps.cli.benchmark import benchmark
+from avadclip.apps.cli.cache import cache_app
 from avadclip.apps.cli.calibrate import calibrate
-from avadclip.apps.cli.console import error, show_download
 from avadclip.apps.cli.data import data_app
 from avadclip.apps.cli.detect import detect
+from avadclip.apps.cli.doctor import doctor
 from avadclip.apps.cli.evaluate import evaluate
 from avadclip.apps.cli.extract import extract
 from avadclip.apps.cli.report import report
 from avadclip.apps.cli.reproduce import reproduce
 from avadclip.apps.cli.robustness import robustness
 from avadclip.apps.cli.serve import serve
+from avadclip.apps.cli.terminal.console import error, set_quiet
+from avadclip.apps.cli.terminal.failures import check_memory_limit, memory_shortage
+from avadclip.apps.cli.terminal.progress import show_download
 from avadclip.apps.cli.train import distill, train
 from avadclip.apps.cli.watch import watch
 from avadclip.apps.cli.weights import weights_app
 from avadclip.encoders.downloads import notice
 from avadclip.errors import AvadclipError
 
+
+class _Group(TyperGroup):
+    """Takes `--quiet` before and after the name of the command."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        end = args.index("--") if "--" in args else len(args)
+        if "--quiet" in args[:end]:
+            args = ["--quiet", *(argument for argument in args[:end] if argument != "--quiet"), *args[end:]]
+        return super().parse_args(ctx, args)
+
+
 app = typer.Typer(
     name="avadclip",
+    cls=_Group,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -45,8 +61,12 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback(epilog="Example: avadclip detect video.mp4")
 def main(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    version: Annotated[  # noqa: ARG001  handled by its callback
+        bool,
+        typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Show no progress and no notes of success; with every command.")
     ] = False,
 ) -> None:
     """Detect anomalous events in untrimmed video from picture and sound.
@@ -54,6 +74,8 @@ def main(
     Exit codes: 0 done; 1 unusable input; 2 bad command line;
     3 some of several inputs failed, the others are done; 130 interrupted.
     """
+    set_quiet(quiet)
+    check_memory_limit()
 
 
 app.command(
@@ -81,6 +103,8 @@ app.command(epilog="Example: avadclip serve --folder recordings/")(serve)
 app.command(epilog="Example: avadclip watch rtsp://camera.local/stream1")(watch)
 app.add_typer(data_app, name="data")
 app.add_typer(weights_app, name="weights")
+app.add_typer(cache_app, name="cache")
+app.command(epilog="Example: avadclip doctor")(doctor)
 
 
 def run() -> None:
@@ -98,6 +122,12 @@ def run() -> None:
         if isinstance(problem, BrokenPipeError):
             _leave(1)
         error(str(problem))
+        _leave(1)
+    except Exception as problem:
+        shortage = memory_shortage(problem)
+        if shortage is None:
+            raise
+        error(shortage)
         _leave(1)
     except KeyboardInterrupt:
         _leave(130)

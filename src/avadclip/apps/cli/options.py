@@ -1,27 +1,27 @@
 """Options that commands share: `--offline`, `--precision`, and `--ray` with its companions."""
 
-from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
-
-import typer
-
-from avadclip.apps.cli.console import note
-
-if TYPE_CHECKING:
-    from avadclip.encoders.load import EncoderOptions
-    from avadclip.encoders.precision import Precision
-    from avadclip.events import SoundRule
 import glob
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from enum import StrEnum
 from itertools import takewhile
-from typing import TYPE_CHECKING, Annotated, NamedTuple, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TextIO, cast
 
-from avadclip.apps.cli.console import complain_about, error, exit_code, show_work
+import typer
+
 from avadclip.apps.cli.inputs import expand_inputs
+from avadclip.apps.cli.terminal.console import (
+    complain_about,
+    error,
+    exit_code,
+    is_quiet,
+    report_success,
+    resumable,
+)
+from avadclip.apps.cli.terminal.progress import show_work
 from avadclip.encoders.downloads.notice import go_offline
 from avadclip.errors import AvadclipError
 from avadclip.report.words import counted, printable
@@ -29,6 +29,9 @@ from avadclip.report.words import counted, printable
 if TYPE_CHECKING:
     from avadclip.apps.archive.job import ArchiveJob
     from avadclip.apps.archive.sources import VideoSource
+    from avadclip.encoders.load import EncoderOptions
+    from avadclip.encoders.precision import Precision
+    from avadclip.events import SoundRule
 
 
 PRECISION_HELP = "For clip: fp32, bf16, int8; auto picks the fastest that agrees with fp32 on your own frames."
@@ -52,7 +55,7 @@ def settle_precision(
     from avadclip.features.auto_precision import choose_precision
 
     choice = choose_precision(encoders, options, videos)
-    note(f"--precision auto picked {choice.precision}: {choice.reason}")
+    report_success(f"avadclip: note: --precision auto picked {choice.precision}: {choice.reason}", err=True)
     return choice.precision
 
 
@@ -80,6 +83,10 @@ def spread_precision(chosen: ChosenPrecision) -> "Precision":
 
 Offline = Annotated[
     bool, typer.Option("--offline", help="Download no weights: missing ones are an error. As HF_HUB_OFFLINE=1.")
+]
+Device = Annotated[
+    str,
+    typer.Option(help="Device of the networks: cpu, cuda, cuda:1 or mps; auto: the first GPU that works, else cpu."),
 ]
 AudioTrack = Annotated[
     int | None,
@@ -145,11 +152,8 @@ def with_absolute_folder(encoders: str) -> str:
 
 def run_spread(job: "ArchiveJob", names: list[str], out: str, spread: SpreadOptions) -> int:
     """Run over an archive, print one line per video on stdout, and return the exit code."""
-    from avadclip.apps.archive.libraries import load_library
     from avadclip.apps.archive.run import TIME_LIMIT_SECONDS, run_archive
 
-    for library in ("ray", "fsspec", "pyarrow.parquet"):
-        load_library(library)  # a missing library should fail here, not in a worker
     address = out if "://" in out else str(local_folder(out).absolute())
     sources, problems = _find(names)
     for problem in problems:
@@ -164,16 +168,16 @@ def run_spread(job: "ArchiveJob", names: list[str], out: str, spread: SpreadOpti
             num_workers=spread.workers,
             time_limit_seconds=spread.time_limit or TIME_LIMIT_SECONDS,
         )
-        with _only_data_on_stdout() as data, show_work(len(sources)) as work:
+        with _only_data_on_stdout() as data, show_work(len(sources)) as work, resumable("skips finished videos"):
             for number, outcome in enumerate(outcomes):
                 work.begin(outcome.source.name, number)
                 with work.paused():
                     num_of[outcome.status] += 1
                     if outcome.status == "failed":
                         complain_about(outcome.source.name, outcome.message)
-                    else:
+                    elif not is_quiet():
                         print(f"{outcome.status}  {printable(outcome.output)}", file=data, flush=True)
-    typer.echo(
+    report_success(
         f"{counted(num_of['done'], 'video')} done, {num_of['kept']} up to date, {num_of['failed']} failed", err=True
     )
     return exit_code(num_of["failed"], len(sources) + len(problems))

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avadclip.apps.cli.console import note, show_work
+from avadclip.apps.cli.terminal.console import note, report_success
+from avadclip.apps.cli.terminal.progress import show_work
+from avadclip.extras import require_extra
 from avadclip.report.extras import Extra
 from avadclip.report.words import printable
 
 if TYPE_CHECKING:
-    from avadclip.apps.cli.console import WorkProgress
+    from avadclip.apps.cli.terminal.progress import WorkProgress
     from avadclip.inference.detector import Detection
 
 
@@ -63,7 +65,7 @@ def report(
             with work.paused():
                 if not is_there:
                     note(f"{source} not found; its page has no event pictures, and the viewer must choose the file")
-                typer.echo(printable(str(page)))
+                report_success(printable(str(page)))
     write_index(out)
 
 
@@ -86,9 +88,7 @@ class Reports:
         self._root = pages
         self._also = also
         if Extra.TIMELINE in also:
-            from avadclip.report.timeline_file import load_library
-
-            load_library()  # a missing library should fail now, not after hours of work
+            require_extra("export")  # a missing library should fail now, not after hours of work
 
     def write(self, detection: "Detection", path: Path, work: "WorkProgress") -> str | None:
         """Write the reports of one video; return the path to open first, None if no report was requested."""

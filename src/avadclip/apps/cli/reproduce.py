@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avadclip.apps.cli.console import complain_about, exit_code, make_console
 from avadclip.apps.cli.options import Offline, set_offline
+from avadclip.apps.cli.terminal.console import complain_about, exit_code, make_console, report_success, resumable
 from avadclip.errors import AvadclipError, DataError
 from avadclip.report.words import printable
 
@@ -93,9 +93,10 @@ def _make_tables(plans: "list[TablePlan]", sources: "Sources", out: Path, num_se
 
     def announce(job: "TableJob", seed: int) -> None:
         number = seed * len(jobs) + jobs.index(job) + 1
-        typer.echo(f"{number} of {num_seeds * len(jobs)}: {job.run.name}, seed {seed}", err=True)
+        report_success(f"{number} of {num_seeds * len(jobs)}: {job.run.name}, seed {seed}", err=True)
 
-    outcomes = run_jobs(jobs, sources, out, num_seeds=num_seeds, on_job=announce)
+    with resumable("goes on with the unfinished runs"):
+        outcomes = run_jobs(jobs, sources, out, num_seeds=num_seeds, on_job=announce)
     console = make_console()
     for plan in plans:
         table = fill_table(
@@ -118,7 +119,7 @@ def _draw_figure_4(sources: "Sources", out: Path) -> int:
     except AvadclipError as problem:
         complain_about("figure 4", problem)
         return 1
-    typer.echo(f"written: {', '.join(map(str, written))}", err=True)
+    report_success(f"written: {', '.join(map(str, written))}", err=True)
     return 0
 
 
@@ -140,7 +141,7 @@ def _write(table: "ResultTable", out: Path) -> None:
     files = {out / f"table-{table.key}{suffix}": render(table) for suffix, render in FORMATS.items()}
     for path, text in files.items():
         write_atomically(path, text)
-    typer.echo(f"written: {', '.join(map(str, files))}", err=True)
+    report_success(f"written: {', '.join(map(str, files))}", err=True)
 
 
 def _print_table(console: "Console", table: "ResultTable") -> None:

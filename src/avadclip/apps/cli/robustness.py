@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avadclip.apps.cli.console import make_console, show_work
 from avadclip.apps.cli.evaluate import Split
-from avadclip.apps.cli.options import Offline, set_offline
+from avadclip.apps.cli.options import Device, Offline, set_offline
+from avadclip.apps.cli.terminal.console import make_console
+from avadclip.apps.cli.terminal.progress import show_work
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,7 +51,7 @@ def robustness(  # noqa: PLR0917  Typer's way to declare options
     seed: Annotated[
         int, typer.Option(min=0, help="The recipe's seed; determines synthetic data and the validation split.")
     ] = 0,
-    device: Annotated[str, typer.Option(help="Device of the encoders: cpu, cuda, cuda:1 or mps.")] = "cpu",
+    device: Device = "auto",
     output_format: Annotated[
         RobustnessFormat, typer.Option("--format", help="A table for people, JSON for programs, Markdown for pages.")
     ] = RobustnessFormat.TABLE,

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from avadclip.apps.cli.options import Offline, set_offline
-from avadclip.errors import ConfigError
+from avadclip.apps.cli.options import Device, Offline, set_offline
 
 GB = 1_000_000_000
 
@@ -39,7 +38,7 @@ def serve(  # noqa: PLR0917  Typer's way to declare options
     encoders: Annotated[
         str | None, typer.Option(help="lite, lite-1, clip, clip:FOLDER or onnx:FOLDER.", show_default="the model's own")
     ] = None,
-    device: Annotated[str, typer.Option(help="Device of the networks: cpu, cuda, cuda:1 or mps.")] = "cpu",
+    device: Device = "auto",
     max_upload_gb: Annotated[float, typer.Option(min=0.001, help="Largest accepted video.")] = 4.0,
     max_hours: Annotated[
         float, typer.Option(min=0.01, help="Longest accepted video, and time limit of scoring one.")
@@ -61,17 +60,14 @@ def serve(  # noqa: PLR0917  Typer's way to declare options
     The web page is at / and the API documentation at /docs. Logs go to stderr, one JSON object per line.
     """
     set_offline(offline)
-    try:
-        from avadclip.apps.service import server
-        from avadclip.apps.service.settings import (
-            LOOPBACK_NAMES,
-            ServiceSettings,
-            default_data,
-            read_tokens,
-            resolve_folders,
-        )
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"`serve` needs {error.name}; install it with: pip install 'avadclip[serve]'") from error
+    from avadclip.apps.service import server
+    from avadclip.apps.service.settings import (
+        LOOPBACK_NAMES,
+        ServiceSettings,
+        default_data,
+        read_tokens,
+        resolve_folders,
+    )
 
     settings = ServiceSettings(
         data=data if data is not None else default_data(),

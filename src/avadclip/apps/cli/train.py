@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avadclip.apps.cli.options import Offline, set_offline
+from avadclip.apps.cli.terminal.console import is_quiet, report_success, resumable
+from avadclip.apps.cli.terminal.progress import show_steps
 from avadclip.errors import AvadclipError
 
 if TYPE_CHECKING:
@@ -58,58 +60,48 @@ def _start(
     recipe: Path, out: Path, teacher: Path | None, *, devices: int, nodes: int, main_address: str | None
 ) -> None:
     """Train in this process, or launch several processes that each run this command."""
-    from avadclip.inference.networks import read_recipe
+    with resumable("resumes after the last finished epoch"):
+        from avadclip.inference.networks import read_recipe
 
-    config = read_recipe(recipe)
-    if devices > 1 or nodes > 1:
+        config = read_recipe(recipe)
+        if devices == nodes == 1:
+            _run(config, out, teacher=teacher)
+            return
         from avadclip.training.launch import Processes, launch
 
         command = ["train"] if teacher is None else ["distill", "--teacher", str(teacher)]
-        launch([*command, "--out", str(out), "--", str(recipe)], Processes(devices, nodes, main_address))
-        return
-    try:
-        _run(config, out, teacher=teacher)
-    except AvadclipError as error:
-        from avadclip.training.launch import is_launched, report_to_launcher
-
-        if not is_launched():
-            raise
-        report_to_launcher(error)
-        raise typer.Exit(1) from error
+        quiet = ["--quiet"] if is_quiet() else []
+        launch([*command, *quiet, "--out", str(out), "--", str(recipe)], Processes(devices, nodes, main_address))
 
 
 def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None) -> None:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from avadclip.training.experiment import train as train_by
+    from avadclip.training.launch import is_launched, report_to_launcher
     from avadclip.training.loop import Step
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
     is_main_process = os.environ.get("RANK", "0") == "0"  # launchers number their processes so
-    is_shown = console.is_terminal and is_main_process
-    with Progress(*columns, console=console, transient=True, disable=not is_shown) as bar:
-        task = bar.add_task(f"training the {config.network_kind}", total=None)
+    with show_steps(f"training the {config.network_kind}", is_shown=is_main_process) as show_step:
 
         def show(step: Step) -> None:
             parts = " ".join(f"{name} {value.item():.3f}" for name, value in step.losses.items())
-            done = (step.epoch - 1) * step.num_steps + step.step
-            bar.update(
-                task,
-                description=f"epoch {step.epoch}/{config.optimizer.epochs}  {parts}",
-                completed=done,
-                total=config.optimizer.epochs * step.num_steps,
-            )
+            epochs, done = config.optimizer.epochs, (step.epoch - 1) * step.num_steps + step.step
+            show_step(f"epoch {step.epoch}/{epochs}  {parts}", done, epochs * step.num_steps)
 
-        progress = train_by(config, out=out, teacher=teacher, on_step=show)
+        try:
+            progress = train_by(config, out=out, teacher=teacher, on_step=show)
+        except (AvadclipError, KeyboardInterrupt) as stop:
+            if not is_launched():
+                raise
+            if isinstance(stop, AvadclipError):  # else the launcher was interrupted too
+                report_to_launcher(stop)
+            raise typer.Exit(1) from stop
     if not is_main_process:
         return
     last = progress.metrics[-1]
     chosen = max(progress.metrics, key=lambda line: line["validation_ap"] or 0.0)
-    typer.echo(f"last: epoch {last['epoch']}, loss {last['total']:.4f}, {out / 'last.safetensors'}")
+    report_success(f"last: epoch {last['epoch']}, loss {last['total']:.4f}, {out / 'last.safetensors'}")
     if chosen["validation_ap"] is not None:
-        typer.echo(
+        report_success(
             f"best: epoch {chosen['epoch']}, video AP {chosen['validation_ap']:.4f} on validation, "
             f"{out / 'best.safetensors'}"
         )

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avadclip.apps.cli.options import Offline, set_offline
-from avadclip.errors import ConfigError
+from avadclip.apps.cli.options import Device, Offline, set_offline
 
 if TYPE_CHECKING:
     from avadclip.apps.live.config import StoreConfig, WatchConfig
@@ -27,7 +26,7 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
         Path | None, typer.Option(dir_okay=False, help="TOML file with cameras, their rules, and sinks.")
     ] = None,
     model: Annotated[str, typer.Option(help="A checkpoint file, `starter` or `avadclip-xd`; with SOURCE.")] = "starter",
-    device: Annotated[str, typer.Option(help="Device of the networks; with SOURCE.")] = "cpu",
+    device: Device = "auto",
     threshold: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Score threshold of events; with SOURCE.", show_default="the model's own"),
@@ -88,12 +87,9 @@ def _run(config: "WatchConfig", *, show_scores: bool) -> None:
 
 
 def _open_store(config: "StoreConfig") -> "StoreSink":
-    try:
-        from avadclip.apps.service.live_sink import StoreSink
-        from avadclip.apps.service.ownership import check_sqlite_file
-        from avadclip.apps.service.settings import ServiceSettings, default_data
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"`store` needs {error.name}; install it with: pip install 'avadclip[serve]'") from error
+    from avadclip.apps.service.live_sink import StoreSink
+    from avadclip.apps.service.ownership import check_sqlite_file
+    from avadclip.apps.service.settings import ServiceSettings, default_data
 
     url = None if config.database is None else config.database.get_secret_value()
     settings = ServiceSettings(data=config.data or default_data(), database_url=url)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avadclip.apps.cli.console import error, exit_code
+from avadclip.apps.cli.terminal.console import error, exit_code, report_success
 from avadclip.errors import AvadclipError
 from avadclip.report.words import printable
 
@@ -83,7 +83,7 @@ def get(names: Annotated[list[str], typer.Argument(help=f"{', '.join(GETTABLE)},
     num_failed = 0
     for name in wanted:
         try:
-            typer.echo(printable(str(_obtain(name))))
+            report_success(printable(str(_obtain(name))))
         except AvadclipError as problem:
             error(str(problem))
             num_failed += 1
@@ -175,7 +175,7 @@ def _convert_encoder(source: Path, out: Path | None) -> None:
     from avadclip.encoders.convert import convert_weights
 
     converted = convert_weights(source, source.parent if out is None else out)
-    typer.echo(printable(str(converted.path)))
+    report_success(printable(str(converted.path)))
     if converted.note:
         typer.echo(converted.note, err=True)
 
@@ -206,7 +206,7 @@ def _model_file(out: Path | None, source: Path, name: str) -> Path:
 
 def _print_model(out: Path) -> None:
     shown = printable(str(out))
-    typer.echo(shown)
+    report_success(shown)
     typer.echo(
         f"accuracy and thresholds were not validated; `avadclip weights show {shown}` prints what is known",
         err=True,

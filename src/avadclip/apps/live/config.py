@@ -166,7 +166,8 @@ class WatchConfig(FrozenConfig):
     """A checkpoint file or `starter`."""
     encoders: str | None = None
     """As for `--encoders`; by default those of the model."""
-    device: str = "cpu"
+    device: str = "auto"
+    """As for `--device`."""
     stats_seconds: float = Field(60.0, gt=0.0)
     """Interval of statistics messages."""
     scoring: ScoringConfig = ScoringConfig()

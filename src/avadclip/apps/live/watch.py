@@ -31,6 +31,7 @@ from avadclip.apps.live.recordings import Recordings
 from avadclip.apps.live.watched_camera import WatchedCamera, make_camera
 from avadclip.apps.live.webhook import Webhook
 from avadclip.errors import ConfigError
+from avadclip.extras import require_extra
 from avadclip.inference.detector import Detector, load_detector
 from avadclip.inference.scorers import ZERO_SHOT
 from avadclip.media.stream import kind_of
@@ -118,10 +119,9 @@ class Watch:
         if self._config.webhook is not None:
             sinks.append(Webhook(self._config.webhook))
         if self._config.mqtt is not None:
-            try:
-                from avadclip.apps.live.mqtt import MqttSink
-            except ModuleNotFoundError as error:
-                raise ConfigError("MQTT needs a library that is missing; pip install 'avadclip[live]'") from error
+            require_extra("live")
+            from avadclip.apps.live.mqtt import MqttSink
+
             sink = MqttSink(self._config.mqtt, self._config.cameras)
             sink.start()
             self._cleanup.callback(sink.stop)

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from avadclip.encoders.downloads import notice
 from avadclip.encoders.downloads.cache import check_record, file_sha256
 from avadclip.encoders.downloads.notice import FORBIDDEN, announce, is_offline
 from avadclip.encoders.downloads.sources import HubSource
@@ -84,6 +85,10 @@ def from_hub(*names: str, remedy: str = WITHOUT_CLIP, is_announced: bool = False
 def _download(*names: str, is_announced: bool) -> Path:
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    if not notice.announces:
+        disable_progress_bars()
 
     for name in names:
         try:

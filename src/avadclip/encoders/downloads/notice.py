@@ -22,9 +22,14 @@ def go_offline() -> None:
     os.environ[OFFLINE] = "1"
 
 
+announces = True
+"""Whether downloads are announced; the command line's --quiet forbids it."""
+
+
 def announce(what: str, num_bytes: int, place: str) -> None:
     """Print the one line on stderr that precedes a download."""
-    print(f"avadclip: downloading {what} ({megabytes(num_bytes)}) from {place}", file=sys.stderr)  # noqa: T201
+    if announces:
+        print(f"avadclip: downloading {what} ({megabytes(num_bytes)}) from {place}", file=sys.stderr)  # noqa: T201
 
 
 def megabytes(num_bytes: int) -> str:

@@ -45,6 +45,7 @@ def start_session(graph: bytes, num_threads: int, data: Mapping[str, bytes] | No
     """
     options = SessionOptions()
     options.intra_op_num_threads = num_threads
+    options.log_severity_level = 4  # fatal: errors are raised, and would be printed as well
     # The kernels of 8-bit graphs overflow on processors without VNNI, and give them other results; in floating point,
     # as fast for one window, the same graph has the same results on every processor.
     options.add_session_config_entry("session.disable_quant_qdq", "1")

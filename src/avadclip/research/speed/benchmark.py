@@ -119,7 +119,6 @@ def measure_speed(
         num_rounds: that count.
 
     Raises:
-        ConfigError: OpenCV is missing.
         MediaError: the video cannot be read, or is too short.
         WeightsError: there are no weights in the folder.
     """

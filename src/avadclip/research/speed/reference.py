@@ -15,7 +15,6 @@ from torch import Tensor
 
 from avadclip.encoders.clip import Clip
 from avadclip.encoders.preprocess import INPUT_SIZE, PIXEL_MEAN, PIXEL_STD
-from avadclip.errors import ConfigError
 
 
 @torch.inference_mode()
@@ -26,14 +25,9 @@ def extract_naively(path: Path, clip: Clip, times: Sequence[float]) -> NDArray[n
         path: a video of constant frame rate.
         clip: in float32, on the CPU.
         times: ascending, in seconds.
-
-    Raises:
-        ConfigError: OpenCV is not installed.
     """
-    try:
-        import cv2
-    except ImportError as error:
-        raise ConfigError("the naive reference needs OpenCV; run `pip install 'avadclip[bench]'`") from error
+    import cv2
+
     video = cv2.VideoCapture(str(path))
     rate_hz = video.get(cv2.CAP_PROP_FPS)
     wanted = {round(time * rate_hz) for time in times}

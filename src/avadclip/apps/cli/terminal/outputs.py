@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from avadclip.apps.cli.console import make_console
+from avadclip.apps.cli.terminal.console import make_console
 from avadclip.inference.detector import Detection
 from avadclip.media.probe import MediaInfo
 from avadclip.report.exports import dump_json, to_csv, to_document, to_webvtt
