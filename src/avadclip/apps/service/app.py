@@ -14,7 +14,8 @@ from fastapi_offline import FastAPIOffline
 
 from avadclip import __version__
 from avadclip.apps.service import results
-from avadclip.apps.service.guard import UPLOADS, Guard
+from avadclip.apps.service.http.guard import UPLOADS, Guard
+from avadclip.apps.service.http.headers import DOCS_POLICY, PAGE_POLICY
 from avadclip.apps.service.problems import add_problem_handlers, documented
 from avadclip.apps.service.routes import INTAKE, UPLOAD_BODY, health, router, upload
 from avadclip.apps.service.service import Service
@@ -39,10 +40,11 @@ def create_app(service: Service) -> FastAPI:
         await run_in_threadpool(service.stop)
         log.info("service stopped")
 
-    app = FastAPIOffline(  # its documentation pages load no external resources
+    app = FastAPIOffline(  # for the files of its documentation page; the page itself has an inline script
         title="avadclip",
         version=__version__,
         summary="Find anomalous events in video",
+        docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
         responses=EVERYWHERE,
@@ -65,6 +67,14 @@ def create_app(service: Service) -> FastAPI:
 
     @app.get("/", include_in_schema=False)
     def show_page() -> FileResponse:
-        return FileResponse(STATIC / "index.html")
+        return _page("index.html", PAGE_POLICY)
+
+    @app.get("/docs", include_in_schema=False)
+    def show_documentation() -> FileResponse:
+        return _page("docs.html", DOCS_POLICY)
 
     return app
+
+
+def _page(name: str, policy: str) -> FileResponse:
+    return FileResponse(STATIC / name, headers={"Content-Security-Policy": policy})

@@ -37,7 +37,7 @@ def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
 
 
 def add_problem_handlers(app: FastAPI) -> None:
-    """Register handlers that turn every exception into a problem."""
+    """Register handlers that turn every refusal into a problem; other exceptions are the guard's."""
 
     @app.exception_handler(RefusedError)
     def refused(_request: Request, error: RefusedError) -> JSONResponse:
@@ -53,10 +53,9 @@ def add_problem_handlers(app: FastAPI) -> None:
         where = ".".join(str(part) for part in first["loc"])
         return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {reason_by_pydantic(first['msg'])}")
 
-    @app.exception_handler(Exception)
-    def unexpected(request: Request, error: Exception) -> JSONResponse:
-        number = uuid.uuid4().hex[:12]
-        log.error("internal error %s", number, exc_info=error, extra={"path": request.url.path})
-        return problem_response(
-            HTTPStatus.INTERNAL_SERVER_ERROR, f"internal error, logged as {number}; ask the operator"
-        )
+
+def internal_error(error: Exception) -> JSONResponse:
+    """Log an unexpected error; the response names only its number in the log."""
+    number = uuid.uuid4().hex[:12]
+    log.error("internal error %s", number, exc_info=error)
+    return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, f"internal error, logged as {number}; ask the operator")

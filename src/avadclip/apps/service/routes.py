@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse
 
 from avadclip import __version__
-from avadclip.apps.service.guard import MAX_BODY_BYTES
+from avadclip.apps.service.http.guard import MAX_BODY_BYTES
 from avadclip.apps.service.problems import RefusedError, documented
 from avadclip.apps.service.schemas import (
     ENDED,
