@@ -22,11 +22,11 @@ import httpx2
 import numpy as np
 import psycopg
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from avadclip.apps.service.app import create_app
 from avadclip.apps.service.jobs.worker import load_by_name
+from avadclip.apps.service.server import make_server
 from avadclip.apps.service.service import Service
 from avadclip.apps.service.settings import ServiceSettings
 
@@ -168,7 +168,7 @@ def running(settings: ServiceSettings, load: Callable[[], Any]) -> Iterator[Runn
     """Serve in a thread."""
     service = Service(settings, model="starter", load=load, on_fatal=lambda: None)
     app = create_app(service)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
+    server = make_server(app)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
         thread.start()

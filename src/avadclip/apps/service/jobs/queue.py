@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from avadclip.apps.service.jobs.child import ChildCrashedError, ChildTimeoutError
+from avadclip.apps.service.jobs.child import ChildCrashedError, ChildStartError, ChildTimeoutError
 from avadclip.apps.service.jobs.media_folder import MediaFolder
 from avadclip.apps.service.jobs.progress import ProgressHub
 from avadclip.apps.service.jobs.worker import Abandoned, Found, Refused, ScoringProgress, ScoringWorker, Task
@@ -48,6 +48,7 @@ class JobRunner:
         self._worker: ScoringWorker | None = None
         self.is_ready = False
         """Whether the detector is loaded."""
+        self._was_ready = False
         self.problem: str | None = None
         """Reason why jobs cannot run any more; the service should end."""
         self.num_worker_crashes = 0
@@ -95,15 +96,26 @@ class JobRunner:
 
     def _work_with_one_worker(self) -> None:
         """Run jobs until the service stops, the worker dies, or the database fails."""
-        self._worker = ScoringWorker(self._load)
+        try:
+            self._worker = ScoringWorker(self._load)
+        except ChildStartError as error:
+            log.warning("no worker process can be started (%s); the service tries again", error)
+            self._stopping.wait(IDLE_SECONDS)
+            return
         try:
             self.is_ready = self._worker.wait_until_ready(self._stopping.is_set)
+            self._was_ready = True
             log.info("worker ready")
             self._take_up()
             while not self._stopping.is_set() and self._do_next(self._worker):
                 pass
         except ChildCrashedError as error:
-            raise ConfigError("the worker process died while loading the model; check the available memory") from error
+            if not self._was_ready:
+                raise ConfigError(
+                    "the worker process died while loading the model; check the available memory"
+                ) from error
+            log.warning("the worker process died while loading the model; the service tries again")
+            self._stopping.wait(IDLE_SECONDS)
         except SQLAlchemyError:
             log.exception("the database failed; jobs resume when it is available")
             self._stopping.wait(IDLE_SECONDS)
