@@ -43,6 +43,7 @@ class Target:
         self._turn = asyncio.Semaphore(OPENED_AT_ONCE)
 
     async def open(self, head: str, body: bytes = b"") -> tuple[Reader, Writer]:
+        """Connect, and send this much of a request."""
         async with self._turn:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(head.encode() + body)
@@ -59,6 +60,7 @@ class Target:
         return int(content.split(b" ", 2)[1]) if content else 0
 
     async def count(self, what: str, method: str, path: str, body: bytes = b"") -> None:
+        """Send one request and count its status, or how it failed."""
         try:
             status = str(await self.request(method, path, body))
         except OSError as error:
@@ -66,13 +68,19 @@ class Target:
         self.met[f"{what}: {status}"] += 1
 
     async def health(self) -> float:
-        """Seconds until `/healthz` answered."""
+        """Seconds until `/healthz` answered, tried again where the connection was closed."""
         begin = time.monotonic()
         async with asyncio.timeout(60):
-            assert await self.request("GET", "/healthz") == 200
-        return time.monotonic() - begin
+            while True:
+                try:
+                    if await self.request("GET", "/healthz") == 200:
+                        return time.monotonic() - begin
+                except OSError:
+                    await asyncio.sleep(0.1)
+                self.met["/healthz: tried again"] += 1
 
     def memory(self) -> str:
+        """Resident memory now."""
         return f"{self.process.memory_info().rss / 1e6:.0f} MB in the server's process"
 
 
@@ -89,6 +97,7 @@ async def hold_half_sent(target: Target) -> None:
 
 
 async def half_sent_requests(target: Target, seconds: float) -> None:
+    """Attack with half-sent requests, and visit meanwhile."""
     before = target.log.stat().st_size
     attackers = [asyncio.create_task(hold_half_sent(target)) for _ in range(HALF_SENT)]
     begin, took = time.monotonic(), []
@@ -105,6 +114,7 @@ async def half_sent_requests(target: Target, seconds: float) -> None:
 
 
 async def hold_stream(target: Target, opened: asyncio.Semaphore) -> None:
+    """Follow all jobs."""
     reader, writer = await target.open(HEAD.format(method="GET", path="/api/progress") + "\r\n")
     try:
         target.met[f"streams: {(await reader.readline()).split()[1].decode()}"] += 1
@@ -116,6 +126,7 @@ async def hold_stream(target: Target, opened: asyncio.Semaphore) -> None:
 
 
 async def busy_hour(target: Target, video: bytes) -> None:
+    """Streams, then uploads beside readers."""
     opened = asyncio.Semaphore(0)
     streams = [asyncio.create_task(hold_stream(target, opened)) for _ in range(STREAMS)]
     for _ in range(STREAMS):
@@ -152,11 +163,9 @@ def make_video(path: Path) -> bytes:
 
 
 async def attack(target: Target, seconds: float, video: bytes) -> None:
-    for _ in range(600):
-        with contextlib.suppress(OSError, AssertionError):
-            await target.health()
-            break
-        await asyncio.sleep(0.1)
+    """Wait for the service, then do all of it."""
+    await target.health()
+    target.met.clear()  # tries until the service had started
     print(f"at rest: {target.memory()}")
     await half_sent_requests(target, seconds)
     await busy_hour(target, video)
@@ -165,6 +174,7 @@ async def attack(target: Target, seconds: float, video: bytes) -> None:
 
 
 def main() -> None:
+    """Start a service in a temporary folder and attack it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the half-sent requests last")
     seconds = parser.parse_args().seconds

@@ -96,8 +96,8 @@ def addresses(service: Any) -> Iterator[tuple[str, str]]:
 
 def walk(service: Any, **options: Any) -> Iterator[tuple[str, int, Any]]:
     for method, path in addresses(service):
-        if path.endswith("/progress") and method == "GET":
-            path = path.replace("/api/progress", "/api/jobs/x/progress")  # the other one never ends
+        if (method, path) == ("GET", "/api/progress"):
+            continue  # never ends
         answer = service.client.request(method, path, **options)
         yield f"{method} {path}", answer.status_code, answer.headers
 

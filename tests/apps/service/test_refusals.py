@@ -86,7 +86,10 @@ def test_no_path_leads_out_of_the_allowed_folders(guarded: Any, path: str) -> No
     assert "/" not in detail
 
 
-@pytest.mark.parametrize(("path", "status"), [("missing.mp4", 404), ("deep", 404), ("notes.txt", 415)])
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("missing.mp4", 404), ("deep", 404), ("notes.txt", 415), ("x" * 300 + ".mp4", 404), ("yard.mp4/x", 404)],
+)
 def test_what_is_no_video_in_an_allowed_folder(guarded: Any, path: str, status: int) -> None:
     check_problem(guarded.client.post("/api/jobs", json={"path": path}), status)
 
@@ -215,7 +218,9 @@ def test_pages_of_other_sites_change_nothing(guarded: Any, origin: str) -> None:
     assert "access-control-allow-origin" not in guarded.client.get("/api/jobs", headers={"Origin": origin}).headers
 
 
-@pytest.mark.parametrize("name", ["../store.sqlite", "..%2f..%2favadclip.sqlite", "%2e%2e/lock", "detection.json%00"])
+@pytest.mark.parametrize(
+    "name", ["x" * 300, "../store.sqlite", "..%2f..%2favadclip.sqlite", "%2e%2e/lock", "detection.json%00"]
+)
 def test_a_results_link_opens_nothing_else(guarded: Any, tmp_path: Path, name: str) -> None:
     job_id = guarded.client.post("/api/jobs", json={"path": "yard.mp4"}).json()["id"]
     folder = guarded.service.media.result_folder(job_id)
@@ -227,6 +232,16 @@ def test_a_results_link_opens_nothing_else(guarded: Any, tmp_path: Path, name: s
     assert connection.getresponse().status == 404
     connection.close()
     guarded.client.delete(f"/api/jobs/{job_id}")
+
+
+@pytest.mark.parametrize("letter", ["x", "ä", "中"])
+def test_a_file_name_is_kept_whole_or_refused(guarded: Any, make_video: Callable[..., Path], letter: str) -> None:
+    content = make_video(2).read_bytes()
+    name = letter * 251 + ".mp4"
+    job = guarded.client.post("/api/uploads", params={"name": name}, content=content).json()
+    assert job["name"] == name
+    guarded.client.delete(f"/api/jobs/{job['id']}")
+    check_problem(guarded.client.post("/api/uploads", params={"name": letter + name}, content=content), 422)
 
 
 def test_a_link_works_for_its_job_and_its_time_only(guarded: Any, monkeypatch: pytest.MonkeyPatch) -> None:

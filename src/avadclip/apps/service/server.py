@@ -6,7 +6,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from avadclip.apps.service.app import create_app
-from avadclip.apps.service.http.connections import ACCEPTED_AT_ONCE, ImpatientProtocol, raise_file_limit
+from avadclip.apps.service.http.connections import ACCEPT_SHARE, ImpatientProtocol, raise_file_limit
 from avadclip.apps.service.jobs.worker import load_by_name, obtain_by_name
 from avadclip.apps.service.logs import log_to_stderr
 from avadclip.apps.service.service import Service
@@ -50,6 +50,7 @@ def serve(settings: ServiceSettings, *, host: str, port: int, model: str, encode
 
 def make_server(app: FastAPI, *, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Server:
     """The server of an application, with limits for its clients."""
+    limit = raise_file_limit()
     config = uvicorn.Config(
         app,
         host=host,
@@ -58,8 +59,8 @@ def make_server(app: FastAPI, *, host: str = "127.0.0.1", port: int = 0) -> uvic
         ws="none",
         log_config=None,
         server_header=False,
-        backlog=ACCEPTED_AT_ONCE,
-        limit_concurrency=raise_file_limit(),
+        backlog=max(1, limit // ACCEPT_SHARE),
+        limit_concurrency=limit,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     return uvicorn.Server(config)

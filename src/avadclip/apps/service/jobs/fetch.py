@@ -13,7 +13,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from avadclip.apps.service.problems import RefusedError
 from avadclip.apps.service.settings import ServiceSettings
@@ -23,6 +23,7 @@ SILENCE_SECONDS = 20.0  # without receiving a byte
 FETCH_SECONDS = 3600.0  # for the whole video
 CHUNK_BYTES = 1024 * 1024
 PORTS = {"http": 80, "https": 443}
+ASCII = "".join(map(chr, range(128)))  # what is not is sent in percent-encoding
 REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -82,8 +83,8 @@ def fetch(url: str, settings: ServiceSettings, write: Callable[[bytes], None]) -
         for _ in range(MAX_REDIRECTS + 1):
             location = _get(target, write, deadline)
             if location is None:
-                return target.url.path.rpartition("/")[2]
-            redirected = check_url(urljoin(target.url.geturl(), location), settings)
+                return unquote(target.url.path.rpartition("/")[2])
+            redirected = check_url(_joined(target, location), settings)
             if redirected.url.scheme != target.url.scheme:
                 raise RefusedError(HTTPStatus.FORBIDDEN, "the URL redirects to another scheme; give the final URL")
             target = redirected
@@ -96,15 +97,24 @@ def fetch(url: str, settings: ServiceSettings, write: Callable[[bytes], None]) -
     raise RefusedError(HTTPStatus.BAD_GATEWAY, f"more than {MAX_REDIRECTS} redirects; give the final URL")
 
 
+def _joined(target: Target, location: str) -> str:
+    try:
+        return urljoin(target.url.geturl(), location)
+    except ValueError as error:
+        raise RefusedError(
+            HTTPStatus.BAD_GATEWAY, "the URL redirects to an address that cannot be parsed; give the final URL"
+        ) from error
+
+
 def _get(target: Target, write: Callable[[bytes], None], deadline: float) -> str | None:
     """Send one request; write the body, or return the target of a redirect."""
     connection = _connect(target)
     try:
-        path = (target.url.path or "/") + (f"?{target.url.query}" if target.url.query else "")
+        path = quote((target.url.path or "/") + (f"?{target.url.query}" if target.url.query else ""), safe=ASCII)
         connection.request("GET", path, headers={"Accept-Encoding": "identity", "User-Agent": "avadclip"})
         response = connection.getresponse()
         if response.status in REDIRECTS:
-            return response.getheader("Location") or ""
+            return quote((response.getheader("Location") or "").encode("latin-1"), safe=ASCII)  # of any encoding
         if response.status != HTTPStatus.OK:
             raise RefusedError(
                 HTTPStatus.BAD_GATEWAY, f"the other server responded with status {response.status}; check the URL"
