@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import httpx2
 import pytest
 from service_fakes import Refusing
 
+from avadclip.apps.service.logs import JsonLines
 from avadclip.apps.service.server import check_exposure
 from avadclip.apps.service.settings import ServiceSettings, read_tokens, resolve_folders
 from avadclip.errors import ConfigError
@@ -165,8 +167,9 @@ def test_the_quota_holds_and_deletion_makes_room(guarded: Any, padded: Callable[
 
 
 def test_a_broken_off_upload_leaves_nothing(
-    guarded: Any, padded: Callable[[int], bytes], wait_until: Callable[..., Any]
+    guarded: Any, padded: Callable[[int], bytes], wait_until: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     before = guarded.service.media.kept_bytes
     address = urlsplit(guarded.url)
     with socket.create_connection((address.hostname, address.port)) as connection:
@@ -174,6 +177,8 @@ def test_a_broken_off_upload_leaves_nothing(
         connection.sendall(f"{head}Authorization: Bearer {TOKENS['ann']}\r\n\r\n".encode() + padded(90_000)[:50_000])
         wait_until(lambda: list(guarded.service.settings.uploads.glob("*.partial")), what="the upload")
     wait_until(lambda: not list(guarded.service.settings.uploads.glob(".*.partial")), what="the clean-up")
+    wait_until(lambda: any(getattr(record, "status", 0) == 499 for record in caplog.records), what="a line in the log")
+    assert all(record.levelno == logging.INFO for record in caplog.records)
     assert guarded.service.media.kept_bytes == before
 
 
@@ -266,6 +271,20 @@ def test_an_unexpected_error_reveals_nothing_to_clients(guarded: Any, monkeypatc
     monkeypatch.setattr(guarded.service.store, "labels", fail)
     detail = check_problem(guarded.client.get("/api/labels"), 500)
     assert "secrets" not in detail
+
+
+def test_an_unexpected_error_on_a_result_page_is_logged_once_without_its_key(
+    guarded: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: Any) -> None:
+        raise ZeroDivisionError(f"at {key}")
+
+    key, _ = guarded.service.links.key("0" * 32)
+    monkeypatch.setattr(guarded.service.store, "job", fail)
+    number = check_problem(guarded.client.get(f"/results/{key}/video"), 500).split("logged as ")[1][:12]
+    lines = [JsonLines().format(record) for record in caplog.records]
+    assert [number in line and "ZeroDivisionError" in line for line in lines if '"error"' in line] == [True]
+    assert all(key not in line for line in lines)
 
 
 def test_a_long_body_that_is_no_upload_is_refused(guarded: Any) -> None:

@@ -16,7 +16,7 @@ from avadclip import __version__
 from avadclip.apps.service import results
 from avadclip.apps.service.http.guard import UPLOADS, Guard
 from avadclip.apps.service.http.headers import DOCS_POLICY, PAGE_POLICY
-from avadclip.apps.service.problems import add_problem_handlers, documented
+from avadclip.apps.service.problems import add_problem_handlers, describe_problems, documented
 from avadclip.apps.service.routes import INTAKE, UPLOAD_BODY, health, router, upload
 from avadclip.apps.service.service import Service
 
@@ -24,6 +24,7 @@ STATIC = Path(__file__).parent / "static"
 EVERYWHERE = documented(
     HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.MISDIRECTED_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
 )  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     app.add_middleware(Guard, settings=service.settings, store=service.store, metrics=service.metrics)
     add_problem_handlers(app)
+    describe_problems(app)
     app.include_router(health)
     app.include_router(router)
     app.add_api_route(

@@ -36,6 +36,19 @@ def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     return {int(status): {"description": status.phrase, "content": content} for status in statuses}
 
 
+def describe_problems(app: FastAPI) -> None:
+    """Add the schema of problems, which `documented` refers to, to the application's OpenAPI document."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = describe()
+        document["components"]["schemas"][Problem.__name__] = Problem.model_json_schema()
+        return document
+
+    # FastAPI's way to extend the document.
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
 def add_problem_handlers(app: FastAPI) -> None:
     """Register handlers that turn every refusal into a problem; other exceptions are the guard's."""
 

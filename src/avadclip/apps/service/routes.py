@@ -11,6 +11,7 @@ from fastapi.sse import EventSourceResponse
 
 from avadclip import __version__
 from avadclip.apps.service.http.guard import MAX_BODY_BYTES
+from avadclip.apps.service.http.multipart import FORM, FormFile
 from avadclip.apps.service.problems import RefusedError, documented
 from avadclip.apps.service.schemas import (
     ENDED,
@@ -30,6 +31,8 @@ from avadclip.apps.service.schemas import (
 )
 from avadclip.apps.service.service import Service
 
+MAX_NAME = 255  # characters
+NAME_HELP = "File name for display; a form has its own"
 JOB_EXAMPLES = {
     "a file in an allowed folder": {"value": {"path": "lobby/2026-05-01.mp4"}},
     "an allowed URL": {"value": {"url": "https://videos.example.org/lobby.mp4"}},
@@ -63,7 +66,7 @@ router = APIRouter(prefix="/api")
 NOT_FOUND = documented(HTTPStatus.NOT_FOUND)
 INTAKE = documented(
     HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT, HTTPStatus.INSUFFICIENT_STORAGE,
+    HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT, HTTPStatus.INSUFFICIENT_STORAGE,
 )  # fmt: skip
 
 
@@ -72,17 +75,31 @@ async def upload(
     response: Response,
     service: TheService,
     who: Client,
-    name: Annotated[str, Query(min_length=1, max_length=255, description="File name for display")],
+    name: Annotated[str | None, Query(min_length=1, max_length=MAX_NAME, description=NAME_HELP)] = None,
 ) -> Job:
-    """Upload a video as the request body and create a job."""
-    job = await service.intake.from_upload(name, request.stream(), who)
+    """Upload a video, as the request body or as the file of a form, and create a job."""
+    content_type = request.headers.get("content-type", "")
+    chunks: AsyncIterator[bytes] = request.stream()
+    if content_type.lower().startswith(FORM):
+        form = FormFile(content_type, chunks)
+        name, chunks = name or await form.name(), form.chunks()
+    if name is None or len(name) > MAX_NAME:
+        raise RefusedError(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"the file needs a name of {MAX_NAME} characters at most; give one as in /api/uploads?name=lobby.mp4",
+        )
+    job = await service.intake.from_upload(name, chunks, who)
     return _made(request, response, job)
 
 
+_FILE = {"type": "string", "format": "binary"}
 UPLOAD_BODY = {
     "requestBody": {
         "required": True,
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "content": {
+            "application/octet-stream": {"schema": _FILE},
+            FORM: {"schema": {"type": "object", "properties": {"file": _FILE}, "required": ["file"]}},
+        },
     }
 }
 
@@ -222,7 +239,7 @@ async def is_alive() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@health.get("/readiness", responses=documented(HTTPStatus.SERVICE_UNAVAILABLE))
+@health.get("/readiness")
 def is_ready(service: TheService) -> dict[str, str]:
     """Readiness check: whether jobs can be accepted and run."""
     why_not = service.why_not_ready()

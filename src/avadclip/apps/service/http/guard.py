@@ -123,7 +123,8 @@ class Guard:
     def _check_length(self, scope: Scope, path: str) -> None:
         """Refuse a declared body length above the limit before reading; undeclared bodies are cut at the limit."""
         length = Headers(scope=scope).get("content-length", "0")
-        limit = self._settings.max_upload_bytes if path == UPLOADS else MAX_BODY_BYTES
+        # A form is larger than the file in it, whose own size is limited while it arrives.
+        limit = MAX_BODY_BYTES + (self._settings.max_upload_bytes if path == UPLOADS else 0)
         if not length.isdecimal() or int(length) > limit:
             raise _RefusalError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the request is larger than {limit} bytes; send a smaller one"
