@@ -168,7 +168,7 @@ def running(settings: ServiceSettings, load: Callable[[], Any]) -> Iterator[Runn
     """Serve in a thread."""
     service = Service(settings, model="starter", load=load, on_fatal=lambda: None)
     app = create_app(service)
-    server = make_server(app)
+    server = make_server(app, root_path=settings.root_path)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
         thread.start()

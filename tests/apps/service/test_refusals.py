@@ -260,7 +260,7 @@ def test_a_link_works_for_its_job_and_its_time_only(guarded: Any, monkeypatch: p
     monkeypatch.setattr(time, "time", lambda: expires_at + 1)
     assert links.opens(key) is None
     answer = guarded.client.get(f"/results/{key}/", headers={"Authorization": ""})
-    assert (answer.status_code, answer.headers["location"]) == (303, f"/?job={job_id}")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"../../?job={job_id}")
     check_problem(guarded.client.get(f"/results/{key}/video", headers={"Authorization": ""}), 403)
 
 

@@ -52,7 +52,7 @@ def show_page(service: TheService, key: str) -> Response:
     """Serve the page; an expired key redirects to a new one. Browsers keep `#t=12` across redirects."""
     job_id = job_named_by(key)
     if service.links.opens(key) is None and job_id is not None:
-        return RedirectResponse(f"/?job={job_id}", HTTPStatus.SEE_OTHER)
+        return RedirectResponse(f"../../?job={job_id}", HTTPStatus.SEE_OTHER)
     headers = {"Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'", **PRIVATE}
     return HTMLResponse(_page(service, _job_of_key(service, key)), headers=headers)
 
@@ -87,7 +87,7 @@ def show_asset(name: str) -> FileResponse:
 def _page(service: Service, job: Job) -> str:
     folder = service.media.result_folder(job.id)
     document = json.loads((folder / "detection.json").read_text(encoding="utf-8"))
-    places = PagePlaces(assets="/static/report/", index="/", downloads=DOWNLOADS)
+    places = PagePlaces(assets="../../static/report/", index="../../", downloads=DOWNLOADS)
     return render_page(document, read_media(folder), places)
 
 

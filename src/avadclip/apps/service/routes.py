@@ -176,11 +176,11 @@ def show_result(service: TheService, job_id: JobIdInPath) -> FileResponse:
 
 
 @router.post("/jobs/{job_id}/link", responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
-def make_link(service: TheService, job_id: JobIdInPath) -> ResultLink:
+def make_link(request: Request, service: TheService, job_id: JobIdInPath) -> ResultLink:
     """Create a link to the job's result page."""
     _done(service, job_id)
     key, expires_at = service.links.key(job_id)
-    return ResultLink(href=f"/results/{key}/", expires_at=expires_at)
+    return ResultLink(href=f"{_root(request)}/results/{key}/", expires_at=expires_at)
 
 
 @router.get("/events")
@@ -256,8 +256,14 @@ def show_metrics(service: TheService) -> Response:
 
 def _made(request: Request, response: Response, job: Job) -> Job:
     request.state.job_id = job.id  # for the audit
-    response.headers["Location"] = f"/api/jobs/{job.id}"
+    response.headers["Location"] = f"{_root(request)}/api/jobs/{job.id}"
     return job
+
+
+def _root(request: Request) -> str:
+    """What links begin with: the prefix of a proxy, "" without one."""
+    prefix: str = request.scope["root_path"]
+    return prefix
 
 
 def _known(service: Service, job_id: str) -> Job:

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from avadclip.apps.service.app import create_app
 from avadclip.apps.service.http.connections import ACCEPT_SHARE, ImpatientProtocol, raise_file_limit
+from avadclip.apps.service.http.proxy import BehindProxy
 from avadclip.apps.service.jobs.worker import load_by_name, obtain_by_name
 from avadclip.apps.service.logs import log_to_stderr
 from avadclip.apps.service.service import Service
@@ -42,13 +43,13 @@ def serve(settings: ServiceSettings, *, host: str, port: int, model: str, encode
 
     load = partial(load_by_name, model, encoders, device)
     service = Service(settings, model=model, load=load, on_fatal=stop_server)
-    server = make_server(create_app(service), host=host, port=port)
+    server = make_server(create_app(service), host=host, port=port, root_path=settings.root_path)
     server.run()
     if service.runner.problem is not None:
         raise ConfigError(service.runner.problem)
 
 
-def make_server(app: FastAPI, *, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Server:
+def make_server(app: FastAPI, *, root_path: str, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Server:
     """The server of an application, with limits for its clients."""
     limit = raise_file_limit()
     config = uvicorn.Config(
@@ -58,9 +59,11 @@ def make_server(app: FastAPI, *, host: str = "127.0.0.1", port: int = 0) -> uvic
         http=ImpatientProtocol,
         ws="none",
         log_config=None,
+        proxy_headers=False,
         server_header=False,
         backlog=max(1, limit // ACCEPT_SHARE),
         limit_concurrency=limit,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
+    config.app = BehindProxy(app, root_path=root_path, trusted_hosts=config.forwarded_allow_ips)
     return uvicorn.Server(config)

@@ -28,7 +28,7 @@ METHODS = (*SAFE_METHODS, "POST", "PUT", "PATCH", "DELETE")
 JOB_ID = re.compile("[0-9a-f]{32}")
 
 # These reveal nothing about videos; `/results/` needs a signed key instead of a token.
-PUBLIC = ("/", "/healthz", "/readiness", "/docs", "/openapi.json")
+PUBLIC = ("", "/", "/healthz", "/readiness", "/docs", "/openapi.json")
 PUBLIC_FOLDERS = ("/static/", "/static-offline-docs/", "/results/")
 
 # Requested by the page all the time, and about no job in particular.
