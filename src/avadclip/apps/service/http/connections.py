@@ -33,7 +33,7 @@ class ImpatientProtocol(H11Protocol):
         """Accept a connection, and make room for it."""
         super().connection_made(transport)
         self._wait("head", HEAD_SECONDS)
-        limit = self.config.limit_concurrency
+        limit, self.limit_concurrency = self.limit_concurrency, None  # uvicorn would only refuse the newest
         if limit is not None and len(self.connections) >= limit:
             self._make_room()
 
