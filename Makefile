@@ -49,7 +49,7 @@ dist:
 setup-system:
 	@command -v apt-get >/dev/null || { echo "setup-system knows apt only; install ffmpeg by hand"; exit 1; }
 	apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium ffmpeg postgresql \
-		mosquitto python3-gi gir1.2-gst-rtsp-server-1.0 \
+		mosquitto nginx-light python3-gi gir1.2-gst-rtsp-server-1.0 \
 		gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
 
 clean:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avadclip.media.playable import why_unplayable
+from avadclip.media.playable import media_type, why_unplayable
 
 MakeVideo = Callable[..., Path]
 
@@ -65,3 +65,14 @@ def test_the_container_counts_and_not_the_name(make_video: MakeVideo, tmp_path: 
     assert why_unplayable(video.rename(tmp_path / "a.avi")) is None
     matroska = make_video(tmp_path / "b.mkv")
     assert why_unplayable(matroska.rename(tmp_path / "b.mp4")) == "h264 in matroska"
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "expected"),
+    [("a.mp4", "libx264", "video/mp4"), ("a.webm", "libvpx", "video/webm"), ("a.avi", "mpeg4", None)],
+)
+def test_the_media_type_comes_from_the_content(
+    make_video: MakeVideo, tmp_path: Path, name: str, codec: str, expected: str | None
+) -> None:
+    video = make_video(tmp_path / name, codec=codec)
+    assert media_type(video.rename(tmp_path / "a.html")) == expected

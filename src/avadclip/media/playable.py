@@ -1,4 +1,4 @@
-"""Browser playability of files by container, video codec and audio codec."""
+"""What browsers can play: files by container, video codec and audio codec."""
 
 from pathlib import Path
 
@@ -11,6 +11,18 @@ PLAYABLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "webm": (("vp8", "vp9", "av1"), ("opus", "vorbis")),
 }
 """Codecs of picture and of sound, by container."""
+MEDIA_TYPES = {"mp4": "video/mp4", "webm": "video/webm"}
+
+
+def media_type(path: str | Path) -> str | None:
+    """Media type of the container that FFmpeg recognises in the file, whatever its name; None if browsers know none.
+
+    Raises:
+        MediaError: the file cannot be opened as a video.
+    """
+    with open_media(path) as container:
+        formats = container.format.name.split(",")
+    return next((MEDIA_TYPES[name] for name in MEDIA_TYPES if name in formats), None)
 
 
 def why_unplayable(video: str | Path | MediaFile) -> str | None:

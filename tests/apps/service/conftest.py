@@ -22,10 +22,11 @@ import httpx2
 import numpy as np
 import psycopg
 import pytest
-import uvicorn
+from fastapi import FastAPI
 
 from avadclip.apps.service.app import create_app
 from avadclip.apps.service.jobs.worker import load_by_name
+from avadclip.apps.service.server import make_server
 from avadclip.apps.service.service import Service
 from avadclip.apps.service.settings import ServiceSettings
 
@@ -174,6 +175,7 @@ class Running(NamedTuple):
     """A service in this process, behind a real socket."""
 
     service: Service
+    app: FastAPI
     url: str
     client: httpx2.Client
 
@@ -182,7 +184,8 @@ class Running(NamedTuple):
 def running(settings: ServiceSettings, load: Callable[[], Any]) -> Iterator[Running]:
     """Serve in a thread."""
     service = Service(settings, model="starter", load=load, on_fatal=lambda: None)
-    server = uvicorn.Server(uvicorn.Config(create_app(service), log_config=None, timeout_graceful_shutdown=1))
+    app = create_app(service)
+    server = make_server(app, root_path=settings.root_path)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
         thread.start()
@@ -190,7 +193,7 @@ def running(settings: ServiceSettings, load: Callable[[], Any]) -> Iterator[Runn
         try:
             wait_until(lambda: server.started, what="the service")
             with httpx2.Client(base_url=url, timeout=PATIENCE_SECONDS) as client:
-                yield Running(service, url, client)
+                yield Running(service, app, url, client)
         finally:
             server.should_exit = True
             thread.join()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import service_fakes
@@ -32,7 +33,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", self.path.removeprefix("/to/"))
             self.end_headers()
-        elif self.path == "/yard.mp4":
+        elif self.path.startswith("/raw/"):
+            self.send_response(302)
+            self.send_header("Location", unquote(self.path.removeprefix("/raw")).encode().decode("latin-1"))
+            self.end_headers()
+        elif self.path in ("/yard.mp4", "/%C3%A4-yard.mp4"):
             self.answer(self.content)
         elif self.path == "/short.mp4":
             self.answer(self.content[:100], length=len(self.content))
@@ -101,6 +106,13 @@ def test_an_allowed_url_becomes_a_job(
     assert kept.read_bytes() == make_video(2).read_bytes()
 
 
+@pytest.mark.parametrize("path", ["/ä-yard.mp4", "/%C3%A4-yard.mp4", "/raw/%C3%A4-yard.mp4"])
+def test_an_address_may_have_letters_outside_ascii(fetching: Any, elsewhere: Elsewhere, path: str) -> None:
+    answer = ask(fetching, elsewhere, path)
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["name"] == "ä-yard.mp4"
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -112,6 +124,11 @@ def test_an_allowed_url_becomes_a_job(
         ("/to/http://127.0.0.1/yard.mp4", 403),
         ("/to/file:///etc/passwd", 403),
         ("/to/https://localhost/yard.mp4", 403),
+        ("/to/http://[::1", 502),
+        ("/to/http://localhost:99999/yard.mp4", 403),
+        ("/to/http://localhost:x/yard.mp4", 403),
+        ("/to/", 502),
+        ("/to//a b", 403),
         ("/to/http://169.254.169.254/latest/meta-data", 403),
     ],
 )

@@ -1,5 +1,7 @@
 """Doing jobs: what crashes, hangs, is deleted, or is left over from an earlier life of the service."""
 
+import errno
+import multiprocessing
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -260,3 +262,54 @@ def test_a_model_that_cannot_be_loaded_ends_the_service_with_the_reason(
         assert reason in service.service.runner.problem
         assert service.client.get("/readiness").status_code == 503
         assert service.client.get("/healthz").status_code == 200
+
+
+def test_the_supervisor_outlives_a_time_without_open_files(
+    settings: ServiceSettings,
+    running: Any,
+    video: Path,
+    wait_until: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs, "IDLE_SECONDS", 0.05)
+    with running(settings, service_fakes.Crashing) as service:
+        runner = service.service.runner
+        wait_until(lambda: runner.is_ready, what="the worker")
+        refused = []
+
+        def no_pipe() -> None:
+            refused.append(OSError(errno.EMFILE, "Too many open files"))
+            raise refused[-1]
+
+        with monkeypatch.context() as patch:
+            patch.setattr(multiprocessing, "Pipe", no_pipe)
+            job_id = upload(service, video)
+            wait_until(lambda: len(refused) > 2, what="the supervisor to try again")
+            service.service.intake._check._child.kill()  # the other process that is started on demand
+            for status in (415, 503):
+                answer = service.client.post("/api/uploads?name=yard.mp4", content=video.read_bytes())
+                assert answer.status_code == status, answer.text
+            assert runner.problem is None
+        assert wait_until(lambda: ended(service, job_id), what="the job")["attempts"] == jobs.MAX_ATTEMPTS
+        assert upload(service, video)
+
+
+def test_a_new_worker_that_dies_while_loading_is_replaced(
+    settings: ServiceSettings,
+    *,
+    running: Any,
+    video: Path,
+    wait_until: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(jobs, "IDLE_SECONDS", 0.05)
+    with running(settings, service_fakes.Crashing) as service:
+        runner = service.service.runner
+        wait_until(lambda: runner.is_ready, what="the worker")
+        runner._load = service_fakes.dying  # as where memory is short
+        job_id = upload(service, video)
+        wait_until(lambda: "while loading the model" in caplog.text, what="the death of the second worker")
+        runner._load = service_fakes.Refusing
+        assert wait_until(lambda: ended(service, job_id), what="the job")["attempts"] == 2
+        assert runner.problem is None

@@ -31,6 +31,18 @@ def check(operation: Any, mode: GenerationMode, headers: dict[str, str]) -> None
     call()
 
 
+def test_every_error_has_the_body_of_a_problem(guarded: Any) -> None:
+    document = guarded.client.get("/openapi.json").json()
+    problem = {"$ref": "#/components/schemas/Problem"}
+    assert document["components"]["schemas"]["Problem"]["required"] == ["title", "status", "detail"]
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            errors = {status: answer for status, answer in operation["responses"].items() if int(status) >= 400}
+            assert len(errors) > 5
+            for answer in errors.values():
+                assert answer["content"] == {"application/problem+json": {"schema": problem}}
+
+
 def test_answers_fit_the_schema(guarded: Any) -> None:
     headers = {"Authorization": guarded.client.headers["Authorization"]}
     schema = schemathesis.openapi.from_url(f"{guarded.url}/openapi.json").exclude(path=STREAM)

@@ -232,7 +232,7 @@ def open_result(browser: Any, scored: Any, service: Any) -> Iterator[Callable[[s
         tabs.append(tab)
         tab.set_viewport_size({"width": 1280, "height": 1100})
         # A new tab has no token of its own yet, as a shared link has not.
-        tab.goto(service.url + job(scored, name).locator("a").get_attribute("href") + fragment)
+        tab.goto(service.url + "/" + job(scored, name).locator("a").get_attribute("href") + fragment)
         tab.fill("#token", TOKEN)
         tab.click("#login button")
         tab.wait_for_url(re.compile("/results/"))
@@ -278,7 +278,7 @@ def test_a_deep_link_leads_to_its_moment(open_result: Callable[..., Any]) -> Non
 
 def test_the_event_search_leads_to_the_moment(scored: Any) -> None:
     link = scored.locator("#events a").first.get_attribute("href")
-    assert re.fullmatch(r"/\?job=[0-9a-f]{32}#t=\d+\.\d", link)
+    assert re.fullmatch(r"\?job=[0-9a-f]{32}#t=\d+\.\d", link)
 
 
 def test_deleting_removes_the_video_from_every_list(scored: Any, service: Any) -> None:
@@ -286,3 +286,24 @@ def test_deleting_removes_the_video_from_every_list(scored: Any, service: Any) -
     until(lambda: scored.locator(".job").count() == 1)
     until(lambda: scored.locator("#events tr").count() == 0)
     assert service.client.get("/api/jobs").json()["total"] == 1
+
+
+def test_the_documentation_is_drawn_under_its_policy(browser: Any, service: Any) -> None:
+    tab = browser.new_page()
+    complaints = []
+    tab.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    tab.goto(f"{service.url}/docs")
+    tab.locator("#operations-default-show_job_api_jobs__job_id__get").click()
+    tab.get_by_text("Get the status of a job").first.wait_for()
+    tab.close()
+    assert complaints == []
+
+
+def test_a_file_of_a_result_opens_without_rights(browser: Any, scored: Any, service: Any) -> None:
+    job_id = job(scored, "two rides.mp4").locator("a").get_attribute("href").partition("job=")[2]
+    href = service.client.post(f"/api/jobs/{job_id}/link").json()["href"]
+    tab = browser.new_page()
+    tab.goto(f"{service.url}{href}scores.png")
+    assert tab.evaluate("document.images[0].naturalWidth") > 0
+    assert tab.evaluate("origin") == "null"
+    tab.close()

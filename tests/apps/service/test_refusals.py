@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import httpx2
 import pytest
 from service_fakes import Refusing
 
+from avadclip.apps.service.logs import JsonLines
 from avadclip.apps.service.server import check_exposure
 from avadclip.apps.service.settings import ServiceSettings, read_tokens, resolve_folders
 from avadclip.errors import ConfigError
@@ -86,7 +88,10 @@ def test_no_path_leads_out_of_the_allowed_folders(guarded: Any, path: str) -> No
     assert "/" not in detail
 
 
-@pytest.mark.parametrize(("path", "status"), [("missing.mp4", 404), ("deep", 404), ("notes.txt", 415)])
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("missing.mp4", 404), ("deep", 404), ("notes.txt", 415), ("x" * 300 + ".mp4", 404), ("yard.mp4/x", 404)],
+)
 def test_what_is_no_video_in_an_allowed_folder(guarded: Any, path: str, status: int) -> None:
     check_problem(guarded.client.post("/api/jobs", json={"path": path}), status)
 
@@ -162,8 +167,9 @@ def test_the_quota_holds_and_deletion_makes_room(guarded: Any, padded: Callable[
 
 
 def test_a_broken_off_upload_leaves_nothing(
-    guarded: Any, padded: Callable[[int], bytes], wait_until: Callable[..., Any]
+    guarded: Any, padded: Callable[[int], bytes], wait_until: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     before = guarded.service.media.kept_bytes
     address = urlsplit(guarded.url)
     with socket.create_connection((address.hostname, address.port)) as connection:
@@ -171,6 +177,8 @@ def test_a_broken_off_upload_leaves_nothing(
         connection.sendall(f"{head}Authorization: Bearer {TOKENS['ann']}\r\n\r\n".encode() + padded(90_000)[:50_000])
         wait_until(lambda: list(guarded.service.settings.uploads.glob("*.partial")), what="the upload")
     wait_until(lambda: not list(guarded.service.settings.uploads.glob(".*.partial")), what="the clean-up")
+    wait_until(lambda: any(getattr(record, "status", 0) == 499 for record in caplog.records), what="a line in the log")
+    assert all(record.levelno == logging.INFO for record in caplog.records)
     assert guarded.service.media.kept_bytes == before
 
 
@@ -215,7 +223,9 @@ def test_pages_of_other_sites_change_nothing(guarded: Any, origin: str) -> None:
     assert "access-control-allow-origin" not in guarded.client.get("/api/jobs", headers={"Origin": origin}).headers
 
 
-@pytest.mark.parametrize("name", ["../store.sqlite", "..%2f..%2favadclip.sqlite", "%2e%2e/lock", "detection.json%00"])
+@pytest.mark.parametrize(
+    "name", ["x" * 300, "../store.sqlite", "..%2f..%2favadclip.sqlite", "%2e%2e/lock", "detection.json%00"]
+)
 def test_a_results_link_opens_nothing_else(guarded: Any, tmp_path: Path, name: str) -> None:
     job_id = guarded.client.post("/api/jobs", json={"path": "yard.mp4"}).json()["id"]
     folder = guarded.service.media.result_folder(job_id)
@@ -229,6 +239,16 @@ def test_a_results_link_opens_nothing_else(guarded: Any, tmp_path: Path, name: s
     guarded.client.delete(f"/api/jobs/{job_id}")
 
 
+@pytest.mark.parametrize("letter", ["x", "ä", "中"])
+def test_a_file_name_is_kept_whole_or_refused(guarded: Any, make_video: Callable[..., Path], letter: str) -> None:
+    content = make_video(2).read_bytes()
+    name = letter * 251 + ".mp4"
+    job = guarded.client.post("/api/uploads", params={"name": name}, content=content).json()
+    assert job["name"] == name
+    guarded.client.delete(f"/api/jobs/{job['id']}")
+    check_problem(guarded.client.post("/api/uploads", params={"name": letter + name}, content=content), 422)
+
+
 def test_a_link_works_for_its_job_and_its_time_only(guarded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     links = guarded.service.links
     job_id, other = "0" * 32, "1" * 32
@@ -240,7 +260,7 @@ def test_a_link_works_for_its_job_and_its_time_only(guarded: Any, monkeypatch: p
     monkeypatch.setattr(time, "time", lambda: expires_at + 1)
     assert links.opens(key) is None
     answer = guarded.client.get(f"/results/{key}/", headers={"Authorization": ""})
-    assert (answer.status_code, answer.headers["location"]) == (303, f"/?job={job_id}")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"../../?job={job_id}")
     check_problem(guarded.client.get(f"/results/{key}/video", headers={"Authorization": ""}), 403)
 
 
@@ -251,6 +271,20 @@ def test_an_unexpected_error_reveals_nothing_to_clients(guarded: Any, monkeypatc
     monkeypatch.setattr(guarded.service.store, "labels", fail)
     detail = check_problem(guarded.client.get("/api/labels"), 500)
     assert "secrets" not in detail
+
+
+def test_an_unexpected_error_on_a_result_page_is_logged_once_without_its_key(
+    guarded: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: Any) -> None:
+        raise ZeroDivisionError(f"at {key}")
+
+    key, _ = guarded.service.links.key("0" * 32)
+    monkeypatch.setattr(guarded.service.store, "job", fail)
+    number = check_problem(guarded.client.get(f"/results/{key}/video"), 500).split("logged as ")[1][:12]
+    lines = [JsonLines().format(record) for record in caplog.records]
+    assert [number in line and "ZeroDivisionError" in line for line in lines if '"error"' in line] == [True]
+    assert all(key not in line for line in lines)
 
 
 def test_a_long_body_that_is_no_upload_is_refused(guarded: Any) -> None:

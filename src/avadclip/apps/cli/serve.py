@@ -34,6 +34,9 @@ def serve(  # noqa: PLR0917  Typer's way to declare options
     host_name: Annotated[
         list[str] | None, typer.Option(help="Host name under which clients reach the service; repeatable.")
     ] = None,
+    root_path: Annotated[
+        str, typer.Option(help="Path at which a proxy shows the service, for example /avadclip.", show_default="none")
+    ] = "",
     model: Annotated[str, typer.Option(help="A checkpoint file, `starter` or `avadclip-xd`.")] = "starter",
     encoders: Annotated[
         str | None, typer.Option(help="lite, lite-1, clip, clip:FOLDER or onnx:FOLDER.", show_default="the model's own")
@@ -75,6 +78,7 @@ def serve(  # noqa: PLR0917  Typer's way to declare options
         folders=resolve_folders(folder or []),
         tokens=read_tokens(token_file) if token_file is not None else {},
         host_names=frozenset(name.lower() for name in (*LOOPBACK_NAMES, host, *(host_name or []))),
+        root_path=_prefix(root_path),
         max_upload_bytes=round(max_upload_gb * GB),
         quota_bytes=round(quota_gb * GB),
         max_video_seconds=max_hours * 3600,
@@ -83,6 +87,15 @@ def serve(  # noqa: PLR0917  Typer's way to declare options
         fetch_networks=tuple(_network(text) for text in fetch_network or []),
     )
     server.serve(settings, host=host, port=port, model=model, encoders=encoders, device=device)
+
+
+def _prefix(text: str) -> str:
+    from avadclip.apps.service.http.proxy import PREFIX
+
+    prefix = text.rstrip("/")
+    if prefix and not PREFIX.fullmatch(prefix):
+        raise typer.BadParameter(f"{text} is not a path of letters, digits and . _ ~ -; give one such as /avadclip")
+    return prefix
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import NamedTuple
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from avadclip.apps.fetch.addresses import Address, Network, is_allowed, parse_address
 from avadclip.errors import AvadclipError
@@ -21,6 +21,7 @@ SILENCE_SECONDS = 20.0  # without receiving a byte
 FETCH_SECONDS = 3600.0  # for the whole file
 CHUNK_BYTES = 1024 * 1024
 PORTS = {"http": 80, "https": 443}
+ASCII = "".join(map(chr, range(128)))  # what is not is sent in percent-encoding
 REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -98,8 +99,8 @@ def fetch(url: str, write: Callable[[bytes], None], *, rules: FetchRules, redire
         for _ in range(MAX_REDIRECTS + 1):
             location = _get(target, write, deadline)
             if location is None:
-                return target.url.path.rpartition("/")[2]
-            redirected = check_url(urljoin(target.url.geturl(), location), redirect_rules)
+                return unquote(target.url.path.rpartition("/")[2])
+            redirected = check_url(_joined(target, location), redirect_rules)
             if redirected.url.scheme != target.url.scheme:
                 raise FetchError(HTTPStatus.FORBIDDEN, "the URL redirects to another scheme; give the final URL")
             target = redirected
@@ -112,15 +113,24 @@ def fetch(url: str, write: Callable[[bytes], None], *, rules: FetchRules, redire
     raise FetchError(HTTPStatus.BAD_GATEWAY, f"more than {MAX_REDIRECTS} redirects; give the final URL")
 
 
+def _joined(target: Target, location: str) -> str:
+    try:
+        return urljoin(target.url.geturl(), location)
+    except ValueError as error:
+        raise FetchError(
+            HTTPStatus.BAD_GATEWAY, "the URL redirects to an address that cannot be parsed; give the final URL"
+        ) from error
+
+
 def _get(target: Target, write: Callable[[bytes], None], deadline: float) -> str | None:
     """Send one request; write the body, or return the target of a redirect."""
     connection = _connect(target)
     try:
-        path = (target.url.path or "/") + (f"?{target.url.query}" if target.url.query else "")
+        path = quote((target.url.path or "/") + (f"?{target.url.query}" if target.url.query else ""), safe=ASCII)
         connection.request("GET", path, headers={"Accept-Encoding": "identity", "User-Agent": "avadclip"})
         response = connection.getresponse()
         if response.status in REDIRECTS:
-            return response.getheader("Location") or ""
+            return quote((response.getheader("Location") or "").encode("latin-1"), safe=ASCII)  # of any encoding
         if response.status != HTTPStatus.OK:
             raise FetchError(
                 HTTPStatus.BAD_GATEWAY, f"the other server responded with status {response.status}; check the URL"

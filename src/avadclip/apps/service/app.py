@@ -14,8 +14,9 @@ from fastapi_offline import FastAPIOffline
 
 from avadclip import __version__
 from avadclip.apps.service import results
-from avadclip.apps.service.guard import UPLOADS, Guard
-from avadclip.apps.service.problems import add_problem_handlers, documented
+from avadclip.apps.service.http.guard import UPLOADS, Guard
+from avadclip.apps.service.http.headers import DOCS_POLICY, PAGE_POLICY
+from avadclip.apps.service.problems import add_problem_handlers, describe_problems, documented
 from avadclip.apps.service.routes import INTAKE, UPLOAD_BODY, health, router, upload
 from avadclip.apps.service.service import Service
 
@@ -23,6 +24,7 @@ STATIC = Path(__file__).parent / "static"
 EVERYWHERE = documented(
     HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.MISDIRECTED_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
 )  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -39,10 +41,11 @@ def create_app(service: Service) -> FastAPI:
         await run_in_threadpool(service.stop)
         log.info("service stopped")
 
-    app = FastAPIOffline(  # its documentation pages load no external resources
+    app = FastAPIOffline(  # for the files of its documentation page; the page itself has an inline script
         title="avadclip",
         version=__version__,
         summary="Find anomalous events in video",
+        docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
         responses=EVERYWHERE,
@@ -50,6 +53,7 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     app.add_middleware(Guard, settings=service.settings, audit=service.audit, metrics=service.metrics)
     add_problem_handlers(app)
+    describe_problems(app)
     app.include_router(health)
     app.include_router(router)
     app.add_api_route(
@@ -65,6 +69,14 @@ def create_app(service: Service) -> FastAPI:
 
     @app.get("/", include_in_schema=False)
     def show_page() -> FileResponse:
-        return FileResponse(STATIC / "index.html")
+        return _page("index.html", PAGE_POLICY)
+
+    @app.get("/docs", include_in_schema=False)
+    def show_documentation() -> FileResponse:
+        return _page("docs.html", DOCS_POLICY)
 
     return app
+
+
+def _page(name: str, policy: str) -> FileResponse:
+    return FileResponse(STATIC / name, headers={"Content-Security-Policy": policy})

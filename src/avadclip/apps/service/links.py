@@ -42,3 +42,8 @@ def job_named_by(key: str) -> str | None:
     """The job that a key names, without checking its signature."""
     match = _KEY.fullmatch(key)
     return None if match is None else match[1]
+
+
+def without_keys(text: str) -> str:
+    """The text with every key replaced by `KEY`."""
+    return _KEY.sub("KEY", text)

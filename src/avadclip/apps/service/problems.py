@@ -41,8 +41,21 @@ def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     return {int(status): {"description": status.phrase, "content": content} for status in statuses}
 
 
+def describe_problems(app: FastAPI) -> None:
+    """Add the schema of problems, which `documented` refers to, to the application's OpenAPI document."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = describe()
+        document["components"]["schemas"][Problem.__name__] = Problem.model_json_schema()
+        return document
+
+    # FastAPI's way to extend the document.
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
 def add_problem_handlers(app: FastAPI) -> None:
-    """Register handlers that turn every exception into a problem."""
+    """Register handlers that turn every refusal into a problem; other exceptions are the guard's."""
 
     @app.exception_handler(RefusedError)
     def refused(_request: Request, error: RefusedError) -> JSONResponse:
@@ -59,9 +72,9 @@ def add_problem_handlers(app: FastAPI) -> None:
         return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {reason_by_pydantic(first['msg'])}")
 
     @app.exception_handler(SQLAlchemyError)
-    def database_failed(request: Request, error: SQLAlchemyError) -> JSONResponse:
+    def database_failed(_request: Request, error: SQLAlchemyError) -> JSONResponse:
         if not (is_full(error) or is_damage(error) or is_away(error)):
-            return unexpected(request, error)
+            return internal_error(error)
         log.error("the database failed (%s)", reason_of(error))
         if is_full(error):
             return problem_response(HTTPStatus.INSUFFICIENT_STORAGE, DISK_FULL)
@@ -69,16 +82,15 @@ def add_problem_handlers(app: FastAPI) -> None:
         return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, reason)
 
     @app.exception_handler(OSError)
-    def system_failed(request: Request, error: OSError) -> JSONResponse:
+    def system_failed(_request: Request, error: OSError) -> JSONResponse:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             log.error("the disk is full (%s)", error)
             return problem_response(HTTPStatus.INSUFFICIENT_STORAGE, DISK_FULL)
-        return unexpected(request, error)
+        return internal_error(error)
 
-    @app.exception_handler(Exception)
-    def unexpected(request: Request, error: Exception) -> JSONResponse:
-        number = uuid.uuid4().hex[:12]
-        log.error("internal error %s", number, exc_info=error, extra={"path": request.url.path})
-        return problem_response(
-            HTTPStatus.INTERNAL_SERVER_ERROR, f"internal error, logged as {number}; ask the operator"
-        )
+
+def internal_error(error: Exception) -> JSONResponse:
+    """Log an unexpected error; the response names only its number in the log."""
+    number = uuid.uuid4().hex[:12]
+    log.error("internal error %s", number, exc_info=error)
+    return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, f"internal error, logged as {number}; ask the operator")

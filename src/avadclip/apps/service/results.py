@@ -8,15 +8,26 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
-from avadclip.apps.service.jobs.result_folder import VIDEO_URL, read_media
+from avadclip.apps.service.jobs.media_folder import is_file
+from avadclip.apps.service.jobs.result_folder import VIDEO_URL, read_media, read_media_type
 from avadclip.apps.service.links import job_named_by
 from avadclip.apps.service.problems import RefusedError
 from avadclip.apps.service.routes import TheService
 from avadclip.apps.service.schemas import Job
 from avadclip.apps.service.service import Service
-from avadclip.report.html import PagePlaces, asset_files, render_page
+from avadclip.errors import MediaError
+from avadclip.report.html import POLICY, PagePlaces, asset_files, render_page
 
 DOWNLOADS = {"JSON": "detection.json", "CSV": "events.csv", "WebVTT": "events.vtt", "PNG": "scores.png"}
+FILE_TYPES = {
+    ".json": "application/json",
+    ".csv": "text/csv",
+    ".vtt": "text/vtt",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".mp4": "video/mp4",
+}
+"""Of the files that the service itself writes."""
 PRIVATE = {"Cache-Control": "private, no-cache"}
 
 router = APIRouter(include_in_schema=False)
@@ -41,14 +52,19 @@ def show_page(service: TheService, key: str) -> Response:
     """Serve the page; an expired key redirects to a new one. Browsers keep `#t=12` across redirects."""
     job_id = job_named_by(key)
     if service.links.opens(key) is None and job_id is not None:
-        return RedirectResponse(f"/?job={job_id}", HTTPStatus.SEE_OTHER)
-    return HTMLResponse(_page(service, _job_of_key(service, key)), headers=PRIVATE)
+        return RedirectResponse(f"../../?job={job_id}", HTTPStatus.SEE_OTHER)
+    headers = {"Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'", **PRIVATE}
+    return HTMLResponse(_page(service, _job_of_key(service, key)), headers=headers)
 
 
 @router.api_route(f"/results/{{key}}/{VIDEO_URL}", methods=["GET", "HEAD"])
 def stream_video(service: TheService, job: JobOfKey) -> FileResponse:
     """Serve the video, or the range of a Range header."""
-    return _file(service.media.checked(job))
+    try:
+        path = service.media.checked(job)
+    except MediaError as error:
+        raise RefusedError(HTTPStatus.NOT_FOUND, str(error)) from error
+    return _file(path, read_media_type(service.media.result_folder(job.id), path), name=job.name)
 
 
 @router.api_route("/results/{key}/{name:path}", methods=["GET", "HEAD"])
@@ -56,7 +72,7 @@ def show_file(service: TheService, job: JobOfKey, name: str) -> FileResponse:
     """Serve a file of the result."""
     folder = service.media.result_folder(job.id).resolve()
     path = (folder / name).resolve() if name.isprintable() else folder
-    return _file(path if path.is_relative_to(folder) else folder)
+    return _file(path if path.is_relative_to(folder) else folder, FILE_TYPES.get(path.suffix), name=path.name)
 
 
 @router.get("/static/report/{name}")
@@ -71,11 +87,14 @@ def show_asset(name: str) -> FileResponse:
 def _page(service: Service, job: Job) -> str:
     folder = service.media.result_folder(job.id)
     document = json.loads((folder / "detection.json").read_text(encoding="utf-8"))
-    places = PagePlaces(assets="/static/report/", index="/", downloads=DOWNLOADS)
+    places = PagePlaces(assets="../../static/report/", index="../../", downloads=DOWNLOADS)
     return render_page(document, read_media(folder), places)
 
 
-def _file(path: Path) -> FileResponse:
-    if not path.is_file():  # a video in an allowed folder may have been removed
+def _file(path: Path, media_type: str | None, *, name: str) -> FileResponse:
+    """A file as this media type and no other; one without is only for saving under the name."""
+    if not is_file(path):  # a video in an allowed folder may have been removed
         raise RefusedError(HTTPStatus.NOT_FOUND, "file not found")
-    return FileResponse(path, headers=PRIVATE)
+    if media_type is None:
+        return FileResponse(path, media_type="application/octet-stream", filename=name, headers=PRIVATE)
+    return FileResponse(path, media_type=media_type, headers=PRIVATE)

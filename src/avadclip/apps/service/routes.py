@@ -10,7 +10,8 @@ from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse
 
 from avadclip import __version__
-from avadclip.apps.service.guard import MAX_BODY_BYTES
+from avadclip.apps.service.http.guard import MAX_BODY_BYTES
+from avadclip.apps.service.http.multipart import FORM, FormFile
 from avadclip.apps.service.problems import RefusedError, documented
 from avadclip.apps.service.schemas import (
     ENDED,
@@ -30,6 +31,8 @@ from avadclip.apps.service.schemas import (
 )
 from avadclip.apps.service.service import Service
 
+MAX_NAME = 255  # characters
+NAME_HELP = "File name for display; a form has its own"
 JOB_EXAMPLES = {
     "a file in an allowed folder": {"value": {"path": "lobby/2026-05-01.mp4"}},
     "an allowed URL": {"value": {"url": "https://videos.example.org/lobby.mp4"}},
@@ -72,17 +75,31 @@ async def upload(
     response: Response,
     service: TheService,
     who: Client,
-    name: Annotated[str, Query(min_length=1, max_length=255, description="File name for display")],
+    name: Annotated[str | None, Query(min_length=1, max_length=MAX_NAME, description=NAME_HELP)] = None,
 ) -> Job:
-    """Upload a video as the request body and create a job."""
-    job = await service.intake.from_upload(name, request.stream(), who)
+    """Upload a video, as the request body or as the file of a form, and create a job."""
+    content_type = request.headers.get("content-type", "")
+    chunks: AsyncIterator[bytes] = request.stream()
+    if content_type.lower().startswith(FORM):
+        form = FormFile(content_type, chunks)
+        name, chunks = name or await form.name(), form.chunks()
+    if name is None or len(name) > MAX_NAME:
+        raise RefusedError(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"the file needs a name of {MAX_NAME} characters at most; give one as in /api/uploads?name=lobby.mp4",
+        )
+    job = await service.intake.from_upload(name, chunks, who)
     return _made(request, response, job)
 
 
+_FILE = {"type": "string", "format": "binary"}
 UPLOAD_BODY = {
     "requestBody": {
         "required": True,
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "content": {
+            "application/octet-stream": {"schema": _FILE},
+            FORM: {"schema": {"type": "object", "properties": {"file": _FILE}, "required": ["file"]}},
+        },
     }
 }
 
@@ -159,11 +176,11 @@ def show_result(service: TheService, job_id: JobIdInPath) -> FileResponse:
 
 
 @router.post("/jobs/{job_id}/link", responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
-def make_link(service: TheService, job_id: JobIdInPath) -> ResultLink:
+def make_link(request: Request, service: TheService, job_id: JobIdInPath) -> ResultLink:
     """Create a link to the job's result page."""
     _done(service, job_id)
     key, expires_at = service.links.key(job_id)
-    return ResultLink(href=f"/results/{key}/", expires_at=expires_at)
+    return ResultLink(href=f"{_root(request)}/results/{key}/", expires_at=expires_at)
 
 
 @router.get("/events")
@@ -223,7 +240,7 @@ async def is_alive() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@health.get("/readiness", responses=documented(HTTPStatus.SERVICE_UNAVAILABLE))
+@health.get("/readiness")
 def is_ready(service: TheService) -> dict[str, str]:
     """Readiness check: whether jobs can be accepted and run."""
     why_not = service.why_not_ready()
@@ -240,8 +257,14 @@ def show_metrics(service: TheService) -> Response:
 
 def _made(request: Request, response: Response, job: Job) -> Job:
     request.state.job_id = job.id  # for the audit
-    response.headers["Location"] = f"/api/jobs/{job.id}"
+    response.headers["Location"] = f"{_root(request)}/api/jobs/{job.id}"
     return job
+
+
+def _root(request: Request) -> str:
+    """What links begin with: the prefix of a proxy, "" without one."""
+    prefix: str = request.scope["root_path"]
+    return prefix
 
 
 def _known(service: Service, job_id: str) -> Job:

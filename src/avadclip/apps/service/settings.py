@@ -27,6 +27,8 @@ class ServiceSettings(BaseModel):
     """Secret token by name of the person or program. Empty: everyone who reaches the port has full access."""
     host_names: frozenset[str] = frozenset(LOOPBACK_NAMES)
     """Accepted host names of the service."""
+    root_path: str = ""
+    """Path of another site at which a proxy shows the service, such as /avadclip."""
     max_upload_bytes: int = Field(4 * 10**9, ge=1)
     quota_bytes: int = Field(50 * 10**9, ge=1)
     """Quota of all uploaded and fetched videos together."""

@@ -23,19 +23,30 @@ class ChildTimeoutError(Exception):
     """The process took too long and was killed."""
 
 
+class ChildStartError(Exception):
+    """No process could be started: out of memory, processes or open files."""
+
+
 class Child:
-    """A child process and its connection, from the parent's side."""
+    """A child process and its connection, from the parent's side.
+
+    Raises:
+        ChildStartError: see there.
+    """
 
     def __init__(
         self, target: Callable[Concatenate["Connection[Any, Any]", P], None], *args: P.args, **kwargs: P.kwargs
     ) -> None:
-        self._connection, theirs = multiprocessing.Pipe()
-        # Not forked: a fork of a process with threads may hang.
-        self._process = multiprocessing.get_context("spawn").Process(
-            target=_begin, args=(target, theirs, args, kwargs), daemon=True
-        )
-        self._process.start()
-        theirs.close()
+        try:
+            self._connection, theirs = multiprocessing.Pipe()
+            with theirs:
+                # Not forked: a fork of a process with threads may hang.
+                self._process = multiprocessing.get_context("spawn").Process(
+                    target=_begin, args=(target, theirs, args, kwargs), daemon=True
+                )
+                self._process.start()
+        except OSError as error:
+            raise ChildStartError(error.strerror) from error
 
     def send(self, message: object) -> None:
         """Send a picklable message; ChildCrashedError if the process is gone."""

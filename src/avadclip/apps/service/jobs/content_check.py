@@ -2,11 +2,13 @@
 
 import asyncio
 import time
+from http import HTTPStatus
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from avadclip.apps.service.jobs.child import Child, ChildCrashedError, ChildTimeoutError
+from avadclip.apps.service.jobs.child import Child, ChildCrashedError, ChildStartError, ChildTimeoutError
+from avadclip.apps.service.problems import RefusedError
 from avadclip.errors import MediaError
 from avadclip.media.probe import MediaInfo, probe
 
@@ -18,7 +20,7 @@ class ContentCheck:
     """A child process that probes files, replaced when it dies."""
 
     def __init__(self) -> None:
-        self._child = Child(_answer)
+        self._child: Child | None = Child(_answer)
         self._turn = asyncio.Lock()
 
     async def probe(self, path: Path) -> MediaInfo:
@@ -26,6 +28,7 @@ class ContentCheck:
 
         Raises:
             MediaError: not a video, or one that crashes or blocks its reader.
+            RefusedError: 503 if no process can be started.
         """
         async with self._turn:
             answer = await asyncio.to_thread(self._ask, path)
@@ -35,15 +38,22 @@ class ContentCheck:
 
     def close(self) -> None:
         """End the child process."""
-        self._child.kill()
+        if self._child is not None:
+            self._child.kill()
 
     def _ask(self, path: Path) -> MediaInfo | str:
         try:
-            self._child.send(path)
-            answer: MediaInfo | str = self._child.receive(deadline=time.monotonic() + CHECK_SECONDS)
+            child = self._child = self._child or Child(_answer)
+        except ChildStartError as error:
+            raise RefusedError(
+                HTTPStatus.SERVICE_UNAVAILABLE, f"no process can be started to check the video ({error}); try again"
+            ) from error
+        try:
+            child.send(path)
+            answer: MediaInfo | str = child.receive(deadline=time.monotonic() + CHECK_SECONDS)
         except (ChildCrashedError, ChildTimeoutError):
-            self._child.kill()
-            self._child = Child(_answer)
+            child.kill()
+            self._child = None
             return f"{path} crashed or blocked its reader; convert it to mp4 first"
         return answer
 

@@ -137,4 +137,4 @@ def _job(job_id: str, name: str, origin: Origin, *, path: Path, size_bytes: int,
 def _shown_name(name: str) -> str:
     """A name without folders and unprintable characters; "video" if nothing is left."""
     last = PureWindowsPath(PurePosixPath(name).name).name
-    return printable(last)[:200] if last.strip(". ") else "video"
+    return printable(last) if last.strip(". ") else "video"

@@ -50,7 +50,7 @@ class MediaFolder:
             raise RefusedError(
                 HTTPStatus.FORBIDDEN, "the path is outside the allowed folders; give a file inside one of them"
             )
-        found = next((path for path in allowed if path.is_file()), None)
+        found = next((path for path in allowed if is_file(path)), None)
         if found is None:
             raise RefusedError(HTTPStatus.NOT_FOUND, "file not found in the allowed folders; check the path")
         return found
@@ -192,6 +192,11 @@ def _storing() -> Iterator[None]:
         raise RefusedError(
             HTTPStatus.INSUFFICIENT_STORAGE, f"the video cannot be stored ({error.strerror}); delete old jobs"
         ) from error
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; False also for a name that no file can have, or a folder that may not be read."""
+    return os.path.isfile(path)  # noqa: PTH113  Path.is_file raises for both
 
 
 def _resolved(path: Path) -> Path | None:

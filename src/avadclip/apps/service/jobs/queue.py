@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from avadclip.apps.service.jobs.child import ChildCrashedError, ChildTimeoutError
+from avadclip.apps.service.jobs.child import ChildCrashedError, ChildStartError, ChildTimeoutError
 from avadclip.apps.service.jobs.media_folder import MediaFolder
 from avadclip.apps.service.jobs.progress import ProgressHub
 from avadclip.apps.service.jobs.worker import Abandoned, Found, Refused, ScoringProgress, ScoringWorker, Task
@@ -50,6 +50,7 @@ class JobRunner:
         self._waits_for_room = False
         self.is_ready = False
         """Whether the detector is loaded."""
+        self._was_ready = False
         self.problem: str | None = None
         """Reason why jobs cannot run any more; the service should end."""
         self.num_worker_crashes = 0
@@ -97,14 +98,25 @@ class JobRunner:
 
     def _work_with_one_worker(self) -> None:
         """Run jobs until the service stops or the worker dies."""
-        self._worker = ScoringWorker(self._load)
+        try:
+            self._worker = ScoringWorker(self._load)
+        except ChildStartError as error:
+            log.warning("no worker process can be started (%s); the service tries again", error)
+            self._stopping.wait(IDLE_SECONDS)
+            return
         try:
             self.is_ready = self._worker.wait_until_ready(self._stopping.is_set)
+            self._was_ready = True
             log.info("worker ready")
             while not self._stopping.is_set() and self._use(self._worker):
                 pass
         except ChildCrashedError as error:
-            raise ConfigError("the worker process died while loading the model; check the available memory") from error
+            if not self._was_ready:
+                raise ConfigError(
+                    "the worker process died while loading the model; check the available memory"
+                ) from error
+            log.warning("the worker process died while loading the model; the service tries again")
+            self._stopping.wait(IDLE_SECONDS)
         finally:
             self.is_ready = False
             self._worker.kill()

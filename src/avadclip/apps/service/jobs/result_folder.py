@@ -4,11 +4,11 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from avadclip.files import write_atomically
 from avadclip.media.mp4_copy import write_copy
-from avadclip.media.playable import why_unplayable
+from avadclip.media.playable import MEDIA_TYPES, media_type, why_unplayable
 from avadclip.media.probe import MediaFile
 from avadclip.report.html import PageMedia
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from avadclip.inference.detector import Detection
 
 MEDIA_NAME = "media.json"
+TYPE_KEY = "media_type"
 COPY_NAME = "video.mp4"
 VIDEO_URL = "video"
 """URL of the job's video in its page; the service resolves the file."""
@@ -41,12 +42,27 @@ def write_result(detection: "Detection", video: Path, folder: Path, *, on_progre
     with staged(folder) as stage:
         write_files(write_pictures(detection, media, stage / "pictures"), stage)
         page_media = _prepare_media(media, stage, on_progress)
-        write_atomically(stage / MEDIA_NAME, json.dumps(dataclasses.asdict(page_media)))
+        kept = dataclasses.asdict(page_media) | {TYPE_KEY: media_type(video)}
+        write_atomically(stage / MEDIA_NAME, json.dumps(kept))
 
 
 def read_media(folder: Path) -> PageMedia:
     """The video of a folder's page."""
-    return PageMedia(**json.loads((folder / MEDIA_NAME).read_text(encoding="utf-8")))
+    return PageMedia(**{key: value for key, value in _kept(folder).items() if key != TYPE_KEY})
+
+
+def read_media_type(folder: Path, video: Path) -> str | None:
+    """Media type of a folder's scored video by its content; None if browsers know none."""
+    kept = _kept(folder)
+    if TYPE_KEY not in kept and kept["url"] == VIDEO_URL:  # 0.1.0 did not keep it; it played these two
+        return MEDIA_TYPES["webm" if video.suffix.lower() == ".webm" else "mp4"]
+    value: str | None = kept.get(TYPE_KEY)
+    return value
+
+
+def _kept(folder: Path) -> dict[str, Any]:
+    kept: dict[str, Any] = json.loads((folder / MEDIA_NAME).read_text(encoding="utf-8"))
+    return kept
 
 
 def _prepare_media(media: MediaFile, stage: Path, on_progress: Callable[[], None]) -> PageMedia:

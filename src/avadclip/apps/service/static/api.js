@@ -59,7 +59,7 @@ export function detailOf(text, status) {
 export async function followJobs({ onOpen, onJob, onDisconnect }) {
   for (;;) {
     try {
-      const response = await fetch("/api/progress", { headers: authorization() });
+      const response = await fetch("api/progress", { headers: authorization() });
       if (response.status === 401) {
         await requestToken();
         continue;

@@ -6,11 +6,11 @@ import { createSearch } from "./search.js";
 const { clock } = globalThis.avadclip.words;
 
 export function createEventSearch({ onProblem }) {
-  return createSearch({ name: "events", draw, choices: { label: "/api/labels" }, onProblem });
+  return createSearch({ name: "events", draw, choices: { label: "api/labels" }, onProblem });
 }
 
 function draw(event) {
-  const link = make("a", { href: `/?job=${event.job_id}#t=${event.start.toFixed(1)}`, textContent: event.source });
+  const link = make("a", { href: `?job=${event.job_id}#t=${event.start.toFixed(1)}`, textContent: event.source });
   const number = (text) => make("td", { className: "number", textContent: text });
   return make(
     "tr",

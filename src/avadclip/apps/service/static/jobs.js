@@ -12,7 +12,7 @@ export function createJobList({ onProblem, onChange }) {
   let total = 0;
 
   async function load(limit = Math.max(PAGE, jobs.size)) {
-    const page = await request("GET", `/api/jobs?limit=${Math.min(limit, 1000)}`);
+    const page = await request("GET", `api/jobs?limit=${Math.min(limit, 1000)}`);
     jobs.clear();
     byId("jobs").replaceChildren();
     for (const job of page.items) {
@@ -59,7 +59,7 @@ export function createJobList({ onProblem, onChange }) {
   function draw(job) {
     const isDone = job.state === "done";
     const name = isDone
-      ? make("a", { className: "job-name", href: `/?job=${job.id}`, textContent: job.name })
+      ? make("a", { className: "job-name", href: `?job=${job.id}`, textContent: job.name })
       : make("span", { className: "job-name", textContent: job.name });
     const remove = make("button", { type: "button", className: "quiet", textContent: "Delete" });
     remove.setAttribute("aria-label", `Delete ${job.name}`);
@@ -80,7 +80,7 @@ export function createJobList({ onProblem, onChange }) {
   async function deleteJob(job) {
     if (!confirm(`Delete ${job.name}, its video on the service and its results?`)) return;
     try {
-      await request("DELETE", `/api/jobs/${job.id}`);
+      await request("DELETE", `api/jobs/${job.id}`);
       if (jobs.has(job.id)) forget(job.id);
     } catch (problem) {
       onProblem(problem.message);

@@ -8,7 +8,7 @@ const POLL_MS = 5000; // another program writes them, so this page polls
 const { clock } = globalThis.avadclip.words;
 
 export function createLiveEvents({ onProblem }) {
-  const choices = { camera: "/api/cameras", label: "/api/labels" };
+  const choices = { camera: "api/cameras", label: "api/labels" };
   const search = createSearch({ name: "live-events", draw, choices, onProblem });
 
   async function follow() {
@@ -20,7 +20,7 @@ export function createLiveEvents({ onProblem }) {
 
   async function showNews() {
     try {
-      const cameras = await request("GET", "/api/cameras");
+      const cameras = await request("GET", "api/cameras");
       byId("live-events-section").hidden = cameras.length === 0;
       if (cameras.length > 0) await search.reload();
     } catch {

@@ -20,7 +20,7 @@ function showStatus(state, text) {
 }
 
 async function goToResult(jobId) {
-  const { href } = await request("POST", `/api/jobs/${encodeURIComponent(jobId)}/link`);
+  const { href } = await request("POST", `api/jobs/${encodeURIComponent(jobId)}/link`);
   location.replace(href + location.hash);
 }
 
@@ -58,7 +58,7 @@ function connectPoint({ has_folders: hasFolders, fetch_hosts: hosts }) {
     event.preventDefault();
     const where = byId("where").value.trim();
     try {
-      await request("POST", "/api/jobs", /^https?:/i.test(where) ? { url: where } : { path: where });
+      await request("POST", "api/jobs", /^https?:/i.test(where) ? { url: where } : { path: where });
       event.target.reset();
       showProblem("");
     } catch (problem) {
@@ -84,7 +84,7 @@ async function start() {
       showProblem(problem.message);
     }
   }
-  const version = await request("GET", "/api/version");
+  const version = await request("GET", "api/version");
   showVersion(version);
   connectPoint(version);
   connectDrop(version);

@@ -25,7 +25,7 @@ export function createSearch({ name, draw, choices, onProblem }) {
       if (value !== "") query.set(field, field === "since" ? new Date(`${value}T00:00`).getTime() / 1000 : value);
     }
     try {
-      const page = await request("GET", `/api/${name}?${query}`);
+      const page = await request("GET", `api/${name}?${query}`);
       if (mine !== latest) return;
       const rows = page.items.map(draw);
       if (offset > 0) byId(name).append(...rows);

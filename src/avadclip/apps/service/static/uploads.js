@@ -44,7 +44,7 @@ async function upload(file, row) {
 function send(file, row) {
   return new Promise((resolve) => {
     const request = new XMLHttpRequest();
-    request.open("POST", `/api/uploads?name=${encodeURIComponent(file.name)}`);
+    request.open("POST", `api/uploads?name=${encodeURIComponent(file.name)}`);
     for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
     request.setRequestHeader("Content-Type", "application/octet-stream");
     request.upload.addEventListener("progress", ({ loaded, total }) => row.show(loaded / total));

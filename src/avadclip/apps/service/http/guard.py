@@ -6,14 +6,16 @@ import logging
 import re
 import time
 from http import HTTPStatus
-from typing import Any
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from avadclip.apps.service.audit_log import AuditLog
+from avadclip.apps.service.http.headers import with_security_headers
+from avadclip.apps.service.http.proxy import route_path
 from avadclip.apps.service.metrics import Metrics
-from avadclip.apps.service.problems import problem_response
+from avadclip.apps.service.problems import internal_error, problem_response
 from avadclip.apps.service.schemas import AuditEntry
 from avadclip.apps.service.settings import ServiceSettings
 
@@ -25,19 +27,13 @@ METHODS = (*SAFE_METHODS, "POST", "PUT", "PATCH", "DELETE")
 JOB_ID = re.compile("[0-9a-f]{32}")
 
 # These reveal nothing about videos; `/results/` needs a signed key instead of a token.
-PUBLIC = ("/", "/healthz", "/readiness", "/docs", "/openapi.json")
+PUBLIC = ("", "/", "/healthz", "/readiness", "/docs", "/openapi.json")
 PUBLIC_FOLDERS = ("/static/", "/static-offline-docs/", "/results/")
 
 # Requested by the page all the time, and about no job in particular.
 NOT_AUDITED = {("GET", f"/api/{what}") for what in ("version", "progress", "jobs", "labels", "live-events", "cameras")}
 
-SECURITY_HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-frame-options", b"DENY"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-)
-PAGE_POLICY = (b"content-security-policy", b"default-src 'self'; frame-ancestors 'none'; base-uri 'none'")
+CLIENT_CLOSED = 499  # in log and metrics: the client left before the response, as proxies write it
 
 _HOST = re.compile(r"(\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(:[0-9]+)?")
 
@@ -58,35 +54,49 @@ class Guard:
         self._tokens = {name: _digest(token) for name, token in settings.tokens.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Forward an admitted request, or answer a refused one."""
+        """Forward an admitted request, or answer a refused one; no exception leaves, since the server would log it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         begin = time.monotonic()
-        status = 500
+        status = None
         who = None
+        path = route_path(scope)  # before the router's mounts change the scope
 
-        async def note_and_send(message: Message) -> None:
+        async def send_safely(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = _with_security_headers(message["headers"], scope["path"])
-                if who is not None:  # before the response begins, since a stream may last for hours
-                    self._audit(scope, who, status)
+                message["headers"] = with_security_headers(message["headers"])
+                if path.startswith("/api/"):
+                    message["headers"].append((b"cache-control", b"no-store"))
             await send(message)
 
-        try:
-            who = self._admit(scope)
-            self._check_length(scope)
-            scope.setdefault("state", {})["who"] = who
-        except _RefusalError as refusal:
-            await problem_response(refusal.status, str(refusal), refusal.headers)(scope, receive, note_and_send)
-        else:
-            await self._app(scope, receive, note_and_send)
-        finally:
-            self._log(scope, who, status, time.monotonic() - begin)
+        async def note_and_send(message: Message) -> None:
+            if message["type"] == "http.response.start" and who is not None:
+                # before the response begins, since a stream may last for hours
+                self._audit(scope, path, who, message["status"])
+            await send_safely(message)
 
-    def _admit(self, scope: Scope) -> str:
+        try:
+            try:
+                who = self._admit(scope, path)
+                self._check_length(scope, path)
+                scope.setdefault("state", {})["who"] = who
+                app = self._app
+            except _RefusalError as refusal:
+                app = problem_response(refusal.status, str(refusal), refusal.headers)
+            await app(scope, receive, note_and_send)
+        except ClientDisconnect:
+            status = CLIENT_CLOSED
+        except Exception as error:
+            answer = internal_error(error)
+            if status is None:
+                await answer(scope, receive, send_safely)
+        finally:
+            self._log(scope, path, who, status or CLIENT_CLOSED, time.monotonic() - begin)
+
+    def _admit(self, scope: Scope, path: str) -> str:
         """Identify the client; raises _RefusalError."""
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
@@ -98,7 +108,6 @@ class Guard:
         origin = headers.get("origin")
         if scope["method"] not in SAFE_METHODS and origin is not None and origin.partition("://")[2] != hosts[0]:
             raise _RefusalError(HTTPStatus.FORBIDDEN, "cross-site request refused; use the service's own page")
-        path = scope["path"]
         if not self._tokens or path in PUBLIC or path.startswith(PUBLIC_FOLDERS):
             return LOCAL if not self._tokens else "anybody"
         who = self._owner(headers.get("authorization", ""))
@@ -110,10 +119,11 @@ class Guard:
             )
         return who
 
-    def _check_length(self, scope: Scope) -> None:
+    def _check_length(self, scope: Scope, path: str) -> None:
         """Refuse a declared body length above the limit before reading; undeclared bodies are cut at the limit."""
         length = Headers(scope=scope).get("content-length", "0")
-        limit = self._settings.max_upload_bytes if scope["path"] == UPLOADS else MAX_BODY_BYTES
+        # A form is larger than the file in it, whose own size is limited while it arrives.
+        limit = MAX_BODY_BYTES + (self._settings.max_upload_bytes if path == UPLOADS else 0)
         if not length.isdecimal() or int(length) > limit:
             raise _RefusalError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the request is larger than {limit} bytes; send a smaller one"
@@ -127,8 +137,8 @@ class Guard:
                 owner = name
         return owner if scheme.lower() == "bearer" else None
 
-    def _audit(self, scope: Scope, who: str, status: int) -> None:
-        method, path = scope["method"], scope["path"]
+    def _audit(self, scope: Scope, path: str, who: str, status: int) -> None:
+        method = scope["method"]
         if not path.startswith("/api/") or (method, path) in NOT_AUDITED:
             return
         entry = AuditEntry(
@@ -142,8 +152,8 @@ class Guard:
         )
         self._audit_log.add(entry)
 
-    def _log(self, scope: Scope, who: str | None, status: int, seconds: float) -> None:
-        method, path = scope["method"], scope["path"]
+    def _log(self, scope: Scope, path: str, who: str | None, status: int, seconds: float) -> None:
+        method = scope["method"]
         route = getattr(scope.get("route"), "path_format", "") or "other"
         known_method = method if method in METHODS else "other"  # arbitrary client values would fill the memory
         self._metrics.count_request(known_method, route, status, seconds)
@@ -171,13 +181,3 @@ def _host_name(host: str) -> str:
     """The name in a Host header, without port or brackets; "" if there is none."""
     match = _HOST.fullmatch(host.lower())
     return "" if match is None else (match["address"] or match["name"]).rstrip(".")
-
-
-def _with_security_headers(headers: Any, path: str) -> list[tuple[bytes, bytes]]:
-    given = {name.lower() for name, _ in headers}
-    extra = [*SECURITY_HEADERS]
-    if path == "/" or path.startswith("/static/"):
-        extra.append(PAGE_POLICY)
-    if path.startswith("/api/"):
-        extra.append((b"cache-control", b"no-store"))
-    return [*headers, *((name, value) for name, value in extra if name not in given)]
