@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 from avadclip.apps.live.config import WatchConfig
-from avadclip.apps.live.messages import EventMessage, ScoreMessage, StatsMessage, StatusMessage
+from avadclip.apps.live.messages import EventMessage, ScoreMessage, SinkStats, StatsMessage, StatusMessage
 from avadclip.apps.live.watch import Watch, load_live_detector
 from avadclip.config import parse_config
 from avadclip.errors import ConfigError, MediaError
@@ -106,6 +107,18 @@ def test_several_cameras_keep_to_their_own_rules(bright_is_bad, write_yard, tmp_
     stats = of_type(messages, StatsMessage)[-1]
     assert stats.memory_bytes > 10_000_000
     assert set(stats.cameras) == {"low", "high"}
+
+
+def test_undelivered_messages_are_in_stats_and_status(bright_is_bad, write_yard, tmp_path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        webhook = {"url": f"http://127.0.0.1:{closed.getsockname()[1]}/", "secret": SECRET}
+        path = write_yard(tmp_path / "yard.mkv", [0.9, 0.1, 0.1], with_sound=False)
+        cameras = {"yard": {"source": str(path), "speed": 4.0}}
+        messages = run(bright_is_bad, cameras, webhook=webhook, state=str(tmp_path / "state"), stats_seconds=0.01)
+    assert [m.type for m in of_type(messages, EventMessage)] == ["new", "end"]
+    assert [of_type(messages, StatusMessage)[i].undelivered for i in (0, -1)] == [0, 2]
+    assert of_type(messages, StatsMessage)[-1].sinks == {"webhook": SinkStats(waiting=2, given_up=0)}
 
 
 def test_an_event_is_recorded_with_what_came_before_it(bright_is_bad, write_yard, tmp_path) -> None:

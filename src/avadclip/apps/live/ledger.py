@@ -73,7 +73,7 @@ class Ledger:
     def record(self, message: EventMessage, sinks: Iterable[str]) -> None:
         """Store the event's state and a copy of the message for every sink, in one transaction."""
         event, body, now = message.after.id, message.to_json(), time.time()
-        with self._writing() as database:
+        with self._transaction() as database:
             if message.type == "end":
                 database.execute("DELETE FROM open_events WHERE event = ?", (event,))
             else:
@@ -85,42 +85,42 @@ class Ledger:
 
     def open_events(self) -> list[EventMessage]:
         """The last message of every open event."""
-        with self._lock:
-            rows = self._database.execute("SELECT message FROM open_events ORDER BY event").fetchall()
+        with self._transaction() as database:
+            rows = database.execute("SELECT message FROM open_events ORDER BY event").fetchall()
         return [EventMessage.model_validate_json(body) for (body,) in rows]
 
     def next_waiting(self, sink: str) -> Waiting | None:
         """The message to deliver next; it may not be due yet."""
-        with self._lock:
-            row = self._database.execute(_NEXT, (sink,)).fetchone()
+        with self._transaction() as database:
+            row = database.execute(_NEXT, (sink,)).fetchone()
         return None if row is None else Waiting(*row)
 
     def count_waiting(self, sink: str) -> int:
         """Number of undelivered messages of a sink."""
-        with self._lock:
-            (count,) = self._database.execute("SELECT COUNT(*) FROM outbox WHERE sink = ?", (sink,)).fetchone()
+        with self._transaction() as database:
+            (count,) = database.execute("SELECT COUNT(*) FROM outbox WHERE sink = ?", (sink,)).fetchone()
         return int(count)
 
     def forget(self, message: Waiting) -> None:
         """Remove a message that was delivered or given up."""
-        with self._writing() as database:
+        with self._transaction() as database:
             database.execute("DELETE FROM outbox WHERE number = ?", (message.number,))
 
     def postpone(self, message: Waiting, due: float) -> None:
         """Count a failed attempt and set the Unix time of the next one."""
-        with self._writing() as database:
+        with self._transaction() as database:
             database.execute(
                 "UPDATE outbox SET attempts = attempts + 1, due = ? WHERE number = ?", (due, message.number)
             )
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
         """One transaction, on disk at the end of the block."""
         try:
             with self._lock, self._database:
                 yield self._database
         except sqlite3.Error as error:
-            raise ConfigError(f"{self._path} cannot be written ({error}); free disk space, then restart") from error
+            raise ConfigError(f"{self._path} cannot be used ({error}); free disk space, then restart") from error
 
     def close(self) -> None:
         """Close the database and release the folder."""

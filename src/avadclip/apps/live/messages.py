@@ -59,6 +59,8 @@ class StatusMessage(_Message):
     """One phrase: what happened, or why this network scores."""
     network: str | None = None
     """teacher, visual student, audio student; None where nothing is scored."""
+    undelivered: int = 0
+    """Messages about events, of all cameras, that wait for a sink."""
 
 
 class ScoreMessage(_Message):
@@ -87,6 +89,15 @@ class CameraStats(_Message):
     """By cooldown or schedule."""
 
 
+class SinkStats(_Message):
+    """Messages about events that a sink has not delivered."""
+
+    waiting: int
+    """To be sent again."""
+    given_up: int
+    """Since the start; they are in the file of undelivered messages."""
+
+
 class StatsMessage(_Message):
     """How the watch is doing."""
 
@@ -95,6 +106,8 @@ class StatsMessage(_Message):
     memory_bytes: int
     """Resident, of this process without the cameras' own."""
     cameras: dict[str, CameraStats]
+    sinks: dict[str, SinkStats]
+    """By `webhook`, `mqtt` and `store`."""
 
 
 Message = EventMessage | StatusMessage | ScoreMessage | StatsMessage

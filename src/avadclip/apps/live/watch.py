@@ -24,6 +24,7 @@ from avadclip.apps.live.messages import (
     EventMessage,
     Message,
     ScoreMessage,
+    SinkStats,
     StatsMessage,
     StatusMessage,
 )
@@ -103,7 +104,11 @@ class Watch:
             )
             for name, camera in self._cameras.items()
         }
-        return StatsMessage(time=time.time(), memory_bytes=_resident_bytes(), cameras=cameras)
+        sinks = {
+            name: SinkStats(waiting=delivery.num_waiting, given_up=delivery.num_given_up)
+            for name, delivery in self._deliveries.items()
+        }
+        return StatsMessage(time=time.time(), memory_bytes=_resident_bytes(), cameras=cameras, sinks=sinks)
 
     def _make_camera(self, name: str, config: CameraConfig, detector: Detector) -> WatchedCamera:
         buffer_seconds = None if self._recordings is None else self._recordings.buffer_seconds(config.min_seconds)
@@ -198,8 +203,17 @@ class Watch:
             self._publish(message)
 
     def _publish_status(self, camera: WatchedCamera, state: CameraState, reason: str) -> None:
-        network = camera.network
-        self._publish(StatusMessage(camera=camera.name, time=time.time(), state=state, reason=reason, network=network))
+        undelivered = sum(delivery.num_waiting for delivery in self._deliveries.values())
+        self._publish(
+            StatusMessage(
+                camera=camera.name,
+                time=time.time(),
+                state=state,
+                reason=reason,
+                network=camera.network,
+                undelivered=undelivered,
+            )
+        )
 
     def _publish(self, message: Message) -> None:
         if isinstance(message, EventMessage):
