@@ -84,6 +84,26 @@ def test_a_disconnected_camera_ends_its_event() -> None:
     assert stream.finish("again") == []
 
 
+def test_a_failed_recording_is_told_at_once_and_until_the_end() -> None:
+    stream, _ = replay([0.9])
+    (update,) = stream.report_failed_recording(f"yard-{round(MONDAY_NOON * 1000)}", "No space left on device")
+    assert stream.report_failed_recording("yard-1", "of another event") == []
+    (end,) = stream.finish("the camera is offline")
+    failure = "recording failed: No space left on device"
+    assert (update.type, update.number, update.note) == ("update", 1, failure)
+    assert (end.type, end.number, end.note) == ("end", 2, f"the camera is offline; {failure}")
+    assert [m.note for m in stream.push(judge(9, 0.9))] == [None]
+
+
+def test_a_recording_that_fails_after_the_end_repeats_the_end() -> None:
+    stream, steps = replay([0.9, 0.1, 0.1, 0.9])
+    _, end, _ = (message for step in steps for message in step)
+    (again,) = stream.report_failed_recording(end.after.id, "No space left on device")
+    assert (again.type, again.number, again.after) == ("end", 2, end.after)
+    assert again.note == "recording failed: No space left on device"
+    assert [(m.type, m.number, m.note) for m in stream.finish("bye")] == [("end", 1, "bye")]  # the next event's
+
+
 def test_the_cameras_thresholds_come_before_the_models() -> None:
     _, steps = replay([0.6, 0.72, 0.1, 0.1], threshold=0.7, alert=0.71)
     new, _ = (message for step in steps for message in step)

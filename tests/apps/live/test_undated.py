@@ -207,7 +207,7 @@ def test_an_event_of_such_a_camera_is_recorded_at_its_true_speed(serve, jpegs, t
     address, _ = serve([(i / 5, jpegs[i]) for i in range(15)])
     path = tmp_path / "event.mkv"
     with open_camera(options(address)) as reader:
-        recorder = PacketRecorder([reader.picture], buffer_seconds=5.0)
+        recorder = PacketRecorder([reader.picture], 5.0, lambda *failure: pytest.fail(str(failure)))
 
         def tap(packet):
             recorder.add(packet)

@@ -71,12 +71,14 @@ class CameraProcess(threading.Thread):
         """Signal the thread to end; join it afterwards."""
         self._stopping.set()
 
-    def command(self, command: Command) -> None:
-        """Send a command to the camera's process; it is dropped while disconnected."""
+    def command(self, command: Command) -> bool:
+        """Send a command to the camera's process; False while disconnected."""
         pipe = self._pipe
         if pipe is not None:
             with suppress(OSError, ValueError):
                 pipe.send(command)
+                return True
+        return False
 
     def _put(self, news: News) -> None:
         self._inbox.put(self._camera, news, max_snippets=self._max_snippets)

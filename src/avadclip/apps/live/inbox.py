@@ -5,6 +5,7 @@ from collections import Counter, deque
 from typing import NamedTuple
 
 from avadclip.apps.live.camera import Opened
+from avadclip.apps.live.camera_child import RecordingFailed
 from avadclip.apps.live.live_snippet import LiveSnippet
 
 
@@ -25,7 +26,7 @@ class CameraFinished(NamedTuple):
     reason: str
 
 
-News = Connecting | Opened | LiveSnippet | Lost | CameraFinished
+News = Connecting | Opened | LiveSnippet | RecordingFailed | Lost | CameraFinished
 
 
 class Inbox:

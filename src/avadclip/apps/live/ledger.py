@@ -60,6 +60,8 @@ class Ledger:
         self._path = path = folder / "watch.sqlite"
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            path.touch()
+            path.chmod(0o600)  # also where an earlier version made it readable by everyone
             self._database = sqlite3.connect(path, timeout=0.5, check_same_thread=False)
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode = WAL")

@@ -40,7 +40,8 @@ class EventMessage(_Message):
     """As the message before this one had it; None in the first."""
     after: LiveEvent
     note: str | None = None
-    """Why an event ended, where not because it grew quiet; after a restart of avadclip its end stays None."""
+    """Why an event ended, where not because it grew quiet, and that its recording failed. After a restart of avadclip
+    the end stays None."""
 
     @property
     def number(self) -> int:
@@ -87,6 +88,7 @@ class CameraStats(_Message):
     events: int
     unsent_events: int
     """By cooldown or schedule."""
+    failed_recordings: int
 
 
 class SinkStats(_Message):

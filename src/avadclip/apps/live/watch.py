@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from avadclip.apps.live.camera import Opened
+from avadclip.apps.live.camera_child import BeginRecording, RecordingFailed
 from avadclip.apps.live.causal import Judgement
 from avadclip.apps.live.config import CameraConfig, WatchConfig
 from avadclip.apps.live.delivery import Deliverer, Delivery
@@ -101,6 +102,7 @@ class Watch:
                 starts=camera.process.num_starts,
                 events=camera.events.num_events,
                 unsent_events=camera.events.num_unsent,
+                failed_recordings=camera.num_failed_recordings,
             )
             for name, camera in self._cameras.items()
         }
@@ -170,6 +172,11 @@ class Watch:
                 sound = "sound" if news.has_sound else "no sound"
                 note = "" if news.note is None else f", {news.note}"
                 self._publish_status(camera, "online", f"{news.width}x{news.height}, {sound}{note}")
+            case RecordingFailed():
+                camera.num_failed_recordings += 1
+                self._publish_status(camera, "online", f"recording of {news.event} failed: {news.reason}")
+                for message in camera.events.report_failed_recording(news.event, news.reason):
+                    self._publish(message)
             case Lost():
                 self._lose(camera, news.reason)
                 self._publish_status(camera, "offline", f"{news.reason}; reconnecting in {news.retry_seconds:g} s")
@@ -221,14 +228,18 @@ class Watch:
                 self._ledger.record(message, self._deliveries)
                 for delivery in self._deliveries.values():
                     delivery.notify()
-            self._record(message)
         for sink in self._sinks:
             sink(message)
+        if isinstance(message, EventMessage):
+            self._record(message)
 
     def _record(self, message: EventMessage) -> None:
         command = None if self._recordings is None else self._recordings.command(message)
-        if command is not None and message.after.source in self._cameras:
-            self._cameras[message.after.source].process.command(command)
+        camera = self._cameras.get(message.after.source)
+        if command is None or camera is None:
+            return
+        if not camera.process.command(command) and isinstance(command, BeginRecording):
+            self._take(camera, RecordingFailed(message.after.id, "the camera is disconnected"))
 
     def _close_cameras(self) -> None:
         for camera in self._cameras.values():

@@ -25,6 +25,7 @@ class WatchedCamera:
         self.events = events
         self.network: str | None = None
         self.num_snippets = 0
+        self.num_failed_recordings = 0
 
 
 def make_camera(
