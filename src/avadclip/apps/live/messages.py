@@ -83,6 +83,8 @@ class CameraStats(_Message):
     snippets: int
     dropped_frames: int
     """Left out because the model could not keep up."""
+    dropped_seconds: float
+    """The same, as length of video."""
     starts: int
     """How often the camera's process was started."""
     events: int

@@ -99,6 +99,7 @@ class Watch:
             name: CameraStats(
                 snippets=camera.num_snippets,
                 dropped_frames=self._inbox.dropped_frames[name],
+                dropped_seconds=round(self._inbox.dropped_seconds[name], 3),
                 starts=camera.process.num_starts,
                 events=camera.events.num_events,
                 unsent_events=camera.events.num_unsent,
@@ -223,11 +224,10 @@ class Watch:
         )
 
     def _publish(self, message: Message) -> None:
-        if isinstance(message, EventMessage):
-            if self._ledger is not None:
-                self._ledger.record(message, self._deliveries)
-                for delivery in self._deliveries.values():
-                    delivery.notify()
+        if isinstance(message, EventMessage) and self._ledger is not None:
+            self._ledger.record(message, self._deliveries)
+            for delivery in self._deliveries.values():
+                delivery.notify()
         for sink in self._sinks:
             sink(message)
         if isinstance(message, EventMessage):
