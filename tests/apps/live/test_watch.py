@@ -197,8 +197,16 @@ def test_recordings_go_when_their_time_is_over(bright_is_bad, write_yard, tmp_pa
 @pytest.mark.parametrize(
     ("config", "error", "said"),
     [
-        ({"model": "zero-shot", "cameras": {"a": {"source": "a.mp4"}}}, ConfigError, "trained checkpoint"),
+        ({"model": "zero-shot", "cameras": {"a": {"source": "rtsp://h/x"}}}, ConfigError, "trained checkpoint"),
         ({"cameras": {"a": {"source": "ftp://u:secret@h/x"}}}, MediaError, "use rtsp, rtsps, http or https"),
+        (
+            {"cameras": {"a": {"source": "rtsp://h/x"}, "b": {"source": "none.mp4"}}},
+            MediaError,
+            "none.mp4 does not exist",
+        ),
+        ({"cameras": {"a": {"source": "/dev/video63"}}}, MediaError, "/dev/video63 does not exist; plug the webcam in"),
+        ({"cameras": {"a": {"source": "."}}}, MediaError, "is a directory"),
+        ({"cameras": {"a": {"source": __file__}}}, MediaError, "is not a video"),
     ],
 )
 def test_what_cannot_work_is_refused_before_it_starts(config, error, said) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from av.audio.stream import AudioStream
@@ -13,6 +14,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from avadclip.apps.live.live_snippet import LONGEST_FREEZE_SECONDS, LiveSnippet, Picture, SnippetCutter
+from avadclip.errors import MediaError
 from avadclip.media.container import keep_only, open_media, picture_stream, sound_stream
 from avadclip.media.decode import DecodeCount, decode_packet, readable
 from avadclip.media.pixels import RgbConverter
@@ -193,6 +195,20 @@ class CameraReader:
         if self._begun is None:
             self._begun = now - seconds / self._options.speed
         time.sleep(max(self._begun + seconds / self._options.speed - now, 0.0))
+
+
+def check_source(source: str) -> None:
+    """Check what can be checked without a connection: a file is a video, a webcam is plugged in, a scheme is known.
+
+    Raises:
+        MediaError: it can never be watched, or not now; network cameras are waited for instead.
+    """
+    kind = kind_of(source)
+    if kind == "file":
+        with open_media(source):
+            pass
+    elif kind == "webcam" and not Path(source).exists():
+        raise MediaError(f"{source} does not exist; plug the webcam in, or choose one from /dev/video*")
 
 
 @contextmanager

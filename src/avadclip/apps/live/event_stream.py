@@ -18,6 +18,7 @@ from avadclip.events import UNNAMED_CLASSES, EventKind, Modality, SoundRule, Thr
 from avadclip.inference.named_sounds import SoundScorer
 from avadclip.report.words import network_words
 
+UPDATE_SECONDS = 10.0  # of video: no update comes sooner after the last message about its event, unless it is an alert
 RECENT_EVENTS = 16  # whose recording may still fail after their end
 
 
@@ -118,6 +119,7 @@ class EventStream:
         self._prefix = prefix or camera
         self._network: _Network | None = None
         self._open: EventMessage | None = None  # the last one about the open event
+        self._last_time = 0.0  # of the video, at that message
         self._failure: str | None = None  # of its recording
         self._ended: deque[EventMessage] = deque(maxlen=RECENT_EVENTS)
         self._last_end = float("-inf")
@@ -156,7 +158,7 @@ class EventStream:
                 self.num_unsent += 1
                 return []
             self._failure = None
-            self._open = _message("new", self._describe(change, network))
+            self._open, self._last_time = _message("new", self._describe(change, network)), change.span.end
             return [self._open]
         if self._open is None:
             return []  # this event was not sent
@@ -166,9 +168,11 @@ class EventStream:
             self._open, self._last_end = None, change.span.end
             self._ended.append(end)
             return [end]
-        if _says_nothing_new(event, self._open.after):
+        known = self._open.after
+        is_early = change.span.end - self._last_time < UPDATE_SECONDS and event.severity == known.severity
+        if is_early or _says_nothing_new(event, known):
             return []
-        self._open = _message("update", event, self._open, self._failure)
+        self._open, self._last_time = _message("update", event, self._open, self._failure), change.span.end
         return [self._open]
 
     def _is_wanted(self, span: LiveSpan) -> bool:

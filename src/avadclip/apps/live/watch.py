@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from avadclip.apps.live.camera import Opened
+from avadclip.apps.live.camera import Opened, check_source
 from avadclip.apps.live.camera_child import BeginRecording, RecordingFailed
 from avadclip.apps.live.causal import Judgement
 from avadclip.apps.live.config import CameraConfig, WatchConfig
@@ -35,7 +35,6 @@ from avadclip.apps.live.webhook import Webhook
 from avadclip.errors import ConfigError
 from avadclip.inference.detector import Detector, load_detector
 from avadclip.inference.scorers import ZERO_SHOT
-from avadclip.media.stream import kind_of
 
 WAIT_SECONDS = 0.5  # how soon a stop is noticed
 DRAIN_SECONDS = 5.0  # at the end, for due messages; the rest is sent after the next start
@@ -252,7 +251,7 @@ class Watch:
 def load_live_detector(config: WatchConfig) -> Detector:
     """Load the model and check the sources; raises AvadclipError before anything is started."""
     for camera in config.cameras.values():
-        kind_of(camera.source)
+        check_source(camera.source)
     if config.model == ZERO_SHOT:
         raise ConfigError("zero-shot scores are not calibrated, so they cannot raise alarms; use a trained checkpoint")
     detector = load_detector(
