@@ -4,6 +4,7 @@ import functools
 import itertools
 import resource
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -221,6 +222,21 @@ def test_a_web_address_plays_like_the_file(tmp_path, make_video, sound_track, si
         numbers = [[number_of(frame) for frame in snippet.frames] for snippet in snippets]
         assert numbers == [[number_of(frame) for frame in snippet.frames] for snippet in own]
         assert all(snippet.sound is not None for snippet in snippets[:-1])
+
+
+@pytest.mark.parametrize("days", [-40, 40])
+def test_a_camera_is_connected_anew_when_this_machines_clock_is_set(
+    tmp_path, make_video, site, monkeypatch, days
+) -> None:
+    make_video(tmp_path / "a.mp4", num_frames=48)
+    now = time.time
+    with open_camera(options(f"{site}/a.mp4")) as reader:
+
+        def tap(packet):
+            monkeypatch.setattr(time, "time", lambda: now() + days * 86400)
+
+        with pytest.raises(MediaError, match="clock was set"):
+            list(reader.snippets(tap))
 
 
 @pytest.mark.parametrize("address", ["file://{folder}/0.ts", "concat:{folder}/0.ts"])

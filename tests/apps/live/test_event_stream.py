@@ -138,6 +138,13 @@ def test_events_within_the_cooldown_are_counted_and_not_sent() -> None:
     assert [m.type for step in steps for m in step] == ["new", "end", "new", "end"]
 
 
+def test_a_clock_that_was_set_back_silences_no_camera() -> None:
+    stream, _ = replay([0.9, 0.1, 0.1], cooldown_seconds=60)
+    stream.finish("camera disconnected: the clock was set")
+    (new,) = stream.push(judge(0, 0.9, start=MONDAY_NOON - 40 * 86400))
+    assert (new.type, stream.num_unsent) == ("new", 0)
+
+
 @pytest.mark.parametrize(("schedule", "num_sent"), [(["mon 11:00-13:00"], 1), (["tue", "mon 13:00-14:00"], 0)])
 def test_events_outside_the_schedule_are_counted_and_not_sent(schedule, num_sent) -> None:
     stream, steps = replay([0.9, 0.1, 0.1], schedule=schedule)

@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 
 from avadclip.apps.live.camera_process import CameraProcess
-from avadclip.apps.live.config import WatchConfig
+from avadclip.apps.live.config import RecordingConfig, WatchConfig
 from avadclip.apps.live.messages import EventMessage, ScoreMessage, SinkStats, StatsMessage, StatusMessage
+from avadclip.apps.live.recordings import Recordings
 from avadclip.apps.live.watch import Watch, load_live_detector
 from avadclip.config import parse_config
 from avadclip.errors import ConfigError, MediaError
@@ -192,6 +193,25 @@ def test_recordings_go_when_their_time_is_over(bright_is_bad, write_yard, tmp_pa
     recording = {"folder": str(folder), "retention_days": 2}
     run(bright_is_bad, {"yard": {"source": str(path), "speed": 4.0}}, recording=recording, stats_seconds=0.1)
     assert {file.name for file in folder.iterdir()} == {"not over.mkv", "over.txt"}
+
+
+@pytest.mark.parametrize("days", [-40, 40])
+def test_a_clock_that_jumps_deletes_no_recording(tmp_path, monkeypatch, caplog, days) -> None:
+    now = time.time
+    for name, age_days in {"over.mkv": 31, "young.mkv": 1}.items():
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (now() - age_days * 86400,) * 2)
+    recordings = Recordings(RecordingConfig(folder=tmp_path))
+    monkeypatch.setattr(time, "time", lambda: now() + days * 86400)
+    recordings.make_room()
+    recordings.make_room()
+    assert {file.name for file in tmp_path.iterdir()} == {"over.mkv", "young.mkv"}
+    assert [record.getMessage() for record in caplog.records] == [
+        "the clock was set; no recording is deleted by its age until the next start"
+    ]
+    monkeypatch.setattr(time, "time", lambda: now() + 1800)  # set right again
+    recordings.make_room()
+    assert [file.name for file in tmp_path.iterdir()] == ["young.mkv"]
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,8 @@ class EventStream:
         return [self._open]
 
     def _is_wanted(self, span: LiveSpan) -> bool:
-        is_cool = span.start - self._last_end >= self._config.cooldown_seconds
+        # Negative: the clock was set back, and must not silence the camera until it is there again.
+        is_cool = not 0 <= span.start - self._last_end < self._config.cooldown_seconds
         return is_cool and is_due(self._config.periods, datetime.fromtimestamp(span.start))
 
     def _describe(self, change: Change, network: "_Network") -> LiveEvent:

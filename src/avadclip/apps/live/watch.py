@@ -21,10 +21,8 @@ from avadclip.apps.live.ledger import Ledger
 from avadclip.apps.live.live_snippet import LiveSnippet
 from avadclip.apps.live.messages import (
     CameraState,
-    CameraStats,
     EventMessage,
     Message,
-    ScoreMessage,
     SinkStats,
     StatsMessage,
     StatusMessage,
@@ -94,18 +92,7 @@ class Watch:
 
     def stats(self) -> StatsMessage:
         """Current counts."""
-        cameras = {
-            name: CameraStats(
-                snippets=camera.num_snippets,
-                dropped_frames=self._inbox.dropped_frames[name],
-                dropped_seconds=round(self._inbox.dropped_seconds[name], 3),
-                starts=camera.process.num_starts,
-                events=camera.events.num_events,
-                unsent_events=camera.events.num_unsent,
-                failed_recordings=camera.num_failed_recordings,
-            )
-            for name, camera in self._cameras.items()
-        }
+        cameras = {name: camera.stats(self._inbox) for name, camera in self._cameras.items()}
         sinks = {
             name: SinkStats(waiting=delivery.num_waiting, given_up=delivery.num_given_up)
             for name, delivery in self._deliveries.items()
@@ -189,19 +176,8 @@ class Watch:
             if judgement.network != camera.network:
                 camera.network = judgement.network
                 self._publish_status(camera, "online", judgement.reason)
-            for message in camera.events.push(judgement):
+            for message in camera.messages_about(judgement):
                 self._publish(message)
-            snippet = judgement.snippet
-            self._publish(
-                ScoreMessage(
-                    camera=camera.name,
-                    start=round(snippet.start, 3),
-                    end=round(snippet.end, 3),
-                    score=round(float(snippet.score), 6),
-                    network=judgement.network,
-                    delay_seconds=round(time.time() - judgement.due, 3),
-                )
-            )
 
     def _lose(self, camera: WatchedCamera, reason: str) -> None:
         self._judge(camera, camera.scorer.finish())
