@@ -2,6 +2,7 @@
 
 import base64
 import json
+import resource
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -131,7 +132,7 @@ def test_a_restart_neither_loses_nor_doubles(make_hook, tmp_path) -> None:
     first = Ledger(tmp_path / "state")
     closed = make_hook()
     closed.server_close()
-    delivery = Delivery(Webhook(closed.config), first, tmp_path / "undelivered.jsonl", retry_seconds=(0.0,))
+    delivery = Delivery(Webhook(closed.config), first, tmp_path / "undelivered.jsonl", retry_seconds=(1.0,))
     delivery.start()
     for number in range(20):
         first.record(message("update", number), ["webhook"])
@@ -254,6 +255,20 @@ def test_the_ledger_remembers_open_events_across_restarts(tmp_path) -> None:
     second = Ledger(tmp_path)
     assert [each.id for each in second.open_events()] == ["yard-1.1"]
     second.close()
+
+
+def test_on_a_full_disk_messages_are_still_recorded_and_sent(tmp_path, ledger) -> None:
+    size = max(file.stat().st_size for file in (tmp_path / "state").iterdir())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))  # no file can grow
+    try:
+        for number in range(100):
+            ledger.record(message("update", number), ["webhook", "mqtt"])
+        assert ledger.count_waiting("webhook") == 100
+        while waiting := ledger.next_waiting("webhook"):
+            ledger.forget(waiting)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_state_folder_belongs_to_one_process(tmp_path, ledger) -> None:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 from avadclip.apps.live.messages import EventMessage
 from avadclip.errors import ConfigError
 
+RESERVE_BYTES = 2**20  # in the file and its log; some hundred messages can be recorded and sent though the disk is full
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS open_events (event TEXT PRIMARY KEY, message TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outbox (
@@ -24,6 +26,7 @@ CREATE TABLE IF NOT EXISTS outbox (
     due REAL NOT NULL,
     UNIQUE (sink, id)
 );
+CREATE TABLE IF NOT EXISTS reserve (room BLOB);
 """
 # Only the oldest message of an event may be sent: a receiver never gets an end before the beginning.
 _NEXT = """
@@ -67,6 +70,7 @@ class Ledger:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")  # a message counts as stored once it is on disk
             self._database.executescript(_SCHEMA)
+            self._reserve_room()
         except (sqlite3.Error, OSError) as error:
             raise ConfigError(
                 f"{path} cannot be used ({error}); each `avadclip watch` needs a state folder of its own"
@@ -114,6 +118,14 @@ class Ledger:
             database.execute(
                 "UPDATE outbox SET attempts = attempts + 1, due = ? WHERE number = ?", (due, message.number)
             )
+
+    def _reserve_room(self) -> None:
+        """Let the file and its log grow now; SQLite uses the room again, which it never gives back to the disk."""
+        self._database.execute("PRAGMA wal_autocheckpoint = 50")  # pages; else the log would outgrow its room
+        with self._database:
+            self._database.execute("INSERT INTO reserve VALUES (zeroblob(?))", (RESERVE_BYTES,))
+        with self._database:
+            self._database.execute("DELETE FROM reserve")
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
