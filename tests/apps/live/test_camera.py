@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from avadclip.apps.live.camera import CameraOptions, open_camera
-from avadclip.apps.live.packet_recorder import PacketRecorder
+from avadclip.apps.live.recording.packet_recorder import PacketRecorder
 from avadclip.errors import MediaError
 from avadclip.media.audio import SoundReader
 from avadclip.media.stream import kind_of, without_password

@@ -15,7 +15,7 @@ from avadclip.apps.live.camera import CameraOptions, open_camera
 from avadclip.apps.live.camera_process import CameraProcess
 from avadclip.apps.live.inbox import Inbox, Lost
 from avadclip.apps.live.live_snippet import LiveSnippet
-from avadclip.apps.live.packet_recorder import PacketRecorder
+from avadclip.apps.live.recording.packet_recorder import PacketRecorder
 from avadclip.timeline import SnippetGrid
 
 GRID = SnippetGrid()

@@ -20,7 +20,7 @@ import pytest
 from avadclip.apps.live.camera_process import CameraProcess
 from avadclip.apps.live.config import RecordingConfig, WatchConfig
 from avadclip.apps.live.messages import EventMessage, ScoreMessage, SinkStats, StatsMessage, StatusMessage
-from avadclip.apps.live.recordings import Recordings
+from avadclip.apps.live.recording.recordings import Recordings
 from avadclip.apps.live.watch import Watch, load_live_detector
 from avadclip.config import parse_config
 from avadclip.errors import ConfigError, MediaError

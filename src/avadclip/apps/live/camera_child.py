@@ -11,7 +11,7 @@ from typing import Any
 from av.packet import Packet
 
 from avadclip.apps.live.camera import CameraOptions, open_camera
-from avadclip.apps.live.packet_recorder import PacketRecorder
+from avadclip.apps.live.recording.packet_recorder import PacketRecorder
 from avadclip.encoders.downloads.notice import go_offline
 from avadclip.errors import AvadclipError
 from avadclip.media.stream import without_password

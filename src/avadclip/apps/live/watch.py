@@ -27,7 +27,7 @@ from avadclip.apps.live.messages import (
     StatsMessage,
     StatusMessage,
 )
-from avadclip.apps.live.recordings import Recordings
+from avadclip.apps.live.recording.recordings import Recordings
 from avadclip.apps.live.watched_camera import WatchedCamera, make_camera
 from avadclip.apps.live.webhook import Webhook
 from avadclip.errors import ConfigError

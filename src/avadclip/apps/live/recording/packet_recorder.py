@@ -10,7 +10,7 @@ import av
 from av.packet import Packet
 from av.stream import Stream
 
-from avadclip.apps.live.packet_copy import PacketCopy, seconds_of
+from avadclip.apps.live.recording.packet_copy import PacketCopy, seconds_of
 
 MAX_BUFFER_BYTES = 64 * 1024 * 1024  # of the packet buffer; a minute of 8 Mbit/s
 
