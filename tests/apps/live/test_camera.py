@@ -2,7 +2,10 @@
 
 import functools
 import itertools
+import resource
 import threading
+import time
+from contextlib import ExitStack, contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import av
@@ -10,7 +13,7 @@ import numpy as np
 import pytest
 
 from avadclip.apps.live.camera import CameraOptions, open_camera
-from avadclip.apps.live.packet_recorder import PacketRecorder
+from avadclip.apps.live.recording.packet_recorder import PacketRecorder
 from avadclip.errors import MediaError
 from avadclip.media.audio import SoundReader
 from avadclip.media.stream import kind_of, without_password
@@ -92,7 +95,9 @@ def test_a_recording_is_the_cameras_own_packets_from_a_key_frame_before_the_even
     out = tmp_path / "clips" / "event.mkv"
     seen = 0
     with open_camera(options(path, window_seconds=None)) as reader:
-        recorder = PacketRecorder([reader.picture], buffer_seconds=1.0)
+        recorder = PacketRecorder(
+            [reader.picture], buffer_seconds=1.0, report=lambda *failure: pytest.fail(str(failure))
+        )
 
         def tap(packet):
             nonlocal seen
@@ -112,6 +117,69 @@ def test_a_recording_is_the_cameras_own_packets_from_a_key_frame_before_the_even
     for copied, own in zip(recorded, original[72:174], strict=True):
         np.testing.assert_array_equal(copied, own)
     assert list(out.parent.iterdir()) == [out]
+
+
+@contextmanager
+def no_file_longer_than(num_bytes):
+    """As on a full disk, writes fail."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def record(path, out, num_bytes, *, from_packet=0):
+    """Record a file, with no room left from a packet on, or at its end: the failures, and the number of snippets."""
+    failures = []
+    with open_camera(options(path, window_seconds=None)) as reader, ExitStack() as disk:
+        recorder = PacketRecorder([reader.picture], 60.0, lambda *failure: failures.append(failure))
+        packets = itertools.count()
+
+        def tap(packet):
+            number = next(packets)
+            if number == from_packet:
+                disk.enter_context(no_file_longer_than(num_bytes))
+            recorder.add(packet)
+            if number == 0:
+                recorder.begin(out, 60.0)
+
+        num_snippets = len(list(reader.snippets(tap)))
+        if from_packet == "end":
+            disk.enter_context(no_file_longer_than(num_bytes))
+        recorder.close()
+    return failures, num_snippets
+
+
+@pytest.mark.parametrize(("num_bytes", "from_packet"), [(0, 0), (100, 0), (50_000, 0), (0, 60), (100_000, "end")])
+def test_on_a_full_disk_no_recording_gets_its_name_and_the_stream_goes_on(
+    tmp_path, make_video, num_bytes, from_packet
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (96, 48, 64, 3), np.uint8)  # 400 kB
+    path = make_video(tmp_path / "a.mkv", num_frames=96, pictures=list(noise))
+    out = tmp_path / "clips" / "event.mkv"
+    failures, num_snippets = record(path, out, num_bytes, from_packet=from_packet)
+    assert failures == [(out, "File too large")]
+    assert num_snippets == 6
+    assert [file.name for file in out.parent.iterdir()] in ([], ["event.partial.mkv"])
+    if num_bytes == 50_000 or from_packet == "end":
+        assert len(list(VideoReader(out.with_suffix(".partial.mkv"), frame_size=None).frames_at([0.0]))) == 1
+
+
+def test_a_recording_into_which_nothing_can_be_copied_leaves_no_file(tmp_path, make_video) -> None:
+    path = make_video(tmp_path / "a.mkv", num_frames=48)
+    (tmp_path / "file").touch()
+    failures, _ = record(path, tmp_path / "file" / "event.mkv", 10**6)
+    assert [reason for _, reason in failures] == ["File exists"]
+    failures = []
+    with open_camera(options(path, window_seconds=None)) as reader:
+        recorder = PacketRecorder([reader.picture], 60.0, lambda *failure: failures.append(failure))
+        list(reader.snippets(lambda packet: None if packet.is_keyframe else recorder.add(packet)))
+        recorder.begin(tmp_path / "clips" / "event.mkv", 60.0)
+        recorder.close()
+    assert failures == [(tmp_path / "clips" / "event.mkv", "no key frame came, or no packet could be copied")]
+    assert list((tmp_path / "clips").iterdir()) == []
 
 
 @pytest.fixture
@@ -154,6 +222,21 @@ def test_a_web_address_plays_like_the_file(tmp_path, make_video, sound_track, si
         numbers = [[number_of(frame) for frame in snippet.frames] for snippet in snippets]
         assert numbers == [[number_of(frame) for frame in snippet.frames] for snippet in own]
         assert all(snippet.sound is not None for snippet in snippets[:-1])
+
+
+@pytest.mark.parametrize("days", [-40, 40])
+def test_a_camera_is_connected_anew_when_this_machines_clock_is_set(
+    tmp_path, make_video, site, monkeypatch, days
+) -> None:
+    make_video(tmp_path / "a.mp4", num_frames=48)
+    now = time.time
+    with open_camera(options(f"{site}/a.mp4")) as reader:
+
+        def tap(packet):
+            monkeypatch.setattr(time, "time", lambda: now() + days * 86400)
+
+        with pytest.raises(MediaError, match="clock was set"):
+            list(reader.snippets(tap))
 
 
 @pytest.mark.parametrize("address", ["file://{folder}/0.ts", "concat:{folder}/0.ts"])

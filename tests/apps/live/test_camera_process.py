@@ -1,5 +1,6 @@
 """Real processes that read real files, hang and die."""
 
+import errno
 import os
 import signal
 import socket
@@ -85,6 +86,20 @@ def test_a_process_that_hangs_is_killed_by_the_watchdog(follow, write_yard, tmp_
         pass
     with pytest.raises(ProcessLookupError):
         os.kill(hung, 0)
+
+
+def test_a_process_that_cannot_be_started_is_tried_again(follow, write_yard, tmp_path, monkeypatch) -> None:
+    start, errors = CameraProcess._start, [OSError(errno.EMFILE, "Too many open files")]
+    monkeypatch.setattr(CameraProcess, "_start", lambda self: _raise(errors.pop()) if errors else start(self))
+    _, news = follow(write_yard(tmp_path / "yard.mkv", [0.5]), speed=100.0)
+    told = [news() for _ in range(2)]
+    assert told == [Connecting(), Lost("OSError: [Errno 24] Too many open files", 1.0)]
+    while not isinstance(news(), CameraFinished):
+        pass
+
+
+def _raise(error):
+    raise error
 
 
 def test_a_source_that_does_not_answer_is_tried_again_later_and_later(follow) -> None:

@@ -3,7 +3,7 @@ from datetime import datetime
 import pytest
 from pydantic import ValidationError
 
-from avadclip.apps.live.config import WatchConfig
+from avadclip.apps.live.config import MqttConfig, WatchConfig, WebhookConfig
 from avadclip.apps.live.schedule import is_due, parse_period
 from avadclip.config import parse_config, read_config
 from avadclip.errors import ConfigError
@@ -54,6 +54,18 @@ def test_a_whole_file_is_read(tmp_path) -> None:
 
 
 CAMERA = {"source": "x"}
+URLS = {
+    f"http://{'a' * 64}.example/": "parts have 1 to 63 characters",
+    "http://a..b/": "parts have 1 to 63 characters",
+    "http://h:0/": "a port from 1 to 65535",
+    "http://h:99999/": "invalid port number",
+    "http://a b/": "invalid international domain name",
+    "http://ann:sesame@h/": "not shown here; needed a URL without user and password",
+    "http://ann:sesame@h:99999/": "not shown here",
+    "http://": "empty host",
+}
+HOSTS = ("", "a" * 64, "a..b", "a b", "mqtt://broker", "broker:1883", "ann:sesame@broker", "a\tb")
+PREFIXES = ("", "a/+", "#", "a b", "/a", "a//b", "a/", "$SYS/a", "a\0b", "a" * 201)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +84,10 @@ CAMERA = {"source": "x"}
         ({"cameras": {"a": CAMERA}, "scoring": {"window_snippets": 2, "latency_snippets": 2}}, "latency_snippets"),
         ({"cameras": {"a": CAMERA}, "webhook": {"url": "ftp://x", "secret": SECRET}}, "webhook.url"),
         ({"cameras": {"a": CAMERA}, "webhook": {"url": "http://x", "secret": "whsec_QUJD"}}, "24 to 64"),
+        *(({"cameras": {"a": CAMERA}, "webhook": {"url": url, "secret": SECRET}}, said) for url, said in URLS.items()),
+        *(({"cameras": {"a": CAMERA}, "mqtt": {"host": host}}, "mqtt.host") for host in HOSTS),
+        *(({"cameras": {"a": CAMERA}, "mqtt": {"host": "h", "prefix": each}}, "mqtt.prefix") for each in PREFIXES),
+        ({"cameras": {"a": CAMERA}, "mqtt": {"host": "h", "port": 0}}, "mqtt.port"),
     ],
 )
 def test_what_is_wrong_is_named(content, said) -> None:
@@ -80,6 +96,14 @@ def test_what_is_wrong_is_named(content, said) -> None:
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
     assert "whsec_QUJD" not in str(refused.value)
+    assert "sesame" not in str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["broker.local", "10.0.0.7", "fe80::1", "bücher.example", "under_score"])
+def test_hosts_that_can_be_asked_for_are_taken(host) -> None:
+    assert MqttConfig(host=host).host == host
+    name = f"[{host}]" if ":" in host else host
+    WebhookConfig(url=f"https://{name}/", secret=SECRET)
 
 
 @pytest.mark.parametrize(

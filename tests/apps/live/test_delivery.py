@@ -2,7 +2,9 @@
 
 import base64
 import json
+import resource
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -33,13 +35,16 @@ class Hook(ThreadingHTTPServer):
 
     def __init__(self, *codes):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.codes, self.taken, self.attempts = list(codes), [], []
+        self.codes, self.taken, self.attempts, self.paths = list(codes), [], [], set()
         self.arrived = threading.Condition()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
     def config(self):
-        return WebhookConfig(url=f"http://127.0.0.1:{self.server_port}/hook", secret=SECRET)
+        return self.config_of("/hook")
+
+    def config_of(self, path):
+        return WebhookConfig(url=f"http://127.0.0.1:{self.server_port}{path}", secret=SECRET)
 
     def wait_for(self, count):
         with self.arrived:
@@ -56,6 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Location", "/elsewhere")
         self.end_headers()
         with self.server.arrived:
+            self.server.paths.add(self.path)
             self.server.attempts.append(headers["webhook-id"])
             if code == 200:
                 self.server.taken.append((headers["webhook-id"], json.loads(body)))
@@ -126,7 +132,7 @@ def test_a_restart_neither_loses_nor_doubles(make_hook, tmp_path) -> None:
     first = Ledger(tmp_path / "state")
     closed = make_hook()
     closed.server_close()
-    delivery = Delivery(Webhook(closed.config), first, tmp_path / "undelivered.jsonl", retry_seconds=(0.0,))
+    delivery = Delivery(Webhook(closed.config), first, tmp_path / "undelivered.jsonl", retry_seconds=(1.0,))
     delivery.start()
     for number in range(20):
         first.record(message("update", number), ["webhook"])
@@ -141,8 +147,88 @@ def test_a_restart_neither_loses_nor_doubles(make_hook, tmp_path) -> None:
     second.close()
 
 
-def test_what_was_never_delivered_is_in_a_file(make_hook, ledger, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(avadclip.apps.live.delivery, "GIVE_UP_SECONDS", -1.0)
+def test_an_address_may_hold_any_letters(make_hook, ledger) -> None:
+    hook = make_hook()
+    ledger.record(message("new"), ["webhook"])
+    webhook = Webhook(hook.config_of("/tür/ 1?was=é"))
+    assert webhook.deliver(ledger.next_waiting("webhook"), threading.Event())
+    assert hook.paths == {"/t%C3%BCr/%201?was=%C3%A9"}
+
+
+class Moody:
+    """Raises what it is given, then takes messages."""
+
+    name = "moody"
+
+    def __init__(self, *errors):
+        self.errors, self.taken = list(errors), []
+        self.arrived = threading.Event()
+
+    def deliver(self, waiting, _stopping):
+        if self.errors:
+            raise self.errors.pop(0)
+        self.taken.append(waiting.id)
+        self.arrived.set()
+        return True
+
+
+def test_no_exception_ends_a_delivery_and_failures_are_logged_once_in_a_while(ledger, tmp_path, caplog) -> None:
+    sink = Moody(UnicodeError("label too long"), RuntimeError("two\nlines"), KeyError("x"), MemoryError())
+    ledger.record(message("new"), [sink.name])
+    delivery = Delivery(sink, ledger, tmp_path / "undelivered.jsonl", retry_seconds=(0.01,))
+    delivery.start()
+    assert sink.arrived.wait(PATIENCE)
+    delivery.finish(PATIENCE)
+    assert sink.taken == ["yard-1.0"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "moody: UnicodeError: label too long; trying again in 0.01 s"
+    ]
+
+
+def test_a_ledger_that_fails_for_a_while_neither_loses_nor_doubles(ledger, tmp_path, monkeypatch) -> None:
+    sink, forget, failures = Moody(), ledger.forget, [ConfigError("the disk is full")] * 2
+
+    def fail_first(waiting):
+        if failures:
+            raise failures.pop()
+        forget(waiting)
+        forgotten.set()
+
+    forgotten = threading.Event()
+    monkeypatch.setattr(ledger, "forget", fail_first)
+    ledger.record(message("new"), [sink.name])
+    delivery = Delivery(sink, ledger, tmp_path / "undelivered.jsonl", retry_seconds=(0.01,))
+    delivery.start()
+    assert forgotten.wait(PATIENCE)
+    delivery.finish(PATIENCE)
+    assert sink.taken == ["yard-1.0"]
+    assert ledger.count_waiting(sink.name) == 0
+
+
+def test_a_clock_that_was_set_back_delays_no_message(ledger, tmp_path) -> None:
+    sink = Moody()
+    ledger.record(message("new"), [sink.name])
+    ledger.postpone(ledger.next_waiting(sink.name), time.time() + 40 * 86400)
+    delivery = Delivery(sink, ledger, tmp_path / "undelivered.jsonl")
+    delivery.start()
+    assert sink.arrived.wait(PATIENCE)
+    delivery.finish(PATIENCE)
+
+
+def test_what_is_still_undelivered_at_the_end_is_counted(make_hook, ledger, tmp_path, caplog) -> None:
+    hook = make_hook()
+    hook.server_close()
+    for number in range(3):
+        ledger.record(message("update", number), ["webhook"])
+    delivery = Delivery(Webhook(hook.config), ledger, tmp_path / "undelivered.jsonl")
+    delivery.start()
+    delivery.finish(PATIENCE)
+    assert delivery.num_waiting == 3
+    assert caplog.records[-1].getMessage() == "webhook: 3 messages undelivered; the next start sends them"
+
+
+def test_what_was_never_delivered_is_in_a_file_and_counted(make_hook, ledger, tmp_path, monkeypatch, caplog) -> None:
+    monkeypatch.setattr(avadclip.apps.live.delivery, "MAX_ATTEMPTS", 1)
     hook = make_hook(500)
     ledger.record(message("new"), ["webhook"])
     ledger.record(message("end", 1), ["webhook"])
@@ -150,6 +236,7 @@ def test_what_was_never_delivered_is_in_a_file(make_hook, ledger, tmp_path, monk
     assert [taken_id for taken_id, _ in hook.taken] == ["yard-1.1"]
     lines = (tmp_path / "undelivered.jsonl").read_text().splitlines()
     assert [EventMessage.model_validate_json(line).id for line in lines] == ["yard-1.0"]
+    assert "webhook: 1 messages given up; see " in caplog.text
 
 
 def test_a_receiver_that_is_not_there_is_a_delivery_error(make_hook, ledger) -> None:
@@ -168,6 +255,20 @@ def test_the_ledger_remembers_open_events_across_restarts(tmp_path) -> None:
     second = Ledger(tmp_path)
     assert [each.id for each in second.open_events()] == ["yard-1.1"]
     second.close()
+
+
+def test_on_a_full_disk_messages_are_still_recorded_and_sent(tmp_path, ledger) -> None:
+    size = max(file.stat().st_size for file in (tmp_path / "state").iterdir())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))  # no file can grow
+    try:
+        for number in range(100):
+            ledger.record(message("update", number), ["webhook", "mqtt"])
+        assert ledger.count_waiting("webhook") == 100
+        while waiting := ledger.next_waiting("webhook"):
+            ledger.forget(waiting)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_state_folder_belongs_to_one_process(tmp_path, ledger) -> None:

@@ -61,9 +61,24 @@ def test_new_update_and_end_are_what_the_scores_imply() -> None:
 
 def test_a_change_of_the_label_is_an_update() -> None:
     stream = EventStream("yard", CameraConfig(source="x"), model="tiny")
-    told = [message for i, riot in enumerate([0.0, 0.9, 0.9]) for message in stream.push(judge(i, 0.6, riot=riot))]
-    # Mean shares of riot over the event: 0, .45, .6.
+    shares = [0.0, *[0.9] * 10]
+    told = [message for i, riot in enumerate(shares) for message in stream.push(judge(i, 0.6, riot=riot))]
     assert [(message.type, message.after.label) for message in told] == [("new", "fighting"), ("update", "riot")]
+
+
+def test_updates_of_an_event_are_ten_seconds_apart_unless_it_becomes_an_alert() -> None:
+    rising = [round(0.5 + 0.001 * i, 3) for i in range(26)]
+    _, steps = replay([*rising[:13], 0.85, *rising[14:], 0.9, 0.1, 0.1])
+    assert [(i, *[message.type for message in step]) for i, step in enumerate(steps) if step] == [
+        (0, "new"), (10, "update"), (13, "update"), (26, "update"), (27, "end")
+    ]  # fmt: skip
+    assert [steps[i][0].after.score for i in (10, 13, 26)] == [0.51, 0.85, 0.9]
+    assert [steps[i][0].after.severity for i in (10, 13)] == ["detection", "alert"]
+
+
+def test_what_an_update_held_back_is_in_the_end() -> None:
+    _, steps = replay([0.6, 0.7, 0.1, 0.1])
+    assert [(message.type, message.after.score) for step in steps for message in step] == [("new", 0.6), ("end", 0.7)]
 
 
 def test_another_network_ends_the_event_with_a_note() -> None:
@@ -84,6 +99,26 @@ def test_a_disconnected_camera_ends_its_event() -> None:
     assert stream.finish("again") == []
 
 
+def test_a_failed_recording_is_told_at_once_and_until_the_end() -> None:
+    stream, _ = replay([0.9])
+    (update,) = stream.report_failed_recording(f"yard-{round(MONDAY_NOON * 1000)}", "No space left on device")
+    assert stream.report_failed_recording("yard-1", "of another event") == []
+    (end,) = stream.finish("the camera is offline")
+    failure = "recording failed: No space left on device"
+    assert (update.type, update.number, update.note) == ("update", 1, failure)
+    assert (end.type, end.number, end.note) == ("end", 2, f"the camera is offline; {failure}")
+    assert [m.note for m in stream.push(judge(9, 0.9))] == [None]
+
+
+def test_a_recording_that_fails_after_the_end_repeats_the_end() -> None:
+    stream, steps = replay([0.9, 0.1, 0.1, 0.9])
+    _, end, _ = (message for step in steps for message in step)
+    (again,) = stream.report_failed_recording(end.after.id, "No space left on device")
+    assert (again.type, again.number, again.after) == ("end", 2, end.after)
+    assert again.note == "recording failed: No space left on device"
+    assert [(m.type, m.number, m.note) for m in stream.finish("bye")] == [("end", 1, "bye")]  # the next event's
+
+
 def test_the_cameras_thresholds_come_before_the_models() -> None:
     _, steps = replay([0.6, 0.72, 0.1, 0.1], threshold=0.7, alert=0.71)
     new, _ = (message for step in steps for message in step)
@@ -101,6 +136,13 @@ def test_events_within_the_cooldown_are_counted_and_not_sent() -> None:
     assert starts == [0, 6]  # the second begins 2 s after the first one's end, the third 5 s
     assert (stream.num_events, stream.num_unsent) == (3, 1)
     assert [m.type for step in steps for m in step] == ["new", "end", "new", "end"]
+
+
+def test_a_clock_that_was_set_back_silences_no_camera() -> None:
+    stream, _ = replay([0.9, 0.1, 0.1], cooldown_seconds=60)
+    stream.finish("camera disconnected: the clock was set")
+    (new,) = stream.push(judge(0, 0.9, start=MONDAY_NOON - 40 * 86400))
+    assert (new.type, stream.num_unsent) == ("new", 0)
 
 
 @pytest.mark.parametrize(("schedule", "num_sent"), [(["mon 11:00-13:00"], 1), (["tue", "mon 13:00-14:00"], 0)])
@@ -212,10 +254,10 @@ def test_thresholds_of_the_model_are_not_those_of_sounds() -> None:
 def test_a_new_sound_is_an_update_and_a_change_of_a_known_one_is_none() -> None:
     stream = EventStream("yard", CameraConfig(source="x"), model="tiny")
     told = []
-    for i, probabilities in enumerate([{"Glass": 0.25}, {"Glass": 0.5}, {"Glass": 0.5, "Speech": 0.25}, {}]):
+    for i, probabilities in enumerate([{"Glass": 0.25}, *[{"Glass": 0.5}] * 10, {"Glass": 0.5, "Speech": 0.25}, {}]):
         judgement = judge(i, 0.6)
         start = judgement.snippet.start
         sounds = (NamedSound(name=n, probability=p, start=start, end=start + 1) for n, p in probabilities.items())
         told.append(stream.push(judgement._replace(snippet=replace(judgement.snippet, sounds=tuple(sounds)))))
-    assert [[message.type for message in step] for step in told] == [["new"], [], ["update"], []]
-    assert [(s.name, s.probability) for s in told[2][0].after.sounds] == [("Glass", 0.5), ("Speech", 0.25)]
+    assert [(i, message.type) for i, step in enumerate(told) for message in step] == [(0, "new"), (11, "update")]
+    assert [(s.name, s.probability) for s in told[11][0].after.sounds] == [("Glass", 0.5), ("Speech", 0.25)]

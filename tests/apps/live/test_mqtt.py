@@ -10,6 +10,7 @@ import time
 import paho.mqtt.client as paho
 import pytest
 
+import avadclip.apps.live.mqtt
 from avadclip.apps.live.config import MqttConfig
 from avadclip.apps.live.delivery import Delivery
 from avadclip.apps.live.ledger import Ledger
@@ -167,6 +168,22 @@ def test_a_message_that_was_not_acknowledged_stays_for_the_next_start(broker, ma
     assert ledger.count_waiting(sink.name) == 1
     ledger.close()
     broker.start()
+
+
+def test_events_go_out_again_after_pahos_thread_died(broker, make_sink, tmp_path, monkeypatch, caplog) -> None:
+    monkeypatch.setattr(avadclip.apps.live.mqtt, "WARN_SECONDS", 0.5)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    greet, errors = MqttSink._greet, [RuntimeError("made up")]
+    monkeypatch.setattr(MqttSink, "_greet", lambda *given: _raise(errors.pop()) if errors else greet(*given))
+    ledger, sink = Ledger(tmp_path / "state"), make_sink()
+    ledger.record(message(0), [sink.name])
+    assert sink.deliver(ledger.next_waiting(sink.name), threading.Event())
+    assert "mqtt: 127.0.0.1 confirms no events (" in caplog.text
+    ledger.close()
+
+
+def _raise(error):
+    raise error
 
 
 def test_availability_is_retained_and_the_last_will_says_offline(broker, subscriber, make_sink) -> None:

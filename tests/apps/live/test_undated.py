@@ -15,7 +15,7 @@ from avadclip.apps.live.camera import CameraOptions, open_camera
 from avadclip.apps.live.camera_process import CameraProcess
 from avadclip.apps.live.inbox import Inbox, Lost
 from avadclip.apps.live.live_snippet import LiveSnippet
-from avadclip.apps.live.packet_recorder import PacketRecorder
+from avadclip.apps.live.recording.packet_recorder import PacketRecorder
 from avadclip.timeline import SnippetGrid
 
 GRID = SnippetGrid()
@@ -207,7 +207,7 @@ def test_an_event_of_such_a_camera_is_recorded_at_its_true_speed(serve, jpegs, t
     address, _ = serve([(i / 5, jpegs[i]) for i in range(15)])
     path = tmp_path / "event.mkv"
     with open_camera(options(address)) as reader:
-        recorder = PacketRecorder([reader.picture], buffer_seconds=5.0)
+        recorder = PacketRecorder([reader.picture], 5.0, lambda *failure: pytest.fail(str(failure)))
 
         def tap(packet):
             recorder.add(packet)

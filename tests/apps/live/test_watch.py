@@ -4,6 +4,8 @@ import base64
 import json
 import os
 import signal
+import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -15,9 +17,10 @@ import av
 import numpy as np
 import pytest
 
+from avadclip.apps.live.camera_process import CameraProcess
 from avadclip.apps.live.config import RecordingConfig, WatchConfig
-from avadclip.apps.live.messages import EventMessage, ScoreMessage, StatsMessage, StatusMessage
-from avadclip.apps.live.recordings import Recordings
+from avadclip.apps.live.messages import EventMessage, ScoreMessage, SinkStats, StatsMessage, StatusMessage
+from avadclip.apps.live.recording.recordings import Recordings
 from avadclip.apps.live.watch import Watch, load_live_detector
 from avadclip.config import parse_config
 from avadclip.errors import ConfigError, MediaError
@@ -66,7 +69,7 @@ def test_messages_are_exactly_what_the_scores_imply(bright_is_bad, write_yard, t
 def test_a_tone_is_an_event_of_its_own_beside_the_models(bright_or_beeping, write_yard, tmp_path) -> None:
     path = write_yard(tmp_path / "yard.mkv", [0.1] * 3 + [0.9] * 5 + [0.1] * 4, tones=[0.0] * 5 + [0.9] + [0.0] * 6)
     folder = tmp_path / "recordings"
-    cameras = {"yard": {"source": str(path), "speed": 8.0, "sounds": {"beep": 0.3}}}
+    cameras = {"yard": {"source": str(path), "speed": 4.0, "sounds": {"beep": 0.3}}}
     messages = run(bright_or_beeping, cameras, recording={"folder": str(folder)})
     begun = of_type(messages, ScoreMessage)[0].start
     events = [m for m in of_type(messages, EventMessage) if m.type != "update"]
@@ -109,6 +112,18 @@ def test_several_cameras_keep_to_their_own_rules(bright_is_bad, write_yard, tmp_
     assert set(stats.cameras) == {"low", "high"}
 
 
+def test_undelivered_messages_are_in_stats_and_status(bright_is_bad, write_yard, tmp_path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        webhook = {"url": f"http://127.0.0.1:{closed.getsockname()[1]}/", "secret": SECRET}
+        path = write_yard(tmp_path / "yard.mkv", [0.9, 0.1, 0.1], with_sound=False)
+        cameras = {"yard": {"source": str(path), "speed": 4.0}}
+        messages = run(bright_is_bad, cameras, webhook=webhook, state=str(tmp_path / "state"), stats_seconds=0.01)
+    assert [m.type for m in of_type(messages, EventMessage)] == ["new", "end"]
+    assert [of_type(messages, StatusMessage)[i].undelivered for i in (0, -1)] == [0, 2]
+    assert of_type(messages, StatsMessage)[-1].sinks == {"webhook": SinkStats(waiting=2, given_up=0)}
+
+
 def test_an_event_is_recorded_with_what_came_before_it(bright_is_bad, write_yard, tmp_path) -> None:
     path = write_yard(tmp_path / "yard.mkv", [0.1] * 9 + [0.9] + [0.1] * 9)
     folder = tmp_path / "recordings"
@@ -124,6 +139,33 @@ def test_an_event_is_recorded_with_what_came_before_it(bright_is_bad, write_yard
     assert len(bright) == 16  # the event, whole
     assert bright[0] >= 2.0 * 24  # and 2 s of what came before
     assert len(levels) - bright[-1] >= 1.0 * 24
+
+
+def test_an_event_whose_recording_fails_says_so_and_its_camera_goes_on(bright_is_bad, write_yard, tmp_path) -> None:
+    (tmp_path / "recordings").touch()  # a file: no folder can be made there
+    path = write_yard(tmp_path / "yard.mkv", [0.1, 0.7, 0.7, 0.7, 0.1, 0.1, 0.7] + [0.1] * 6, with_sound=False)
+    recording = {"folder": str(tmp_path / "recordings")}
+    cameras = {"yard": {"source": str(path), "speed": 4.0}}
+    messages = run(bright_is_bad, cameras, recording=recording, stats_seconds=0.01)
+    events = of_type(messages, EventMessage)
+    assert [message.type for message in events] == ["new", "update", "end"] * 2
+    assert [message.note for message in events] == [None, *["recording failed: File exists"] * 2] * 2
+    failed = [m.reason for m in of_type(messages, StatusMessage) if "recording" in m.reason]
+    assert failed == [f"recording of {event.after.id} failed: File exists" for event in events[::3]]
+    last = of_type(messages, StatsMessage)[-1].cameras["yard"]
+    assert (last.failed_recordings, last.starts, last.snippets) == (2, 1, 13)
+
+
+def test_an_event_of_a_camera_that_is_already_gone_says_that_it_is_not_recorded(
+    bright_is_bad, write_yard, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(CameraProcess, "command", lambda *_: False)
+    path = write_yard(tmp_path / "yard.mkv", [0.9, 0.1, 0.1], with_sound=False)
+    recording = {"folder": str(tmp_path / "recordings")}
+    messages = run(bright_is_bad, {"yard": {"source": str(path), "speed": 20.0}}, recording=recording)
+    notes = [(message.type, message.note) for message in of_type(messages, EventMessage)]
+    failure = "recording failed: the camera is disconnected"
+    assert notes == [("new", None), ("update", failure), ("end", failure)]
 
 
 def test_the_oldest_recordings_go_when_the_folder_is_full(bright_is_bad, write_yard, tmp_path) -> None:
@@ -167,8 +209,16 @@ def test_a_clock_that_jumps_deletes_no_recording(tmp_path, monkeypatch, *, is_re
 @pytest.mark.parametrize(
     ("config", "error", "said"),
     [
-        ({"model": "zero-shot", "cameras": {"a": {"source": "a.mp4"}}}, ConfigError, "trained checkpoint"),
+        ({"model": "zero-shot", "cameras": {"a": {"source": "rtsp://h/x"}}}, ConfigError, "trained checkpoint"),
         ({"cameras": {"a": {"source": "ftp://u:secret@h/x"}}}, MediaError, "use rtsp, rtsps, http or https"),
+        (
+            {"cameras": {"a": {"source": "rtsp://h/x"}, "b": {"source": "none.mp4"}}},
+            MediaError,
+            "none.mp4 does not exist",
+        ),
+        ({"cameras": {"a": {"source": "/dev/video63"}}}, MediaError, "/dev/video63 does not exist; plug the webcam in"),
+        ({"cameras": {"a": {"source": "."}}}, MediaError, "is a directory"),
+        ({"cameras": {"a": {"source": __file__}}}, MediaError, "is not a video"),
     ],
 )
 def test_what_cannot_work_is_refused_before_it_starts(config, error, said) -> None:
@@ -204,6 +254,26 @@ def wait_until(condition):
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
+
+
+def test_a_stopped_watch_prints_no_error_and_its_files_are_its_owners_alone(hook, write_yard, tmp_path) -> None:
+    video = write_yard(tmp_path / "yard.mkv", [0.2, 0.6] * 200, with_sound=False)
+    config, work = tmp_path / "watch.toml", tmp_path / "new" / "work"
+    config.write_text(
+        f'state = "{work}/state"\n[recording]\nfolder = "{work}/recordings"\n'
+        f'[cameras.yard]\nsource = "{video}"\nthreshold = 0.0\n'
+        f'[webhook]\nurl = "http://127.0.0.1:{hook.server_port}/"\nsecret = "{SECRET}"\n'
+    )
+    command = [sys.executable, "-m", "avadclip", "watch", "--config", str(config)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watch:
+        wait_until(lambda: any((work / "recordings").glob("*.partial.mkv")))
+        modes = {stat.S_IMODE(path.stat().st_mode) for path in work.parent.rglob("*") if path.is_file()}
+        watch.send_signal(signal.SIGINT)
+        _, errors = watch.communicate(timeout=PATIENCE)
+    assert (watch.returncode, errors) == (0, "")
+    assert modes == {0o600}
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in (work, work / "state", work / "recordings")} == {0o700}
+    assert [file.suffixes for file in (work / "recordings").iterdir()] == [[".mkv"]]
 
 
 def test_a_killed_watch_ends_its_open_event_at_the_next_start_and_repeats_nothing(hook, write_yard, tmp_path) -> None:

@@ -204,7 +204,7 @@ def test_a_watch_that_is_stopped_leaves_its_events_for_the_next_start(ledger: Le
 def test_a_store_that_can_never_be_used_is_one_line_without_the_password(watch_command: Any, tmp_path: Path) -> None:
     config = tmp_path / "watch.toml"
     config.write_text(
-        f"state = '{tmp_path}/state'\n[store]\ndatabase = 'mysql://ann:secret@host/x'\n[cameras.a]\nsource = 'a.mp4'\n"
+        f"state = '{tmp_path}/state'\n[store]\ndatabase = 'mysql://ann:secret@host/x'\n[cameras.a]\nsource = 'rtsp://h/x'\n"
     )
     code, out, err = watch_command(config)
     assert (code, out) == (1, "")

@@ -71,6 +71,7 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
 
 def _run(config: "WatchConfig", *, show_scores: bool) -> None:
     import logging
+    import os
     from contextlib import ExitStack
 
     from avadclip.apps.live.watch import Watch, load_live_detector
@@ -78,6 +79,7 @@ def _run(config: "WatchConfig", *, show_scores: bool) -> None:
     logging.basicConfig(format="avadclip: %(message)s", level=logging.WARNING)
     detector = load_live_detector(config)
     with ExitStack() as cleanup:
+        cleanup.callback(os.umask, os.umask(0o077))  # state and recordings are for their owner alone
         sinks = [] if config.store is None else [_open_store(config.store)]
         for sink in sinks:
             cleanup.callback(sink.close)

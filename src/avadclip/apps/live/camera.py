@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from av.audio.stream import AudioStream
@@ -12,7 +13,8 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from avadclip.apps.live.live_snippet import LONGEST_FREEZE_SECONDS, LiveSnippet, Picture, SnippetCutter
+from avadclip.apps.live.live_snippet import LONGEST_FREEZE_SECONDS, ClockStep, LiveSnippet, Picture, SnippetCutter
+from avadclip.errors import MediaError
 from avadclip.media.container import keep_only, open_media, picture_stream, sound_stream
 from avadclip.media.decode import DecodeCount, decode_packet, readable
 from avadclip.media.pixels import RgbConverter
@@ -23,6 +25,8 @@ from avadclip.media.times.frame_rate import NOMINAL_RATE_HZ, stated_rate_hz
 from avadclip.media.times.undated import ArrivalClock, RateClock, states_times
 from avadclip.media.track import Track
 from avadclip.timeline import SnippetGrid
+
+CLOCK_STEP_SECONDS = 10.0  # a clock set by more makes a camera's times useless: the next connection has new ones
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class CameraReader:
         )
         self._track = None if self.sound is None else Track(float(self.sound.time_base or 0), is_live=True)
         self._clock: Clock | None = None
+        self._clock_step = ClockStep()
         self._begun: float | None = None
         self._end = 0.0
         self._good: tuple[float, Picture] | None = None  # last picture decoded on demand, and its start
@@ -104,10 +109,12 @@ class CameraReader:
         return self._count.read_error or "the stream ended"
 
     def snippets(self, tap: PacketTap) -> Iterator[LiveSnippet]:
-        """Yield snippets as they arrive, until the stream ends or fails."""
+        """Yield snippets as they arrive, until the stream ends or fails; MediaError if this machine's clock is set."""
         for packet in readable(self._container.demux(self._streams()), self._count):
             if packet.size == 0 or not self._set_clock(packet):
                 continue
+            if not self._is_file and abs(self._clock_step.seconds) > CLOCK_STEP_SECONDS:
+                raise MediaError("this machine's clock was set; the camera is connected anew")
             if packet.stream_index == self.picture.index:
                 yield from self._show_packet(packet)
             else:
@@ -193,6 +200,20 @@ class CameraReader:
         if self._begun is None:
             self._begun = now - seconds / self._options.speed
         time.sleep(max(self._begun + seconds / self._options.speed - now, 0.0))
+
+
+def check_source(source: str) -> None:
+    """Check what can be checked without a connection: a file is a video, a webcam is plugged in, a scheme is known.
+
+    Raises:
+        MediaError: it can never be watched, or not now; network cameras are waited for instead.
+    """
+    kind = kind_of(source)
+    if kind == "file":
+        with open_media(source):
+            pass
+    elif kind == "webcam" and not Path(source).exists():
+        raise MediaError(f"{source} does not exist; plug the webcam in, or choose one from /dev/video*")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 from av.packet import Packet
 
 from avadclip.apps.live.camera import CameraOptions, open_camera
-from avadclip.apps.live.packet_recorder import PacketRecorder
+from avadclip.apps.live.recording.packet_recorder import PacketRecorder
 from avadclip.encoders.downloads.notice import go_offline
 from avadclip.errors import AvadclipError
 from avadclip.media.stream import without_password
@@ -39,6 +39,15 @@ Command = BeginRecording | EndRecording
 
 
 @dataclass(frozen=True)
+class RecordingFailed:
+    """A recording that could not be written whole."""
+
+    event: str
+    """Its id."""
+    reason: str
+
+
+@dataclass(frozen=True)
 class Ended:
     """End of a connection."""
 
@@ -48,7 +57,7 @@ class Ended:
 
 
 def run_camera(options: CameraOptions, buffer_seconds: float | None, pipe: Connection) -> None:
-    """Read one connection to its end; send Opened, snippets and Ended, and execute commands meanwhile.
+    """Read one connection to its end; send Opened, snippets, RecordingFailed and Ended; execute commands meanwhile.
 
     Args:
         options: what to read.
@@ -60,7 +69,7 @@ def run_camera(options: CameraOptions, buffer_seconds: float | None, pipe: Conne
         signal.signal(number, signal.SIG_IGN)  # ctrl-C and systemd reach the whole group; the parent ends us in order
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(BrokenPipeError, ConnectionResetError):
+    with suppress(BrokenPipeError, ConnectionResetError, EOFError):  # the parent closed the pipe
         try:
             ended = _read(options, buffer_seconds, pipe)
         except (AvadclipError, MemoryError) as error:
@@ -69,9 +78,12 @@ def run_camera(options: CameraOptions, buffer_seconds: float | None, pipe: Conne
 
 
 def _read(options: CameraOptions, buffer_seconds: float | None, pipe: Connection) -> Ended:
+    def report(path: Path, reason: str) -> None:
+        pipe.send(RecordingFailed(path.stem, reason))
+
     with open_camera(options) as reader:
         streams = [reader.picture] if reader.sound is None else [reader.picture, reader.sound]
-        recorder = PacketRecorder(streams, buffer_seconds) if buffer_seconds is not None else None
+        recorder = PacketRecorder(streams, buffer_seconds, report) if buffer_seconds is not None else None
 
         def tap(packet: "Packet[Any]") -> None:
             if recorder is None:

@@ -57,9 +57,7 @@ class CameraProcess(threading.Thread):
         retry_seconds = FIRST_RETRY_SECONDS
         while not self._stopping.is_set():
             self._put(Connecting())
-            process, pipe = self._start()
-            ended, has_shown = self._follow(process, pipe)
-            self._end(process, pipe)
+            ended, has_shown = self._connect()
             if ended.is_finished:
                 self._put(CameraFinished(ended.reason))
                 return
@@ -73,15 +71,28 @@ class CameraProcess(threading.Thread):
         """Signal the thread to end; join it afterwards."""
         self._stopping.set()
 
-    def command(self, command: Command) -> None:
-        """Send a command to the camera's process; it is dropped while disconnected."""
+    def command(self, command: Command) -> bool:
+        """Send a command to the camera's process; False while disconnected."""
         pipe = self._pipe
         if pipe is not None:
             with suppress(OSError, ValueError):
                 pipe.send(command)
+                return True
+        return False
 
     def _put(self, news: News) -> None:
         self._inbox.put(self._camera, news, max_snippets=self._max_snippets)
+
+    def _connect(self) -> tuple[Ended, bool]:
+        """Run one process to its end; see _follow."""
+        try:
+            process, pipe = self._start()
+            try:
+                return self._follow(process, pipe)
+            finally:
+                self._end(process, pipe)
+        except Exception as error:  # no memory or file handle is left, say: there may be one at the next attempt
+            return Ended(f"{type(error).__name__}: {error}", is_finished=False), False
 
     def _start(self) -> tuple[BaseProcess, Connection]:
         # A fresh interpreter: a fork would copy the model's threads and locks.

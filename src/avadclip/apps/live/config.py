@@ -2,10 +2,12 @@
 
 import base64
 import binascii
+import re
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, StringConstraints, ValidationInfo, field_validator
+from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from avadclip.apps.live.schedule import Period, parse_period
@@ -16,6 +18,25 @@ CameraName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 """Part of event ids, file names and MQTT topics."""
 Score = Annotated[float, Field(ge=0.0, le=1.0)]
 Probability = Annotated[float, Field(gt=0.0, le=1.0)]
+
+
+def _check_host(host: str) -> str:
+    """Refuse what no name server is ever asked for: a part of the name that is empty or too long."""
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        raise PydanticCustomError("host", "needed a host name whose parts have 1 to 63 characters") from error
+    return host
+
+
+def _check_bare_host(host: str) -> str:
+    try:
+        return str(IPv6Address(host))
+    except ValueError:
+        if any(character in "/:@[]?#" or character.isspace() or not character.isprintable() for character in host):
+            kind = SECRET_ERROR if "@" in host else "host"
+            raise PydanticCustomError(kind, "needed a host name or address alone; `port` is another key") from None
+    return _check_host(host)
 
 
 class ScoringConfig(FrozenConfig):
@@ -94,10 +115,25 @@ class CameraConfig(FrozenConfig):
 class WebhookConfig(FrozenConfig):
     """Webhook for events, by the Standard Webhooks specification."""
 
-    url: str = Field(pattern=r"^https?://[^\s]+$")
-    """http:// or https:// URL; redirects are not followed."""
+    url: AnyHttpUrl
+    """http:// or https:// URL, which may hold any letters; redirects are not followed."""
     secret: SecretStr
     """`whsec_` and base64 of 24 to 64 bytes, shared with the receiver."""
+
+    @field_validator("url", mode="before")
+    @classmethod
+    def _has_no_password(cls, url: Any) -> Any:
+        if "@" in re.split(r"[/?#]", str(url).partition("://")[2])[0]:
+            raise PydanticCustomError(SECRET_ERROR, "needed a URL without user and password, which are not sent")
+        return url
+
+    @field_validator("url")
+    @classmethod
+    def _can_be_reached(cls, url: AnyHttpUrl) -> AnyHttpUrl:
+        _check_host(url.host or "")
+        if url.port == 0:
+            raise PydanticCustomError("port", "needed a port from 1 to 65535")
+        return url
 
     @field_validator("secret")
     @classmethod
@@ -120,11 +156,11 @@ class WebhookConfig(FrozenConfig):
 class MqttConfig(FrozenConfig):
     """Broker and topics."""
 
-    host: str = Field(min_length=1)
+    host: Annotated[str, AfterValidator(_check_bare_host)] = Field(min_length=1)
     """Host name or address of the broker."""
     port: int = Field(1883, ge=1, le=65535)
-    prefix: str = Field("avadclip", pattern=r"^[^+#\s/]+(/[^+#\s/]+)*$")
-    """Prefix of every topic, and the client id at the broker."""
+    prefix: str = Field("avadclip", pattern=r"^[^$+#\s/\pC][^+#\s/\pC]*(/[^+#\s/\pC]+)*$", max_length=200)
+    """Prefix of every topic, and the client id at the broker; `$` begins the broker's own topics."""
     username: str | None = None
     password: SecretStr | None = None
     tls: bool = False

@@ -1,15 +1,18 @@
 """Delivery of the ledger's messages: one thread per sink, retries with back-off, failures on record."""
 
 import logging
+import math
 import threading
 import time
 from pathlib import Path
 from typing import Protocol
 
 from avadclip.apps.live.ledger import Ledger, Waiting
+from avadclip.errors import AvadclipError
 
 RETRY_SECONDS = (5, 30, 120, 300, 900, 1800, 3600)  # after the first failure, the second, ..; the last repeats
-GIVE_UP_SECONDS = 24 * 3600.0  # an older message is written to the file of undelivered messages
+MAX_ATTEMPTS = 31  # a day by RETRY_SECONDS, whatever the clock does; then to the file of undelivered messages
+WARN_SECONDS = 60.0  # at most one line about failures so often
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +27,7 @@ class Deliverer(Protocol):
     name: str
 
     def deliver(self, message: Waiting, stopping: threading.Event) -> bool:
-        """Deliver one message; False if stopped before delivery is confirmed. Raises DeliveryError."""
+        """Deliver one message; False if stopped before delivery is confirmed. Any exception is a failed delivery."""
         ...
 
 
@@ -48,6 +51,9 @@ class Delivery(threading.Thread):
         self._retry_seconds = retry_seconds
         self._stopping = threading.Event()
         self._wake = threading.Event()
+        self._next_warning = -math.inf
+        self._delivered: set[int] = set()  # and still in the ledger, if that could not be written
+        self.num_given_up = 0
 
     def notify(self) -> None:
         """Notify the thread of a new message."""
@@ -62,36 +68,69 @@ class Delivery(threading.Thread):
         self._wake.set()
         if self.is_alive():
             self.join()
+        if num_waiting := self.num_waiting:
+            log.warning("%s: %d messages undelivered; the next start sends them", self._sink.name, num_waiting)
+        if self.num_given_up:
+            log.warning("%s: %d messages given up; see %s", self._sink.name, self.num_given_up, self._undelivered)
+
+    @property
+    def num_waiting(self) -> int:
+        """Messages in the ledger that are not delivered yet."""
+        return self._ledger.count_waiting(self._sink.name)
 
     def run(self) -> None:
-        """Deliver until stopped."""
+        """Deliver until stopped; nothing else ends the thread."""
         while not self._stopping.is_set():
-            self._wake.clear()
-            message = self._ledger.next_waiting(self._sink.name)
-            now = time.time()
-            if message is None or message.due > now:
-                self._wake.wait(None if message is None else message.due - now)
-            else:
-                self._try(message)
+            try:
+                self._deliver_next()
+            except Exception as error:  # the ledger's: its disk is full, say
+                self._warn(f"{_one_line(error)}; trying again in {self._retry_seconds[0]:g} s")
+                self._stopping.wait(self._retry_seconds[0])
+
+    def _deliver_next(self) -> None:
+        self._wake.clear()
+        message = self._ledger.next_waiting(self._sink.name)
+        seconds = None if message is None else self._seconds_until(message)
+        if message is None or seconds:
+            self._wake.wait(seconds)
+        elif message.number in self._delivered or self._try(message):
+            self._delivered.add(message.number)
+            self._ledger.forget(message)
+            self._delivered.discard(message.number)
 
     def _has_due(self) -> bool:
         message = self._ledger.next_waiting(self._sink.name)
-        return message is not None and message.due <= time.time()
+        return message is not None and not self._seconds_until(message)
 
-    def _try(self, message: Waiting) -> None:
+    def _seconds_until(self, message: Waiting) -> float:
+        """Time to wait for the next attempt. No attempt is due after the longest wait: then the clock was set back."""
+        seconds = message.due - time.time()
+        return seconds if 0 < seconds <= max(self._retry_seconds) else 0.0
+
+    def _try(self, message: Waiting) -> bool:
+        """Whether the sink has the message, or it was given up."""
         try:
-            if self._sink.deliver(message, self._stopping):
-                self._ledger.forget(message)
-        except DeliveryError as error:
-            if time.time() - message.created > GIVE_UP_SECONDS:
-                self._give_up(message, error)
-                return
-            wait = self._retry_seconds[min(message.attempts, len(self._retry_seconds) - 1)]
-            log.warning("%s: %s; trying again in %g s", self._sink.name, error, wait)
-            self._ledger.postpone(message, time.time() + wait)
+            return self._sink.deliver(message, self._stopping)
+        except Exception as error:  # also one that no sink should raise: an alarm is never lost with its thread
+            reason = _one_line(error)
+        if message.attempts + 1 >= MAX_ATTEMPTS:
+            log.error("%s: %s; gave up after %d attempts", self._sink.name, reason, message.attempts + 1)
+            with self._undelivered.open("a", encoding="utf-8") as file:
+                file.write(message.body + "\n")
+            self.num_given_up += 1
+            return True
+        wait = self._retry_seconds[min(message.attempts, len(self._retry_seconds) - 1)]
+        self._ledger.postpone(message, time.time() + wait)
+        self._warn(f"{reason}; trying again in {wait:g} s")
+        return False
 
-    def _give_up(self, message: Waiting, error: DeliveryError) -> None:
-        log.error("%s: %s; gave up after %d attempts", self._sink.name, error, message.attempts + 1)
-        with self._undelivered.open("a", encoding="utf-8") as file:
-            file.write(message.body + "\n")
-        self._ledger.forget(message)
+    def _warn(self, text: str) -> None:
+        if time.monotonic() >= self._next_warning:
+            self._next_warning = time.monotonic() + WARN_SECONDS
+            log.warning("%s: %s", self._sink.name, text)
+
+
+def _one_line(error: Exception) -> str:
+    """What happened; an exception of an unexpected class states its class too."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, DeliveryError | AvadclipError) else f"{type(error).__name__}: {text}"

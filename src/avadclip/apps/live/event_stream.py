@@ -1,9 +1,11 @@
 """From one camera's scores to its event messages: rules, thresholds of the network at work, cooldown and schedule."""
 
 import re
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +17,9 @@ from avadclip.apps.live.spans import Change, LiveSpan, SpanFinder
 from avadclip.events import UNNAMED_CLASSES, EventKind, Modality, SoundRule, Thresholds
 from avadclip.inference.named_sounds import SoundScorer
 from avadclip.report.words import network_words
+
+UPDATE_SECONDS = 10.0  # of video: no update comes sooner after the last message about its event, unless it is an alert
+RECENT_EVENTS = 16  # whose recording may still fail after their end
 
 
 class CameraEvents:
@@ -63,6 +68,10 @@ class CameraEvents:
         """End all open events now, and say why; what comes next is another track."""
         return [message for stream in self._streams() for message in stream.finish(note)]
 
+    def report_failed_recording(self, event: str, reason: str) -> list[EventMessage]:
+        """Messages that tell it; see EventStream."""
+        return [message for stream in self._streams() for message in stream.report_failed_recording(event, reason)]
+
     def _streams(self) -> "list[EventStream]":
         return [self._model_events, *(stream for _, _, stream in self._sound_events)]
 
@@ -109,8 +118,10 @@ class EventStream:
         self._kind: EventKind = kind
         self._prefix = prefix or camera
         self._network: _Network | None = None
-        self._sent: LiveEvent | None = None  # the open event as the last message had it
-        self._number = 0  # of the next message about it
+        self._open: EventMessage | None = None  # the last one about the open event
+        self._last_time = 0.0  # of the video, at that message
+        self._failure: str | None = None  # of its recording
+        self._ended: deque[EventMessage] = deque(maxlen=RECENT_EVENTS)
         self._last_end = float("-inf")
 
     def push(self, judgement: Judgement) -> list[EventMessage]:
@@ -131,34 +142,42 @@ class EventStream:
             return []
         return [message for change in network.finder.finish() for message in self._tell(change, network, note)]
 
+    def report_failed_recording(self, event: str, reason: str) -> list[EventMessage]:
+        """An update of the event, or its end once more, with the failure in the note, as in all later messages."""
+        failure = f"recording failed: {reason}"
+        if self._open is not None and self._open.after.id == event:
+            self._failure = failure
+            self._open = _message("update", self._open.after, self._open, failure)
+            return [self._open]
+        return [_message("end", e.after, e, _joined(e.note, failure)) for e in self._ended if e.after.id == event]
+
     def _tell(self, change: Change, network: "_Network", note: str | None = None) -> list[EventMessage]:
         if change.kind == "begun":
             self.num_events += 1
             if not self._is_wanted(change.span):
                 self.num_unsent += 1
                 return []
-            self._number = 0
-        elif self._sent is None:
+            self._failure = None
+            self._open, self._last_time = _message("new", self._describe(change, network)), change.span.end
+            return [self._open]
+        if self._open is None:
             return []  # this event was not sent
         event = self._describe(change, network)
-        before = self._sent
-        if change.kind == "grown" and before is not None and _says_nothing_new(event, before):
-            return []
-        message = EventMessage(
-            type={"begun": "new", "grown": "update", "ended": "end"}[change.kind],
-            id=f"{event.id}.{self._number}",
-            before=before,
-            after=event,
-            note=note,
-        )
-        self._number += 1
-        self._sent = event
         if change.kind == "ended":
-            self._sent, self._last_end = None, change.span.end
-        return [message]
+            end = _message("end", event, self._open, _joined(note, self._failure))
+            self._open, self._last_end = None, change.span.end
+            self._ended.append(end)
+            return [end]
+        known = self._open.after
+        is_early = change.span.end - self._last_time < UPDATE_SECONDS and event.severity == known.severity
+        if is_early or _says_nothing_new(event, known):
+            return []
+        self._open, self._last_time = _message("update", event, self._open, self._failure), change.span.end
+        return [self._open]
 
     def _is_wanted(self, span: LiveSpan) -> bool:
-        is_cool = span.start - self._last_end >= self._config.cooldown_seconds
+        # Negative: the clock was set back, and must not silence the camera until it is there again.
+        is_cool = not 0 <= span.start - self._last_end < self._config.cooldown_seconds
         return is_cool and is_due(self._config.periods, datetime.fromtimestamp(span.start))
 
     def _describe(self, change: Change, network: "_Network") -> LiveEvent:
@@ -178,6 +197,22 @@ class EventStream:
             kind=self._kind,
             sounds=span.sounds,
         ).rounded()
+
+
+def _message(
+    kind: Literal["new", "update", "end"],
+    event: LiveEvent,
+    before: EventMessage | None = None,
+    note: str | None = None,
+) -> EventMessage:
+    """The message about an event that follows `before`."""
+    number = 0 if before is None else before.number + 1
+    known = None if before is None else before.after
+    return EventMessage(type=kind, id=f"{event.id}.{number}", before=known, after=event, note=note)
+
+
+def _joined(*notes: str | None) -> str | None:
+    return "; ".join(note for note in notes if note) or None
 
 
 def _says_nothing_new(event: LiveEvent, before: LiveEvent) -> bool:

@@ -1,10 +1,11 @@
-"""Bounded queue from the cameras to the scorer; if it is full, the oldest snippets are dropped and counted."""
+"""Bounded queues from the cameras to the scorer, who serves them in turn; what a full one drops is counted."""
 
 import threading
-from collections import Counter, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from typing import NamedTuple
 
 from avadclip.apps.live.camera import Opened
+from avadclip.apps.live.camera_child import RecordingFailed
 from avadclip.apps.live.live_snippet import LiveSnippet
 
 
@@ -25,35 +26,41 @@ class CameraFinished(NamedTuple):
     reason: str
 
 
-News = Connecting | Opened | LiveSnippet | Lost | CameraFinished
+News = Connecting | Opened | LiveSnippet | RecordingFailed | Lost | CameraFinished
 
 
 class Inbox:
-    """FIFO over all cameras, with a limit per camera, so that a fast one cannot displace others."""
+    """One bounded queue per camera, served in turn: a fast or crowded camera cannot displace others."""
 
     def __init__(self) -> None:
         self.dropped_frames: Counter[str] = Counter()
-        self._items: deque[tuple[str, News]] = deque()
+        self.dropped_seconds: defaultdict[str, float] = defaultdict(float)
+        self._queues: OrderedDict[str, deque[News]] = OrderedDict()  # the camera served longest ago first
         self._changed = threading.Condition()
 
     def put(self, camera: str, news: News, *, max_snippets: int) -> None:
         """Add an item; above `max_snippets` the camera's oldest snippet is dropped. Other items are never dropped."""
         with self._changed:
-            self._items.append((camera, news))
-            waiting = [item for item in self._items if item[0] == camera and isinstance(item[1], LiveSnippet)]
-            if len(waiting) > max_snippets:
-                self._drop(waiting[0])
+            queue = self._queues.setdefault(camera, deque())
+            queue.append(news)
+            places = [place for place, each in enumerate(queue) if isinstance(each, LiveSnippet)]
+            if len(places) > max_snippets:
+                self._drop(camera, places[0])
             self._changed.notify()
 
     def get(self, timeout: float) -> tuple[str, News] | None:
-        """The oldest item and its camera; None after `timeout` seconds without one."""
+        """The oldest item of the camera whose turn it is; None after `timeout` seconds without one."""
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._items), timeout)
-            return self._items.popleft() if self._items else None
+            self._changed.wait_for(lambda: any(self._queues.values()), timeout)
+            for camera, queue in self._queues.items():
+                if queue:
+                    self._queues.move_to_end(camera)
+                    return camera, queue.popleft()
+            return None
 
-    def _drop(self, item: tuple[str, News]) -> None:
-        place = next(i for i, each in enumerate(self._items) if each is item)  # `==` of arrays is not a bool
-        del self._items[place]
-        camera, snippet = item
+    def _drop(self, camera: str, place: int) -> None:
+        snippet = self._queues[camera][place]
         assert isinstance(snippet, LiveSnippet)
+        del self._queues[camera][place]
         self.dropped_frames[camera] += len(snippet.frames)
+        self.dropped_seconds[camera] += snippet.end - snippet.start

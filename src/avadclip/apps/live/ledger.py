@@ -11,6 +11,8 @@ from typing import NamedTuple
 from avadclip.apps.live.messages import EventMessage
 from avadclip.errors import ConfigError
 
+RESERVE_BYTES = 2**20  # in the file and its log; some hundred messages can be recorded and sent though the disk is full
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS open_events (event TEXT PRIMARY KEY, message TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outbox (
@@ -24,6 +26,7 @@ CREATE TABLE IF NOT EXISTS outbox (
     due REAL NOT NULL,
     UNIQUE (sink, id)
 );
+CREATE TABLE IF NOT EXISTS reserve (room BLOB);
 """
 # Only the oldest message of an event may be sent: a receiver never gets an end before the beginning.
 _NEXT = """
@@ -60,11 +63,14 @@ class Ledger:
         self._path = path = folder / "watch.sqlite"
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            path.touch()
+            path.chmod(0o600)  # also where an earlier version made it readable by everyone
             self._database = sqlite3.connect(path, timeout=0.5, check_same_thread=False)
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")  # a message counts as stored once it is on disk
             self._database.executescript(_SCHEMA)
+            self._reserve_room()
         except (sqlite3.Error, OSError) as error:
             raise ConfigError(
                 f"{path} cannot be used ({error}); each `avadclip watch` needs a state folder of its own"
@@ -73,7 +79,7 @@ class Ledger:
     def record(self, message: EventMessage, sinks: Iterable[str]) -> None:
         """Store the event's state and a copy of the message for every sink, in one transaction."""
         event, body, now = message.after.id, message.to_json(), time.time()
-        with self._writing() as database:
+        with self._transaction() as database:
             if message.type == "end":
                 database.execute("DELETE FROM open_events WHERE event = ?", (event,))
             else:
@@ -85,42 +91,50 @@ class Ledger:
 
     def open_events(self) -> list[EventMessage]:
         """The last message of every open event."""
-        with self._lock:
-            rows = self._database.execute("SELECT message FROM open_events ORDER BY event").fetchall()
+        with self._transaction() as database:
+            rows = database.execute("SELECT message FROM open_events ORDER BY event").fetchall()
         return [EventMessage.model_validate_json(body) for (body,) in rows]
 
     def next_waiting(self, sink: str) -> Waiting | None:
         """The message to deliver next; it may not be due yet."""
-        with self._lock:
-            row = self._database.execute(_NEXT, (sink,)).fetchone()
+        with self._transaction() as database:
+            row = database.execute(_NEXT, (sink,)).fetchone()
         return None if row is None else Waiting(*row)
 
     def count_waiting(self, sink: str) -> int:
         """Number of undelivered messages of a sink."""
-        with self._lock:
-            (count,) = self._database.execute("SELECT COUNT(*) FROM outbox WHERE sink = ?", (sink,)).fetchone()
+        with self._transaction() as database:
+            (count,) = database.execute("SELECT COUNT(*) FROM outbox WHERE sink = ?", (sink,)).fetchone()
         return int(count)
 
     def forget(self, message: Waiting) -> None:
         """Remove a message that was delivered or given up."""
-        with self._writing() as database:
+        with self._transaction() as database:
             database.execute("DELETE FROM outbox WHERE number = ?", (message.number,))
 
     def postpone(self, message: Waiting, due: float) -> None:
         """Count a failed attempt and set the Unix time of the next one."""
-        with self._writing() as database:
+        with self._transaction() as database:
             database.execute(
                 "UPDATE outbox SET attempts = attempts + 1, due = ? WHERE number = ?", (due, message.number)
             )
 
+    def _reserve_room(self) -> None:
+        """Let the file and its log grow now; SQLite uses the room again, which it never gives back to the disk."""
+        self._database.execute("PRAGMA wal_autocheckpoint = 50")  # pages; else the log would outgrow its room
+        with self._database:
+            self._database.execute("INSERT INTO reserve VALUES (zeroblob(?))", (RESERVE_BYTES,))
+        with self._database:
+            self._database.execute("DELETE FROM reserve")
+
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
         """One transaction, on disk at the end of the block."""
         try:
             with self._lock, self._database:
                 yield self._database
         except sqlite3.Error as error:
-            raise ConfigError(f"{self._path} cannot be written ({error}); free disk space, then restart") from error
+            raise ConfigError(f"{self._path} cannot be used ({error}); free disk space, then restart") from error
 
     def close(self) -> None:
         """Close the database and release the folder."""

@@ -1,6 +1,7 @@
 """Snippets of a live stream: frames and audio are cut as they arrive, and only what a snippet needs is stored."""
 
 import math
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -33,6 +34,18 @@ class LiveSnippet(NamedTuple):
     """The window centred on the snippet, [N], mono at track.SAMPLE_RATE_HZ; None with too little audio."""
     due: float
     """When its end was due on this machine's clock; what comes later is delay."""
+
+
+class ClockStep:
+    """How far this machine's clock was set, in seconds, since this object was made; negative is back."""
+
+    def __init__(self) -> None:
+        self._offset = time.time() - time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Movement of the wall clock against the monotonic one."""
+        return time.time() - time.monotonic() - self._offset
 
 
 class WallClock:

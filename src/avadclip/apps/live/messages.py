@@ -40,7 +40,8 @@ class EventMessage(_Message):
     """As the message before this one had it; None in the first."""
     after: LiveEvent
     note: str | None = None
-    """Why an event ended, where not because it grew quiet; after a restart of avadclip its end stays None."""
+    """Why an event ended, where not because it grew quiet, and that its recording failed. After a restart of avadclip
+    the end stays None."""
 
     @property
     def number(self) -> int:
@@ -59,6 +60,8 @@ class StatusMessage(_Message):
     """One phrase: what happened, or why this network scores."""
     network: str | None = None
     """teacher, visual student, audio student; None where nothing is scored."""
+    undelivered: int = 0
+    """Messages about events, of all cameras, that wait for a sink."""
 
 
 class ScoreMessage(_Message):
@@ -80,11 +83,23 @@ class CameraStats(_Message):
     snippets: int
     dropped_frames: int
     """Left out because the model could not keep up."""
+    dropped_seconds: float
+    """The same, as length of video."""
     starts: int
     """How often the camera's process was started."""
     events: int
     unsent_events: int
     """By cooldown or schedule."""
+    failed_recordings: int
+
+
+class SinkStats(_Message):
+    """Messages about events that a sink has not delivered."""
+
+    waiting: int
+    """To be sent again."""
+    given_up: int
+    """Since the start; they are in the file of undelivered messages."""
 
 
 class StatsMessage(_Message):
@@ -95,6 +110,8 @@ class StatsMessage(_Message):
     memory_bytes: int
     """Resident, of this process without the cameras' own."""
     cameras: dict[str, CameraStats]
+    sinks: dict[str, SinkStats]
+    """By `webhook`, `mqtt` and `store`."""
 
 
 Message = EventMessage | StatusMessage | ScoreMessage | StatsMessage

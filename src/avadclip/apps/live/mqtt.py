@@ -1,12 +1,15 @@
 """MQTT sink of events, states and statistics, with optional Home Assistant discovery."""
 
 import json
+import logging
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
 
 from avadclip.apps.live.config import MqttConfig
 from avadclip.apps.live.ledger import Waiting
@@ -14,6 +17,9 @@ from avadclip.apps.live.messages import EventMessage, Message, StatsMessage, Sta
 
 POLL_SECONDS = 0.25  # how soon a stop is noticed
 RECONNECT_SECONDS = (1, 30)
+WARN_SECONDS = 60.0  # without the broker's confirmation; then a line so often
+
+log = logging.getLogger(__name__)
 
 
 class MqttSink:
@@ -44,7 +50,8 @@ class MqttSink:
             self._client.tls_set()
         self._client.will_set(self._topic("available"), "offline", qos=1, retain=True)
         self._client.reconnect_delay_set(*RECONNECT_SECONDS)
-        self._client.on_connect = self._publish_retained
+        self._refusal = "not reachable"
+        self._client.on_connect = self._greet
         self._client.on_publish = self._add_acknowledgement
         self._acknowledged: set[int] = set()  # packet ids, since the last published event
         self._answered = threading.Condition()
@@ -66,10 +73,16 @@ class MqttSink:
         self._acknowledged.clear()
         # Without a connection paho queues the packet; publishing again would duplicate it.
         packet = self._client.publish(self._topic("events"), message.body, qos=1).mid
+        warn_at = time.monotonic() + WARN_SECONDS
         with self._answered:
             while not self._answered.wait_for(lambda: packet in self._acknowledged, POLL_SECONDS):
                 if stopping.is_set():
                     return False
+                if time.monotonic() >= warn_at:
+                    warn_at += WARN_SECONDS
+                    self._client.loop_start()  # paho's thread again, should it have died; else nothing
+                    state = "connected" if self._client.is_connected() else self._refusal
+                    log.warning("mqtt: %s confirms no events (%s); they wait", self._config.host, state)
         return True
 
     def send(self, message: Message) -> None:
@@ -103,7 +116,11 @@ class MqttSink:
             self._acknowledged.add(packet)
             self._answered.notify_all()
 
-    def _publish_retained(self, client: paho.Client, *_: object) -> None:
+    def _greet(self, client: paho.Client, _userdata: object, _flags: object, code: ReasonCode, *_: object) -> None:
+        """Publish what is retained, unless the broker refused the connection."""
+        if code.is_failure:
+            self._refusal = str(code)
+            return
         announced = self._announcements() if self._config.home_assistant else {}
         hello = {self._topic("available"): "online", **announced, **self._retained}
         for topic, payload in hello.items():

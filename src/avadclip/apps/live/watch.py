@@ -11,7 +11,8 @@ from pathlib import Path
 
 import torch
 
-from avadclip.apps.live.camera import Opened
+from avadclip.apps.live.camera import Opened, check_source
+from avadclip.apps.live.camera_child import BeginRecording, RecordingFailed
 from avadclip.apps.live.causal import Judgement
 from avadclip.apps.live.config import CameraConfig, WatchConfig
 from avadclip.apps.live.delivery import Deliverer, Delivery
@@ -20,21 +21,19 @@ from avadclip.apps.live.ledger import Ledger
 from avadclip.apps.live.live_snippet import LiveSnippet
 from avadclip.apps.live.messages import (
     CameraState,
-    CameraStats,
     EventMessage,
     Message,
-    ScoreMessage,
+    SinkStats,
     StatsMessage,
     StatusMessage,
 )
-from avadclip.apps.live.recordings import Recordings
+from avadclip.apps.live.recording.recordings import Recordings
 from avadclip.apps.live.watched_camera import WatchedCamera, make_camera
 from avadclip.apps.live.webhook import Webhook
 from avadclip.errors import ConfigError
 from avadclip.extras import require_extra
 from avadclip.inference.detector import Detector, load_detector
 from avadclip.inference.scorers import ZERO_SHOT
-from avadclip.media.stream import kind_of
 
 WAIT_SECONDS = 0.5  # how soon a stop is noticed
 DRAIN_SECONDS = 5.0  # at the end, for due messages; the rest is sent after the next start
@@ -94,17 +93,12 @@ class Watch:
 
     def stats(self) -> StatsMessage:
         """Current counts."""
-        cameras = {
-            name: CameraStats(
-                snippets=camera.num_snippets,
-                dropped_frames=self._inbox.dropped_frames[name],
-                starts=camera.process.num_starts,
-                events=camera.events.num_events,
-                unsent_events=camera.events.num_unsent,
-            )
-            for name, camera in self._cameras.items()
+        cameras = {name: camera.stats(self._inbox) for name, camera in self._cameras.items()}
+        sinks = {
+            name: SinkStats(waiting=delivery.num_waiting, given_up=delivery.num_given_up)
+            for name, delivery in self._deliveries.items()
         }
-        return StatsMessage(time=time.time(), memory_bytes=_resident_bytes(), cameras=cameras)
+        return StatsMessage(time=time.time(), memory_bytes=_resident_bytes(), cameras=cameras, sinks=sinks)
 
     def _make_camera(self, name: str, config: CameraConfig, detector: Detector) -> WatchedCamera:
         buffer_seconds = None if self._recordings is None else self._recordings.buffer_seconds(config.min_seconds)
@@ -165,6 +159,11 @@ class Watch:
                 sound = "sound" if news.has_sound else "no sound"
                 note = "" if news.note is None else f", {news.note}"
                 self._publish_status(camera, "online", f"{news.width}x{news.height}, {sound}{note}")
+            case RecordingFailed():
+                camera.num_failed_recordings += 1
+                self._publish_status(camera, "online", f"recording of {news.event} failed: {news.reason}")
+                for message in camera.events.report_failed_recording(news.event, news.reason):
+                    self._publish(message)
             case Lost():
                 self._lose(camera, news.reason)
                 self._publish_status(camera, "offline", f"{news.reason}; reconnecting in {news.retry_seconds:g} s")
@@ -177,19 +176,8 @@ class Watch:
             if judgement.network != camera.network:
                 camera.network = judgement.network
                 self._publish_status(camera, "online", judgement.reason)
-            for message in camera.events.push(judgement):
+            for message in camera.messages_about(judgement):
                 self._publish(message)
-            snippet = judgement.snippet
-            self._publish(
-                ScoreMessage(
-                    camera=camera.name,
-                    start=round(snippet.start, 3),
-                    end=round(snippet.end, 3),
-                    score=round(float(snippet.score), 6),
-                    network=judgement.network,
-                    delay_seconds=round(time.time() - judgement.due, 3),
-                )
-            )
 
     def _lose(self, camera: WatchedCamera, reason: str) -> None:
         self._judge(camera, camera.scorer.finish())
@@ -198,23 +186,35 @@ class Watch:
             self._publish(message)
 
     def _publish_status(self, camera: WatchedCamera, state: CameraState, reason: str) -> None:
-        network = camera.network
-        self._publish(StatusMessage(camera=camera.name, time=time.time(), state=state, reason=reason, network=network))
+        undelivered = sum(delivery.num_waiting for delivery in self._deliveries.values())
+        self._publish(
+            StatusMessage(
+                camera=camera.name,
+                time=time.time(),
+                state=state,
+                reason=reason,
+                network=camera.network,
+                undelivered=undelivered,
+            )
+        )
 
     def _publish(self, message: Message) -> None:
-        if isinstance(message, EventMessage):
-            if self._ledger is not None:
-                self._ledger.record(message, self._deliveries)
-                for delivery in self._deliveries.values():
-                    delivery.notify()
-            self._record(message)
+        if isinstance(message, EventMessage) and self._ledger is not None:
+            self._ledger.record(message, self._deliveries)
+            for delivery in self._deliveries.values():
+                delivery.notify()
         for sink in self._sinks:
             sink(message)
+        if isinstance(message, EventMessage):
+            self._record(message)
 
     def _record(self, message: EventMessage) -> None:
         command = None if self._recordings is None else self._recordings.command(message)
-        if command is not None and message.after.source in self._cameras:
-            self._cameras[message.after.source].process.command(command)
+        camera = self._cameras.get(message.after.source)
+        if command is None or camera is None:
+            return
+        if not camera.process.command(command) and isinstance(command, BeginRecording):
+            self._take(camera, RecordingFailed(message.after.id, "the camera is disconnected"))
 
     def _close_cameras(self) -> None:
         for camera in self._cameras.values():
@@ -227,7 +227,7 @@ class Watch:
 def load_live_detector(config: WatchConfig) -> Detector:
     """Load the model and check the sources; raises AvadclipError before anything is started."""
     for camera in config.cameras.values():
-        kind_of(camera.source)
+        check_source(camera.source)
     if config.model == ZERO_SHOT:
         raise ConfigError("zero-shot scores are not calibrated, so they cannot raise alarms; use a trained checkpoint")
     detector = load_detector(

@@ -1,11 +1,14 @@
 """One camera of a watch: its process, its scorer and its events, as the camera's configuration wants them."""
 
+import time
+
 from avadclip.apps.live.camera import CameraOptions
 from avadclip.apps.live.camera_process import CameraProcess
-from avadclip.apps.live.causal import CausalScorer
+from avadclip.apps.live.causal import CausalScorer, Judgement
 from avadclip.apps.live.config import CameraConfig, ScoringConfig
 from avadclip.apps.live.event_stream import CameraEvents
 from avadclip.apps.live.inbox import Inbox
+from avadclip.apps.live.messages import CameraStats, Message, ScoreMessage
 from avadclip.encoders.base import Encoders, SoundTagger
 from avadclip.errors import ConfigError
 from avadclip.events import SoundRule
@@ -25,6 +28,32 @@ class WatchedCamera:
         self.events = events
         self.network: str | None = None
         self.num_snippets = 0
+        self.num_failed_recordings = 0
+
+    def stats(self, inbox: Inbox) -> CameraStats:
+        """Counts so far."""
+        return CameraStats(
+            snippets=self.num_snippets,
+            dropped_frames=inbox.dropped_frames[self.name],
+            dropped_seconds=round(inbox.dropped_seconds[self.name], 3),
+            starts=self.process.num_starts,
+            events=self.events.num_events,
+            unsent_events=self.events.num_unsent,
+            failed_recordings=self.num_failed_recordings,
+        )
+
+    def messages_about(self, judgement: Judgement) -> list[Message]:
+        """Messages about events that this snippet gives rise to, then its score."""
+        snippet = judgement.snippet
+        score = ScoreMessage(
+            camera=self.name,
+            start=round(snippet.start, 3),
+            end=round(snippet.end, 3),
+            score=round(float(snippet.score), 6),
+            network=judgement.network,
+            delay_seconds=round(time.time() - judgement.due, 3),
+        )
+        return [*self.events.push(judgement), score]
 
 
 def make_camera(

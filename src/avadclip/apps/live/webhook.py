@@ -31,7 +31,7 @@ class Webhook:
         """Post one message."""
         body = message.body.encode()
         request = urllib.request.Request(
-            self._config.url,
+            str(self._config.url),
             data=body,
             headers={
                 "Content-Type": "application/json",

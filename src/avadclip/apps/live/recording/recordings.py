@@ -58,5 +58,5 @@ class Recordings:
 
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
         for path in self._config.folder.glob("*.mkv"):
-            with suppress(FileNotFoundError):  # a recording that ends now is being renamed
+            with suppress(OSError):  # a recording that ends now is being renamed
                 yield path, path.stat()
