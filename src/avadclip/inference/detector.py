@@ -76,6 +76,19 @@ class Detection:
         """One line such as `speech, traffic; 0:14 glass`; None where sounds were not named."""
         return None if self.sounds is None else summarise(self.sounds, self.track.end_seconds)
 
+    def renamed(self, source: str, stem: str) -> "Detection":
+        """The same result under another name of the video.
+
+        Args:
+            source: the name.
+            stem: what the ids of events begin with.
+        """
+        events = tuple(
+            event.model_copy(update={"id": f"{stem}-{number:04d}", "source": source})
+            for number, event in enumerate(self.events, start=1)
+        )
+        return replace(self, source=source, events=events)
+
 
 class _Tracks(NamedTuple):
     chosen: ScoreTrack

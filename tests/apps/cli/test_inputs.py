@@ -25,6 +25,13 @@ def test_a_folder_gives_its_videos_sorted_and_below(tree: Path) -> None:
     assert names(".") == ["[x].mp4", "a.MKV", "b.mp4", "deep/c.avi"]
 
 
+@pytest.mark.parametrize("url", ["rtsp://me:secret@camera/stream", "ftp://host/a.mp4", "file:///a.mp4", "s3://b/*.mp4"])
+def test_other_urls_are_a_problem_that_names_them_whole(tree: Path, url: str) -> None:
+    videos, (problem,), _ = expand_inputs([url])
+    assert videos == []
+    assert problem.startswith(f"{url.replace('me:secret', '***')}: only http and https URLs are downloaded")
+
+
 def test_a_named_file_is_always_tried(tree: Path) -> None:
     assert names("notes.txt", ".hidden.mp4", "missing.mp4") == ["notes.txt", ".hidden.mp4", "missing.mp4"]
 

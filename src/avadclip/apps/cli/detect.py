@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from avadclip.apps.cli.inputs import expand_inputs
+from avadclip.apps.cli.inputs import Inputs, local_inputs
 from avadclip.apps.cli.options import (
     PRECISION_HELP,
     AudioTrack,
@@ -47,7 +47,7 @@ class OutputFormat(StrEnum):
 
 
 def detect(  # noqa: PLR0917  Typer's way to declare options
-    paths: Annotated[list[str], typer.Argument(help="Video files, folders (recursive), glob patterns.")],
+    paths: Annotated[list[str], typer.Argument(help="Video files, folders (recursive), glob patterns, http(s) URLs.")],
     model: Annotated[
         str,
         typer.Option(
@@ -141,38 +141,40 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
         obtain_weights(job.model, encoders=job.encoders, sounds=job.sounds)
         raise typer.Exit(run_spread(job, paths, out, spread))
     folder = None if out is None else local_folder(out)
-    inputs = expand_inputs(paths)
-    if output_format is OutputFormat.VTT and inputs.num_named > 1:
-        raise typer.BadParameter(f"--format vtt is for one video, not {inputs.num_named}; --out writes a file for each")
-    for problem in inputs.problems:
-        error(problem)
-    if not inputs.videos:
-        raise typer.Exit(exit_code(len(inputs.problems), inputs.num_named))
+    with local_inputs(paths) as inputs:
+        if output_format is OutputFormat.VTT and inputs.num_named > 1:
+            raise typer.BadParameter(
+                f"--format vtt is for one video, not {inputs.num_named}; --out writes a file for each"
+            )
+        for problem in inputs.problems:
+            error(problem)
+        if not inputs.videos:
+            raise typer.Exit(exit_code(len(inputs.problems), inputs.num_named))
 
-    from avadclip.apps.cli.terminal.outputs import OUTPUTS
-    from avadclip.inference.detector import load_detector, model_encoders
+        from avadclip.apps.cli.terminal.outputs import OUTPUTS
+        from avadclip.inference.detector import load_detector, model_encoders
 
-    settled = None
-    if precision is not None:
-        spec, options = model_encoders(model, encoders=encoders, device=device)
-        settled = settle_precision(precision, spec, options, inputs.videos)
-    detector = load_detector(
-        model, encoders=encoders, classes=class_words, device=device, precision=settled, sounds=not no_sounds
-    )
-    num_failed = len(inputs.problems)
-    output = OUTPUTS[output_format](include_scores=scores)
-    reports = Reports(inputs.videos, out=folder, pages=report, also=also or ())
-    try:
-        for outcome in _detect_each(detector, inputs.videos, reports, rules, audio_track):
-            if isinstance(outcome, _Failed):
-                num_failed += 1
-                complain_about(str(outcome.path), outcome.problem)
-            else:
-                output.add(outcome.detection, outcome.report)
-    finally:
-        reports.finish()
-        output.finish(num_failed)  # also after ctrl-C or a full disk: what was printed is a whole document
-    raise typer.Exit(exit_code(num_failed, inputs.num_named))
+        settled = None
+        if precision is not None:
+            spec, options = model_encoders(model, encoders=encoders, device=device)
+            settled = settle_precision(precision, spec, options, inputs.videos)
+        detector = load_detector(
+            model, encoders=encoders, classes=class_words, device=device, precision=settled, sounds=not no_sounds
+        )
+        num_failed = len(inputs.problems)
+        output = OUTPUTS[output_format](include_scores=scores)
+        reports = Reports(inputs, out=folder, pages=report, also=also or ())
+        try:
+            for outcome in _detect_each(detector, inputs, reports, rules, audio_track):
+                if isinstance(outcome, _Failed):
+                    num_failed += 1
+                    complain_about(inputs.name_of(outcome.path), inputs.describe(outcome.path, outcome.problem))
+                else:
+                    output.add(outcome.detection, outcome.report)
+        finally:
+            reports.finish()
+            output.finish(num_failed)  # also after ctrl-C or a full disk: what was printed is a whole document
+        raise typer.Exit(exit_code(num_failed, inputs.num_named))
 
 
 class _Done(NamedTuple):
@@ -186,12 +188,12 @@ class _Failed(NamedTuple):
 
 
 def _detect_each(
-    detector: "Detector", videos: list[Path], reports: Reports, rules: "EventRules", audio_track: int | None
+    detector: "Detector", inputs: Inputs, reports: Reports, rules: "EventRules", audio_track: int | None
 ) -> Iterator[_Done | _Failed]:
     """Detect in one video after the other, with progress; bars are hidden while the caller prints."""
-    with show_work(len(videos)) as work:
-        for index, path in enumerate(videos):
-            work.begin(str(path), index)
+    with show_work(len(inputs.videos)) as work:
+        for index, path in enumerate(inputs.videos):
+            work.begin(inputs.name_of(path), index)
             outcome: _Done | _Failed
             try:
                 on_progress = work.advance if work.is_shown else None
@@ -199,6 +201,8 @@ def _detect_each(
             except (AvadclipError, OSError) as problem:
                 outcome = _Failed(path, problem)
             else:
+                if path in inputs.addresses:
+                    detection = detection.renamed(inputs.addresses[path], path.stem)
                 outcome = _Done(detection, reports.write(detection, path, work))
             with work.paused():
                 yield outcome

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from avadclip.apps.cli.inputs import expand_inputs
+from avadclip.apps.cli.inputs import Inputs, local_inputs
 from avadclip.apps.cli.options import (
     PRECISION_HELP,
     AudioTrack,
@@ -46,7 +46,7 @@ class Crops(StrEnum):
 
 
 def extract(  # noqa: PLR0917  Typer's way to declare options
-    paths: Annotated[list[str], typer.Argument(help="Video files, folders (recursive), glob patterns.")],
+    paths: Annotated[list[str], typer.Argument(help="Video files, folders (recursive), glob patterns, http(s) URLs.")],
     out: Annotated[str, typer.Option(metavar="DIRECTORY", help="Output folder for the feature files, one per video.")],
     encoders: Annotated[
         str, typer.Option(help="lite, lite-1, clip, clip:FOLDER or onnx:FOLDER; starter was trained on lite-1.")
@@ -96,29 +96,31 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
         obtain_encoders(encoders, sound=sound)
         raise typer.Exit(run_spread(_make_job(encoders, options, audio_track), paths, out, spread))
     folder = local_folder(out)
-    inputs = expand_inputs(paths)
-    for problem in inputs.problems:
-        error(problem)
-    if not inputs.videos:
-        raise typer.Exit(exit_code(len(inputs.problems), inputs.num_named))
+    with local_inputs(paths) as inputs:
+        for problem in inputs.problems:
+            error(problem)
+        if not inputs.videos:
+            raise typer.Exit(exit_code(len(inputs.problems), inputs.num_named))
 
-    from avadclip.encoders.load import load_encoders
+        from avadclip.encoders.load import load_encoders
 
-    options = _options(crops, looks)
-    options = options.model_copy(update={"precision": settle_precision(precision, encoders, options, inputs.videos)})
-    loaded = load_encoders(encoders, options)
-    num_of = {"done": 0, "kept": 0, "failed": len(inputs.problems)}
-    for outcome in _extract_each(inputs.videos, folder, loaded, snippet_frames, audio_track):
-        num_of[outcome.status] += 1
-        if outcome.status == "failed":
-            complain_about(str(outcome.path), outcome.message)
-        else:
-            report_success(f"{outcome.status}  {printable(str(outcome.feature_file))}")
-    report_success(
-        f"{counted(num_of['done'], 'video')} extracted, {num_of['kept']} up to date, {num_of['failed']} failed",
-        err=True,
-    )
-    raise typer.Exit(exit_code(num_of["failed"], inputs.num_named))
+        options = _options(crops, looks)
+        options = options.model_copy(
+            update={"precision": settle_precision(precision, encoders, options, inputs.videos)}
+        )
+        loaded = load_encoders(encoders, options)
+        num_of = {"done": 0, "kept": 0, "failed": len(inputs.problems)}
+        for outcome in _extract_each(inputs, folder, loaded, snippet_frames, audio_track):
+            num_of[outcome.status] += 1
+            if outcome.status == "failed":
+                complain_about(inputs.name_of(outcome.path), inputs.describe(outcome.path, outcome.message))
+            else:
+                report_success(f"{outcome.status}  {printable(str(outcome.feature_file))}")
+        report_success(
+            f"{counted(num_of['done'], 'video')} extracted, {num_of['kept']} up to date, {num_of['failed']} failed",
+            err=True,
+        )
+        raise typer.Exit(exit_code(num_of["failed"], inputs.num_named))
 
 
 def _options(crops: Crops, looks: dict[str, Any]) -> "EncoderOptions":
@@ -137,28 +139,28 @@ def _make_job(encoders: str, options: "EncoderOptions", audio_track: int | None)
 
 
 def _extract_each(
-    videos: list[Path], out: Path, encoders: "Encoders", snippet_frames: int, audio_track: int | None
+    inputs: Inputs, out: Path, encoders: "Encoders", snippet_frames: int, audio_track: int | None
 ) -> Iterator["ExtractionOutcome"]:
     """Extract one video after the other, with progress; bars are hidden while the caller prints."""
     from avadclip.features.batch import extract_to_folder
     from avadclip.timeline import SnippetGrid
 
     grid = SnippetGrid(snippet_frames=snippet_frames)
-    with show_work(len(videos)) as work, resumable("skips finished videos"):
-        on_progress = _follow(work, videos) if work.is_shown else None
+    with show_work(len(inputs.videos)) as work, resumable("skips finished videos"):
+        on_progress = _follow(work, inputs) if work.is_shown else None
         for outcome in extract_to_folder(
-            videos, out, encoders, grid=grid, audio_track=audio_track, on_progress=on_progress
+            inputs.videos, out, encoders, grid=grid, audio_track=audio_track, on_progress=on_progress
         ):
             with work.paused():
                 yield outcome
 
 
-def _follow(work: WorkProgress, videos: list[Path]) -> "BatchProgress":
+def _follow(work: WorkProgress, inputs: Inputs) -> "BatchProgress":
     begun: set[Path] = set()
 
     def on_progress(path: Path, seconds_done: float, seconds_total: float) -> None:
         if path not in begun:
-            work.begin(str(path), videos.index(path))
+            work.begin(inputs.name_of(path), inputs.videos.index(path))
             begun.add(path)
         work.advance(seconds_done, seconds_total)
 

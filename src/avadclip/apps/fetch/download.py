@@ -4,6 +4,7 @@ A name is resolved once, all its addresses are checked, and the connection goes 
 DNS rebinding. Redirects pass the same checks.
 """
 
+import base64
 import http.client
 import socket
 import ssl
@@ -40,6 +41,8 @@ class FetchRules(NamedTuple):
     """Names of allowed hosts, in lower case; None allows every name."""
     networks: tuple[Network, ...] = ()
     """Networks outside the public internet that the hosts may be in."""
+    allows_credentials: bool = False
+    """Whether the URL may contain a name and a password; they are sent as Basic authentication."""
 
 
 class Target(NamedTuple):
@@ -65,7 +68,7 @@ def check_url(url: str, rules: FetchRules) -> Target:
         raise FetchError(HTTPStatus.FORBIDDEN, "the URL cannot be parsed; give http(s)://host/path") from error
     if parts.scheme not in PORTS or not host or not url.isprintable() or " " in url:
         raise FetchError(HTTPStatus.FORBIDDEN, "only http and https URLs are fetched; give one of those")
-    if parts.username is not None or parts.password is not None:
+    if not rules.allows_credentials and (parts.username is not None or parts.password is not None):
         raise FetchError(HTTPStatus.FORBIDDEN, "the URL contains credentials; give one without")
     if rules.hosts is not None and host not in rules.hosts:
         raise FetchError(HTTPStatus.FORBIDDEN, "videos are not fetched from this host; ask the operator to allow it")
@@ -84,8 +87,8 @@ def fetch(url: str, write: Callable[[bytes], None], *, rules: FetchRules, redire
     Args:
         url: see `check_url`.
         write: called with the bytes; an AvadclipError in it ends the download and is passed on.
-        rules: for the URL.
-        redirect_rules: for the URLs that it redirects to.
+        rules: for the URL, and for redirects within its host.
+        redirect_rules: for redirects to other hosts.
 
     Returns:
         The file name at the end of the final URL, "" if it has none.
@@ -100,7 +103,7 @@ def fetch(url: str, write: Callable[[bytes], None], *, rules: FetchRules, redire
             location = _get(target, write, deadline)
             if location is None:
                 return unquote(target.url.path.rpartition("/")[2])
-            redirected = check_url(_joined(target, location), redirect_rules)
+            redirected = _check_redirect(_joined(target, location), target, rules, redirect_rules)
             if redirected.url.scheme != target.url.scheme:
                 raise FetchError(HTTPStatus.FORBIDDEN, "the URL redirects to another scheme; give the final URL")
             target = redirected
@@ -122,12 +125,23 @@ def _joined(target: Target, location: str) -> str:
         ) from error
 
 
+def _check_redirect(url: str, origin: Target, rules: FetchRules, redirect_rules: FetchRules) -> Target:
+    redirected = check_url(url, rules)
+    if redirected.host != origin.host:
+        return check_url(url, redirect_rules)
+    return redirected._replace(address=origin.address)  # the name could lead elsewhere by now
+
+
 def _get(target: Target, write: Callable[[bytes], None], deadline: float) -> str | None:
     """Send one request; write the body, or return the target of a redirect."""
     connection = _connect(target)
     try:
         path = quote((target.url.path or "/") + (f"?{target.url.query}" if target.url.query else ""), safe=ASCII)
-        connection.request("GET", path, headers={"Accept-Encoding": "identity", "User-Agent": "avadclip"})
+        headers = {"Accept-Encoding": "identity", "User-Agent": "avadclip"}
+        if target.url.username is not None:
+            credentials = unquote(f"{target.url.username}:{target.url.password or ''}")
+            headers["Authorization"] = f"Basic {base64.b64encode(credentials.encode()).decode()}"
+        connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         if response.status in REDIRECTS:
             return quote((response.getheader("Location") or "").encode("latin-1"), safe=ASCII)  # of any encoding

@@ -4,7 +4,6 @@ A process and not a thread: decoders are large C libraries and the videos come f
 must be possible to kill; and decoding in Python would hold up the server's own thread.
 """
 
-import dataclasses
 import multiprocessing
 import time
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from avadclip.errors import AvadclipError, ConfigError
 
 if TYPE_CHECKING:
     from avadclip.events import Event
-    from avadclip.inference.detector import Detection, Detector
+    from avadclip.inference.detector import Detector
 
 
 class Task(NamedTuple):
@@ -169,7 +168,8 @@ def _score(detector: "Detector", task: Task, connection: "Connection[object, obj
         check()
 
     try:
-        found = _renamed(detector.detect(task.path, on_progress=report), task)
+        # Ids of events are unique in the whole service.
+        found = detector.detect(task.path, on_progress=report).renamed(task.name, task.job_id)
         write_result(found, task.path, task.result_folder, on_progress=check)
     except _AbandonedError:
         return Abandoned()
@@ -184,15 +184,6 @@ def _score(detector: "Detector", task: Task, connection: "Connection[object, obj
         duration_seconds=found.media.duration_seconds,
         network=found.network,
     )
-
-
-def _renamed(detection: "Detection", task: Task) -> "Detection":
-    """With the name that the client gave, and event ids that are unique in the whole service."""
-    events = tuple(
-        event.model_copy(update={"id": f"{task.job_id}-{number:04d}", "source": task.name})
-        for number, event in enumerate(detection.events, start=1)
-    )
-    return dataclasses.replace(detection, source=task.name, events=events)
 
 
 def _stored(event: "Event", task: Task) -> StoredEvent:
