@@ -59,9 +59,9 @@ def add_problem_handlers(app: FastAPI) -> None:
         return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {reason_by_pydantic(first['msg'])}")
 
     @app.exception_handler(SQLAlchemyError)
-    def database_failed(request: Request, error: SQLAlchemyError) -> JSONResponse:
+    def database_failed(_request: Request, error: SQLAlchemyError) -> JSONResponse:
         if not (is_full(error) or is_damage(error) or is_away(error)):
-            return unexpected(request, error)
+            raise error
         log.error("the database failed (%s)", reason_of(error))
         if is_full(error):
             return problem_response(HTTPStatus.INSUFFICIENT_STORAGE, DISK_FULL)
@@ -69,11 +69,11 @@ def add_problem_handlers(app: FastAPI) -> None:
         return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, reason)
 
     @app.exception_handler(OSError)
-    def system_failed(request: Request, error: OSError) -> JSONResponse:
+    def system_failed(_request: Request, error: OSError) -> JSONResponse:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             log.error("the disk is full (%s)", error)
             return problem_response(HTTPStatus.INSUFFICIENT_STORAGE, DISK_FULL)
-        return unexpected(request, error)
+        raise error
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> JSONResponse:
