@@ -67,6 +67,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "not a database": lambda path: path.write_bytes(b"nonsense" * 1000),
     "header": lambda path: overwrite(path, 0),
     "later pages": lambda path: overwrite(path, PAGE_BYTES),
+    "last page": lambda path: overwrite(path, path.stat().st_size - PAGE_BYTES),
     "cut off": lambda path: path.write_bytes(path.read_bytes()[: 3 * PAGE_BYTES]),
 }
 

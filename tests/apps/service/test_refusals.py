@@ -4,7 +4,6 @@ import contextlib
 import http.client
 import logging
 import socket
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import httpx2
 import pytest
 from service_fakes import Refusing
 
+from avadclip.apps.service.links import HOURS
 from avadclip.apps.service.logs import JsonLines
 from avadclip.apps.service.server import check_exposure
 from avadclip.apps.service.settings import ServiceSettings, read_tokens, resolve_folders
@@ -257,7 +257,7 @@ def test_a_link_works_for_its_job_and_its_time_only(guarded: Any, monkeypatch: p
     assert links.opens(key.replace(job_id, other)) is None
     assert links.opens(key.replace(str(int(expires_at)), str(int(expires_at) + 1))) is None
     assert links.opens(key[:-1] + ("0" if key[-1] != "0" else "1")) is None
-    monkeypatch.setattr(time, "time", lambda: expires_at + 1)
+    monkeypatch.setattr(links, "_clock_offset", links._clock_offset + HOURS * 3600)
     assert links.opens(key) is None
     answer = guarded.client.get(f"/results/{key}/", headers={"Authorization": ""})
     assert (answer.status_code, answer.headers["location"]) == (303, f"../../?job={job_id}")
