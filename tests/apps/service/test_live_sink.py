@@ -201,13 +201,23 @@ def test_a_watch_that_is_stopped_leaves_its_events_for_the_next_start(ledger: Le
     assert ledger.count_waiting("store") == 1
 
 
-def test_a_store_that_can_never_be_used_is_one_line_without_the_password(watch_command: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("address", "needed"),
+    [
+        ("mysql://ann:secret@host/x", "use SQLite or PostgreSQL"),
+        ("postgresql://ann:secret@host:abc/x", "it looks like postgresql://user"),
+        (f"postgresql://ann:secret@{'a' * 64}.example/x", "it looks like postgresql://user"),
+    ],
+)
+def test_a_store_that_can_never_be_used_is_one_line_without_the_password(
+    watch_command: Any, tmp_path: Path, address: str, needed: str
+) -> None:
     config = tmp_path / "watch.toml"
     config.write_text(
-        f"state = '{tmp_path}/state'\n[store]\ndatabase = 'mysql://ann:secret@host/x'\n[cameras.a]\nsource = 'rtsp://h/x'\n"
+        f"state = '{tmp_path}/state'\n[store]\ndatabase = '{address}'\n[cameras.a]\nsource = 'rtsp://h/x'\n"
     )
     code, out, err = watch_command(config)
     assert (code, out) == (1, "")
-    assert "use SQLite or PostgreSQL" in err
+    assert needed in err
     assert "secret" not in err
     assert err.count("\n") == 1

@@ -123,7 +123,7 @@ def open_database(url: str) -> sa.Engine:
             raise ConfigError(f"the database {parsed.get_backend_name()} is not supported; use SQLite or PostgreSQL")
         engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
         _migrate(engine)
-    except (ArgumentError, NoSuchModuleError) as error:
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:  # ValueError: of a port, or of the host's name
         raise ConfigError(
             "the database URL cannot be read; it looks like postgresql://user:password@host/name"
         ) from error
