@@ -85,6 +85,7 @@ def expand_inputs(names: Iterable[str], downloads: Path | None = None) -> Inputs
 def _download(url: str, folder: Path, addresses: dict[Path, str]) -> Path:
     """Download a video and enter its address; AvadclipError that names the URL without its password."""
     from avadclip.apps.fetch.named_video import fetch_named_video
+    from avadclip.media.stream import without_password
 
     shown = without_password(url)
     try:
