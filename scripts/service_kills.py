@@ -31,7 +31,7 @@ from typing import Any
 import httpx2
 import psutil
 
-LONGEST_LIFE_SECONDS = 8.0  # of a service, after it answers
+LONGEST_LIFE_SECONDS = 5.0  # of a service, after it answers
 PATIENCE_SECONDS = 180.0
 DISK_BYTES = 640 * 1024**2  # jobs wait while less than 500 MB are free
 JUMP_SECONDS = 40 * 86400  # retention is 30 days

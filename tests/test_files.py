@@ -55,17 +55,18 @@ def test_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "ours").stat().st_mode) == stat.S_IMODE((tmp_path / "usual").stat().st_mode)
 
 
-def test_a_private_folder_is_closed_to_others_with_all_that_it_holds(tmp_path: Path) -> None:
+def test_a_private_folder_is_closed_to_others_with_what_is_its_own(tmp_path: Path) -> None:
     folder, outside = tmp_path / "data", tmp_path / "outside"
     (folder / "uploads").mkdir(parents=True)
     (folder / "uploads" / "yard.mp4").write_text("video")
     outside.write_text("")
-    (folder / "link").symlink_to(outside)
-    for path in (folder, folder / "uploads", folder / "uploads" / "yard.mp4", outside):
+    (folder / "uploads" / "link").symlink_to(outside)
+    (folder / "notes").write_text("somebody else's")
+    paths = [folder, folder / "uploads", folder / "uploads" / "yard.mp4", folder / "notes", outside]
+    for path in paths:
         path.chmod(0o777)
-    make_private(folder)
-    modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "uploads" / "yard.mp4", outside)]
-    assert modes == [0o700, 0o700, 0o777]
+    make_private(folder, "uploads", "uploads/**/*")
+    assert [stat.S_IMODE(path.stat().st_mode) for path in paths] == [0o700, 0o700, 0o700, 0o777, 0o777]
     make_private(tmp_path / "deep" / "new")
     assert stat.S_IMODE((tmp_path / "deep" / "new").stat().st_mode) == 0o700
 

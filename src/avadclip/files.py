@@ -15,10 +15,15 @@ from pathlib import Path
 PRIVATE_UMASK = 0o077  # for processes whose files are all their own
 
 
-def make_private(folder: Path) -> None:
-    """Make a folder, or take all rights to it and everything inside from everybody but its owner; links are left."""
+def make_private(folder: Path, *patterns: str) -> None:
+    """Make a folder, or take all rights to it from everybody but its owner.
+
+    Args:
+        folder: made with its parents if it is missing.
+        patterns: globs of what else in it is closed: other files may be somebody else's. Links are left.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for path in (folder.resolve(), *folder.rglob("*")):
+    for path in (folder.resolve(), *(path for pattern in patterns for path in folder.glob(pattern))):
         with suppress(FileNotFoundError, PermissionError):  # gone meanwhile, or somebody else's
             mode = path.lstat().st_mode
             if not stat.S_ISLNK(mode) and mode & PRIVATE_UMASK:

@@ -16,6 +16,7 @@ from avadclip.files import make_private, write_atomically
 
 ID_FILE = "store-id"
 MAX_ID_CHARACTERS = 32
+OWN_FILES = ("uploads", "uploads/*", "results", "results/**/*", "avadclip.sqlite*", ID_FILE, "lock", "reserve")
 
 
 class OwnershipError(ConfigError):
@@ -32,7 +33,7 @@ def lock_folders(settings: ServiceSettings, cleanup: ExitStack) -> None:
     Raises:
         OwnershipError: another service uses one of them.
     """
-    make_private(settings.data)
+    make_private(settings.data, *OWN_FILES)
     file = sqlite_file(settings.store_url)
     for folder in {settings.data.resolve(), *([] if file is None else [file.parent.resolve()])}:
         cleanup.callback(FolderLock(folder).release)
