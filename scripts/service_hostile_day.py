@@ -40,12 +40,12 @@ class Target:
     def __init__(self, port: int, process: psutil.Process, log: Path) -> None:
         self.port, self.process, self.log = port, process, log
         self.met: Counter[str] = Counter()
-        self._turn = asyncio.Semaphore(OPENED_AT_ONCE)
+        self.turn = asyncio.Semaphore(OPENED_AT_ONCE)
+        """Of the clients other than that of `health`, which does not wait for its turn here."""
 
     async def open(self, head: str, body: bytes = b"") -> tuple[Reader, Writer]:
         """Connect, and send this much of a request."""
-        async with self._turn:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(head.encode() + body)
         return reader, writer
 
@@ -88,7 +88,8 @@ async def hold_half_sent(target: Target) -> None:
     """Keep one half-sent request open, and open the next when the service ends it."""
     while True:
         with contextlib.suppress(OSError):
-            reader, writer = await target.open(HEAD.format(method="GET", path="/") + "X-Half: ")
+            async with target.turn:
+                reader, writer = await target.open(HEAD.format(method="GET", path="/") + "X-Half: ")
             try:
                 await reader.read()
             finally:
@@ -115,7 +116,8 @@ async def half_sent_requests(target: Target, seconds: float) -> None:
 
 async def hold_stream(target: Target, opened: asyncio.Semaphore) -> None:
     """Follow all jobs."""
-    reader, writer = await target.open(HEAD.format(method="GET", path="/api/progress") + "\r\n")
+    async with target.turn:
+        reader, writer = await target.open(HEAD.format(method="GET", path="/api/progress") + "\r\n")
     try:
         target.met[f"streams: {(await reader.readline()).split()[1].decode()}"] += 1
         opened.release()

@@ -81,6 +81,14 @@ def test_a_video_that_left_its_folder_is_not_found(
     assert hostile.client.get(f"{href}video").status_code == 404
 
 
+def test_a_result_whose_files_were_taken_away_is_not_found(hostile: Any, wait_until: Callable[..., Any]) -> None:
+    href = make_link(hostile, "x.html", wait_until)
+    job_id = href.split("/")[2].split(".")[0]
+    shutil.rmtree(hostile.service.media.result_folder(job_id))
+    for path in (href, f"{href}video", f"{href}detection.json", f"/api/jobs/{job_id}/result"):
+        assert hostile.client.get(path).status_code == 404
+
+
 def addresses(service: Any) -> Iterator[tuple[str, str]]:
     """Every route of the application, with made-up parameters, and some that it does not have."""
     key, _ = service.service.links.key("0" * 32)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from avadclip.apps.service.jobs.media_folder import is_file
-from avadclip.apps.service.jobs.result_folder import VIDEO_URL, read_media, read_media_type
+from avadclip.apps.service.jobs.result_folder import MEDIA_NAME, VIDEO_URL, read_media, read_media_type
 from avadclip.apps.service.links import job_named_by
 from avadclip.apps.service.problems import RefusedError
 from avadclip.apps.service.routes import TheService
@@ -60,19 +60,21 @@ def show_page(service: TheService, key: str) -> Response:
 @router.api_route(f"/results/{{key}}/{VIDEO_URL}", methods=["GET", "HEAD"])
 def stream_video(service: TheService, job: JobOfKey) -> FileResponse:
     """Serve the video, or the range of a Range header."""
+    folder = service.media.result_file(job.id, MEDIA_NAME).parent
     try:
         path = service.media.checked(job)
     except MediaError as error:
         raise RefusedError(HTTPStatus.NOT_FOUND, str(error)) from error
-    return _file(path, read_media_type(service.media.result_folder(job.id), path), name=job.name)
+    if not is_file(path):  # a video in an allowed folder may have been removed
+        raise RefusedError(HTTPStatus.NOT_FOUND, "file not found")
+    return _file(path, read_media_type(folder, path), name=job.name)
 
 
 @router.api_route("/results/{key}/{name:path}", methods=["GET", "HEAD"])
 def show_file(service: TheService, job: JobOfKey, name: str) -> FileResponse:
     """Serve a file of the result."""
-    folder = service.media.result_folder(job.id).resolve()
-    path = (folder / name).resolve() if name.isprintable() else folder
-    return _file(path if path.is_relative_to(folder) else folder, FILE_TYPES.get(path.suffix), name=path.name)
+    path = service.media.result_file(job.id, name)
+    return _file(path, FILE_TYPES.get(path.suffix), name=path.name)
 
 
 @router.get("/static/report/{name}")
@@ -85,16 +87,14 @@ def show_asset(name: str) -> FileResponse:
 
 
 def _page(service: Service, job: Job) -> str:
-    folder = service.media.result_folder(job.id)
-    document = json.loads((folder / "detection.json").read_text(encoding="utf-8"))
+    path = service.media.result_file(job.id, "detection.json")
+    document = json.loads(path.read_text(encoding="utf-8"))
     places = PagePlaces(assets="../../static/report/", index="../../", downloads=DOWNLOADS)
-    return render_page(document, read_media(folder), places)
+    return render_page(document, read_media(path.parent), places)
 
 
 def _file(path: Path, media_type: str | None, *, name: str) -> FileResponse:
     """A file as this media type and no other; one without is only for saving under the name."""
-    if not is_file(path):  # a video in an allowed folder may have been removed
-        raise RefusedError(HTTPStatus.NOT_FOUND, "file not found")
     if media_type is None:
         return FileResponse(path, media_type="application/octet-stream", filename=name, headers=PRIVATE)
     return FileResponse(path, media_type=media_type, headers=PRIVATE)

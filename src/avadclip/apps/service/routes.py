@@ -172,7 +172,7 @@ async def follow_all(service: TheService) -> AsyncIterator[Job]:
 def show_result(service: TheService, job_id: JobIdInPath) -> FileResponse:
     """Get the whole result with every snippet's scores, as `avadclip detect --format json --scores` prints it."""
     _done(service, job_id)
-    return FileResponse(service.media.result_folder(job_id) / "detection.json", media_type="application/json")
+    return FileResponse(service.media.result_file(job_id, "detection.json"), media_type="application/json")
 
 
 @router.post("/jobs/{job_id}/link", responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))

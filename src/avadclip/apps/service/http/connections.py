@@ -16,7 +16,7 @@ BODY_SECONDS = 30.0  # between two pieces of a body
 MAX_CONNECTIONS = 4000
 FILES_PER_CONNECTION = 2  # its socket, and the video that it sends or receives
 SPARE_FILES = 512  # for the database, child processes, and connections accepted in one turn of the event loop
-ACCEPT_SHARE = 8  # of all connections, this part is accepted in one turn, so that each has some turns to be read
+ACCEPT_SHARE = 4  # of all connections, this part is accepted in one turn, so that each has some turns to be read
 
 log = logging.getLogger(__name__)
 

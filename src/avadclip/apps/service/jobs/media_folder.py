@@ -37,6 +37,14 @@ class MediaFolder:
         """Folder of a job's result."""
         return self._settings.results / job_id
 
+    def result_file(self, job_id: str, name: str) -> Path:
+        """Find a file of a job's result; RefusedError (404) for a missing one, or a name that leads elsewhere."""
+        folder = self.result_folder(job_id).resolve()
+        path = (folder / name).resolve() if name.isprintable() else folder
+        if not path.is_relative_to(folder) or not is_file(path):
+            raise RefusedError(HTTPStatus.NOT_FOUND, "file not found")
+        return path
+
     def find(self, named: str) -> Path:
         """Find a client's file in an allowed folder.
 
