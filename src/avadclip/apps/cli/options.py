@@ -21,6 +21,7 @@ from avadclip.apps.cli.terminal.console import (
     report_success,
     resumable,
 )
+from avadclip.apps.cli.terminal.failures import RAY_NEEDS, check_memory_limit
 from avadclip.apps.cli.terminal.progress import show_work
 from avadclip.encoders.downloads.notice import go_offline
 from avadclip.errors import AvadclipError
@@ -152,8 +153,11 @@ def with_absolute_folder(encoders: str) -> str:
 
 def run_spread(job: "ArchiveJob", names: list[str], out: str, spread: SpreadOptions) -> int:
     """Run over an archive, print one line per video on stdout, and return the exit code."""
+    from avadclip.apps.archive.cluster import LOCAL
     from avadclip.apps.archive.run import TIME_LIMIT_SECONDS, run_archive
 
+    if spread.ray == LOCAL:
+        check_memory_limit("Ray", RAY_NEEDS)
     address = out if "://" in out else str(local_folder(out).absolute())
     sources, problems = _find(names)
     for problem in problems:

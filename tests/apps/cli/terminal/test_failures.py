@@ -5,11 +5,13 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 import avadclip.apps.cli.main
 
+LIMITED = "avadclip: error: a process may use {} GB of memory here, {} needs {} GB; raise the limit with `ulimit -v`\n"
 Command = Callable[..., tuple[int, str, str]]
 
 
@@ -29,10 +31,7 @@ def run_within(num_bytes: int, *command: str) -> "subprocess.CompletedProcess[st
 def test_a_limit_below_what_libraries_need_is_one_line(command: tuple[str, ...]) -> None:
     done = run_within(800 * 1024 * 1000, *command)  # `ulimit -v 800000`
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
-        "avadclip: error: a process may use 0.8 GB of memory here, the libraries need 1.2 GB; raise the limit with "
-        "`ulimit -v`\n"
-    )
+    assert done.stderr == LIMITED.format("0.8", "avadclip", "1.2")
     assert run_within(800 * 1024 * 1000, "--help").returncode == 0
 
 
@@ -52,6 +51,12 @@ SHORTAGES = [
     RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee documentation"),
     raised_from(ImportError("Exception caught: std::bad_alloc")),
 ]
+
+
+def test_a_limit_below_what_ray_needs_is_one_line(tmp_path: Path) -> None:
+    done = run_within(1_500_000_000, "extract", "no.mp4", "--out", str(tmp_path / "features"), "--ray", "local")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == LIMITED.format("1.5", "Ray", "2.5")
 
 
 def fail_with(problem: Exception) -> Callable[..., None]:

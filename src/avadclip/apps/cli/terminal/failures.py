@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from avadclip.errors import ConfigError
 
-LEAST_ADDRESS_SPACE = (
-    1_200_000_000  # bytes; below 1.0 GB loading of torch, ONNX Runtime and SciPy fails, aborts or hangs
-)
-
+# Bytes of address space. Below 1.0 GB, loading of torch, ONNX Runtime and SciPy fails, aborts or hangs; Ray aborts at
+# 1.5 GB.
+LIBRARIES_NEED, RAY_NEEDS = 1_200_000_000, 2_500_000_000
 SIGNS = (  # in lower case; loader, Python, torch, ONNX Runtime and C++ each have words of their own
     "failed to map segment",
     "cannot allocate memory",
@@ -22,17 +21,17 @@ SIGNS = (  # in lower case; loader, Python, torch, ONNX Runtime and C++ each hav
 )
 
 
-def check_memory_limit() -> None:
-    """Raise ConfigError if this process may use too little memory to load the libraries."""
+def check_memory_limit(what: str = "avadclip", needed: int = LIBRARIES_NEED) -> None:
+    """Raise ConfigError if this process may use less memory than is needed, in bytes."""
     if sys.platform == "win32":
         return
     import resource
 
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit != resource.RLIM_INFINITY and limit < LEAST_ADDRESS_SPACE:
+    if limit != resource.RLIM_INFINITY and limit < needed:
         raise ConfigError(
-            f"a process may use {limit / 1e9:.1f} GB of memory here, the libraries need "
-            f"{LEAST_ADDRESS_SPACE / 1e9:.1f} GB; raise the limit with `ulimit -v`"
+            f"a process may use {limit / 1e9:.1f} GB of memory here, {what} needs {needed / 1e9:.1f} GB; "
+            "raise the limit with `ulimit -v`"
         )
 
 
