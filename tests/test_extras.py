@@ -70,6 +70,7 @@ NEEDS = [
 NEED_NONE = [
     (1, ["detect", "no.mp4"]),
     (1, ["extract", "no.mp4", "--out", "features"]),
+    (1, ["watch", "no.mp4"]),
     (1, ["report", "no.json", "--out", "pages"]),
     (1, ["evaluate", "no.safetensors", "--data", "synthetic:small"]),
     (1, ["robustness", "no.safetensors", "--data", "synthetic:small", "--out", "table"]),
@@ -85,7 +86,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, str]]:
     """Exit code and stderr of all commands without the extras."""
     folder = tmp_path_factory.mktemp("plain")
     (folder / "recipe.toml").write_text((REPOSITORY / "configs" / "synthetic" / "teacher.toml").read_text())
-    camera = '[cameras.yard]\nsource = "no.mp4"\n'
+    camera = '[cameras.yard]\nsource = "rtsp://127.0.0.1:9/"\n'
     (folder / "store.toml").write_text(f'state = "state"\n[store]\n{camera}')
     (folder / "mqtt.toml").write_text(f'state = "state"\n[mqtt]\nhost = "localhost"\n{camera}')
     commands = json.dumps([command for _, command in (*NEEDS, *NEED_NONE)])

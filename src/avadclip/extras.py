@@ -19,7 +19,17 @@ EXTRAS = {
     "train": OptionalPart("training", TRAINING),
     "serve": OptionalPart(
         "the service and its store",
-        ("fastapi", "fastapi_offline", "uvicorn", "sqlalchemy", "alembic", "psycopg", "prometheus_client"),
+        (
+            "fastapi",
+            "fastapi_offline",
+            "python_multipart",
+            "uvicorn",
+            "h11",
+            "sqlalchemy",
+            "alembic",
+            "psycopg",
+            "prometheus_client",
+        ),  # fmt: skip
     ),
     "live": OptionalPart("MQTT", ("paho",)),
     "ray": OptionalPart("--ray", ("ray", "pyarrow", "fsspec", "s3fs")),
