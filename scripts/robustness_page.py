@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from avadclip.evaluation.metrics.records import MeasureName
 from avadclip.evaluation.robustness import AUTOMATIC, CONDITIONS, ConditionName, RobustnessReport
 from avadclip.report.figures.robustness import Bar, draw_bars, markdown_table
 from avadclip.report.words import counted
@@ -38,10 +37,10 @@ class Setting:
         """What was damaged, in words."""
         return "features damaged by analogues" if self.reports[0].damage_of == "features" else "videos damaged"
 
-    def values(self, condition: ConditionName, network: str, measure: MeasureName = "frame_ap") -> list[float]:
+    def values(self, condition: ConditionName, network: str) -> list[float]:
         """Percent of every report; all networks are measured under all conditions here."""
         found = [report.find(condition, network) for report in self.reports]
-        percents = [None if each is None else each.percent(measure, head="classifier") for each in found]
+        percents = [None if each is None else each.percent("frame_ap", head="classifier") for each in found]
         assert all(percent is not None for percent in percents), (condition, network)
         return [percent for percent in percents if percent is not None]
 
@@ -49,13 +48,13 @@ class Setting:
         """Frame AP of a random score, mean over reports."""
         return float(np.mean([report.conditions[0].reports[0].positive_percent for report in self.reports]))
 
-    def table(self, measure: MeasureName) -> list[str]:
-        """Mean and deviation, and under damage the mean gain over clean."""
+    def table(self) -> list[str]:
+        """Frame AP: mean and deviation, and under damage the mean gain over clean."""
         rows = []
         for condition in CONDITIONS:
             cells: list[str] = [condition]
             for network in self.networks:
-                own, clean = (np.array(self.values(each, network, measure)) for each in (condition, "clean"))
+                own, clean = (np.array(self.values(each, network)) for each in (condition, "clean"))
                 if condition != "clean" and np.array_equal(own, clean):  # the network does not use this modality
                     cells.append("=")
                     continue
@@ -135,17 +134,13 @@ def _section(setting: Setting, name: str, level: str = "##") -> str:
             f"{level} {setting.title}",
             "",
             f"{setting.kind.capitalize()}; {setting.spread}, in brackets the mean gain over clean. Head: classifier. "
-            f"A random score gets frame AP {setting.chance():.1f} and ROC AUC 50.",
+            f"A random score gets frame AP {setting.chance():.1f}.",
             "",
             f"![Frame AP under damage: {setting.title}](images/robustness-{name}.png)",
             "",
             "Frame AP, percent:",
             "",
-            *setting.table("frame_ap"),
-            "",
-            "ROC AUC, percent:",
-            "",
-            *setting.table("roc_auc"),
+            *setting.table(),
         ]
     )
 

@@ -29,7 +29,7 @@ EXTRAS = {
             "alembic",
             "psycopg",
             "prometheus_client",
-        ),  # fmt: skip
+        ),
     ),
     "live": OptionalPart("MQTT", ("paho",)),
     "ray": OptionalPart("--ray", ("ray", "pyarrow", "fsspec", "s3fs")),

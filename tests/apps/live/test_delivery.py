@@ -3,6 +3,7 @@
 import base64
 import json
 import resource
+import stat
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -275,3 +276,11 @@ def test_a_state_folder_belongs_to_one_process(tmp_path, ledger) -> None:
     with pytest.raises(ConfigError, match="a state folder of its own") as refused:
         Ledger(tmp_path / "state")
     assert "\n" not in str(refused.value)
+
+
+def test_a_state_folder_that_others_could_read_is_closed(tmp_path) -> None:
+    tmp_path.chmod(0o755)
+    for name in ("watch.sqlite", "undelivered.jsonl"):
+        (tmp_path / name).touch(0o644)
+    Ledger(tmp_path).close()
+    assert {stat.S_IMODE(path.stat().st_mode) & 0o077 for path in (tmp_path, *tmp_path.iterdir())} == {0}

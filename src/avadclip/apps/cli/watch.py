@@ -75,11 +75,12 @@ def _run(config: "WatchConfig", *, show_scores: bool) -> None:
     from contextlib import ExitStack
 
     from avadclip.apps.live.watch import Watch, load_live_detector
+    from avadclip.files import PRIVATE_UMASK
 
     logging.basicConfig(format="avadclip: %(message)s", level=logging.WARNING)
     detector = load_live_detector(config)
     with ExitStack() as cleanup:
-        cleanup.callback(os.umask, os.umask(0o077))  # state and recordings are for their owner alone
+        cleanup.callback(os.umask, os.umask(PRIVATE_UMASK))  # state and recordings are for their owner alone
         sinks = [] if config.store is None else [_open_store(config.store)]
         for sink in sinks:
             cleanup.callback(sink.close)

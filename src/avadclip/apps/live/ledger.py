@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from avadclip.apps.live.messages import EventMessage
 from avadclip.errors import ConfigError
+from avadclip.files import make_private
 
 RESERVE_BYTES = 2**20  # in the file and its log; some hundred messages can be recorded and sent though the disk is full
 
@@ -62,9 +63,8 @@ class Ledger:
         self._lock = threading.RLock()
         self._path = path = folder / "watch.sqlite"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path.touch()
-            path.chmod(0o600)  # also where an earlier version made it readable by everyone
+            make_private(folder, "watch.sqlite*", "undelivered.jsonl")
+            path.touch(0o600)
             self._database = sqlite3.connect(path, timeout=0.5, check_same_thread=False)
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode = WAL")

@@ -10,7 +10,7 @@ from avadclip.apps.live.camera_child import BeginRecording, Command, EndRecordin
 from avadclip.apps.live.config import RecordingConfig
 from avadclip.apps.live.messages import EventMessage
 from avadclip.apps.retention import RetentionClock
-from avadclip.files import write_atomically
+from avadclip.files import make_private, write_atomically
 
 DAY_SECONDS = 86400.0
 TIME_NAME = ".seen-until"  # holds what the RetentionClock of the next start goes on from
@@ -22,6 +22,8 @@ class Recordings:
 
     def __init__(self, config: RecordingConfig) -> None:
         self._config = config
+        with suppress(OSError):  # a disk that is read-only; an event will say so
+            make_private(config.folder, "*.mkv")
         self._time_file = config.folder / TIME_NAME
         self._clock = RetentionClock(self._read_time())
 

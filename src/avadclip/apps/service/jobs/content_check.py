@@ -13,6 +13,7 @@ from avadclip.errors import MediaError
 from avadclip.media.probe import MediaInfo, probe
 
 CHECK_SECONDS = 30.0
+NUM_ATTEMPTS = 2  # the process may have died before, of something else
 MEMORY_BYTES = 3 * 1024**3  # of address space; a picture of the largest size needs a tenth
 
 
@@ -42,20 +43,24 @@ class ContentCheck:
             self._child.kill()
 
     def _ask(self, path: Path) -> MediaInfo | str:
-        try:
-            child = self._child = self._child or Child(_answer)
-        except ChildStartError as error:
-            raise RefusedError(
-                HTTPStatus.SERVICE_UNAVAILABLE, f"no process can be started to check the video ({error}); try again"
-            ) from error
-        try:
-            child.send(path)
-            answer: MediaInfo | str = child.receive(deadline=time.monotonic() + CHECK_SECONDS)
-        except (ChildCrashedError, ChildTimeoutError):
-            child.kill()
-            self._child = None
-            return f"{path} crashed or blocked its reader; convert it to mp4 first"
-        return answer
+        for _ in range(NUM_ATTEMPTS):
+            try:
+                child = self._child = self._child or Child(_answer)
+            except ChildStartError as error:
+                raise RefusedError(
+                    HTTPStatus.SERVICE_UNAVAILABLE, f"no process can be started to check the video ({error}); try again"
+                ) from error
+            try:
+                child.send(path)
+                answer: MediaInfo | str = child.receive(deadline=time.monotonic() + CHECK_SECONDS)
+            except (ChildCrashedError, ChildTimeoutError) as error:
+                child.kill()
+                self._child = None
+                if isinstance(error, ChildTimeoutError):
+                    break
+            else:
+                return answer
+        return f"{path} crashed or blocked its reader; convert it to mp4 first"
 
 
 def _answer(connection: "Connection[Any, Any]") -> None:
