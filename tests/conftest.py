@@ -3,6 +3,7 @@ import dataclasses
 import importlib.util
 import os
 import shutil
+import signal
 import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -339,6 +340,12 @@ def opened_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(av, "open", counted)
     return names
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Children of a shell's background jobs would inherit that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

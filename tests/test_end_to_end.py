@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -63,10 +63,8 @@ def short_then_long(tmp_path: Path, sample_videos: tuple[Path, Path]) -> Path:
 
 
 @pytest.fixture
-def stop_when() -> Iterator[Callable[..., tuple[int, str, str]]]:
+def stop_when() -> Callable[..., tuple[int, str, str]]:
     """Runs a command and sends it a signal once a file is there: (exit code, stdout, stderr)."""
-    # Children of a shell's background jobs would inherit that Ctrl-C is ignored.
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def stop(number: signal.Signals, awaited: Path, *arguments: str | Path) -> tuple[int, str, str]:
         process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -79,8 +77,7 @@ def stop_when() -> Iterator[Callable[..., tuple[int, str, str]]]:
         printed, errors = process.communicate(timeout=PATIENCE_SECONDS)
         return process.returncode, printed, errors
 
-    yield stop
-    signal.signal(signal.SIGINT, previous)
+    return stop
 
 
 def test_good_videos_are_done_and_each_broken_one_is_one_line(tmp_path: Path, sample_videos: tuple[Path, Path]):

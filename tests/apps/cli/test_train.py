@@ -92,24 +92,25 @@ def test_a_run_folder_holds_what_the_documentation_says(teacher: Path) -> None:
     assert load_checkpoint(teacher / "last.safetensors").header.selection == {"teacher": "last"}
 
 
+NUM_EPOCHS = 25  # of a training that is stopped
 RESUMES = "avadclip: note: interrupted; the same command resumes after the last finished epoch\n"
 
 
 def stop_after(num_epochs: int, process: subprocess.Popen[str], run_folder: Path, number: signal.Signals) -> str:
     """Send a signal to a training and its processes once so many epochs are done; return its stderr."""
     metrics = run_folder / "metrics.jsonl"
-    for _ in range(600):
+    for _ in range(3000):
         if metrics.is_file() and len(metrics.read_text().splitlines()) >= num_epochs:
             break
-        time.sleep(0.1)
+        time.sleep(0.02)
     os.killpg(process.pid, number)
     _, errors = process.communicate()
-    assert num_epochs <= len(metrics.read_text().splitlines()) < 25
+    assert num_epochs <= len(metrics.read_text().splitlines()) < NUM_EPOCHS
     return errors
 
 
 def test_a_run_stopped_in_the_middle_ends_with_the_weights_of_one_that_was_not(tmp_path: Path) -> None:
-    recipe = write_recipe(tmp_path / "recipe.toml", epochs=25)
+    recipe = write_recipe(tmp_path / "recipe.toml", epochs=NUM_EPOCHS)
     process = start("train", recipe, "--out", tmp_path / "killed")
     assert stop_after(3, process, tmp_path / "killed", signal.SIGINT) == RESUMES
     assert process.returncode == 130
@@ -162,7 +163,7 @@ def test_two_processes_learn_what_one_does(teacher: Path, tmp_path: Path) -> Non
 
 
 def test_an_interrupt_of_two_processes_is_one_line(tmp_path: Path) -> None:
-    recipe = write_recipe(tmp_path / "recipe.toml", epochs=25)
+    recipe = write_recipe(tmp_path / "recipe.toml", epochs=NUM_EPOCHS)
     process = start("train", recipe, "--out", tmp_path / "run", "--devices", "2")
     assert stop_after(1, process, tmp_path / "run", signal.SIGINT) == RESUMES
     assert process.returncode == 130
