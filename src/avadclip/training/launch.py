@@ -5,8 +5,11 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
+from torch import distributed
 from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, get_error_handler
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -14,6 +17,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from avadclip.errors import AvadclipError, ConfigError
 
 ELASTIC_LOGS = ("torch.distributed.elastic", "torch.distributed.elastic.agent.server.api")
+MEETING_FILE = "AVADCLIP_MEETING_FILE"  # by which the processes of one machine find each other, without a port
 ERROR_FILE = "TORCHELASTIC_ERROR_FILE"  # the launcher's name for the file with a process's error
 
 
@@ -43,17 +47,9 @@ def launch(arguments: Sequence[str], processes: Processes) -> None:
     for name in ELASTIC_LOGS:  # they report a failure in twenty lines, and an interruption in one
         logging.getLogger(name).setLevel(logging.CRITICAL)
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # a warning that learners without a spare head do not need
-    config = LaunchConfig(
-        min_nodes=processes.nodes,
-        max_nodes=processes.nodes,
-        nproc_per_node=processes.devices,
-        rdzv_backend="c10d",
-        rdzv_endpoint=processes.main_address or "localhost:0",
-        run_id="avadclip",
-        max_restarts=0,  # the run folder holds the state: the same command resumes
-    )
     try:
-        elastic_launch(config, sys.executable)("-m", "avadclip", *arguments)
+        with TemporaryDirectory(prefix="avadclip-") as folder:
+            elastic_launch(_config(processes, Path(folder)), sys.executable)("-m", "avadclip", *arguments)
     except SignalException as signalled:  # the launcher's own, of SIGINT and SIGTERM
         raise KeyboardInterrupt from signalled
     except ChildFailedError as error:
@@ -64,6 +60,38 @@ def launch(arguments: Sequence[str], processes: Processes) -> None:
             f"training process {rank} ended with exit code {failure.exitcode}; see its output above. "
             "The same command resumes after the last finished epoch"
         ) from None
+
+
+def _config(processes: Processes, folder: Path) -> LaunchConfig:
+    endpoint, settings = processes.main_address, {}
+    if processes.nodes == 1:  # torch's stores listen at all addresses: on one machine, files take their place
+        endpoint, settings = str(folder / "launcher"), {"store_type": "file"}
+        loopback = "lo" if sys.platform == "linux" else "lo0"
+        os.environ |= {
+            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+            "GLOO_SOCKET_IFNAME": loopback,
+            "NCCL_SOCKET_IFNAME": loopback,
+            MEETING_FILE: str(folder / "processes"),
+        }
+    return LaunchConfig(
+        min_nodes=processes.nodes,
+        max_nodes=processes.nodes,
+        nproc_per_node=processes.devices,
+        rdzv_backend="c10d",
+        rdzv_endpoint=endpoint or "",
+        rdzv_configs=settings,
+        run_id="avadclip",
+        max_restarts=0,  # the run folder holds the state: the same command resumes
+    )
+
+
+def meet() -> None:
+    """Connect to the other processes of this machine, if a launcher started several here."""
+    file = os.environ.get(MEETING_FILE)
+    if file is not None and not distributed.is_initialized():
+        distributed.init_process_group(
+            init_method=f"file://{file}", rank=int(os.environ["RANK"]), world_size=int(os.environ["WORLD_SIZE"])
+        )
 
 
 def is_launched() -> bool:

@@ -20,6 +20,7 @@ from avadclip.model.class_text import PromptEncoder
 from avadclip.model.losses import topk_mean
 from avadclip.training.batches import Share, draw_batches, take_share
 from avadclip.training.build import build_for_training
+from avadclip.training.launch import meet
 from avadclip.training.optimizer import build_optimizer, learning_rate, set_learning_rate
 from avadclip.training.run_folder import RunFolder, SavedState
 from avadclip.training.teacher import TeacherFeatures
@@ -70,6 +71,7 @@ class Supervision:
 
 def make_accelerator() -> Accelerator:
     """Device and processes, as Accelerate finds them."""
+    meet()
     # By default Accelerate does not connect processes without an accelerator.
     on_cpu = not torch.accelerator.is_available()
     # Without distillation a student's uncertainty head takes no part in the loss.

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -96,16 +97,20 @@ NUM_EPOCHS = 25  # of a training that is stopped
 RESUMES = "avadclip: note: interrupted; the same command resumes after the last finished epoch\n"
 
 
-def stop_after(num_epochs: int, process: subprocess.Popen[str], run_folder: Path, number: signal.Signals) -> str:
-    """Send a signal to a training and its processes once so many epochs are done; return its stderr."""
+def wait_for(num_epochs: int, run_folder: Path) -> None:
     metrics = run_folder / "metrics.jsonl"
     for _ in range(3000):
         if metrics.is_file() and len(metrics.read_text().splitlines()) >= num_epochs:
             break
         time.sleep(0.02)
+
+
+def stop_after(num_epochs: int, process: subprocess.Popen[str], run_folder: Path, number: signal.Signals) -> str:
+    """Send a signal to a training and its processes once so many epochs are done; return its stderr."""
+    wait_for(num_epochs, run_folder)
     os.killpg(process.pid, number)
     _, errors = process.communicate()
-    assert num_epochs <= len(metrics.read_text().splitlines()) < NUM_EPOCHS
+    assert num_epochs <= len((run_folder / "metrics.jsonl").read_text().splitlines()) < NUM_EPOCHS
     return errors
 
 
@@ -162,9 +167,13 @@ def test_two_processes_learn_what_one_does(teacher: Path, tmp_path: Path) -> Non
             assert two == pytest.approx(one, rel=1e-4)
 
 
-def test_an_interrupt_of_two_processes_is_one_line(tmp_path: Path) -> None:
+def test_two_processes_listen_on_the_loopback_only_and_their_interrupt_is_one_line(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path / "recipe.toml", epochs=NUM_EPOCHS)
     process = start("train", recipe, "--out", tmp_path / "run", "--devices", "2")
+    wait_for(1, tmp_path / "run")
+    launcher = psutil.Process(process.pid)
+    sockets = [each.net_connections("inet") for each in (launcher, *launcher.children(recursive=True))]
+    assert {s.laddr.ip for s in sum(sockets, []) if s.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
     assert stop_after(1, process, tmp_path / "run", signal.SIGINT) == RESUMES
     assert process.returncode == 130
 
