@@ -90,7 +90,10 @@ def meet() -> None:
     file = os.environ.get(MEETING_FILE)
     if file is not None and not distributed.is_initialized():
         distributed.init_process_group(
-            init_method=f"file://{file}", rank=int(os.environ["RANK"]), world_size=int(os.environ["WORLD_SIZE"])
+            "nccl" if torch.cuda.is_available() else "gloo",
+            init_method=f"file://{file}",
+            rank=int(os.environ["RANK"]),
+            world_size=int(os.environ["WORLD_SIZE"]),
         )
 
 

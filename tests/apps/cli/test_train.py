@@ -172,8 +172,8 @@ def test_two_processes_listen_on_the_loopback_only_and_their_interrupt_is_one_li
     process = start("train", recipe, "--out", tmp_path / "run", "--devices", "2")
     wait_for(1, tmp_path / "run")
     launcher = psutil.Process(process.pid)
-    sockets = [each.net_connections("inet") for each in (launcher, *launcher.children(recursive=True))]
-    assert {s.laddr.ip for s in sum(sockets, []) if s.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
+    sockets = [s for each in (launcher, *launcher.children(recursive=True)) for s in each.net_connections("inet")]
+    assert {s.laddr.ip for s in sockets if s.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
     assert stop_after(1, process, tmp_path / "run", signal.SIGINT) == RESUMES
     assert process.returncode == 130
 

@@ -87,6 +87,7 @@ def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None) -> None:
             epochs, done = config.optimizer.epochs, (step.epoch - 1) * step.num_steps + step.step
             show_step(f"epoch {step.epoch}/{epochs}  {parts}", done, epochs * step.num_steps)
 
+        progress = None
         try:
             progress = train_by(config, out=out, teacher=teacher, on_step=show)
         except (AvadclipError, KeyboardInterrupt) as stop:
@@ -94,7 +95,8 @@ def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None) -> None:
                 raise
             if isinstance(stop, AvadclipError):  # else the launcher was interrupted too
                 report_to_launcher(stop)
-            raise typer.Exit(1) from stop
+    if progress is None:
+        os._exit(1)  # Python's own end would meet the threads of an unfinished exchange, which abort with a message
     if not is_main_process:
         return
     last = progress.metrics[-1]
