@@ -177,6 +177,23 @@ def test_losses_and_gradients_of_a_batch_do_not_depend_on_its_padding(kind: str)
     torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-4, atol=1e-5)
 
 
+def test_a_runaway_of_the_released_distillation_ends_in_one_line() -> None:
+    network = make_network("visual student", variant="released", distil="uncertainty", weight=100.0)
+    batch = collate(make_bags(), pad_to_window=True)
+    teacher = network(*batch.bags).features.detach()  # nothing is left to learn but certainty
+    optimizer = torch.optim.Adam(network.uncertainty.parameters(), lr=0.5)
+
+    def learn() -> None:
+        for _ in range(100):
+            optimizer.zero_grad()
+            losses_of(network, batch, teacher)["distillation"].backward()
+            optimizer.step()
+
+    with pytest.raises(ConfigError, match=r"ln sigma\^2 .* needed -16 or more.*lower `distillation.weight`") as runaway:
+        learn()
+    assert "\n" not in str(runaway.value)
+
+
 def test_losses_stay_float32_when_the_network_runs_in_bfloat16() -> None:
     batch = collate(make_bags())
     teacher = teacher_features(batch)
