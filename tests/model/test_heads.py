@@ -57,9 +57,10 @@ def test_uncertainty_is_a_body_that_padding_stays_out_of(shake) -> None:
     x = torch.randn(2, 5, 6)
     mask = torch.arange(5) < torch.tensor([[5], [3]])
     theta = head(x, mask)
-    assert [head.hidden.weight.shape[-1], head.log_variance.weight.shape[-1]] == [1, 3]
+    assert [layer.weight.shape[-1] for layer in (head.hidden, head.context, head.log_variance)] == [1, 3, 1]
     for bag, length in enumerate((5, 3)):
-        expected = convolve(head.log_variance, convolve(head.hidden, x[bag, :length]).clamp(min=0))
+        hidden = convolve(head.hidden, x[bag, :length]).clamp(min=0)
+        expected = convolve(head.log_variance, convolve(head.context, hidden))
         torch.testing.assert_close(theta[bag, :length], expected, rtol=1e-5, atol=1e-5)
 
 

@@ -58,21 +58,22 @@ class EnhancementBlock(nn.Module):
 class UncertaintyHead(nn.Module):
     """theta = ln sigma^2 of a student's distance to its teacher, per snippet and channel.
 
-    theta = Conv k3(ReLU(Conv k1(x))), the last layer zero at first: sigma = 1. x is a constant here: no feature is bent
-    to look certain. The head is ours: with the released one, -(x + ReLU(..)), theta ends as -x, and L_UKD is smallest
-    away from the teacher's features.
+    theta = body(x), body = Conv k1, ReLU, Conv k3, Conv k1, the last layer zero at first: sigma = 1. x is a constant
+    here: no feature is bent to look certain. This is ours: the released head is -(x + ReLU(body(x))), whose theta ends
+    as -x, and L_UKD is then smallest away from the teacher's features.
     """
 
     def __init__(self, embed_dim: int) -> None:
         super().__init__()
         self.hidden = SnippetConv(embed_dim, embed_dim, kernel=1)
-        self.log_variance = SnippetConv(embed_dim, embed_dim, kernel=3)
+        self.context = SnippetConv(embed_dim, embed_dim, kernel=3)
+        self.log_variance = SnippetConv(embed_dim, embed_dim, kernel=1)
         for parameter in self.log_variance.parameters():
             nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: [B, T, D]; mask: [B, T] bool, padding is kept out of both convolutions. Returns [B, T, D]."""
+        """x: [B, T, D]; mask: [B, T] bool, padding is kept out of every convolution. Returns [B, T, D]."""
         keep = mask[..., None]
         hidden = functional.relu(self.hidden(x.detach() * keep)) * keep
-        log_variance: Tensor = self.log_variance(hidden)
+        log_variance: Tensor = self.log_variance(self.context(hidden))
         return log_variance
