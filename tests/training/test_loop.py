@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from sklearn.metrics import average_precision_score
 
 import avadclip.training.loop
 from avadclip.config import DistillationConfig, NetworkConfig, OptimizerConfig, TrainingConfig
@@ -253,6 +254,43 @@ def test_bags_without_sound_can_be_in_a_distilled_students_training() -> None:
     metrics = train("visual student", [*silent, *bags[4:]], config, teacher=teacher).metrics
     assert all(np.isfinite(line["total"]) for line in metrics)
     assert all(line["distillation"] != 0 for line in metrics)
+
+
+def distilled(monkeypatch: pytest.MonkeyPatch, aps: list[float], **options) -> TrainingProgress:
+    """A student of four epochs whose validation APs are given: its own after an epoch, which is also that beside its
+    teacher; the teacher's is .6.
+    """
+    wanted = iter([aps[0], 0.6, aps[0], *(ap for ap in aps[1:] for _ in range(2))])
+    bags = make_bags(6)
+    teacher = train("teacher", bags, recipe(epochs=1)).last
+    monkeypatch.setattr(avadclip.training.loop, "average_precision_score", lambda *_: next(wanted))
+    config = recipe(epochs=len(aps), distillation=DistillationConfig(kind="mse"))
+    return train("visual student", bags, config, teacher=teacher, validation=bags, **options)
+
+
+def test_a_student_is_not_taught_by_a_teacher_that_is_worse_on_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = distilled(monkeypatch, [0.5, 0.7, 0.6, 0.8]).metrics
+    assert [line["is_taught"] for line in metrics] == [True, True, False, True]
+    assert [line["distillation"] > 0 for line in metrics] == [True, True, False, True]
+    assert [line["lead_over_teacher"] for line in metrics] == pytest.approx([-0.1, 0.1, 0.0, 0.2])
+    metrics = distilled(monkeypatch, [0.9, 0.9, 0.9, 0.9], always_taught=True).metrics
+    assert [line["distillation"] > 0 for line in metrics] == [True] * 4
+
+
+def test_student_and_teacher_are_compared_on_videos_with_sound_alone() -> None:
+    bags = make_bags(9)
+    silent = [dataclasses.replace(bag, stored=dataclasses.replace(bag.load(), audio=None)) for bag in bags]
+    teacher = train("teacher", bags, recipe(epochs=1)).last
+    config = recipe(distillation=DistillationConfig(kind="mse"))
+    for validation in (silent, [*silent, bags[0]]):  # none with sound, or of one kind only
+        metrics = train("visual student", bags, config, teacher=teacher, validation=validation).metrics
+        assert [(line["is_taught"], line["lead_over_teacher"]) for line in metrics] == [(True, None)] * 2
+    progress = train("visual student", bags, config, teacher=teacher, validation=[*silent[:3], *bags[3:]])
+    anomalous = [bag.is_anomalous for bag in bags[3:]]
+    own, others = (
+        average_precision_score(anomalous, video_scores(each, bags[3:])) for each in (progress.last, teacher)
+    )
+    assert progress.metrics[-1]["lead_over_teacher"] == pytest.approx(own - others)
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 4])

@@ -28,6 +28,7 @@ def train(
     *,
     out: str | Path,
     teacher: str | Path | None = None,
+    force: bool = False,
     on_step: Callable[[Step], None] | None = None,
 ) -> TrainingProgress:
     """Train by a recipe and keep everything in a run folder; an interrupted run resumes after its last epoch.
@@ -37,6 +38,7 @@ def train(
         data: the dataset; by default the one that the recipe names.
         out: the run folder: new, or of the same recipe.
         teacher: checkpoint that holds a teacher; a student's checkpoint then holds both.
+        force: a student learns from its teacher also in epochs at whose start it is better than it on validation.
         on_step: called after every step.
 
     Returns:
@@ -65,6 +67,7 @@ def train(
         classes=data.classes,
         text=_text_encoder(config, data),
         teacher=None if teacher_checkpoint is None else teacher_checkpoint.networks[TEACHER],
+        always_taught=force,
         validation=data.validation,
     )
 

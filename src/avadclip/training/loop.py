@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +28,11 @@ from avadclip.training.teacher import TeacherFeatures
 TOTAL = "total"  # the sum of the losses, in metrics
 
 Metrics = dict[str, Any]
-"""One epoch: its number, mean losses, learning rate, validation AP (None without validation videos of both kinds)."""
+"""One epoch: its number, mean losses, learning rate, validation AP (None without validation videos of both kinds).
+
+Of a student with a teacher also `is_taught`, whether it learned from the teacher, and `lead_over_teacher`, its AP less
+the teacher's over the validation videos with sound (None where these are not of both kinds).
+"""
 
 
 class Step(NamedTuple):
@@ -63,7 +68,9 @@ class Supervision:
     text: PromptEncoder | None = None
     """For prompts around the class words; without it class vectors are learned freely."""
     teacher: System | None = None
-    """A student learns to reproduce its features."""
+    """A student learns to reproduce its features, but not in epochs at whose start it is better on validation."""
+    always_taught: bool = False
+    """Whether a student learns from its teacher in those epochs too."""
     validation: Sequence[Bag] = field(default=())
     """Validation bags, normal and anomalous; the best epoch has the highest video-level AP on them."""
 
@@ -148,6 +155,14 @@ class _Trainer:
     def num_epochs_done(self) -> int:
         return len(self.metrics)
 
+    @property
+    def is_taught(self) -> bool:
+        """Whether the next epoch learns from the teacher: not where the teacher is worse at the student's task."""
+        if self.teacher is None:
+            return False
+        lead = self.metrics[-1]["lead_over_teacher"] if self.metrics else None
+        return self.supervision.always_taught or lead is None or lead <= 0.0
+
     def resume(self, run: RunFolder) -> None:
         """Go on where the folder's state ends, if it holds one."""
         saved = run.load_state()
@@ -185,10 +200,10 @@ class _Trainer:
         torch.manual_seed(_mix(self.config.seed, epoch, 1 + self.accelerator.process_index))
         self.step_losses.train()
         self.system.begin_epoch(epoch, self.config.optimizer.epochs)
-        shares = self._shares(shuffle)
+        shares, is_taught = self._shares(shuffle), self.is_taught
         sums: dict[str, Tensor] = {}
         for number, share in enumerate(shares, start=1):
-            losses = self._step(share)
+            losses = self._step(share, is_taught=is_taught)
             if not losses[TOTAL].isfinite():
                 raise ConfigError(
                     f"the loss is {losses[TOTAL].item()} in epoch {epoch}, step {number}; needed a number: "
@@ -208,7 +223,10 @@ class _Trainer:
         previous = [line["validation_ap"] for line in self.metrics]
         if average_precision is None or all(average_precision > other for other in previous):
             self.best = self.last
-        self.metrics.append({"epoch": epoch, "learning_rate": rate, **means, "validation_ap": average_precision})
+        line = {"epoch": epoch, "learning_rate": rate, **means, "validation_ap": average_precision}
+        if self.teacher is not None:
+            line |= {"is_taught": is_taught, "lead_over_teacher": self._lead_over_teacher()}
+        self.metrics.append(line)
 
     def progress(self) -> TrainingProgress:
         """The last and the best network."""
@@ -229,10 +247,10 @@ class _Trainer:
             for batch in batches
         ]
 
-    def _step(self, share: Share) -> Losses:
+    def _step(self, share: Share, *, is_taught: bool) -> Losses:
         """Descend by the whole batch, of which this process does its share; the losses of the whole batch."""
         batch = collate(share.bags, pad_to_window=self.system.pads_to_window)._replace(weights=share.weights)
-        if self.teacher is not None:
+        if self.teacher is not None and is_taught:
             features = self.teacher.of(share.bags, batch.bags.mask.shape[1])
             batch = batch._replace(teacher_features=features)
         losses: Losses = self.step_losses(batch.to(self.accelerator.device))
@@ -251,6 +269,26 @@ class _Trainer:
             return None
         self.validation_scores = video_scores(network, validation)
         return float(average_precision_score(anomalous, self.validation_scores))
+
+    def _lead_over_teacher(self) -> float | None:
+        """See Metrics."""
+        scores, teacher_ap = self.validation_scores, self._teacher_ap
+        if scores is None or teacher_ap is None:
+            return None
+        validation = self.supervision.validation
+        audible = [index for index, bag in enumerate(validation) if bag.stored.has_usable_sound]
+        anomalous = [validation[index].is_anomalous for index in audible]
+        return float(average_precision_score(anomalous, scores[audible])) - teacher_ap
+
+    @cached_property
+    def _teacher_ap(self) -> float | None:
+        """The teacher's AP over validation videos with sound; None unless there are normal and anomalous ones."""
+        teacher = self.supervision.teacher
+        audible = [bag for bag in self.supervision.validation if bag.stored.has_usable_sound]
+        anomalous = [bag.is_anomalous for bag in audible]
+        if teacher is None or len(set(anomalous)) < 2:
+            return None
+        return float(average_precision_score(anomalous, video_scores(teacher, audible)))
 
 
 def video_scores(network: System, bags: Sequence[Bag]) -> NDArray[np.float64]:
