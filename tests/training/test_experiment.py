@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import avadclip.training.experiment
-import avadclip.training.loop
+import avadclip.training.validation
 from avadclip.config import (
     DataConfig,
     DistillationConfig,
@@ -65,13 +65,13 @@ def test_validation_is_scored_once_an_epoch_and_once_by_the_teacher(
     teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[str] = []
-    video_scores = avadclip.training.loop.video_scores
+    video_scores = avadclip.training.validation.video_scores
 
     def watched(network, bags):
         measured.append(network.name)
         return video_scores(network, bags)
 
-    monkeypatch.setattr(avadclip.training.loop, "video_scores", watched)
+    monkeypatch.setattr(avadclip.training.validation, "video_scores", watched)
     train(recipe("visual student", epochs=3), out=tmp_path / "run", teacher=teacher)
     assert measured == ["visual student", "teacher", "visual student", "visual student"]
 
@@ -80,7 +80,7 @@ def test_last_and_best_hold_the_weights_and_thresholds_of_their_own_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = iter([0.9, 0.5])  # the first epoch stays the best
-    monkeypatch.setattr("avadclip.training.loop.average_precision_score", lambda *_: next(wanted))
+    monkeypatch.setattr("avadclip.training.validation.average_precision_score", lambda *_: next(wanted))
     chosen = iter([Thresholds(0.1, None), Thresholds(0.2, None)])
     monkeypatch.setattr(avadclip.training.experiment, "choose_thresholds", lambda *_: next(chosen))
     progress = train(recipe(epochs=2), out=tmp_path / "run")

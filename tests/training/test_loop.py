@@ -9,15 +9,17 @@ from safetensors.torch import load_file, save_file
 from sklearn.metrics import average_precision_score
 
 import avadclip.training.loop
+import avadclip.training.validation
 from avadclip.config import DistillationConfig, NetworkConfig, OptimizerConfig, TrainingConfig
 from avadclip.data.bags import Bag
 from avadclip.errors import ConfigError, DataError
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.scoring import score_features
 from avadclip.model.base import System
-from avadclip.training.loop import Step, Supervision, TrainingProgress, train_network, video_scores
+from avadclip.training.loop import Step, Supervision, TrainingProgress, train_network
 from avadclip.training.run_folder import RunFolder
 from avadclip.training.teacher import TeacherFeatures
+from avadclip.training.validation import video_scores
 
 torch.set_num_threads(1)
 
@@ -188,7 +190,7 @@ def test_steps_and_losses_are_reported() -> None:
 
 def test_the_best_epoch_is_the_first_with_the_highest_validation_ap(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = iter([0.5, 0.9, 0.7, 0.9])
-    monkeypatch.setattr(avadclip.training.loop, "average_precision_score", lambda *_: next(wanted))
+    monkeypatch.setattr(avadclip.training.validation, "average_precision_score", lambda *_: next(wanted))
     seen: list[TrainingProgress] = []
     bags = make_bags(6)
     progress = train("visual student", bags, recipe(epochs=4), validation=bags[:3], on_epoch=seen.append)
@@ -263,7 +265,7 @@ def distilled(monkeypatch: pytest.MonkeyPatch, aps: list[float], **options) -> T
     wanted = iter([aps[0], 0.6, aps[0], *(ap for ap in aps[1:] for _ in range(2))])
     bags = make_bags(6)
     teacher = train("teacher", bags, recipe(epochs=1)).last
-    monkeypatch.setattr(avadclip.training.loop, "average_precision_score", lambda *_: next(wanted))
+    monkeypatch.setattr(avadclip.training.validation, "average_precision_score", lambda *_: next(wanted))
     config = recipe(epochs=len(aps), distillation=DistillationConfig(kind="mse"))
     return train("visual student", bags, config, teacher=teacher, validation=bags, **options)
 

@@ -2,28 +2,25 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 
 from avadclip.config import TrainingConfig
 from avadclip.data.bags import Bag, bin_bag, collate
 from avadclip.errors import ConfigError
-from avadclip.inference.scoring import score_features
 from avadclip.model.base import Batch, Losses, System
 from avadclip.model.class_text import PromptEncoder
-from avadclip.model.losses import topk_mean
 from avadclip.training.batches import Share, draw_batches, take_share
 from avadclip.training.build import build_for_training
 from avadclip.training.optimizer import build_optimizer, learning_rate, set_learning_rate
 from avadclip.training.run_folder import RunFolder, SavedState
 from avadclip.training.teacher import TeacherFeatures
+from avadclip.training.validation import Validation
 
 TOTAL = "total"  # the sum of the losses, in metrics
 
@@ -140,7 +137,7 @@ class _Trainer:
         self.accelerator = accelerator
         self.bags = [bin_bag(bag, config.bags.max_snippets, stretch=config.bags.stretch) for bag in bags]
         self.metrics: list[Metrics] = []
-        self.validation_scores: NDArray[np.float64] | None = None
+        self.validation = Validation(supervision.validation, supervision.teacher)
         torch.manual_seed(config.seed)
         self.system = build_for_training(config, self.bags, classes=supervision.classes, text=supervision.text)
         _check_steps(self.system, config, accelerator)
@@ -219,18 +216,18 @@ class _Trainer:
                 f"the last step of epoch {epoch} left weights that are no numbers; needed numbers: "
                 "lower `optimizer.learning_rate`"
             )
-        average_precision = self._validate(self.last)
+        average_precision = self.validation.measure(self.last)
         previous = [line["validation_ap"] for line in self.metrics]
         if average_precision is None or all(average_precision > other for other in previous):
             self.best = self.last
         line = {"epoch": epoch, "learning_rate": rate, **means, "validation_ap": average_precision}
         if self.teacher is not None:
-            line |= {"is_taught": is_taught, "lead_over_teacher": self._lead_over_teacher()}
+            line |= {"is_taught": is_taught, "lead_over_teacher": self.validation.lead_over_teacher()}
         self.metrics.append(line)
 
     def progress(self) -> TrainingProgress:
         """The last and the best network."""
-        return TrainingProgress(self.last, self.best, list(self.metrics), self.validation_scores)
+        return TrainingProgress(self.last, self.best, list(self.metrics), self.validation.scores)
 
     def _shares(self, shuffle: torch.Generator) -> list[Share]:
         """The part of every step of an epoch that this process computes."""
@@ -260,44 +257,6 @@ class _Trainer:
         self.system.after_step()
         values = self.accelerator.reduce(torch.stack(list(losses.values())).detach(), reduction="mean")
         return dict(zip(losses, values, strict=True))
-
-    def _validate(self, network: System) -> float | None:
-        """Video-level AP on the validation bags; None unless there are normal and anomalous ones."""
-        validation = self.supervision.validation
-        anomalous = [bag.is_anomalous for bag in validation]
-        if len(set(anomalous)) < 2:
-            return None
-        self.validation_scores = video_scores(network, validation)
-        return float(average_precision_score(anomalous, self.validation_scores))
-
-    def _lead_over_teacher(self) -> float | None:
-        """See Metrics."""
-        scores, teacher_ap = self.validation_scores, self._teacher_ap
-        if scores is None or teacher_ap is None:
-            return None
-        validation = self.supervision.validation
-        audible = [index for index, bag in enumerate(validation) if bag.stored.has_usable_sound]
-        anomalous = [validation[index].is_anomalous for index in audible]
-        return float(average_precision_score(anomalous, scores[audible])) - teacher_ap
-
-    @cached_property
-    def _teacher_ap(self) -> float | None:
-        """The teacher's AP over validation videos with sound; None unless there are normal and anomalous ones."""
-        teacher = self.supervision.teacher
-        audible = [bag for bag in self.supervision.validation if bag.stored.has_usable_sound]
-        anomalous = [bag.is_anomalous for bag in audible]
-        if teacher is None or len(set(anomalous)) < 2:
-            return None
-        return float(average_precision_score(anomalous, video_scores(teacher, audible)))
-
-
-def video_scores(network: System, bags: Sequence[Bag]) -> NDArray[np.float64]:
-    """One score per video, the mean of its top-k snippets as in training, [N]."""
-    scores = []
-    for bag in bags:
-        rows = torch.from_numpy(score_features(network, bag.load()).anomaly_scores)[None, :, None]
-        scores.append(topk_mean(rows, torch.ones(rows.shape[:2], dtype=torch.bool)).item())
-    return np.array(scores)
 
 
 class _StepLosses(nn.Module):

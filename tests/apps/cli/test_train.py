@@ -138,7 +138,7 @@ def test_leaving_out_a_teacher_that_is_worse_is_a_note(
     teacher: Path, tmp_path: Path, avadclip_command: Command, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:
     aps = iter([0.9, 0.6, 0.9, 0.8, 0.8])  # of the student alone, of its teacher, of the student beside it
-    monkeypatch.setattr("avadclip.training.loop.average_precision_score", lambda *_: next(aps))
+    monkeypatch.setattr("avadclip.training.validation.average_precision_score", lambda *_: next(aps))
     recipe = write_recipe(tmp_path / "student.toml", kind="visual student", distillation="uncertainty")
     checkpoint = str(teacher / "best.safetensors")
     code, _, err = avadclip_command(
