@@ -129,6 +129,14 @@ def test_a_teacher_without_distillation_is_refused(teacher: Path, tmp_path: Path
     assert '`distillation.kind` is "none"' in refusal(config, tmp_path / "run", teacher=teacher)
 
 
+@pytest.mark.parametrize("kind", ["teacher", "audio student", "visual student"])
+def test_damaged_pictures_are_for_visual_students_with_a_teacher(teacher: Path, tmp_path: Path, kind: str) -> None:
+    distillation = DistillationConfig(kind="mse", damaged_share=0.25)
+    config = recipe(kind).model_copy(update={"distillation": distillation})
+    options = {} if kind == "visual student" else {"teacher": teacher}
+    assert "`distillation.damaged_share` is 0.25" in refusal(config, tmp_path / "run", **options)
+
+
 def provenance(name: str) -> Provenance:
     return Provenance(grid=SnippetGrid(), visual={"name": name}, audio={"name": "log-mel"})
 

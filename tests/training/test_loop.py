@@ -295,6 +295,30 @@ def test_student_and_teacher_are_compared_on_videos_with_sound_alone() -> None:
     assert progress.metrics[-1]["lead_over_teacher"] == pytest.approx(own - others)
 
 
+def test_a_student_sees_damaged_pictures_and_its_teacher_clear_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    bags = make_bags(6, length=20)
+    clear = {bag.name: bag.load().visual for bag in bags}
+    teacher = train("teacher", bags, recipe(epochs=1)).last
+    seen: dict[str, list[np.ndarray]] = {"teacher": [], "loop": []}  # which snippets differ, [T] each
+
+    def watch(module: str) -> None:
+        collate = getattr(avadclip.training, module).collate
+
+        def watched(bags: list[Bag], **options):
+            seen[module] += [(bag.load().visual != clear[bag.name]).any(axis=(0, 2)) for bag in bags]
+            return collate(bags, **options)
+
+        monkeypatch.setattr(getattr(avadclip.training, module), "collate", watched)
+
+    watch("teacher")
+    watch("loop")
+    config = recipe(distillation=DistillationConfig(kind="mse", damaged_share=0.25))
+    train("visual student", bags, config, teacher=teacher)
+    assert [differs.sum() for differs in seen["teacher"]] == [0] * 6
+    assert [differs.sum() for differs in seen["loop"]] == [5] * 12
+    assert len({differs.tobytes() for differs in seen["loop"]}) > 3  # drawn anew for every video and epoch
+
+
 @pytest.mark.parametrize("stop_after", [1, 2, 4])
 def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path: Path, stop_after: int) -> None:
     bags, config = make_bags(8), recipe(epochs=4, step={"milestones": (2,)})

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from avadclip.config import TrainingConfig
 from avadclip.data.bags import Bag, bin_bag, collate
+from avadclip.data.damage import damage_stretch
 from avadclip.errors import ConfigError
 from avadclip.model.base import Batch, Losses, System
 from avadclip.model.class_text import PromptEncoder
@@ -200,7 +202,7 @@ class _Trainer:
         shares, is_taught = self._shares(shuffle), self.is_taught
         sums: dict[str, Tensor] = {}
         for number, share in enumerate(shares, start=1):
-            losses = self._step(share, is_taught=is_taught)
+            losses = self._step(share, epoch, is_taught=is_taught)
             if not losses[TOTAL].isfinite():
                 raise ConfigError(
                     f"the loss is {losses[TOTAL].item()} in epoch {epoch}, step {number}; needed a number: "
@@ -244,9 +246,17 @@ class _Trainer:
             for batch in batches
         ]
 
-    def _step(self, share: Share, *, is_taught: bool) -> Losses:
+    def _damaged(self, bag: Bag, epoch: int) -> Bag:
+        """The bag as a student sees it; its teacher has the bag itself."""
+        share = self.config.distillation.damaged_share
+        if share == 0.0:
+            return bag
+        return damage_stretch(bag, share, seed=_mix(self.config.seed, epoch, crc32(bag.name.encode())))
+
+    def _step(self, share: Share, epoch: int, *, is_taught: bool) -> Losses:
         """Descend by the whole batch, of which this process does its share; the losses of the whole batch."""
-        batch = collate(share.bags, pad_to_window=self.system.pads_to_window)._replace(weights=share.weights)
+        bags = share.bags if self.teacher is None else [self._damaged(bag, epoch) for bag in share.bags]
+        batch = collate(bags, pad_to_window=self.system.pads_to_window)._replace(weights=share.weights)
         if self.teacher is not None and is_taught:
             features = self.teacher.of(share.bags, batch.bags.mask.shape[1])
             batch = batch._replace(teacher_features=features)
