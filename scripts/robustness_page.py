@@ -221,5 +221,5 @@ the fights: with a constant picture, scores depend only on the distance to the e
 middle."""
 
 CLOSING = """The automatic choice depends on the file's streams and the level of its sound. It detects a muted or missing track, and nothing
-else: a black or covered picture and the sound of another video are not detected. The row `muted` shows whether switching from
-the teacher to the student helps; that is the student's purpose, but not guaranteed."""
+else: a black or covered picture and the sound of another video are not detected. The row `muted` shows whether switching to
+the student helps; that is not guaranteed."""

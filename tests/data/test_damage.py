@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from avadclip.data.bags import Bag
-from avadclip.data.damage import FeatureDamage, draw_donors
+from avadclip.data.damage import FeatureDamage, damage_stretch, draw_donors
 from avadclip.errors import DataError
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.timeline import SnippetGrid
@@ -100,3 +100,22 @@ def test_without_any_sound_only_the_picture_is_damaged() -> None:
     damage = FeatureDamage([make_bag(0, sound=False)], GRID)
     assert damage(0, "foreign").audio is None
     assert not damage(0, "black").visual.any()
+
+
+def test_one_stretch_of_a_copy_is_damaged_in_one_way() -> None:
+    bag = make_bag(0, length=20)
+    clean = bag.load()
+    before, starts, kinds = clean.visual.copy(), set(), set()
+    for seed in range(20):
+        damaged = damage_stretch(bag, 0.25, seed=seed).load()
+        differs = np.flatnonzero((damaged.visual != clean.visual).any(axis=(0, 2)))
+        assert differs.tolist() == list(range(differs[0], differs[0] + 5))
+        starts.add(int(differs[0]))
+        kept = np.abs(damaged.visual[:, differs] / clean.visual[:, differs]).astype(np.float64).round(3)
+        kinds |= {tuple(row) for row in kept.reshape(-1, 6)}
+        np.testing.assert_array_equal(damaged.audio, clean.audio)
+        np.testing.assert_array_equal(damaged.visual, damage_stretch(bag, 0.25, seed=seed).load().visual)
+    assert kinds == {(0.0,) * 6, (0.2,) * 6, (0.0,) * 3 + (1.0,) * 3}
+    assert len(starts) > 5
+    np.testing.assert_array_equal(clean.visual, before)
+    np.testing.assert_array_equal(damage_stretch(bag, 0.0, seed=0).load().visual, before)

@@ -58,6 +58,9 @@ def make_checkpoint(kinds: Sequence[str] = KINDS) -> Checkpoint:
         kind: build_network(kind, visual_dim=DIM, audio_dim=DIM, classes=CLASSES, network=config).frozen()
         for kind in kinds
     }
+    for network in networks.values():
+        if network.uncertainty is not None:  # else sigma^2 is 1, as before training
+            torch.nn.init.normal_(network.uncertainty.log_variance.weight)
     header = CheckpointHeader(
         name="guard",
         classes=CLASSES,
@@ -145,6 +148,15 @@ def test_one_network_alone_leaves_nothing_to_choose() -> None:
     report = measured(make_bags(), make_checkpoint(["teacher"]))
     assert report.networks == ("teacher",)
     assert report.conditions[0].median_variance == {}
+
+
+def test_a_student_without_an_uncertainty_head_is_a_note() -> None:
+    checkpoint = make_checkpoint()
+    student = checkpoint.networks["visual student"]
+    student.drop_missing_parts({})
+    report = measured(make_bags(), checkpoint)
+    assert report.notes[: len(student.notes)] == student.notes != ()
+    assert {kind for each in report.conditions for kind in each.median_variance} == {"audio student"}
 
 
 def test_no_network_that_can_score_is_one_line() -> None:

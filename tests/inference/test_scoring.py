@@ -173,6 +173,15 @@ def test_a_visual_student_needs_no_sound() -> None:
     np.testing.assert_allclose(with_sound.anomaly_scores, without.anomaly_scores, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["visual student", "audio student"])
+def test_a_student_scores_the_same_without_its_uncertainty_head(kind: str) -> None:
+    trained, headless = make_trained(kind), make_trained(kind)
+    assert headless.drop_missing_parts({}) == {}
+    assert (trained.has_uncertainty, headless.has_uncertainty) == (True, False)
+    for before, after in zip(*(score_features(each, make_features(300)) for each in (trained, headless)), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
 def test_the_uncertainty_of_a_whole_video_is_never_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     trained = make_trained("visual student")
     kept: list[weakref.ref[torch.Tensor]] = []

@@ -1,6 +1,7 @@
 import torch
 
 from avadclip.model.heads import AnomalyClassifier, EnhancementBlock, UncertaintyHead, alignment_map
+from avadclip.model.released import ReleasedUncertaintyHead
 
 
 def convolve(conv: torch.nn.Conv1d, x: torch.Tensor) -> torch.Tensor:
@@ -51,16 +52,31 @@ def test_enhancement_adds_a_rectified_convolution_that_padding_stays_out_of(shak
         torch.testing.assert_close(out[bag, :length], expected, rtol=1e-5, atol=1e-5)
 
 
-def test_uncertainty_is_minus_features_and_body_that_padding_stays_out_of(shake) -> None:
+def test_uncertainty_is_a_body_that_padding_stays_out_of(shake) -> None:
     head = shake(UncertaintyHead(6))
     x = torch.randn(2, 5, 6)
     mask = torch.arange(5) < torch.tensor([[5], [3]])
     theta = head(x, mask)
-    assert head.first.weight.shape[-1] == 1
-    assert head.second.weight.shape[-1] == 3
-    assert head.third.weight.shape[-1] == 1
+    assert [layer.weight.shape[-1] for layer in (head.hidden, head.context, head.log_variance)] == [1, 3, 1]
     for bag, length in enumerate((5, 3)):
-        rows = x[bag, :length]
-        hidden = convolve(head.first, rows).clamp(min=0)
-        body = convolve(head.third, convolve(head.second, hidden)).clamp(min=0)
-        torch.testing.assert_close(theta[bag, :length], -(rows + body), rtol=1e-5, atol=1e-5)
+        hidden = convolve(head.hidden, x[bag, :length]).clamp(min=0)
+        expected = convolve(head.log_variance, convolve(head.context, hidden))
+        torch.testing.assert_close(theta[bag, :length], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_sigma_is_1_before_training_and_features_learn_nothing_by_it() -> None:
+    head, x = UncertaintyHead(6), torch.randn(1, 5, 6, requires_grad=True)
+    theta = head(x, torch.ones(1, 5, dtype=torch.bool))
+    assert (theta == 0).all()
+    theta.sum().backward()
+    assert x.grad is None
+    assert head.log_variance.bias.grad.abs().sum() > 0
+
+
+def test_released_uncertainty_is_minus_features_and_body(shake) -> None:
+    head = shake(ReleasedUncertaintyHead(6))
+    x = torch.randn(1, 5, 6)
+    hidden = convolve(head.first, x[0]).clamp(min=0)
+    body = convolve(head.third, convolve(head.second, hidden)).clamp(min=0)
+    theta = head(x, torch.tensor([[True, True, True, False, False]]))  # padding takes part
+    torch.testing.assert_close(theta[0], -(x[0] + body), rtol=1e-5, atol=1e-5)

@@ -5,9 +5,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from avadclip.model.heads import UncertaintyHead
 from avadclip.model.losses import (
     alignment_mil_loss,
     anomaly_mil_loss,
+    certainty_weights,
     focal_loss,
     largest_mask,
     log_mean,
@@ -179,65 +181,103 @@ def test_text_separation_is_the_mean_absolute_cosine_to_normal() -> None:
 
 
 def test_uncertainty_distillation_by_hand() -> None:
-    teacher, student = torch.tensor([[[1.0, 5.0]]]), torch.tensor([[[3.0, 5.0]]])
-    theta = torch.tensor([[[math.log(2.0), -1.0]]])
-    mask = torch.tensor([[True]])
-    paper = uncertainty_distillation_loss(teacher, student, theta, mask)
-    assert paper.item() == pytest.approx((4 / 2 + math.log(2) + 0 - 1) / 2)
-    released = released_distillation_loss(teacher, student, theta)
-    assert released.item() == pytest.approx((4 / (1e-6 + 4) + math.log(2) + 0 - 1) / 2, rel=1e-5)
+    teacher = torch.tensor([[[1.0, 5.0], [0.0, 2.0]]])
+    student = torch.tensor([[[3.0, 5.0], [0.0, 1.0]]])  # d^2: 4 and 0; 0 and 1
+    theta = torch.tensor([[[math.log(2.0), math.log(8.0)], [0.0, 0.0]]])  # geometric means of sigma^2: 4 and 1
+    weights = (0.4, 1.6)  # of 1/4 and 1, whose mean is 5/8
+    learned = [4 / 2 + math.log(2), 0.13 / 8 + math.log(8), 0.02, 1.0]  # 0.01 of mean squares 13 and 2 at the least
+    paper = uncertainty_distillation_loss(teacher, student, theta, torch.tensor([[True, True]]))
+    assert paper.item() == pytest.approx((4 * weights[0] + 1 * weights[1] + sum(learned)) / 4, rel=1e-5)
+    alone = uncertainty_distillation_loss(teacher, student, theta, torch.tensor([[True, False]]))
+    assert alone.item() == pytest.approx((4 + sum(learned[:2])) / 2, rel=1e-5)
+    released = released_distillation_loss(teacher[:, :1], student[:, :1], theta[:, :1])
+    assert released.item() == pytest.approx((4 / (1e-6 + 4) + math.log(2) + 0 + math.log(8)) / 2, rel=1e-5)
 
 
-def distillation_loss(
-    teacher: torch.Tensor, student: torch.Tensor, theta: torch.Tensor, mask: torch.Tensor, *, released: bool
-) -> torch.Tensor:
-    if released:
-        return released_distillation_loss(teacher, student, theta)
-    return uncertainty_distillation_loss(teacher, student, theta, mask)
-
-
-def test_uncertainty_is_best_at_the_squared_distance_and_at_half_of_it_in_the_release() -> None:
+def test_theta_is_best_at_the_squared_distance_and_at_half_of_it_in_the_release() -> None:
     teacher, student = torch.zeros(1, 1, 1), torch.full((1, 1, 1), 3.0)
-    for released, best in ((False, math.log(9.0)), (True, math.log(4.5))):
+    mask = torch.ones(1, 1, dtype=torch.bool)
+    for loss, best in (
+        (lambda theta: uncertainty_distillation_loss(teacher, student, theta, mask), math.log(9.0)),
+        (lambda theta: released_distillation_loss(teacher, student, theta), math.log(4.5)),
+    ):
         theta = torch.full((1, 1, 1), best, requires_grad=True)
-        mask = torch.ones(1, 1, dtype=torch.bool)
-        distillation_loss(teacher, student, theta, mask, released=released).backward()
+        loss(theta).backward()
         assert theta.grad.item() == pytest.approx(0.0, abs=1e-5)
 
 
-def test_theta_is_clamped_in_the_paper_variant_only() -> None:
-    teacher, student = torch.zeros(1, 1, 2), torch.tensor([[[1.0, 1.0]]])
-    theta = torch.tensor([[[50.0, -50.0]]], requires_grad=True)
-    mask = torch.ones(1, 1, dtype=torch.bool)
-    loss = uncertainty_distillation_loss(teacher, student, theta, mask)
-    assert loss.item() == pytest.approx((math.exp(-7) + 7 + math.exp(7) - 7) / 2, rel=1e-5)
-    loss.backward()
-    assert (theta.grad == 0).all()
-    released = released_distillation_loss(teacher, student, theta)
-    assert released.item() == pytest.approx((50 + 1e6 - 50) / 2, rel=1e-3)
+def test_theta_has_a_best_value_even_where_the_student_is_at_its_teacher() -> None:
+    teacher, mask = torch.tensor([[[2.0]], [[0.0]]]), torch.ones(2, 1, dtype=torch.bool)
+    theta = torch.log(torch.tensor([[[0.04 + 1e-6]], [[1e-6]]])).requires_grad_()
+    uncertainty_distillation_loss(teacher, teacher.clone(), theta, mask).backward()
+    torch.testing.assert_close(theta.grad, torch.zeros(2, 1, 1), rtol=0, atol=1e-5)
+
+
+def test_certainty_weighs_snippets_but_neither_bags_nor_channels() -> None:
+    theta, mask = random(3, 6, 4), mask_of([6, 2, 0], 6)
+    weights = certainty_weights(theta, mask)
+    torch.testing.assert_close(weights.sum(dim=1), torch.tensor([6.0, 2.0, 0.0]))
+    assert (weights[~mask] == 0).all()
+    torch.testing.assert_close(weights, certainty_weights(theta + random(3, 1, 4, seed=1), mask))
+    surer = theta.clone()
+    surer[0, 2] -= 1.0
+    assert certainty_weights(surer, mask)[0, 2] > weights[0, 2]
 
 
 def test_padding_is_left_out_of_distillation_but_not_in_the_release() -> None:
-    teacher, student, theta = random(2, 6, 3), random(2, 6, 3, seed=1), random(2, 6, 3, seed=2)
+    teacher, student, theta = (random(2, 6, 3, seed=seed).requires_grad_() for seed in range(3))
     mask = mask_of([6, 2], 6)
-    rows = torch.cat([teacher[0], teacher[1, :2]]), torch.cat([student[0], student[1, :2]])
-    own = torch.cat([theta[0], theta[1, :2]])
-    expected = ((rows[0] - rows[1]) ** 2 * (-own).exp() + own).mean()
-    torch.testing.assert_close(uncertainty_distillation_loss(teacher, student, theta, mask), expected)
+    loss = uncertainty_distillation_loss(teacher, student, theta, mask)
+    each = [
+        uncertainty_distillation_loss(teacher[i, None, :t], student[i, None, :t], theta[i, None, :t], mask[i, None, :t])
+        for i, t in enumerate((6, 2))
+    ]
+    torch.testing.assert_close(loss, (6 * each[0] + 2 * each[1]) / 8)
+    (loss + plain_distillation_loss(teacher, student, mask)).backward()
+    assert all((part.grad[1, 2:] == 0).all() for part in (student, theta))
+    rows = teacher[mask], student[mask]
     torch.testing.assert_close(plain_distillation_loss(teacher, student, mask), ((rows[0] - rows[1]) ** 2).mean())
     everywhere = ((teacher - student) ** 2 / (1e-6 + 2 * theta.exp()) + theta).mean()
     torch.testing.assert_close(released_distillation_loss(teacher, student, theta), everywhere)
 
 
 @pytest.mark.parametrize("released", [True, False])
-def test_no_gradient_reaches_the_teacher(released: bool) -> None:
+def test_no_gradient_of_distillation_reaches_the_teacher(released: bool) -> None:
     teacher, student, theta = (random(1, 4, 3, seed=seed).requires_grad_() for seed in range(3))
     mask = torch.ones(1, 4, dtype=torch.bool)
-    loss = distillation_loss(teacher, student, theta, mask, released=released)
+    if released:
+        loss = released_distillation_loss(teacher, student, theta)
+    else:
+        loss = uncertainty_distillation_loss(teacher, student, theta, mask)
     (loss + plain_distillation_loss(teacher, student, mask)).backward()
     assert teacher.grad is None
     assert student.grad.abs().sum() > 0
     assert theta.grad.abs().sum() > 0
+
+
+def test_features_learn_by_weighted_distances_alone_and_theta_by_its_likelihood_alone() -> None:
+    teacher, student, theta = (random(2, 4, 3, seed=seed).requires_grad_() for seed in range(3))
+    mask = torch.ones(2, 4, dtype=torch.bool)
+    uncertainty_distillation_loss(teacher, student, theta, mask).backward()
+    gap = (student - teacher).detach()
+    expected = 2 * certainty_weights(theta, mask)[..., None] * gap / gap.numel()
+    torch.testing.assert_close(student.grad, expected)
+    floor = 0.01 * teacher.detach().square().mean(dim=-1, keepdim=True) + 1e-6
+    torch.testing.assert_close(theta.grad, (1 - gap.square().maximum(floor) * (-theta.detach()).exp()) / gap.numel())
+
+
+@pytest.mark.parametrize("deviation", [0.45, 1.0, 3.0])
+def test_free_features_reach_those_of_a_teacher_without_noise(deviation: float) -> None:
+    """As under the plain squared distance, whatever their scale: R^2 of .99 or more."""
+    teacher, mask = deviation * random(2, 16, 16), mask_of([16, 16], 16)
+    torch.manual_seed(0)
+    student, head = torch.zeros_like(teacher).requires_grad_(), UncertaintyHead(16)
+    optimizer = torch.optim.Adam([student, *head.parameters()], lr=0.05)
+    for _ in range(600):
+        optimizer.zero_grad()
+        uncertainty_distillation_loss(teacher, student, head(student, mask), mask).backward()
+        optimizer.step()
+    assert 1 - ((teacher - student) ** 2).mean() / teacher.var() > 0.99
 
 
 def test_topk_mask_marks_what_topk_mean_averages() -> None:

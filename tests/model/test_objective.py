@@ -143,6 +143,8 @@ def test_without_a_teacher_or_a_kind_nothing_is_distilled() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_everything_that_is_trained_gets_gradient_and_the_teacher_none(kind: str, variant: str) -> None:
     network = make_network(kind, variant=variant, distil="none" if kind == "teacher" else "uncertainty")
+    if kind != "teacher" and variant == "paper":  # the last layer is zero at first, and lets no gradient through
+        torch.nn.init.normal_(network.uncertainty.log_variance.weight)
     batch = collate(make_bags())
     teacher = teacher_features(batch)
     losses_of(network, batch, teacher)["total"].backward()
@@ -173,6 +175,23 @@ def test_losses_and_gradients_of_a_batch_do_not_depend_on_its_padding(kind: str)
         found.append((torch.stack(list(losses.values())), torch.cat([p.grad.flatten() for p in network.parameters()])))
     torch.testing.assert_close(found[0][0], found[1][0], rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-4, atol=1e-5)
+
+
+def test_a_runaway_of_the_released_distillation_ends_in_one_line() -> None:
+    network = make_network("visual student", variant="released", distil="uncertainty", weight=100.0)
+    batch = collate(make_bags(), pad_to_window=True)
+    teacher = network(*batch.bags).features.detach()  # nothing is left to learn but certainty
+    optimizer = torch.optim.Adam(network.uncertainty.parameters(), lr=0.5)
+
+    def learn() -> None:
+        for _ in range(100):
+            optimizer.zero_grad()
+            losses_of(network, batch, teacher)["distillation"].backward()
+            optimizer.step()
+
+    with pytest.raises(ConfigError, match=r"ln sigma\^2 .* needed -16 or more.*lower `distillation.weight`") as runaway:
+        learn()
+    assert "\n" not in str(runaway.value)
 
 
 def test_losses_stay_float32_when_the_network_runs_in_bfloat16() -> None:

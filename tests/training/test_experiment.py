@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import avadclip.training.experiment
-import avadclip.training.loop
+import avadclip.training.validation
 from avadclip.config import (
     DataConfig,
     DistillationConfig,
@@ -61,26 +61,26 @@ def test_a_students_checkpoint_keeps_its_teachers_thresholds_and_selection(teach
         assert header.thresholds["teacher"] == Thresholds(0.123, 0.456)
 
 
-def test_thresholds_are_measured_once_an_epoch_and_never_for_the_teacher(
+def test_validation_is_scored_once_an_epoch_and_once_by_the_teacher(
     teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[str] = []
-    video_scores = avadclip.training.loop.video_scores
+    video_scores = avadclip.training.validation.video_scores
 
     def watched(network, bags):
         measured.append(network.name)
         return video_scores(network, bags)
 
-    monkeypatch.setattr(avadclip.training.loop, "video_scores", watched)
+    monkeypatch.setattr(avadclip.training.validation, "video_scores", watched)
     train(recipe("visual student", epochs=3), out=tmp_path / "run", teacher=teacher)
-    assert measured == ["visual student"] * 3
+    assert measured == ["visual student", "teacher", "visual student", "visual student"]
 
 
 def test_last_and_best_hold_the_weights_and_thresholds_of_their_own_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = iter([0.9, 0.5])  # the first epoch stays the best
-    monkeypatch.setattr("avadclip.training.loop.average_precision_score", lambda *_: next(wanted))
+    monkeypatch.setattr("avadclip.training.validation.average_precision_score", lambda *_: next(wanted))
     chosen = iter([Thresholds(0.1, None), Thresholds(0.2, None)])
     monkeypatch.setattr(avadclip.training.experiment, "choose_thresholds", lambda *_: next(chosen))
     progress = train(recipe(epochs=2), out=tmp_path / "run")
@@ -127,6 +127,14 @@ def test_distillation_without_a_teacher_is_refused(tmp_path: Path, kind: str) ->
 def test_a_teacher_without_distillation_is_refused(teacher: Path, tmp_path: Path) -> None:
     config = recipe("visual student").model_copy(update={"distillation": DistillationConfig()})
     assert '`distillation.kind` is "none"' in refusal(config, tmp_path / "run", teacher=teacher)
+
+
+@pytest.mark.parametrize("kind", ["teacher", "audio student", "visual student"])
+def test_damaged_pictures_are_for_visual_students_with_a_teacher(teacher: Path, tmp_path: Path, kind: str) -> None:
+    distillation = DistillationConfig(kind="mse", damaged_share=0.25)
+    config = recipe(kind).model_copy(update={"distillation": distillation})
+    options = {} if kind == "visual student" else {"teacher": teacher}
+    assert "`distillation.damaged_share` is 0.25" in refusal(config, tmp_path / "run", **options)
 
 
 def provenance(name: str) -> Provenance:

@@ -6,17 +6,20 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from sklearn.metrics import average_precision_score
 
 import avadclip.training.loop
+import avadclip.training.validation
 from avadclip.config import DistillationConfig, NetworkConfig, OptimizerConfig, TrainingConfig
 from avadclip.data.bags import Bag
 from avadclip.errors import ConfigError, DataError
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.scoring import score_features
 from avadclip.model.base import System
-from avadclip.training.loop import Step, Supervision, TrainingProgress, train_network, video_scores
+from avadclip.training.loop import Step, Supervision, TrainingProgress, train_network
 from avadclip.training.run_folder import RunFolder
 from avadclip.training.teacher import TeacherFeatures
+from avadclip.training.validation import video_scores
 
 torch.set_num_threads(1)
 
@@ -187,7 +190,7 @@ def test_steps_and_losses_are_reported() -> None:
 
 def test_the_best_epoch_is_the_first_with_the_highest_validation_ap(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = iter([0.5, 0.9, 0.7, 0.9])
-    monkeypatch.setattr(avadclip.training.loop, "average_precision_score", lambda *_: next(wanted))
+    monkeypatch.setattr(avadclip.training.validation, "average_precision_score", lambda *_: next(wanted))
     seen: list[TrainingProgress] = []
     bags = make_bags(6)
     progress = train("visual student", bags, recipe(epochs=4), validation=bags[:3], on_epoch=seen.append)
@@ -253,6 +256,67 @@ def test_bags_without_sound_can_be_in_a_distilled_students_training() -> None:
     metrics = train("visual student", [*silent, *bags[4:]], config, teacher=teacher).metrics
     assert all(np.isfinite(line["total"]) for line in metrics)
     assert all(line["distillation"] != 0 for line in metrics)
+
+
+def distilled(monkeypatch: pytest.MonkeyPatch, aps: list[float], **options) -> TrainingProgress:
+    """A student of four epochs whose validation APs are given: its own after an epoch, which is also that beside its
+    teacher; the teacher's is .6.
+    """
+    wanted = iter([aps[0], 0.6, aps[0], *(ap for ap in aps[1:] for _ in range(2))])
+    bags = make_bags(6)
+    teacher = train("teacher", bags, recipe(epochs=1)).last
+    monkeypatch.setattr(avadclip.training.validation, "average_precision_score", lambda *_: next(wanted))
+    config = recipe(epochs=len(aps), distillation=DistillationConfig(kind="mse"))
+    return train("visual student", bags, config, teacher=teacher, validation=bags, **options)
+
+
+def test_a_student_is_not_taught_by_a_teacher_that_is_worse_on_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = distilled(monkeypatch, [0.5, 0.7, 0.6, 0.8]).metrics
+    assert [line["is_taught"] for line in metrics] == [True, True, False, True]
+    assert [line["distillation"] > 0 for line in metrics] == [True, True, False, True]
+    assert [line["lead_over_teacher"] for line in metrics] == pytest.approx([-0.1, 0.1, 0.0, 0.2])
+    metrics = distilled(monkeypatch, [0.9, 0.9, 0.9, 0.9], always_taught=True).metrics
+    assert [line["distillation"] > 0 for line in metrics] == [True] * 4
+
+
+def test_student_and_teacher_are_compared_on_videos_with_sound_alone() -> None:
+    bags = make_bags(9)
+    silent = [dataclasses.replace(bag, stored=dataclasses.replace(bag.load(), audio=None)) for bag in bags]
+    teacher = train("teacher", bags, recipe(epochs=1)).last
+    config = recipe(distillation=DistillationConfig(kind="mse"))
+    for validation in (silent, [*silent, bags[0]]):  # none with sound, or of one kind only
+        metrics = train("visual student", bags, config, teacher=teacher, validation=validation).metrics
+        assert [(line["is_taught"], line["lead_over_teacher"]) for line in metrics] == [(True, None)] * 2
+    progress = train("visual student", bags, config, teacher=teacher, validation=[*silent[:3], *bags[3:]])
+    anomalous = [bag.is_anomalous for bag in bags[3:]]
+    own, others = (
+        average_precision_score(anomalous, video_scores(each, bags[3:])) for each in (progress.last, teacher)
+    )
+    assert progress.metrics[-1]["lead_over_teacher"] == pytest.approx(own - others)
+
+
+def test_a_student_sees_damaged_pictures_and_its_teacher_clear_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    bags = make_bags(6, length=20)
+    clear = {bag.name: bag.load().visual for bag in bags}
+    teacher = train("teacher", bags, recipe(epochs=1)).last
+    seen: dict[str, list[np.ndarray]] = {"teacher": [], "loop": []}  # which snippets differ, [T] each
+
+    def watch(module: str) -> None:
+        collate = getattr(avadclip.training, module).collate
+
+        def watched(bags: list[Bag], **options):
+            seen[module] += [(bag.load().visual != clear[bag.name]).any(axis=(0, 2)) for bag in bags]
+            return collate(bags, **options)
+
+        monkeypatch.setattr(getattr(avadclip.training, module), "collate", watched)
+
+    watch("teacher")
+    watch("loop")
+    config = recipe(distillation=DistillationConfig(kind="mse", damaged_share=0.25))
+    train("visual student", bags, config, teacher=teacher)
+    assert [differs.sum() for differs in seen["teacher"]] == [0] * 6
+    assert [differs.sum() for differs in seen["loop"]] == [5] * 12
+    assert len({differs.tobytes() for differs in seen["loop"]}) > 3  # drawn anew for every video and epoch
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 4])

@@ -14,7 +14,7 @@ noisy           white noise of the audio rows' mean power added, 0 dB
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from avadclip.media.damage import DARK_SHARE, DELAY_SECONDS, DamageName, Picture
 from avadclip.timeline import SnippetGrid
 
 Rows = NDArray[np.float32]
+PICTURE_DAMAGES: tuple[PictureDamage, ...] = get_args(PictureDamage)
 
 
 class FeatureDamage:
@@ -71,6 +72,24 @@ class FeatureDamage:
                 return delay_rows(rows, self._grid)
             case "noisy":
                 return _add_noise(rows, seed=index)
+
+
+def damage_stretch(bag: Bag, share: float, *, seed: int) -> Bag:
+    """The bag with one of the picture damages in one stretch of it; stretch and damage are drawn.
+
+    Args:
+        bag: stays as it is.
+        share: of its snippets, within [0, 1).
+        seed: of the draw.
+    """
+    draw, features = np.random.default_rng(seed), bag.load()
+    length = round(share * len(features))
+    start = int(draw.integers(len(features) - length + 1))
+    stretch = slice(start, start + length)
+    damage: PictureDamage = PICTURE_DAMAGES[draw.integers(len(PICTURE_DAMAGES))]
+    visual = features.visual.copy()
+    visual[:, stretch] = _damage_visual(visual[:, stretch], damage)
+    return replace(bag, stored=replace(features, visual=visual))
 
 
 def delay_rows(rows: Rows, grid: SnippetGrid) -> Rows:

@@ -115,7 +115,7 @@ def measure_robustness(
     bags = dataset.bags_of(split)
     truths = [video_truth(bag, checkpoint.header.classes, dataset.grid) for bag in bags]
     scorer = TrainedScorer(checkpoint, device=torch.device("cpu"))
-    conditions, notes = [], list(dataset.notes)
+    conditions, notes = [], [*dataset.notes, *(note for each in checkpoint.networks.values() for note in each.notes)]
     for number, name in enumerate(CONDITIONS):
         videos = []
         for index, bag in enumerate(bags):

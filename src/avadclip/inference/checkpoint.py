@@ -180,7 +180,9 @@ def _load(path: Path, kind: str, header: CheckpointHeader, tensors: dict[str, Te
     prefix = f"{kind}/"
     own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     with torch.device("meta"):  # no memory yet: a header may ask for any width
-        needed = _build(kind, header).tensors()
+        described = _build(kind, header)
+        own = described.drop_missing_parts(own)
+        needed = described.tensors()
     for name in {**needed, **own}:
         found_shape, needed_shape = (str(list(each[name].shape)) if name in each else "none" for each in (own, needed))
         if found_shape != needed_shape:
@@ -193,7 +195,8 @@ def _load(path: Path, kind: str, header: CheckpointHeader, tensors: dict[str, Te
             raise CheckpointError(
                 f"{path}: {prefix}{name} holds a number that is not finite; train again, or get the file again"
             )
-    network = _build(kind, header).with_tensors(own)
+    network = _build(kind, header)
+    network = network.with_tensors(network.drop_missing_parts(own))
     network.selection = header.selection[kind]
     return network
 

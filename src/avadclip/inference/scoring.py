@@ -72,7 +72,8 @@ def score_features(network: System, features: SnippetFeatures, *, crop: int = 0)
 def student_variance(network: System, features: SnippetFeatures, *, crop: int = 0) -> NDArray[np.float32]:
     """sigma^2 of a student's features, [T], above 0: the geometric mean over channels, exp(mean_d theta_d).
 
-    It has a meaning only after distillation with uncertainty: otherwise the uncertainty head was never trained.
+    It has a meaning only after distillation with uncertainty: otherwise the head is untrained, and in the variant
+    `paper` everything is 1.
 
     Args:
         network: a student in eval mode; ValueError where it has no uncertainty head.
@@ -83,7 +84,7 @@ def student_variance(network: System, features: SnippetFeatures, *, crop: int = 
     for windows in _passes(network, features, crop):
         log_variance = network(*windows).log_variance
         if log_variance is None:
-            raise ValueError("this network has no uncertainty head; needed a student")
+            raise ValueError("this network has no uncertainty head; needed a student of this version")
         variances.append(log_variance.mean(dim=-1).exp().cpu().flatten())
     return torch.cat(variances)[: len(features)].numpy()
 

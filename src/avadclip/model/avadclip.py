@@ -29,6 +29,8 @@ BAGS_PER_GROUP = 8  # fewer leave less padding, but add up more gradients; 6, 8 
 # Names in checkpoint files, which differ from those of the state dict.
 STORED_NAMES = {"class_text.vectors": "class_features"}
 OBJECTIVE = "objective."  # begins the names of what only training needs
+UNCERTAINTY = "uncertainty."
+RETIRED = ("uncertainty.first.", "uncertainty.second.", "uncertainty.third.")  # the head of 0.1.0
 
 
 class Encoded(NamedTuple):
@@ -67,6 +69,7 @@ class AVadCLIP(TextSystem):
     prompt_tokens: ClassVar[int] = PROMPT_TOKENS
     prompt_class: ClassVar[type[AudioVisualPrompt]] = AudioVisualPrompt
     objective_class: ClassVar[type[Objective]] = Objective
+    uncertainty_class: ClassVar[type[nn.Module]] = UncertaintyHead
 
     def __init__(
         self,
@@ -116,7 +119,7 @@ class AVadCLIP(TextSystem):
         self.classifier = AnomalyClassifier(embed_dim)
         self.prompt: AudioVisualPrompt | PlainPrompt
         self.prompt = self.prompt_class(embed_dim) if audio_visual_prompt else PlainPrompt()
-        self.uncertainty = UncertaintyHead(embed_dim) if self.has_uncertainty else None
+        self.uncertainty = self.uncertainty_class(embed_dim) if self.has_uncertainty else None
         self.class_text = build_class_text(self.classes, embed_dim, text, prompt_tokens=self.prompt_tokens)
         self.objective = objective or self.objective_class(num_classes=len(self.classes))
 
@@ -153,6 +156,16 @@ class AVadCLIP(TextSystem):
         state = self.state_dict()
         return {STORED_NAMES.get(name, name): state[name] for name in state if not name.startswith(OBJECTIVE)}
 
+    def drop_missing_parts(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """See System; a student's uncertainty head is such a part."""
+        own = {name for name in self.state_dict() if name.startswith(UNCERTAINTY)}
+        if self.uncertainty is None or not own.isdisjoint(tensors):
+            return dict(tensors)
+        self.uncertainty, self.has_uncertainty = None, False
+        note = f"no sigma^2 of the {self.name}: its file has no uncertainty head of this version; distil it again"
+        self.notes = (note,)
+        return {name: tensor for name, tensor in tensors.items() if not name.startswith(RETIRED)}
+
     def with_tensors(self, tensors: Mapping[str, Tensor]) -> Self:
         """See System."""
         own = {stored: name for name, stored in STORED_NAMES.items()}
@@ -169,10 +182,10 @@ class AVadCLIP(TextSystem):
 
     def _encode(self, bags: Bags, active: Tensor) -> Encoded:
         """`active`: [B, T] bool, the positions that take part."""
-        features = self.encoder(bags, active)
+        features, unenhanced = self.encoder(bags, active)
         anomaly_logits = self.classifier(features)
         pooled = self.prompt.pool(features, anomaly_logits, active)
-        log_variance = None if self.uncertainty is None else self.uncertainty(features, active)
+        log_variance = None if self.uncertainty is None else self.uncertainty(unenhanced, active)
         return Encoded(features, anomaly_logits, pooled, log_variance)
 
     def _align(self, encoded: Encoded, pooled: Tensor, class_features: Tensor) -> Outputs:

@@ -101,6 +101,8 @@ class System(nn.Module, ABC):
     """C names; the first is `normal`."""
     selection: str = "last"
     """How the weights were chosen: `last`, `validation` or `test`."""
+    notes: tuple[str, ...] = ()
+    """What a file of it lacks."""
 
     uses_visual: bool = True
     """Whether it reads visual features."""
@@ -171,6 +173,14 @@ class System(nn.Module, ABC):
     def tensors(self) -> dict[str, Tensor]:
         """Everything that a file has to hold of a frozen copy."""
         return self.state_dict()
+
+    def drop_missing_parts(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Drop parts that a file lacks and scores do not need, with a note; returns the tensors of those that stay.
+
+        Args:
+            tensors: of a file, maybe of an earlier version, whose form of such a part counts as missing.
+        """
+        return dict(tensors)
 
     def with_tensors(self, tensors: Mapping[str, Tensor]) -> Self:
         """A copy of this frozen system with the `tensors` of another one."""

@@ -1,10 +1,21 @@
 """From the features of one or both modalities to fused features: the teacher's encoder and a student's."""
 
+from typing import NamedTuple
+
 from torch import Tensor, nn
 
 from avadclip.model.base import Bags
 from avadclip.model.heads import EnhancementBlock
 from avadclip.model.projection import fit_projection
+
+
+class EncoderOutputs(NamedTuple):
+    """Features of a batch of bags."""
+
+    features: Tensor
+    """X_av, or a student's X_vs or X_as, [B, T, D]."""
+    unenhanced: Tensor
+    """The same before a student's enhancement blocks, [B, T, D]: what its uncertainty head reads."""
 
 
 class AudioVisualEncoder(nn.Module):
@@ -32,12 +43,12 @@ class AudioVisualEncoder(nn.Module):
         fit_projection(self.visual_projection, visual)
         fit_projection(self.audio_projection, audio)
 
-    def forward(self, bags: Bags, active: Tensor) -> Tensor:
-        """X_av, [B, T, D]; see AVadCLIP.encode for `active`."""
+    def forward(self, bags: Bags, active: Tensor) -> EncoderOutputs:
+        """See AVadCLIP.encode for `active`; nothing enhances X_av."""
         visual = self.visual_temporal(self.visual_projection(bags.visual), bags.mask, active)
         audio = self.audio_temporal(self.audio_projection(bags.audio), bags.mask, active)
         fused: Tensor = self.fusion(visual, audio, active)
-        return fused
+        return EncoderOutputs(fused, fused)
 
 
 class SingleModalityEncoder(nn.Module):
@@ -63,10 +74,11 @@ class SingleModalityEncoder(nn.Module):
         assert rows is not None, "an audio network is trained on bags with sound"
         fit_projection(self.projection, rows)
 
-    def forward(self, bags: Bags, active: Tensor) -> Tensor:
-        """X_vs or X_as, [B, T, D]; see AVadCLIP.encode for `active`."""
+    def forward(self, bags: Bags, active: Tensor) -> EncoderOutputs:
+        """See AVadCLIP.encode for `active`."""
         features = bags.audio if self.reads_audio else bags.visual
-        x: Tensor = self.temporal(self.projection(features), bags.mask, active)
+        unenhanced: Tensor = self.temporal(self.projection(features), bags.mask, active)
+        x = unenhanced
         for block in self.enhancement:
             x = block(x, active)
-        return x
+        return EncoderOutputs(x, unenhanced)

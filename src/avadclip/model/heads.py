@@ -56,19 +56,24 @@ class EnhancementBlock(nn.Module):
 
 
 class UncertaintyHead(nn.Module):
-    """theta = ln sigma^2 of the student's features, per snippet and channel.
+    """theta = ln sigma^2 of a student's distance to its teacher, per snippet and channel.
 
-    theta = -(x + body(x)), body = Conv k1, ReLU, Conv k3, Conv k1, ReLU.
+    theta = body(x), body = Conv k1, ReLU, Conv k3, Conv k1, the last layer zero at first: sigma = 1. x is a constant
+    here: no feature is bent to look certain. This is ours: the released head is -(x + ReLU(body(x))), whose theta ends
+    as -x, and L_UKD is then smallest away from the teacher's features.
     """
 
     def __init__(self, embed_dim: int) -> None:
         super().__init__()
-        self.first = SnippetConv(embed_dim, embed_dim, kernel=1)
-        self.second = SnippetConv(embed_dim, embed_dim, kernel=3)
-        self.third = SnippetConv(embed_dim, embed_dim, kernel=1)
+        self.hidden = SnippetConv(embed_dim, embed_dim, kernel=1)
+        self.context = SnippetConv(embed_dim, embed_dim, kernel=3)
+        self.log_variance = SnippetConv(embed_dim, embed_dim, kernel=1)
+        for parameter in self.log_variance.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """x: [B, T, D]; mask: [B, T] bool, padding is kept out of every convolution. Returns [B, T, D]."""
         keep = mask[..., None]
-        hidden = functional.relu(self.first(x * keep)) * keep
-        return -(x + functional.relu(self.third(self.second(hidden))))
+        hidden = functional.relu(self.hidden(x.detach() * keep)) * keep
+        log_variance: Tensor = self.log_variance(self.context(hidden))
+        return log_variance

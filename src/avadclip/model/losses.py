@@ -7,7 +7,8 @@ from torch.nn import functional
 FOCAL_GAMMA = 2.0
 FOCAL_ALPHA = 0.25  # per class; fixed in the variant `paper`, the initial value in `released`
 SNIPPETS_PER_PICK = 16
-LOG_VARIANCE_LIMIT = 7.0  # theta is clamped to +- this in the variant `paper`
+VARIANCE_FLOOR = 0.01  # of a snippet's mean square in the teacher; a sigma^2 below it is not learned
+VARIANCE_EPSILON = 1e-6  # as released
 
 
 def topk_mean(logits: Tensor, mask: Tensor, snippets_per_pick: int = SNIPPETS_PER_PICK) -> Tensor:
@@ -175,25 +176,48 @@ def mimicry_loss(logits: Tensor, others_logits: Tensor, mask: Tensor) -> Tensor:
 def uncertainty_distillation_loss(
     teacher_features: Tensor, student_features: Tensor, log_variance: Tensor, mask: Tensor
 ) -> Tensor:
-    """L_UKD, eq. 11: mean of d^2 exp(-theta) + theta, d the distance to the teacher's features, theta clamped.
+    """L_UKD in our form: mean of w d^2 + q exp(-theta) + theta over real snippets and channels.
 
-    The teacher's features are a constant: no gradient reaches them.
+    As printed, eq. 11 is the mean of d^2 / sigma^2 + ln sigma^2: features that are far from the teacher's at first get
+    a large sigma, and then hardly learn. Here
+
+        w = exp(-mean_d theta) / (its mean over the bag), one for each snippet, a constant,
+        q = max(d^2, .01 mean_d X_av^2 + 1e-6), a constant:
+
+    certain snippets count more, but no bag more or less than under the plain squared distance; theta learns by the
+    Gaussian likelihood alone, and has a least value. A bag's part depends on no other bag of the batch.
 
     Args:
-        teacher_features: X_av, [B, T, D]
-        student_features: X_vs or X_as, [B, T, D]
+        teacher_features: X_av, [B, T, D]; a constant, no gradient reaches it.
+        student_features: X_vs or X_as, [B, T, D]; d = X_av - X_vs.
         log_variance: theta = ln sigma^2, [B, T, D]
         mask: [B, T] bool, at least one True.
     """
-    squared = (teacher_features.detach() - student_features) ** 2
-    theta = log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT)
-    return (squared * (-theta).exp() + theta)[mask].mean()
+    teacher = teacher_features.detach()
+    squared = (teacher - student_features) ** 2
+    floor = VARIANCE_FLOOR * (teacher**2).mean(dim=-1, keepdim=True) + VARIANCE_EPSILON
+    likelihood = squared.detach().maximum(floor) * (-log_variance).exp() + log_variance
+    return (certainty_weights(log_variance, mask)[..., None] * squared + likelihood)[mask].mean()
+
+
+def certainty_weights(log_variance: Tensor, mask: Tensor) -> Tensor:
+    """exp(-mean_d theta) over its mean in the bag, [B, T]; a constant, no gradient reaches theta.
+
+    Args:
+        log_variance: theta, [B, T, D]
+        mask: [B, T] bool; the weight of padding is 0.
+    """
+    log_certainty = -log_variance.detach().mean(dim=-1)
+    total = log_mean(log_certainty, mask)  # of bags without a real snippet: no number
+    return (log_certainty - total[:, None]).masked_fill(~mask, -torch.inf).exp()
 
 
 def released_distillation_loss(teacher_features: Tensor, student_features: Tensor, log_variance: Tensor) -> Tensor:
     """L_UKD as released: mean of d^2 / (1e-6 + 2 exp(theta)) + theta over all positions, padding included.
 
+    It has no least value: once exp(theta) is far below 1e-6, it falls with theta without end.
+
     Shapes as in uncertainty_distillation_loss.
     """
     squared = (teacher_features.detach() - student_features) ** 2
-    return (squared / (1e-6 + 2.0 * log_variance.exp()) + log_variance).mean()
+    return (squared / (VARIANCE_EPSILON + 2.0 * log_variance.exp()) + log_variance).mean()

@@ -1,18 +1,23 @@
 """The variant `released`: what the authors' code does differently from the printed method.
 
 Padding takes part everywhere, so bags are always padded to 256 snippets; the audio-visual prompt is pooled window by
-window; the focal weight of each class is learned; L_UKD has the factor 2 and averages over padding too.
+window; the focal weight of each class is learned; theta is a head of its own, read from features that learn by it;
+L_UKD has the factor 2 and averages over padding too.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from avadclip.errors import ConfigError
 from avadclip.model.avadclip import AVadCLIP, Encoded
 from avadclip.model.base import Bags, Batch, Outputs, ShareWeights, System
+from avadclip.model.graph import SnippetConv
 from avadclip.model.losses import released_distillation_loss
 from avadclip.model.objective import Objective, distilled_features
 from avadclip.model.prompts import AudioVisualPrompt
+
+SMALLEST_THETA = -16.0  # on average; there sigma^2 is a tenth of the 1e-6 beside it in L_UKD
 
 
 class ReleasedPrompt(AudioVisualPrompt):
@@ -30,6 +35,21 @@ class ReleasedPrompt(AudioVisualPrompt):
         return conditioned
 
 
+class ReleasedUncertaintyHead(nn.Module):
+    """theta = -(x + body(x)), body = Conv k1, ReLU, Conv k3, Conv k1, ReLU."""
+
+    def __init__(self, embed_dim: int) -> None:
+        super().__init__()
+        self.first = SnippetConv(embed_dim, embed_dim, kernel=1)
+        self.second = SnippetConv(embed_dim, embed_dim, kernel=3)
+        self.third = SnippetConv(embed_dim, embed_dim, kernel=1)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: [B, T, D]; padding takes part. Returns [B, T, D]."""
+        del mask
+        return -(x + functional.relu(self.third(self.second(functional.relu(self.first(x))))))
+
+
 class ReleasedObjective(Objective):
     """The objective with a learned focal weight per class, unbounded, and the released L_UKD."""
 
@@ -38,6 +58,13 @@ class ReleasedObjective(Objective):
 
     def _uncertainty_distillation(self, outputs: Outputs, batch: Batch, log_variance: Tensor, mask: Tensor) -> Tensor:
         del mask
+        mean = log_variance.mean().item()
+        if mean < SMALLEST_THETA:
+            raise ConfigError(
+                f"ln sigma^2 of the released distillation fell to {mean:.1f} on average, needed {SMALLEST_THETA:.0f} "
+                "or more: below, it falls without end; lower `distillation.weight` (the authors' is 1e-8), "
+                'or set `network.variant` to "paper"'
+            )
         return released_distillation_loss(*distilled_features(outputs, batch), log_variance)
 
     def _uncertainty_weight(self, weights: ShareWeights) -> float:
@@ -49,6 +76,7 @@ class ReleasedAVadCLIP(AVadCLIP):
 
     pads_to_window = True
     prompt_class = ReleasedPrompt
+    uncertainty_class = ReleasedUncertaintyHead
     objective_class = ReleasedObjective
     score_windows = System.score_windows
 

@@ -16,7 +16,7 @@ from avadclip.evaluation.metrics.thresholds import choose_thresholds
 from avadclip.events import UNVALIDATED, Thresholds
 from avadclip.features.snippets import Provenance
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
-from avadclip.inference.networks import STUDENTS, TEACHER, read_recipe, reads_class_words
+from avadclip.inference.networks import STUDENTS, TEACHER, VISUAL_STUDENT, read_recipe, reads_class_words
 from avadclip.model.base import System
 from avadclip.training.loop import Step, Supervision, TrainingProgress, make_accelerator, train_network
 from avadclip.training.run_folder import BEST, LAST, RunFolder
@@ -28,6 +28,7 @@ def train(
     *,
     out: str | Path,
     teacher: str | Path | None = None,
+    force: bool = False,
     on_step: Callable[[Step], None] | None = None,
 ) -> TrainingProgress:
     """Train by a recipe and keep everything in a run folder; an interrupted run resumes after its last epoch.
@@ -37,6 +38,7 @@ def train(
         data: the dataset; by default the one that the recipe names.
         out: the run folder: new, or of the same recipe.
         teacher: checkpoint that holds a teacher; a student's checkpoint then holds both.
+        force: a student learns from its teacher also in epochs at whose start it is better than it on validation.
         on_step: called after every step.
 
     Returns:
@@ -65,6 +67,7 @@ def train(
         classes=data.classes,
         text=_text_encoder(config, data),
         teacher=None if teacher_checkpoint is None else teacher_checkpoint.networks[TEACHER],
+        always_taught=force,
         validation=data.validation,
     )
 
@@ -123,6 +126,11 @@ def _text_encoder(config: TrainingConfig, dataset: Dataset) -> ClipTextEncoder |
 def _check_distillation(config: TrainingConfig, teacher: str | Path | None) -> None:
     """A teacher, a student and a kind of distillation go together."""
     kind = config.distillation.kind
+    if config.distillation.damaged_share and (teacher is None or config.network_kind != VISUAL_STUDENT):
+        raise ConfigError(
+            f"`distillation.damaged_share` is {config.distillation.damaged_share}, which is for visual students with a "
+            "teacher only; leave it out"
+        )
     if teacher is None:
         if kind != "none":
             raise ConfigError(

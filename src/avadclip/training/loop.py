@@ -3,32 +3,36 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 
 from avadclip.config import TrainingConfig
 from avadclip.data.bags import Bag, bin_bag, collate
+from avadclip.data.damage import damage_stretch
 from avadclip.errors import ConfigError
-from avadclip.inference.scoring import score_features
 from avadclip.model.base import Batch, Losses, System
 from avadclip.model.class_text import PromptEncoder
-from avadclip.model.losses import topk_mean
 from avadclip.training.batches import Share, draw_batches, take_share
 from avadclip.training.build import build_for_training
 from avadclip.training.launch import meet
 from avadclip.training.optimizer import build_optimizer, learning_rate, set_learning_rate
 from avadclip.training.run_folder import RunFolder, SavedState
 from avadclip.training.teacher import TeacherFeatures
+from avadclip.training.validation import Validation
 
 TOTAL = "total"  # the sum of the losses, in metrics
 
 Metrics = dict[str, Any]
-"""One epoch: its number, mean losses, learning rate, validation AP (None without validation videos of both kinds)."""
+"""One epoch: its number, mean losses, learning rate, validation AP (None without validation videos of both kinds).
+
+Of a student with a teacher also `is_taught`, whether it learned from the teacher, and `lead_over_teacher`, its AP less
+the teacher's over the validation videos with sound (None where these are not of both kinds).
+"""
 
 
 class Step(NamedTuple):
@@ -64,7 +68,9 @@ class Supervision:
     text: PromptEncoder | None = None
     """For prompts around the class words; without it class vectors are learned freely."""
     teacher: System | None = None
-    """A student learns to reproduce its features."""
+    """A student learns to reproduce its features, but not in epochs at whose start it is better on validation."""
+    always_taught: bool = False
+    """Whether a student learns from its teacher in those epochs too."""
     validation: Sequence[Bag] = field(default=())
     """Validation bags, normal and anomalous; the best epoch has the highest video-level AP on them."""
 
@@ -135,7 +141,7 @@ class _Trainer:
         self.accelerator = accelerator
         self.bags = [bin_bag(bag, config.bags.max_snippets, stretch=config.bags.stretch) for bag in bags]
         self.metrics: list[Metrics] = []
-        self.validation_scores: NDArray[np.float64] | None = None
+        self.validation = Validation(supervision.validation, supervision.teacher)
         torch.manual_seed(config.seed)
         self.system = build_for_training(config, self.bags, classes=supervision.classes, text=supervision.text)
         _check_steps(self.system, config, accelerator)
@@ -149,6 +155,14 @@ class _Trainer:
     @property
     def num_epochs_done(self) -> int:
         return len(self.metrics)
+
+    @property
+    def is_taught(self) -> bool:
+        """Whether the next epoch learns from the teacher: not where the teacher is worse at the student's task."""
+        if self.teacher is None:
+            return False
+        lead = self.metrics[-1]["lead_over_teacher"] if self.metrics else None
+        return self.supervision.always_taught or lead is None or lead <= 0.0
 
     def resume(self, run: RunFolder) -> None:
         """Go on where the folder's state ends, if it holds one."""
@@ -187,10 +201,10 @@ class _Trainer:
         torch.manual_seed(_mix(self.config.seed, epoch, 1 + self.accelerator.process_index))
         self.step_losses.train()
         self.system.begin_epoch(epoch, self.config.optimizer.epochs)
-        shares = self._shares(shuffle)
+        shares, is_taught = self._shares(shuffle), self.is_taught
         sums: dict[str, Tensor] = {}
         for number, share in enumerate(shares, start=1):
-            losses = self._step(share)
+            losses = self._step(share, epoch, is_taught=is_taught)
             if not losses[TOTAL].isfinite():
                 raise ConfigError(
                     f"the loss is {losses[TOTAL].item()} in epoch {epoch}, step {number}; needed a number: "
@@ -206,15 +220,18 @@ class _Trainer:
                 f"the last step of epoch {epoch} left weights that are no numbers; needed numbers: "
                 "lower `optimizer.learning_rate`"
             )
-        average_precision = self._validate(self.last)
+        average_precision = self.validation.measure(self.last)
         previous = [line["validation_ap"] for line in self.metrics]
         if average_precision is None or all(average_precision > other for other in previous):
             self.best = self.last
-        self.metrics.append({"epoch": epoch, "learning_rate": rate, **means, "validation_ap": average_precision})
+        line = {"epoch": epoch, "learning_rate": rate, **means, "validation_ap": average_precision}
+        if self.teacher is not None:
+            line |= {"is_taught": is_taught, "lead_over_teacher": self.validation.lead_over_teacher()}
+        self.metrics.append(line)
 
     def progress(self) -> TrainingProgress:
         """The last and the best network."""
-        return TrainingProgress(self.last, self.best, list(self.metrics), self.validation_scores)
+        return TrainingProgress(self.last, self.best, list(self.metrics), self.validation.scores)
 
     def _shares(self, shuffle: torch.Generator) -> list[Share]:
         """The part of every step of an epoch that this process computes."""
@@ -231,10 +248,18 @@ class _Trainer:
             for batch in batches
         ]
 
-    def _step(self, share: Share) -> Losses:
+    def _damaged(self, bag: Bag, epoch: int) -> Bag:
+        """The bag as a student sees it; its teacher has the bag itself."""
+        share = self.config.distillation.damaged_share
+        if share == 0.0:
+            return bag
+        return damage_stretch(bag, share, seed=_mix(self.config.seed, epoch, crc32(bag.name.encode())))
+
+    def _step(self, share: Share, epoch: int, *, is_taught: bool) -> Losses:
         """Descend by the whole batch, of which this process does its share; the losses of the whole batch."""
-        batch = collate(share.bags, pad_to_window=self.system.pads_to_window)._replace(weights=share.weights)
-        if self.teacher is not None:
+        bags = share.bags if self.teacher is None else [self._damaged(bag, epoch) for bag in share.bags]
+        batch = collate(bags, pad_to_window=self.system.pads_to_window)._replace(weights=share.weights)
+        if self.teacher is not None and is_taught:
             features = self.teacher.of(share.bags, batch.bags.mask.shape[1])
             batch = batch._replace(teacher_features=features)
         losses: Losses = self.step_losses(batch.to(self.accelerator.device))
@@ -244,24 +269,6 @@ class _Trainer:
         self.system.after_step()
         values = self.accelerator.reduce(torch.stack(list(losses.values())).detach(), reduction="mean")
         return dict(zip(losses, values, strict=True))
-
-    def _validate(self, network: System) -> float | None:
-        """Video-level AP on the validation bags; None unless there are normal and anomalous ones."""
-        validation = self.supervision.validation
-        anomalous = [bag.is_anomalous for bag in validation]
-        if len(set(anomalous)) < 2:
-            return None
-        self.validation_scores = video_scores(network, validation)
-        return float(average_precision_score(anomalous, self.validation_scores))
-
-
-def video_scores(network: System, bags: Sequence[Bag]) -> NDArray[np.float64]:
-    """One score per video, the mean of its top-k snippets as in training, [N]."""
-    scores = []
-    for bag in bags:
-        rows = torch.from_numpy(score_features(network, bag.load()).anomaly_scores)[None, :, None]
-        scores.append(topk_mean(rows, torch.ones(rows.shape[:2], dtype=torch.bool)).item())
-    return np.array(scores)
 
 
 class _StepLosses(nn.Module):

@@ -139,6 +139,23 @@ def test_a_distilled_student_brings_its_teacher_along(teacher: Path, tmp_path: P
     assert all(torch.equal(original[name], kept[name]) for name in original)
 
 
+@pytest.mark.parametrize("options", [(), ("--force",)])
+def test_leaving_out_a_teacher_that_is_worse_is_a_note(
+    teacher: Path, tmp_path: Path, avadclip_command: Command, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    aps = iter([0.9, 0.6, 0.9, 0.8, 0.8])  # of the student alone, of its teacher, of the student beside it
+    monkeypatch.setattr("avadclip.training.validation.average_precision_score", lambda *_: next(aps))
+    recipe = write_recipe(tmp_path / "student.toml", kind="visual student", distillation="uncertainty")
+    checkpoint = str(teacher / "best.safetensors")
+    code, _, err = avadclip_command(
+        "distill", str(recipe), "--teacher", checkpoint, "--out", str(tmp_path / "run"), *options
+    )
+    assert code == 0, err
+    assert ("the teacher was left out of 1 of 2 epochs" in err) == (not options)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["is_taught"] for line in lines] == [True, bool(options)]
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -148,7 +165,7 @@ def free_port() -> int:
 def test_two_processes_learn_what_one_does(teacher: Path, tmp_path: Path) -> None:
     # 13 bags a step: shares of 7 and 6. Students have no dropout, whose noise is each process's own.
     recipe = write_recipe(tmp_path / "student.toml", kind="visual student", distillation="uncertainty", batch_size=13)
-    distill = ("distill", recipe, "--teacher", teacher / "best.safetensors", "--out")
+    distill = ("distill", recipe, "--teacher", teacher / "best.safetensors", "--force", "--out")
     meet = ("--nodes", "2", "--main-address", f"127.0.0.1:{free_port()}")
     commands = {"one": [()], "two devices": [("--devices", "2")], "two nodes": [meet, meet]}
     metrics = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avadclip.apps.cli.options import Offline, set_offline
-from avadclip.apps.cli.terminal.console import is_quiet, report_success, resumable
+from avadclip.apps.cli.terminal.console import is_quiet, note, report_success, resumable
 from avadclip.apps.cli.terminal.progress import show_steps
 from avadclip.errors import AvadclipError
 
@@ -39,13 +39,16 @@ def train(  # noqa: PLR0917  Typer's way to declare options
 ) -> None:
     """Train a teacher, a student without distillation, or a comparison system from a recipe."""
     set_offline(offline)
-    _start(config, out, None, devices=devices, nodes=nodes, main_address=main_address)
+    _start(config, out, None, force=False, devices=devices, nodes=nodes, main_address=main_address)
 
 
 def distill(  # noqa: PLR0917  Typer's way to declare options
     config: ConfigFile,
     teacher: Annotated[Path, typer.Option(help="Checkpoint with the teacher.")],
     out: OutFolder,
+    force: Annotated[
+        bool, typer.Option("--force", help="Learn from the teacher also while the student is better on validation.")
+    ] = False,
     devices: Devices = 1,
     nodes: Nodes = 1,
     main_address: MainAddress = None,
@@ -53,11 +56,11 @@ def distill(  # noqa: PLR0917  Typer's way to declare options
 ) -> None:
     """Distil a teacher into a student that uses only picture or only sound."""
     set_offline(offline)
-    _start(config, out, teacher, devices=devices, nodes=nodes, main_address=main_address)
+    _start(config, out, teacher, force=force, devices=devices, nodes=nodes, main_address=main_address)
 
 
 def _start(
-    recipe: Path, out: Path, teacher: Path | None, *, devices: int, nodes: int, main_address: str | None
+    recipe: Path, out: Path, teacher: Path | None, *, force: bool, devices: int, nodes: int, main_address: str | None
 ) -> None:
     """Train in this process, or launch several processes that each run this command."""
     with resumable("resumes after the last finished epoch"):
@@ -65,16 +68,16 @@ def _start(
 
         config = read_recipe(recipe)
         if devices == nodes == 1:
-            _run(config, out, teacher=teacher)
+            _run(config, out, teacher=teacher, force=force)
             return
         from avadclip.training.launch import Processes, launch
 
         command = ["train"] if teacher is None else ["distill", "--teacher", str(teacher)]
-        quiet = ["--quiet"] if is_quiet() else []
-        launch([*command, *quiet, "--out", str(out), "--", str(recipe)], Processes(devices, nodes, main_address))
+        switches = [name for name, is_on in (("--quiet", is_quiet()), ("--force", force)) if is_on]
+        launch([*command, *switches, "--out", str(out), "--", str(recipe)], Processes(devices, nodes, main_address))
 
 
-def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None) -> None:
+def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None, force: bool) -> None:
     from avadclip.training.experiment import train as train_by
     from avadclip.training.launch import is_launched, report_to_launcher
     from avadclip.training.loop import Step
@@ -89,7 +92,7 @@ def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None) -> None:
 
         progress = None
         try:
-            progress = train_by(config, out=out, teacher=teacher, on_step=show)
+            progress = train_by(config, out=out, teacher=teacher, force=force, on_step=show)
         except (AvadclipError, KeyboardInterrupt) as stop:
             if not is_launched():
                 raise
@@ -99,6 +102,12 @@ def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None) -> None:
         os._exit(1)  # Python's own end would meet the threads of an unfinished exchange, which abort with a message
     if not is_main_process:
         return
+    untaught = sum(not line.get("is_taught", True) for line in progress.metrics)
+    if untaught:
+        note(
+            f"the teacher was left out of {untaught} of {len(progress.metrics)} epochs: the student was better on "
+            "validation (lead_over_teacher in metrics.jsonl); --force keeps it in"
+        )
     last = progress.metrics[-1]
     chosen = max(progress.metrics, key=lambda line: line["validation_ap"] or 0.0)
     report_success(f"last: epoch {last['epoch']}, loss {last['total']:.4f}, {out / 'last.safetensors'}")

@@ -38,7 +38,7 @@ STYLES = ((INK, "-"), (SCORE_COLOUR, "-"), (SECOND_COLOUR, "--"), (THIRD_COLOUR,
 
 
 def draw_first_event(checkpoint: Checkpoint, dataset: Dataset, split: Split, damage: Damage) -> Figure | None:
-    """Draw the first anomalous video with sound, else the first video; None if no network is a student."""
+    """Draw the first anomalous video with sound, else the first video; None if no network predicts sigma^2."""
     bags = dataset.bags_of(split)
     index = next((i for i, bag in enumerate(bags) if bag.is_anomalous and bag.stored.has_usable_sound), 0)
     if not any(network.has_uncertainty for network in checkpoint.networks.values()):
