@@ -88,7 +88,7 @@ def _config(processes: Processes, folder: Path) -> LaunchConfig:
 def meet() -> None:
     """Connect to the other processes of this machine, if a launcher started several here."""
     file = os.environ.get(MEETING_FILE)
-    if file is not None and not distributed.is_initialized():
+    if file is not None and is_launched() and not distributed.is_initialized():
         distributed.init_process_group(
             "nccl" if torch.cuda.is_available() else "gloo",
             init_method=f"file://{file}",
