@@ -4,39 +4,40 @@ import numpy as np
 import pytest
 
 from avadclip.data.bags import Dataset
-from avadclip.data.composed.dataset import load_composed
-from avadclip.data.composed.videos import write_composed_videos
+from avadclip.data.composed.dataset import ComposedPlan, plan_composed
+from avadclip.data.composed.features import SequenceFeatures
+from avadclip.data.synthetic import SPLITS
 from avadclip.encoders.base import Encoders
-from avadclip.features.extract import extract_features
-
-FILE_TOLERANCE = 1e-4  # of features extracted from a written video
-
-
-def contents(features: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(features)): path.read_bytes() for path in features.rglob("*.safetensors")}
+from avadclip.encoders.lite import CHANNELS
+from avadclip.errors import DataError
 
 
-def test_data_made_twice_are_equal_to_the_byte(
+def test_only_damaged_snippets_have_other_features(
     tiny: Dataset, recordings_folder: Path, lite: Encoders, tmp_path: Path
 ) -> None:
-    again = load_composed(f"tiny:{recordings_folder}", features=tmp_path, encoders=lite)
-    first = contents(recordings_folder / "composed-features")
-    assert first == contents(tmp_path)
-    assert len(first) > len(tiny.train)
-    for split in ("train", "validation", "test"):
-        assert [bag.name for bag in again.bags_of(split)] == [bag.name for bag in tiny.bags_of(split)]
+    plan = plan_composed("tiny", recordings_folder)
+    features = SequenceFeatures(plan.recordings, lite, recordings_folder / "composed-features")
+    for split in ("train", "test"):
+        for bag, planned in zip(tiny.bags_of(split), plan.sequences[split], strict=True):
+            clear = features.bag(planned._replace(picture_damage=None), tiny.classes, is_weak=False).load()
+            differs = (bag.load().visual != clear.visual).any(axis=(0, 2))
+            assert (differs == (bag.composition.picture_damage != "")).all()
 
 
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_a_written_video_has_the_features_made_directly(
-    tiny: Dataset, recordings_folder: Path, lite: Encoders, tmp_path: Path, split: str
-) -> None:
-    damaged = [index for index, bag in enumerate(tiny.bags_of(split)) if (bag.composition.picture_damage != "").any()]
-    limit = damaged[0] + 1
-    paths = write_composed_videos(f"tiny:{recordings_folder}", tmp_path, split=split, limit=limit)
-    assert len(paths) == limit
-    for path, bag in zip(paths, tiny.bags_of(split), strict=False):
-        extracted, direct = extract_features(path, lite), bag.load()
-        assert extracted.notes == ()
-        np.testing.assert_allclose(extracted.visual, direct.visual, rtol=0, atol=FILE_TOLERANCE)
-        np.testing.assert_allclose(extracted.audio, direct.audio, rtol=0, atol=FILE_TOLERANCE)
+def test_a_frozen_snippet_has_no_motion(tiny: Dataset) -> None:
+    frozen = [
+        bag.load().visual[0, bag.composition.picture_damage == "frozen"]
+        for split in SPLITS
+        for bag in tiny.bags_of(split)
+    ]
+    rows = np.concatenate(frozen)
+    assert len(rows) > 0
+    assert not rows[:, 2 * CHANNELS :].any()
+    assert all((rows == rows[0]).all() for rows in frozen if len(rows))
+
+
+def test_a_recording_shorter_than_its_header_is_refused(planned: ComposedPlan, lite: Encoders, tmp_path: Path) -> None:
+    plan = planned.sequences["train"][0]
+    longer = {name: each.model_copy(update={"num_snippets": 9}) for name, each in planned.recordings.items()}
+    with pytest.raises(DataError, match="has fewer pictures than the 9 snippets that its header states"):
+        SequenceFeatures(longer, lite, tmp_path).bag(plan, ("normal",), is_weak=True)
