@@ -2,19 +2,23 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from avadclip.data.composed.plan import PictureFault, SequencePlan
-from avadclip.data.composed.recordings import GRID, Recording
+from avadclip.data.composed.recordings import GRID, USED_SNIPPETS, Recording
 from avadclip.errors import DataError
 from avadclip.media.damage import PICTURE_DAMAGES
 from avadclip.media.video import VideoReader, VideoReport
 
 FRAME_SIZE = (224, 224)  # height and width of every sequence, as the encoders see a picture; the aspect is not kept
 BLUR_PIXELS = 15  # side of the square that every pixel becomes the mean of
+
+USED_SECONDS = USED_SNIPPETS * GRID.snippet_seconds
 
 Pixels = NDArray[np.uint8]
 
@@ -48,11 +52,16 @@ class RecordingPicture:
 
     @property
     def report(self) -> VideoReport:
-        """Report of the undamaged video."""
-        return self._reader.report
+        """Report of the undamaged video, as long as it is used."""
+        report = self._reader.report
+        return replace(report, duration_seconds=min(report.duration_seconds, USED_SECONDS))
 
     def frames_at(self, times: Iterable[float]) -> Iterator[Pixels]:
-        """See VideoReader.frames_at; a frame sampled twice is the same array object here too."""
+        """See VideoReader.frames_at, to a snippet beyond USED_SECONDS: a reader knows the pictures' end once it passed.
+
+        A frame sampled twice is the same array object here too.
+        """
+        times = takewhile(lambda time: time < USED_SECONDS + GRID.snippet_seconds, times)
         if self._is_frozen:
             times = map(_start_of_snippet, times)
         source, shown = None, np.empty(0, np.uint8)

@@ -47,8 +47,8 @@ class ComposedSize(NamedTuple):
 
 SIZES = {
     "tiny": ComposedSize({"train": 12, "validation": 4, "test": 8}, 16, 5),
-    "small": ComposedSize({"train": 320, "validation": 80, "test": 120}, 32, 8),
-    "full": ComposedSize({"train": 1200, "validation": 200, "test": 400}, 64, 16),
+    "small": ComposedSize({"train": 320, "validation": 80, "test": 120}, 32, 10),
+    "full": ComposedSize({"train": 1200, "validation": 200, "test": 400}, 64, 20),
 }
 
 

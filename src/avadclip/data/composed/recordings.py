@@ -1,7 +1,7 @@
 """The recordings that sequences are composed of: a folder with `recordings.csv`, one line per file.
 
     file         path from the CSV file
-    kind         picture (a video; its sound is not used) or sound (anything FFmpeg decodes)
+    kind         picture (a video: its first 10 s, without its sound) or sound (anything FFmpeg decodes)
     label        class of an event; any word for the rest
     session      what was recorded together; a session never stands on both sides of a split
     licence      any text; those of the recordings that train are kept with the dataset
@@ -26,6 +26,7 @@ from avadclip.timeline import SnippetGrid
 
 FILE_NAME = "recordings.csv"
 GRID = SnippetGrid()
+USED_SNIPPETS = 15  # of a picture, from its start: 10 s, so that a long recording costs no more than a short one
 
 Kind = Literal["picture", "sound"]
 Role = Literal["event", "hard negative", "background"]
@@ -50,7 +51,7 @@ class Recording(RecordingRow):
     sha256: str
     """Of the content; plans name recordings by it."""
     num_snippets: int
-    """Whole snippets of a picture; 0 for a sound."""
+    """Whole snippets of a picture, USED_SNIPPETS at most; 0 for a sound."""
 
 
 def read_recordings(folder: Path) -> list[Recording]:
@@ -105,7 +106,7 @@ def _look_at(path: Path, row: RecordingRow, origin: str) -> Recording:
         raise DataError(f"{origin}: {path} does not exist; correct `file`, a path from the CSV file")
     num_snippets = 0
     if row.kind == "picture":
-        num_snippets = GRID.num_snippets(MediaFile.open(path).info.duration_seconds)
+        num_snippets = min(GRID.num_snippets(MediaFile.open(path).info.duration_seconds), USED_SNIPPETS)
         if num_snippets == 0:
             raise DataError(
                 f"{origin}: {path} is shorter than a snippet of {GRID.snippet_seconds:.2f} s; remove the line"

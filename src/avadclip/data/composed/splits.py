@@ -50,10 +50,10 @@ def _stratum(members: Sequence[Recording]) -> tuple[str, ...]:
     return Counter((member.kind, member.role, member.label) for member in members).most_common(1)[0][0]
 
 
-def _order(members: Sequence[Recording], seed: int) -> tuple[bool, str]:
-    """Share-alike sessions first, since they have no choice; the others by chance."""
+def _order(members: Sequence[Recording], seed: int) -> tuple[bool, int, str]:
+    """Share-alike sessions first, since they have no choice; then large ones, and among equals by chance."""
     is_free = not any(member.share_alike for member in members)
-    return is_free, sha256(f"{seed} {members[0].session}".encode()).hexdigest()
+    return is_free, -len(members), sha256(f"{seed} {members[0].session}".encode()).hexdigest()
 
 
 def _neediest(taken: Counter[Split], total: int) -> Split:
