@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avadclip.data.composed.dataset import ComposedPlan, load_composed, plan_composed
-from avadclip.data.composed.plan import SIZES, ComposedSize
+from avadclip.data.composed.dataset import ComposedPlan, plan_composed
+from avadclip.data.composed.features import SequenceFeatures
 from avadclip.data.composed.sound import render_sound, rms
 from avadclip.encoders.base import Encoders
 
@@ -48,11 +48,16 @@ def test_real_backgrounds_have_their_level(shared: ComposedPlan) -> None:
         assert level == pytest.approx(plan.background_dbfs, abs=LEVEL_TOLERANCE_DB)
 
 
-def test_the_licence_that_is_not_stated_travels_with_the_dataset(
-    folder: Path, lite: Encoders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(SIZES, "tiny", ComposedSize({"train": 2, "validation": 1, "test": 1}, 12, 4))
-    dataset = load_composed(f"tiny:{folder}", features=tmp_path, encoders=lite)
-    assert "SESA: CC BY 4.0 as remembered, not stated in the copy" in dataset.licences
-    assert [bag.stored.visual_width for bag in dataset.train] == [2656, 2656]
-    assert dataset.test[0].load().has_usable_sound
+def test_the_licence_that_is_not_stated_travels_with_the_dataset(shared: ComposedPlan) -> None:
+    assert "SESA: CC BY 4.0 as remembered, not stated in the copy" in shared.licences
+    assert not any("SA 4.0" in licence for licence in shared.licences)
+
+
+def test_real_recordings_are_encoded(shared: ComposedPlan, lite: Encoders, tmp_path: Path) -> None:
+    plan = shared.sequences["test"][1]
+    bag = SequenceFeatures(shared.recordings, lite, tmp_path).bag(plan, shared.classes, is_weak=False)
+    features = bag.load()
+    assert features.visual.shape == (1, 32, lite.visual.dim)
+    assert features.audio.shape == (32, lite.audio.dim)
+    assert features.has_usable_sound
+    assert bag.is_anomalous

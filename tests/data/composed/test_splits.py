@@ -63,6 +63,13 @@ def test_many_sessions_are_divided_by_the_shares() -> None:
         assert counts[split] / counts.total() == pytest.approx(share, abs=0.03)
 
 
+def test_a_session_of_several_recordings_is_never_divided() -> None:
+    parts = split_recordings(many(20), seed=0)
+    assert max(Counter(each.session for each in parts["test"]).values()) == 3
+    for one, other in combinations(parts, 2):
+        assert not {each.session for each in parts[one]} & {each.session for each in parts[other]}
+
+
 def test_another_seed_divides_otherwise() -> None:
     trained = [{each.session for each in split_recordings(many(20), seed=seed)["train"]} for seed in (0, 1)]
     assert trained[0] != trained[1]

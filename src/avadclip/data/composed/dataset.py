@@ -36,6 +36,11 @@ class ComposedPlan(NamedTuple):
     parts: Parts
     sequences: Mapping[Split, tuple[SequencePlan, ...]]
 
+    @property
+    def licences(self) -> tuple[str, ...]:
+        """Of the recordings that a model learns or chooses by."""
+        return tuple(sorted({each.licence for split in ("train", "validation") for each in self.parts[split]}))
+
 
 def plan_composed(size: str, folder: Path, *, seed: int = 0) -> ComposedPlan:
     """Plan a dataset; raises as load_composed."""
@@ -74,10 +79,15 @@ def load_composed(
         tuple(made.bag(each, plan.classes, is_weak=split == "train") for each in plan.sequences[split])
         for split in SPLITS
     )
-    learnt = (*plan.parts["train"], *plan.parts["validation"])
-    licences = tuple(sorted({recording.licence for recording in learnt}))
     return Dataset(
-        f"{COMPOSED}{size}", plan.classes, GRID, train, validation, test, notes=(CHANCE_PAIRS,), licences=licences
+        f"{COMPOSED}{size}",
+        plan.classes,
+        GRID,
+        train,
+        validation,
+        test,
+        notes=(CHANCE_PAIRS,),
+        licences=plan.licences,
     )
 
 
