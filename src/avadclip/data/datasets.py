@@ -5,7 +5,7 @@ from pathlib import Path
 
 from avadclip.data.bags import Dataset
 from avadclip.data.composed.dataset import COMPOSED, load_composed
-from avadclip.data.composed.plan import SIZES as COMPOSED_SIZES
+from avadclip.data.composed.draw import SIZES as COMPOSED_SIZES
 from avadclip.data.folder import Undivided, load_csv, load_folder
 from avadclip.data.published.load import BENCHMARKS, load_benchmark
 from avadclip.data.synthetic import SIZES, load_synthetic

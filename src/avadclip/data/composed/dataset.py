@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from avadclip.data.bags import Dataset
+from avadclip.data.composed.draw import SIZES, plan_sequences, size_of
 from avadclip.data.composed.features import SequenceFeatures
-from avadclip.data.composed.plan import SIZES, SequencePlan, plan_sequences, size_of
+from avadclip.data.composed.plan import SequencePlan
 from avadclip.data.composed.recordings import GRID, Recording, read_recordings
 from avadclip.data.composed.splits import Parts, split_recordings
 from avadclip.data.synthetic import SPLITS, Split
@@ -62,7 +63,7 @@ def load_composed(
     """Compose a dataset, or read the features that an earlier call left.
 
     Args:
-        spec: `SIZE:FOLDER`, one of plan.SIZES and a folder with recordings.csv (see recordings).
+        spec: `SIZE:FOLDER`, one of draw.SIZES and a folder with recordings.csv (see recordings).
         features: folder of the features, by default `composed-features` beside the recordings.
         encoders: with sound; `lite` by default.
         seed: of the splits and of every sequence.

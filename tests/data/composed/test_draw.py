@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from avadclip.data.composed.dataset import ComposedPlan, plan_composed
+from avadclip.data.composed.draw import BACKGROUND_DBFS, EVENT_ABOVE_DB
 from avadclip.data.composed.features import composition_of, intervals_of
-from avadclip.data.composed.plan import BACKGROUND_DBFS, EVENT_ABOVE_DB, SequencePlan
+from avadclip.data.composed.plan import SequencePlan
 from avadclip.errors import ConfigError
 
 
