@@ -18,11 +18,10 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-import av
 import numpy as np
-from numpy.typing import NDArray
 from sounds_page import HARD, OWN_RULE, Alarms, Measured, write_page
 
+from avadclip.data.composed.sound import Samples, read_samples, rms, to_level
 from avadclip.encoders.base import SoundTagger, SoundTags
 from avadclip.encoders.load import load_tagger
 from avadclip.errors import AvadclipError, DataError
@@ -53,7 +52,6 @@ OTHER_LEVELS_DBFS = (-34.0, -26.0, -18.0)  # plain backgrounds are measured at t
 THRESHOLDS = np.arange(0.2, 0.95, 0.05)
 
 GRID = SnippetGrid()
-Samples = NDArray[np.float32]
 
 
 class Recording(NamedTuple):
@@ -102,20 +100,12 @@ def read_recordings(folder: Path) -> list[Recording]:
     ]
 
 
-def read_samples(path: Path) -> Samples:
-    """A FLAC file of 16 bits, mono at 16 kHz."""
-    with av.open(str(path)) as container:
-        pieces = [frame.to_ndarray()[0] for frame in container.decode(audio=0)]
-    return np.concatenate(pieces).astype(np.float32) / 2**15
-
-
-def to_level(samples: Samples, dbfs: float, *, loud_part: bool = False) -> Samples:
-    """Scaled so that the whole, or its loudest 0.1 s, has this RMS level; clipped at full scale."""
+def loudest_rms(samples: Samples) -> float:
+    """RMS of the loudest 0.1 s."""
     squares = np.square(samples, dtype=np.float64)
-    if loud_part and len(squares) > LOUD_SAMPLES:
-        squares = np.convolve(squares, np.full(LOUD_SAMPLES, 1 / LOUD_SAMPLES), "valid").max(keepdims=True)
-    gain = 10 ** (dbfs / 20) / max(float(np.sqrt(squares.mean())), 1e-9)
-    return np.clip(samples * gain, -1, 1).astype(np.float32)
+    if len(squares) <= LOUD_SAMPLES:
+        return rms(samples)
+    return float(np.sqrt(np.convolve(squares, np.full(LOUD_SAMPLES, 1 / LOUD_SAMPLES), "valid").max()))
 
 
 def over_background(event: Samples, background: Samples, draw: np.random.Generator) -> Samples:
@@ -123,9 +113,9 @@ def over_background(event: Samples, background: Samples, draw: np.random.Generat
     total = round(max(SCENE_SECONDS * SAMPLE_RATE_HZ, len(event) + MARGIN_SECONDS * SAMPLE_RATE_HZ))
     scene = np.pad(background, (0, max(total - len(background), 0)), "symmetric")[:total]
     level, above = draw.uniform(*BACKGROUND_DBFS), draw.uniform(*EVENT_ABOVE_DB)
-    scene = to_level(scene, level)
+    scene = np.clip(to_level(scene, level), -1, 1)
     first = (total - len(event)) // 2
-    scene[first : first + len(event)] += to_level(event, level + above, loud_part=True)
+    scene[first : first + len(event)] += np.clip(to_level(event, level + above, measured=loudest_rms(event)), -1, 1)
     return scene
 
 
@@ -166,7 +156,7 @@ def at_other_levels(recordings: list[Recording], tagger: SoundTagger, *, held: b
     for each in recordings:
         if each.is_plain and each.is_held == held:
             for level in OTHER_LEVELS_DBFS:
-                yield Scene(each, tag(to_level(each.samples, level), tagger))
+                yield Scene(each, tag(np.clip(to_level(each.samples, level), -1, 1), tagger))
 
 
 def size_of(recordings: list[Recording]) -> str:

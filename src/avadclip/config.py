@@ -111,7 +111,7 @@ class DataConfig(FrozenConfig):
     """What to train on."""
 
     source: str = Field(min_length=1)
-    """A CSV file or folder of the user's own, or `synthetic:tiny`, or another size of synthetic data."""
+    """As data.datasets.load_dataset takes it: a CSV file or folder of the user's own, `synthetic:tiny`, .."""
     features: Path | None = None
     """Folder of feature files from `avadclip extract`; not for synthetic data."""
 

@@ -30,6 +30,23 @@ class Span(NamedTuple):
     end: float
 
 
+EventKind = Literal["visible", "audible", "both"]
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What is in every snippet of a composed sequence, [T] each, "" for nothing; no network reads it."""
+
+    event_kinds: NDArray[np.str_]
+    """EventKind: in the picture only, in the sound only, or in both."""
+    hard_negatives: NDArray[np.str_]
+    """Label of a sound that is ordinary, but easily taken for an event."""
+    picture_damage: NDArray[np.str_]
+    """dark, half covered, blurred or frozen."""
+    sound_damage: NDArray[np.str_]
+    """noisy, foreign or missing."""
+
+
 class StoredFeatures(Protocol):
     """Features in memory or in their files: those of a benchmark do not fit into memory."""
 
@@ -71,6 +88,8 @@ class Bag:
     """Annotated events, for evaluation only; None without annotation, () in a normal video."""
     anomalous_spans: tuple[Span, ...] | None = None
     """When anything anomalous happens, where a benchmark annotates that apart; None: it is what `intervals` cover."""
+    composition: Composition | None = None
+    """Of a composed sequence, for studies by kind of event and of damage."""
 
     def load(self) -> SnippetFeatures:
         """The features. Stored ones are read at every call: a loop over 39,540 bags needs the memory of one."""
@@ -99,6 +118,8 @@ class Dataset:
     """Whether every figure measured on it has to be called synthetic."""
     notes: tuple[str, ...] = ()
     """Findings and decisions of reading it that decide numbers."""
+    licences: tuple[str, ...] = ()
+    """Licences of the recordings that composed sequences are trained on; a model's card names them."""
     why_empty: Mapping[str, str] = field(default_factory=dict)
     """By split, why it has no videos."""
 

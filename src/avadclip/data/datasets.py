@@ -1,9 +1,11 @@
-"""Loading of datasets by name: `synthetic:small`, `xd-violence:FOLDER`, or a CSV file with a folder of features."""
+"""Loading of datasets by name: `synthetic:small`, `composed:small:FOLDER`, `xd-violence:FOLDER`, or a user's own."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from avadclip.data.bags import Dataset
+from avadclip.data.composed.dataset import COMPOSED, load_composed
+from avadclip.data.composed.draw import SIZES as COMPOSED_SIZES
 from avadclip.data.folder import Undivided, load_csv, load_folder
 from avadclip.data.published.load import BENCHMARKS, load_benchmark
 from avadclip.data.synthetic import SIZES, load_synthetic
@@ -24,12 +26,13 @@ def load_dataset(
     """Load a dataset by the value of a recipe's `data.source`.
 
     Args:
-        spec: `synthetic:SIZE`, one of data.synthetic.SIZES; or `xd-violence:FOLDER`, `cctv-fights:FOLDER`,
-            `ucf-crime:FOLDER`; or a CSV file; or a folder of sub-folders by class.
+        spec: `synthetic:SIZE`, one of data.synthetic.SIZES; or `composed:SIZE:FOLDER` (data.composed.dataset); or
+            `xd-violence:FOLDER`, `cctv-fights:FOLDER`, `ucf-crime:FOLDER`; or a CSV file; or a folder of sub-folders by
+            class.
         features: folder of feature files from `avadclip extract`, for the user's own videos; for a benchmark, an
-            additional folder to search.
+            additional folder to search; for composed data, where they are made.
         classes: classes of the user's own videos, `normal` first; by default those of the labels.
-        seed: of synthetic data, and of the hold-out of others.
+        seed: of synthetic and composed data, and of the hold-out of others.
         undivided: split of the user's own videos where the labels name none: to train on, or to measure on.
         partial: use the videos that have features, and note which share of all they are; by default others are errors.
 
@@ -44,6 +47,8 @@ def load_dataset(
         if features is not None:
             raise ConfigError(f"{spec} has its own features, but `features` is {features}; omit it")
         return load_synthetic(spec.removeprefix(SYNTHETIC), seed=seed)
+    if spec.startswith(COMPOSED):
+        return load_composed(spec.removeprefix(COMPOSED), features=features, seed=seed)
     name, _, folder = spec.partition(":")
     if name in BENCHMARKS and folder:
         folders = [Path(folder)] if features is None else [Path(folder), features]
@@ -57,5 +62,6 @@ def load_dataset(
                 "create it with `avadclip extract VIDEOS --out FOLDER`"
             )
         return load_csv(path, features=features, classes=classes, seed=seed, undivided=undivided, partial=partial)
-    known = ", ".join([*(f"{SYNTHETIC}{size}" for size in SIZES), *(f"{each}:FOLDER" for each in BENCHMARKS)])
+    made = [*(f"{SYNTHETIC}{size}" for size in SIZES), *(f"{COMPOSED}{size}:FOLDER" for size in COMPOSED_SIZES)]
+    known = ", ".join([*made, *(f"{each}:FOLDER" for each in BENCHMARKS)])
     raise ConfigError(f"{spec}: unknown dataset; give a CSV file, a folder of videos by class, or one of {known}")

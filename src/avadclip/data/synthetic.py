@@ -175,14 +175,14 @@ def _size(name: str) -> SyntheticSize:
 def _generate_bag(name: str, label: int, size: SyntheticSize, world: World, random: np.random.Generator) -> Bag:
     num_snippets = round(np.clip(size.median_snippets * np.exp(size.length_spread * random.normal()), *size.snippets))
     sound: SoundKind = random.choice(list(SOUND_SHARES), p=list(SOUND_SHARES.values()))
-    spans = _place(num_snippets, size.longest_event, random)
+    spans = place_spans(num_snippets, size.longest_event, random)
     happenings = []
     if label:
         happenings = _events(spans, label, world, sound, random)
     elif random.random() < DISTRACTOR_SHARE:
         happenings = _decoys(spans, label, world, random, look=DISTRACTOR_STRENGTH * VISIBLE, noise=0.0)
     if sound == "contradicts":
-        spans = _place(num_snippets, size.longest_event, random)
+        spans = place_spans(num_snippets, size.longest_event, random)
         happenings += _decoys(spans, label, world, random, look=0.0, noise=AUDIBLE)
     visual, audio = _features(num_snippets, happenings, world, sound == "noise", random)
     events = [happening for happening in happenings if happening.label]
@@ -198,7 +198,7 @@ def _generate_bag(name: str, label: int, size: SyntheticSize, world: World, rand
     )
 
 
-def _place(num_snippets: int, longest: int, random: np.random.Generator) -> list[tuple[int, int]]:
+def place_spans(num_snippets: int, longest: int, random: np.random.Generator) -> list[tuple[int, int]]:
     """1 to 3 stretches in order, none overlapping, each at most a third of the video."""
     longest = max(1, min(longest, num_snippets // 3))
     shortest = min(3, longest)

@@ -166,6 +166,12 @@ def _check_encoders(config: TrainingConfig, dataset: Dataset) -> None:
         )
 
 
+def _licences(dataset: Dataset) -> str:
+    """The card's list of the licences of composed recordings; empty for other data."""
+    lines = [f"- {licence}\n" for licence in dataset.licences]
+    return "".join(["\nLicences of the recordings:\n\n", *lines]) if lines else ""
+
+
 def _check_teacher(checkpoint: Checkpoint, config: TrainingConfig, dataset: Dataset, name: str) -> None:
     if TEACHER not in checkpoint.networks:
         raise CheckpointError(f"{name} holds no teacher ({', '.join(checkpoint.networks)}); give one made by train")
@@ -232,7 +238,7 @@ def _checkpoint(
         network=config.network,
         thresholds={kind: thresholds},
         selection={kind: selection},
-        card=f"# {dataset.name} {kind}\n\nTrained on {len(dataset.train)} bags of {origin}.\n",
+        card=f"# {dataset.name} {kind}\n\nTrained on {len(dataset.train)} bags of {origin}.\n{_licences(dataset)}",
     )
     if teacher is None:
         return Checkpoint(header, {kind: trained})

@@ -53,8 +53,8 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
     data: Annotated[
         str,
         typer.Option(
-            help="A CSV file or a folder of own videos, xd-violence:FOLDER, cctv-fights:FOLDER, ucf-crime:FOLDER, or "
-            "synthetic:SIZE."
+            help="A CSV file or a folder of own videos, xd-violence:FOLDER, cctv-fights:FOLDER, ucf-crime:FOLDER, "
+            "synthetic:SIZE, or composed:SIZE:FOLDER."
         ),
     ],
     checkpoint: Annotated[

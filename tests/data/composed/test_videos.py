@@ -1,0 +1,36 @@
+from pathlib import Path
+
+import numpy as np
+
+from avadclip.data.bags import Dataset
+from avadclip.data.composed.videos import write_composed_videos
+from avadclip.data.label_csv import read_label_csv
+from avadclip.encoders.base import Encoders
+from avadclip.features.extract import extract_features
+
+FILE_TOLERANCE = 1e-5  # of features extracted from a written video
+
+
+def test_a_written_video_has_the_features_made_directly(
+    tiny: Dataset, recordings_folder: Path, lite: Encoders, tmp_path: Path
+) -> None:
+    damaged = [index for index, bag in enumerate(tiny.test) if (bag.composition.picture_damage != "").any()]
+    paths = write_composed_videos(f"tiny:{recordings_folder}", tmp_path, split="test", limit=damaged[0] + 1)
+    assert len(paths) == damaged[0] + 1
+    for path, bag in zip(paths, tiny.test, strict=False):
+        extracted, direct = extract_features(path, lite), bag.load()
+        assert extracted.notes == ()
+        np.testing.assert_allclose(extracted.visual, direct.visual, rtol=0, atol=FILE_TOLERANCE)
+        np.testing.assert_allclose(extracted.audio, direct.audio, rtol=0, atol=FILE_TOLERANCE)
+
+
+def test_written_videos_are_a_dataset_of_their_own(tiny: Dataset, recordings_folder: Path, tmp_path: Path) -> None:
+    write_composed_videos(f"tiny:{recordings_folder}", tmp_path / "test", split="test", limit=2)
+    write_composed_videos(f"tiny:{recordings_folder}", tmp_path / "train", split="train", limit=2)
+    for split in ("test", "train"):
+        for video, bag in zip(read_label_csv(tmp_path / split / "labels.csv"), tiny.bags_of(split), strict=False):
+            assert (tmp_path / split / video.video).is_file()
+            assert (video.video, video.split) == (f"{bag.name}.mkv", split)
+            assert set(video.labels) == {name for name, target in zip(tiny.classes, bag.targets, strict=True) if target}
+            assert video.intervals == bag.intervals
+    assert set((tmp_path / "train" / "licences.txt").read_text().splitlines()) <= set(tiny.licences)
