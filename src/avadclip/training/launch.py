@@ -63,6 +63,7 @@ def launch(arguments: Sequence[str], processes: Processes) -> None:
 
 
 def _config(processes: Processes, folder: Path) -> LaunchConfig:
+    """Settings of torch's launcher; on one machine the environment, too, keeps its processes on the loopback."""
     endpoint, settings = processes.main_address, {}
     if processes.nodes == 1:  # torch's stores listen at all addresses: on one machine, files take their place
         endpoint, settings = str(folder / "launcher"), {"store_type": "file"}

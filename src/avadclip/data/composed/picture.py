@@ -6,21 +6,18 @@ from dataclasses import replace
 from itertools import takewhile
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from avadclip.data.composed.plan import PictureFault, SequencePlan
 from avadclip.data.composed.recordings import GRID, USED_SNIPPETS, Recording
 from avadclip.errors import DataError
-from avadclip.media.damage import PICTURE_DAMAGES
+from avadclip.media.damage import PICTURE_DAMAGES, Pixels
 from avadclip.media.video import VideoReader, VideoReport
 
 FRAME_SIZE = (224, 224)  # height and width of every sequence, as the encoders see a picture; the aspect is not kept
 BLUR_PIXELS = 15  # side of the square that every pixel becomes the mean of
 
 USED_SECONDS = USED_SNIPPETS * GRID.snippet_seconds
-
-Pixels = NDArray[np.uint8]
 
 
 def blur(frame: Pixels) -> Pixels:

@@ -6,12 +6,12 @@ from pathlib import Path
 import av
 import numpy as np
 from av.audio.resampler import AudioResampler
-from numpy.typing import NDArray
 
 from avadclip.data.composed.plan import Foreground, SequencePlan, SoundDamaged
 from avadclip.data.composed.recordings import GRID, Recording
 from avadclip.errors import MediaError
 from avadclip.media.audio import LOWEST_DBFS, SoundReport
+from avadclip.media.damage import Samples
 from avadclip.media.track import SAMPLE_RATE_HZ, SoundBlock
 from avadclip.media.windows import WindowCutter
 
@@ -20,8 +20,6 @@ LOUDNESS_SECONDS = 0.05  # over which loudness is measured to find the loud part
 LOUD_RANGE_DB = 20.0  # below the loudest place of a recording, and still loud
 MAX_PAUSE_SECONDS = 0.2  # inside a loud part
 FADE_SECONDS = 0.01  # at both ends of a window, against clicks
-
-Samples = NDArray[np.float32]
 
 
 def read_samples(path: Path) -> Samples:

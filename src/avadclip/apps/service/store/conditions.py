@@ -9,7 +9,10 @@ from avadclip.apps.service.schemas import EventQuery, JobState, LiveEventQuery
 from avadclip.apps.service.store.tables import events, jobs, live_events
 
 
-def _shared_conditions(table: sa.Table, query: EventQuery | LiveEventQuery) -> list[sa.ColumnElement[bool]]:
+def _shared_conditions(
+    table: sa.Table, time: sa.ColumnElement[float], query: EventQuery | LiveEventQuery
+) -> list[sa.ColumnElement[bool]]:
+    """`time`: what `since` and `until` are about."""
     conditions: list[sa.ColumnElement[bool]] = [table.c.score >= query.min_score]
     if query.label is not None:
         conditions.append(table.c.label == query.label)
@@ -22,30 +25,26 @@ def _shared_conditions(table: sa.Table, query: EventQuery | LiveEventQuery) -> l
         # An inner quote of a name is escaped, so only a key can stand before `":"`.
         inside_name = rf'(?i)"name":"([^"\\]|\\.)*{wanted}'
         conditions.append(sa.type_coerce(table.c.sounds, sa.Text).regexp_match(inside_name))
+    if query.since is not None:
+        conditions.append(time >= query.since)
+    if query.until is not None:
+        conditions.append(time < query.until)
     return conditions
 
 
 def live_conditions(query: LiveEventQuery) -> list[sa.ColumnElement[bool]]:
     """Conditions on `live_events`."""
-    conditions = _shared_conditions(live_events, query)
+    conditions = _shared_conditions(live_events, live_events.c.start, query)
     if query.camera is not None:
         conditions.append(live_events.c.source == query.camera)
-    if query.since is not None:
-        conditions.append(live_events.c.start >= query.since)
-    if query.until is not None:
-        conditions.append(live_events.c.start < query.until)
     return conditions
 
 
 def event_conditions(query: EventQuery) -> list[sa.ColumnElement[bool]]:
     """Conditions on `events` joined with `jobs`."""
-    conditions = [*_shared_conditions(events, query), jobs.c.state != JobState.DELETING]
+    conditions = [*_shared_conditions(events, jobs.c.created_at, query), jobs.c.state != JobState.DELETING]
     if query.job is not None:
         conditions.append(events.c.job_id == query.job)
-    if query.since is not None:
-        conditions.append(jobs.c.created_at >= query.since)
-    if query.until is not None:
-        conditions.append(jobs.c.created_at < query.until)
     if query.from_seconds is not None:
         conditions.append(events.c.end > query.from_seconds)
     if query.to_seconds is not None:
