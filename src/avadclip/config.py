@@ -8,13 +8,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from avadclip.errors import ConfigError, reason_by_pydantic
 from avadclip.timeline import WINDOW_SNIPPETS
 
-Variant = Literal["paper", "released"]
+Variant = Literal["paper", "released", "extended"]
 FusionKind = Literal["adaptive", "concat", "add", "cross-attention", "none"]
 DistillationKind = Literal["none", "uncertainty", "mse"]
 Precision = Literal["fp32", "bf16"]
@@ -39,11 +39,16 @@ class TemporalConfig(FrozenConfig):
     """Snippets that attend to each other; the paper's teacher has 4, its students 64."""
 
 
+AS_PUBLISHED: dict[str, Any] = {"layer_norm": False, "adapter_residual": False}
+"""Of the variant `released`, and of every checkpoint of 0.1.0, whose header does not name them."""
+VARIANT_DEFAULTS: dict[str, dict[str, Any]] = {"released": AS_PUBLISHED, "extended": {"hidden_pictures": 0.3}}
+
+
 class NetworkConfig(FrozenConfig):
     """Shape of the networks; widths of the features come with the data."""
 
     variant: Variant = "paper"
-    """Where the printed method and the authors' release differ, which of the two."""
+    """`paper`: the printed method; `released`: the authors' release where it differs; `extended`: what goes beyond."""
     embed_dim: int = Field(512, ge=8, le=2048)
     """D; the width of CLIP's joint space, or what the features of other encoders are projected to."""
     teacher_temporal: TemporalConfig = TemporalConfig()
@@ -56,6 +61,18 @@ class NetworkConfig(FrozenConfig):
     """Students' convolution blocks; printed 1, released 3, 0 in VadCLIP, which the visual student grew from."""
     input_dropout: float = Field(0.0, ge=0.0, lt=1.0)
     """Share of projected input channels dropped in training; only where features are projected."""
+    layer_norm: bool = True
+    """Of picture and sound before they are fused, so that neither drowns the other; not in `released`."""
+    adapter_residual: bool = True
+    """Whether the visual temporal model adds to the features that enter it, or replaces them, as in `released`."""
+    hidden_pictures: float = Field(0.0, ge=0.0, lt=1.0)
+    """Share of the training bags whose picture a teacher does not see: it then learns more from sound."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_variant(cls, values: Any) -> Any:
+        """Defaults that differ between the variants."""
+        return {**VARIANT_DEFAULTS.get(values.get("variant"), {}), **values} if isinstance(values, dict) else values
 
 
 class LossConfig(FrozenConfig):

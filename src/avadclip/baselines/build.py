@@ -11,6 +11,7 @@ from avadclip.baselines.deep_mil import DeepMil
 from avadclip.baselines.efficient_prompt import EfficientPrompt
 from avadclip.baselines.fvai import Fvai
 from avadclip.baselines.hl_net import HlNet
+from avadclip.baselines.linear_probe import LinearProbe
 from avadclip.baselines.macil_sd import MacilSd
 from avadclip.baselines.rtfm import Rtfm
 from avadclip.baselines.ur_dmu import UrDmu
@@ -29,6 +30,7 @@ SYSTEMS: dict[str, type[System]] = {
     "macil-sd": MacilSd,
     "cu-net": CuNet,
     "avcl": Avcl,
+    "linear-probe": LinearProbe,
 }
 """Each is built from those of build_system's arguments that its constructor names."""
 

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from safetensors.torch import save
 from torch import Tensor
 
-from avadclip.config import NetworkConfig, Selection
+from avadclip.config import AS_PUBLISHED, NetworkConfig, Selection
 from avadclip.data.bags import StoredFeatures
 from avadclip.encoders.load import EncoderOptions
 from avadclip.errors import CheckpointError, ConfigError
@@ -78,6 +78,14 @@ class CheckpointHeader(BaseModel):
         audio = features.get("audio") if isinstance(features, dict) else getattr(features, "audio", None)
         is_old = isinstance(audio, dict) and audio.get("name") == "log-mel"
         return {**values, "encoders": "lite-1"} if is_old else values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_scales(cls, values: Any) -> Any:
+        """The networks of 0.1.0 left the features' scales as they were, and their headers say nothing about it."""
+        if not isinstance(values, dict) or not isinstance(values.get("network"), dict):
+            return values
+        return {**values, "network": {**AS_PUBLISHED, **values["network"]}}
 
     @model_validator(mode="after")
     def _check_networks(self) -> Self:

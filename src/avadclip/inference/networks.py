@@ -15,6 +15,7 @@ from avadclip.events import Modality
 from avadclip.model.avadclip import AVadCLIP
 from avadclip.model.base import System, TextSystem
 from avadclip.model.class_text import PromptEncoder
+from avadclip.model.extended import ExtendedAVadCLIP
 from avadclip.model.objective import Objective
 from avadclip.model.released import ReleasedAVadCLIP
 
@@ -22,7 +23,11 @@ TEACHER, VISUAL_STUDENT, AUDIO_STUDENT = "teacher", "visual student", "audio stu
 OWN: dict[str, Modality] = {TEACHER: "audio-visual", VISUAL_STUDENT: "visual", AUDIO_STUDENT: "audio"}
 """The paper's networks, and what each reads."""
 STUDENTS = (VISUAL_STUDENT, AUDIO_STUDENT)
-VARIANTS: dict[Variant, type[AVadCLIP]] = {"paper": AVadCLIP, "released": ReleasedAVadCLIP}
+VARIANTS: dict[Variant, type[AVadCLIP]] = {
+    "paper": AVadCLIP,
+    "released": ReleasedAVadCLIP,
+    "extended": ExtendedAVadCLIP,
+}
 
 
 def check_name(name: str) -> str:
@@ -96,6 +101,9 @@ def build_network(
         audio_visual_prompt=config.audio_visual_prompt,
         enhancement_blocks=config.enhancement_blocks,
         input_dropout=config.input_dropout,
+        layer_norm=config.layer_norm,
+        adapter_residual=config.adapter_residual,
+        hidden_pictures=config.hidden_pictures,
         objective=objective,
     )
     built.name = name

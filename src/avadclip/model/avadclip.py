@@ -16,7 +16,7 @@ from avadclip.config import FusionKind
 from avadclip.model.base import Bags, Batch, Losses, Outputs, TextSystem, class_names
 from avadclip.model.class_text import PromptEncoder, build_class_text
 from avadclip.model.encoder import AudioVisualEncoder, SingleModalityEncoder
-from avadclip.model.fusion import FUSIONS
+from avadclip.model.fusion import FUSIONS, AdaptiveFusion
 from avadclip.model.heads import AnomalyClassifier, EnhancementBlock, UncertaintyHead, alignment_map
 from avadclip.model.objective import Objective
 from avadclip.model.projection import build_projection
@@ -61,6 +61,9 @@ class AVadCLIP(TextSystem):
         audio_visual_prompt: False: X_cp = X_c.
         enhancement_blocks: of a student; printed 1, released 3.
         input_dropout: share of projected input channels dropped in training.
+        layer_norm: of picture and sound before they are fused, and of a student's features before its enhancement.
+        adapter_residual: see LocalGlobalAdapter.
+        hidden_pictures: share of the training bags whose picture a teacher does not see.
         objective: by default the one of the paper, without distillation.
     """
 
@@ -85,6 +88,9 @@ class AVadCLIP(TextSystem):
         audio_visual_prompt: bool = True,
         enhancement_blocks: int = 3,
         input_dropout: float = 0.0,
+        layer_norm: bool = True,
+        adapter_residual: bool = True,
+        hidden_pictures: float = 0.0,
         objective: Objective | None = None,
     ) -> None:
         super().__init__()
@@ -98,7 +104,12 @@ class AVadCLIP(TextSystem):
             return build_projection(feature_dim, embed_dim, dropout=input_dropout)
 
         def adapter() -> LocalGlobalAdapter:
-            return LocalGlobalAdapter(embed_dim=embed_dim, num_blocks=num_blocks, attention_window=attention_window)
+            return LocalGlobalAdapter(
+                embed_dim=embed_dim,
+                num_blocks=num_blocks,
+                attention_window=attention_window,
+                residual=adapter_residual,
+            )
 
         self.encoder: AudioVisualEncoder | SingleModalityEncoder
         if visual_dim is not None and audio_dim is not None:
@@ -108,13 +119,18 @@ class AVadCLIP(TextSystem):
                 visual_temporal=adapter(),
                 audio_temporal=AudioTcn(embed_dim=embed_dim),
                 fusion=FUSIONS[fusion](embed_dim),
+                layer_norm=layer_norm,
+                hidden_pictures=hidden_pictures,
             )
+            if layer_norm and isinstance(self.encoder.fusion, AdaptiveFusion):
+                self.encoder.fusion.start_from_sound()
         else:
             self.encoder = SingleModalityEncoder(
                 reads_audio=self.uses_audio,
                 projection=projection(visual_dim or audio_dim or 0),
                 temporal=AudioTcn(embed_dim=embed_dim) if self.uses_audio else adapter(),
                 enhancement=[EnhancementBlock(embed_dim) for _ in range(enhancement_blocks)],
+                layer_norm=layer_norm,
             )
         self.classifier = AnomalyClassifier(embed_dim)
         self.prompt: AudioVisualPrompt | PlainPrompt

@@ -2,7 +2,9 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from avadclip.model.base import Bags
 from avadclip.model.heads import EnhancementBlock
@@ -29,8 +31,11 @@ class AudioVisualEncoder(nn.Module):
         visual_temporal: nn.Module,
         audio_temporal: nn.Module,
         fusion: nn.Module,
+        layer_norm: bool,
+        hidden_pictures: float,
     ) -> None:
         super().__init__()
+        self.layer_norm, self.hidden_pictures = layer_norm, hidden_pictures
         self.visual_projection = visual_projection
         self.audio_projection = audio_projection
         self.visual_temporal = visual_temporal
@@ -47,6 +52,10 @@ class AudioVisualEncoder(nn.Module):
         """See AVadCLIP.encode for `active`; nothing enhances X_av."""
         visual = self.visual_temporal(self.visual_projection(bags.visual), bags.mask, active)
         audio = self.audio_temporal(self.audio_projection(bags.audio), bags.mask, active)
+        if self.layer_norm:
+            visual, audio = normalised(visual), normalised(audio)
+        if self.training and self.hidden_pictures:
+            visual = visual * (torch.rand(len(visual), 1, 1, device=visual.device) >= self.hidden_pictures)
         fused: Tensor = self.fusion(visual, audio, active)
         return EncoderOutputs(fused, fused)
 
@@ -61,8 +70,10 @@ class SingleModalityEncoder(nn.Module):
         projection: nn.Module,
         temporal: nn.Module,
         enhancement: list[EnhancementBlock],
+        layer_norm: bool,
     ) -> None:
         super().__init__()
+        self.layer_norm = layer_norm
         self.reads_audio = reads_audio
         self.projection = projection
         self.temporal = temporal
@@ -78,7 +89,14 @@ class SingleModalityEncoder(nn.Module):
         """See AVadCLIP.encode for `active`."""
         features = bags.audio if self.reads_audio else bags.visual
         unenhanced: Tensor = self.temporal(self.projection(features), bags.mask, active)
+        if self.layer_norm:
+            unenhanced = normalised(unenhanced)
         x = unenhanced
         for block in self.enhancement:
             x = block(x, active)
         return EncoderOutputs(x, unenhanced)
+
+
+def normalised(features: Tensor) -> Tensor:
+    """Layer norm without weights, [.., D]: mean 0 and deviation 1 over the channels of every snippet."""
+    return functional.layer_norm(features, features.shape[-1:])

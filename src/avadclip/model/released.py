@@ -5,10 +5,13 @@ window; the focal weight of each class is learned; theta is a head of its own, r
 L_UKD has the factor 2 and averages over padding too.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from avadclip.config import AS_PUBLISHED
 from avadclip.errors import ConfigError
 from avadclip.model.avadclip import AVadCLIP, Encoded
 from avadclip.model.base import Bags, Batch, Outputs, ShareWeights, System
@@ -79,6 +82,9 @@ class ReleasedAVadCLIP(AVadCLIP):
     uncertainty_class = ReleasedUncertaintyHead
     objective_class = ReleasedObjective
     score_windows = System.score_windows
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**AS_PUBLISHED, **options})
 
     def encode(self, bags: Bags) -> Encoded:
         """Encode a batch whose padding takes part."""
