@@ -41,7 +41,7 @@ class TemporalConfig(FrozenConfig):
 
 AS_PUBLISHED: dict[str, Any] = {"layer_norm": False, "adapter_residual": False}
 """Of the variant `released`, and of every checkpoint of 0.1.0, whose header does not name them."""
-VARIANT_DEFAULTS: dict[str, dict[str, Any]] = {"released": AS_PUBLISHED, "extended": {"hidden_pictures": 0.3}}
+VARIANT_DEFAULTS: dict[str, dict[str, Any]] = {"released": AS_PUBLISHED, "extended": {"hidden_pictures": 0.15}}
 
 
 class NetworkConfig(FrozenConfig):

@@ -83,7 +83,7 @@ def test_padding_takes_part_in_the_release(tiny_network, random_bags, kind: str)
     assert not torch.allclose(padded[1][0, :7], single[1][0], atol=1e-5)
 
 
-@pytest.mark.parametrize("variant", ["paper", "released"])
+@pytest.mark.parametrize("variant", ["paper", "released", "extended"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_parameter_of_a_network_learns(tiny_network, random_bags, kind: str, variant: str) -> None:
     network = tiny_network(kind, variant=variant)

@@ -30,6 +30,19 @@ def test_adaptive_fusion_is_equations_1_to_3_picture_first(shake, both) -> None:
             torch.testing.assert_close(out[bag, t], visual[bag, t] + gate * residual)
 
 
+def test_at_first_the_residual_hears_sound_alone_and_is_of_the_pictures_size() -> None:
+    torch.manual_seed(0)
+    fusion = AdaptiveFusion(64)
+    visual, other, audio = torch.randn(3, 2, 50, 64)
+    mask = torch.ones(2, 50, dtype=torch.bool)
+    by_default = (fusion(visual, audio, mask) - visual).std()
+    fusion.start_from_sound()
+    residual = fusion(visual, audio, mask) - visual
+    torch.testing.assert_close(fusion(other, audio, mask) - other, residual)
+    assert 0.2 < residual.std() < 1.0  # the picture's deviation is 1
+    assert by_default < 0.15  # what it is by PyTorch's own initial weights
+
+
 def test_a_closed_gate_leaves_the_picture_alone(both) -> None:
     fusion = AdaptiveFusion(DIM)
     with torch.no_grad():

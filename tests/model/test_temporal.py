@@ -68,8 +68,9 @@ def test_dropout_works_in_training_only() -> None:
     assert torch.equal(block(x), block(x))
 
 
-def test_the_adapter_is_positions_then_blocks_then_two_graph_streams_joined(shake) -> None:
-    adapter = shake(LocalGlobalAdapter(embed_dim=8, num_blocks=2, attention_window=4))
+@pytest.mark.parametrize("residual", [False, True])
+def test_the_adapter_is_positions_then_blocks_then_two_graph_streams_joined(shake, residual: bool) -> None:
+    adapter = shake(LocalGlobalAdapter(embed_dim=8, num_blocks=2, attention_window=4, residual=residual))
     x = torch.randn(1, 11, 8)
     mask = all_of(x)
     with torch.no_grad():
@@ -81,11 +82,11 @@ def test_the_adapter_is_positions_then_blocks_then_two_graph_streams_joined(shak
         near = adapter.distance_stream(hidden, distance, mask)
         # Similarity first, as in the released weights.
         expected = functional.linear(torch.cat([similar, near], dim=-1), adapter.join.weight, adapter.join.bias)
-        torch.testing.assert_close(adapter(x, mask, mask), expected)
+        torch.testing.assert_close(adapter(x, mask, mask), x + expected if residual else expected)
 
 
 def test_the_adapter_gives_zeros_where_nothing_is_seen(shake) -> None:
-    adapter = shake(LocalGlobalAdapter(embed_dim=8, num_blocks=1, attention_window=4))
+    adapter = shake(LocalGlobalAdapter(embed_dim=8, num_blocks=1, attention_window=4, residual=False))
     x = torch.randn(2, 9, 8)
     mask = torch.arange(9) < torch.tensor([[9], [4]])
     out = adapter(x, mask, mask)
@@ -95,7 +96,7 @@ def test_the_adapter_gives_zeros_where_nothing_is_seen(shake) -> None:
 
 
 def test_in_the_release_padding_is_seen_by_all_but_the_similarity_graph(shake) -> None:
-    adapter = shake(LocalGlobalAdapter(embed_dim=8, num_blocks=1, attention_window=4))
+    adapter = shake(LocalGlobalAdapter(embed_dim=8, num_blocks=1, attention_window=4, residual=False))
     x = torch.randn(1, 8, 8)
     mask = torch.arange(8)[None] < 5
     seen = torch.ones_like(mask)
@@ -111,7 +112,7 @@ def test_in_the_release_padding_is_seen_by_all_but_the_similarity_graph(shake) -
 
 
 def test_positions_matter(shake) -> None:
-    adapter = shake(LocalGlobalAdapter(embed_dim=8, num_blocks=1, attention_window=4))
+    adapter = shake(LocalGlobalAdapter(embed_dim=8, num_blocks=1, attention_window=4, residual=False))
     assert adapter.position_embedding.shape == (256, 8)
     same = torch.ones(1, 4, 8)
     out = adapter(same, all_of(same), all_of(same))

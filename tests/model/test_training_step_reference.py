@@ -119,6 +119,12 @@ def padded_adapter(adapter: nn.Module, x: Tensor, lengths: list[int], mask: Tens
     return adapter.join(torch.cat([similar, near], dim=-1)) * mask
 
 
+def standard(x: Tensor) -> Tensor:
+    """Mean 0 and deviation 1 over the channels."""
+    centred = x - x.mean(dim=-1, keepdim=True)
+    return centred / (centred.square().mean(dim=-1, keepdim=True) + 1e-5).sqrt()
+
+
 def padded_tcn(tcn: nn.Module, x: Tensor) -> Tensor:
     """Padded on both sides, the surplus at the end cut off again."""
     x = x.permute(0, 2, 1)
@@ -174,8 +180,8 @@ def reference_losses(network: AVadCLIP, clip: Clip, batch: Batch) -> ReferenceLo
     bags = batch.bags
     lengths, mask = bags.mask.sum(dim=1).tolist(), bags.mask[..., None]
     encoder = network.encoder
-    visual = padded_adapter(encoder.visual_temporal, bags.visual, lengths, mask)
-    both = torch.cat([visual, padded_tcn(encoder.audio_temporal, bags.audio)], dim=-1)
+    visual = standard(bags.visual * mask + padded_adapter(encoder.visual_temporal, bags.visual, lengths, mask))
+    both = torch.cat([visual, standard(padded_tcn(encoder.audio_temporal, bags.audio))], dim=-1)
     fusion = encoder.fusion
     residual = fusion.residual_out(functional.gelu(fusion.residual_in(both)))
     features = visual + torch.sigmoid(fusion.gate(both)) * residual

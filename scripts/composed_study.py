@@ -1,0 +1,123 @@
+"""The paper's claims, and all systems side by side, on composed data.
+
+    python scripts/composed_study.py FOLDER [--size small] [--seeds 5] [--processes 2]
+
+FOLDER holds recordings.csv (scripts/composed_recordings.py). Every system has the same eight trials, on the validation
+sequences of a seed that no table uses; the best is trained on every seed and scored on its test sequences. Scores are
+kept in runs/composed, so that an interrupted study goes on, and the pages are made again without a run.
+Writes docs/composed.md and the table of docs/baselines.md. Every figure is composed.
+"""
+
+import argparse
+import multiprocessing
+import sys
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+from composed_page import Results, frame_ap, write_pages
+from composed_runs import Candidate, Run, Study, Trial, candidates, distilled
+
+from avadclip.errors import AvadclipError
+from avadclip.inference.networks import STUDENTS, TEACHER
+
+TRIAL_SEED = 100  # of data and weights; the network's scales were chosen on it and on 101
+TRIALS: tuple[Trial, ...] = tuple(product((2e-4, 5e-4, 1e-3, 2e-3), (10, 20)))
+WEIGHTS = (0.01, 0.1, 1.0, 10.0)  # of both kinds of distillation
+KINDS = ("mse", "uncertainty")
+
+
+class Job(NamedTuple):
+    """One run, and the trial of the teacher that it learns from."""
+
+    run: Run
+    teacher_trial: Trial | None = None
+
+
+_study: Study
+
+
+def begin(source: str) -> None:
+    """In every process."""
+    global _study  # noqa: PLW0603  one per process
+    _study = Study(source)
+
+
+def do(job: Job) -> float:
+    """Run what is not done yet; frame AP of the split."""
+    outcome = _study.outcome(*job)
+    ap = frame_ap(outcome.scores, _study.dataset(job.run.seed).bags_of(job.run.split))
+    print(f"{job.run.split} {job.run.seed} {job.run.candidate.name} {job.run.trial}: {ap:.3f}", flush=True)
+    return ap
+
+
+def choose_trials(rows: Sequence[Candidate], finish: "Finish") -> dict[str, Trial]:
+    """The best of the eight trials of every row on validation, and of the weights of every distilled student."""
+    own = [row for row in rows if not row.trials_of]
+    jobs = {(row.name, trial): Job(Run(row, trial, TRIAL_SEED, "validation")) for row in own for trial in TRIALS}
+    aps = finish(jobs)
+    return {row.name: max(TRIALS, key=lambda trial: aps[row.name, trial]) for row in own}
+
+
+def choose_weights(trials: dict[str, Trial], finish: "Finish") -> list[Candidate]:
+    """Both kinds of distillation of both students, each with the best of its weights on validation."""
+    tried = {
+        (student, how): [distilled(student, how, weight) for weight in WEIGHTS] for student in STUDENTS for how in KINDS
+    }
+    jobs = {
+        (student, how, row.distillation.weight): Job(
+            Run(row, trials[student], TRIAL_SEED, "validation"), trials[TEACHER]
+        )
+        for (student, how), rows in tried.items()
+        for row in rows
+    }
+    aps = finish(jobs)
+    return [max(rows, key=lambda row: aps[*key, row.distillation.weight]) for key, rows in tried.items()]
+
+
+class Finish:
+    """Finishes jobs in several processes."""
+
+    def __init__(self, source: str, processes: int) -> None:
+        self._pool = multiprocessing.get_context("spawn").Pool(processes, begin, (source,))
+
+    def __call__(self, jobs: dict[tuple, Job]) -> dict[tuple, float]:  # type: ignore[type-arg]
+        """Frame AP by the keys of the jobs."""
+        return dict(zip(jobs, self._pool.imap(do, jobs.values()), strict=True))
+
+
+def main() -> None:
+    """Run what is missing, then write the pages."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--size", default="small")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args()
+    source = f"composed:{options.size}:{options.folder}"
+    finish = Finish(source, options.processes)
+    rows = list(candidates().values())
+    trials = choose_trials(rows, finish)
+    rows += choose_weights(trials, finish)
+    jobs = {
+        (row.name, seed): Job(
+            Run(row, trials[row.trials_of or row.name], seed, "test"), trials[TEACHER] if row.teacher else None
+        )
+        for seed in range(options.seeds)
+        for row in rows
+    }
+    finish(jobs)
+    begin(source)
+    results = [
+        Results(_study.dataset(seed).test, {row.name: _study.outcome(*jobs[row.name, seed]) for row in rows})
+        for seed in range(options.seeds)
+    ]
+    write_pages(results, rows, trials)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except AvadclipError as error:
+        sys.exit(f"composed_study: {error}")

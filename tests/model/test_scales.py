@@ -1,0 +1,83 @@
+"""Picture and sound on one scale before fusion, hidden pictures, and the variant `extended`."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from avadclip.config import NetworkConfig
+from avadclip.model.base import Bags
+from avadclip.model.encoder import AudioVisualEncoder
+from avadclip.model.fusion import AdditiveFusion
+
+
+class Scaled(nn.Module):
+    """In the place of a temporal model: its output has this deviation."""
+
+    def __init__(self, deviation: float) -> None:
+        super().__init__()
+        self.deviation = deviation
+
+    def forward(self, x: Tensor, mask: Tensor, active: Tensor) -> Tensor:
+        del mask, active
+        return self.deviation * x
+
+
+def encoder(*, layer_norm: bool, audio: float = 1.0, hidden_pictures: float = 0.0) -> AudioVisualEncoder:
+    return AudioVisualEncoder(
+        visual_projection=nn.Identity(),
+        audio_projection=nn.Identity(),
+        visual_temporal=Scaled(5.0),
+        audio_temporal=Scaled(audio),
+        fusion=AdditiveFusion(16),
+        layer_norm=layer_norm,
+        hidden_pictures=hidden_pictures,
+    )
+
+
+def bags(num: int = 2) -> Bags:
+    torch.manual_seed(0)
+    visual, audio = torch.randn(2, num, 6, 16)
+    return Bags(visual, audio, torch.ones(num, 6, dtype=torch.bool))
+
+
+def test_neither_modality_drowns_the_other() -> None:
+    some = bags()
+    quiet, loud = (encoder(layer_norm=True, audio=audio)(some, some.mask).features for audio in (0.5, 10.0))
+    torch.testing.assert_close(quiet, loud, atol=1e-3, rtol=1e-3)
+    left_out = Bags(some.visual, torch.zeros_like(some.audio), some.mask)
+    without = encoder(layer_norm=True)(left_out, some.mask).features
+    assert (quiet - without).std() == pytest.approx(without.std().item(), rel=0.05)
+    plain = encoder(layer_norm=False, audio=0.1)(some, some.mask).features
+    torch.testing.assert_close(plain, 5.0 * some.visual + 0.1 * some.audio)
+
+
+def test_a_share_of_the_training_bags_has_no_picture_and_no_other_bag_has() -> None:
+    some = bags(400)
+    hiding = encoder(layer_norm=True, hidden_pictures=0.25)
+    blind = encoder(layer_norm=True)(some._replace(visual=torch.zeros_like(some.visual)), some.mask).features
+    features = hiding(some, some.mask).features
+    hidden = torch.tensor([torch.equal(one, other) for one, other in zip(features, blind, strict=True)])
+    assert 0.18 < hidden.double().mean() < 0.32
+    whole = hiding.eval()(some, some.mask).features
+    torch.testing.assert_close(features[~hidden], whole[~hidden])
+
+
+def test_the_extended_class_map_is_mixed_from_both_branches(tiny_network, random_bags) -> None:
+    """The anomaly score is the classifier's; anomaly classes share it as in the class map."""
+    some = random_bags([9])
+    plain, extended = (tiny_network(variant=variant)(*some) for variant in ("paper", "extended"))
+    torch.testing.assert_close(extended.anomaly_logits, plain.anomaly_logits)
+    found, map_ = extended.class_logits.softmax(dim=-1), plain.class_logits.softmax(dim=-1)
+    torch.testing.assert_close(1 - found[..., 0], plain.scores)
+    torch.testing.assert_close(found[..., 1:] / plain.scores[..., None], map_[..., 1:] / (1 - map_[..., :1]))
+
+
+def test_each_variant_has_its_own_defaults_and_says_what_it_is_given() -> None:
+    def of(**values: object) -> tuple[bool, bool, float]:
+        config = NetworkConfig.model_validate(values)
+        return config.layer_norm, config.adapter_residual, config.hidden_pictures
+
+    assert of() == (True, True, 0.0)
+    assert of(variant="released") == (False, False, 0.0)
+    assert of(variant="extended") == (True, True, 0.15)
+    assert of(variant="extended", hidden_pictures=0.1, layer_norm=False) == (False, True, 0.1)
