@@ -78,11 +78,11 @@ def candidates() -> dict[str, Candidate]:
     """All rows by name, every teacher before its students."""
     own = NetworkConfig(embed_dim=WIDTH)
     extended = NetworkConfig.model_validate({"variant": "extended", "embed_dim": WIDTH})
-    rows = [Candidate(name, name) for name in SYSTEMS]
-    rows += [
-        Candidate("vadclip", VISUAL_STUDENT, network=changed(own, enhancement_blocks=0), focal=False),
+    rows = [
         *(Candidate(kind, kind) for kind in OWN),
         Candidate("extended", TEACHER, network=extended),
+        *(Candidate(name, name) for name in SYSTEMS),
+        Candidate("vadclip", VISUAL_STUDENT, network=changed(own, enhancement_blocks=0), focal=False),
         Candidate("no layer norm", TEACHER, TEACHER, changed(own, layer_norm=False)),
         Candidate("adapter replaces", TEACHER, TEACHER, changed(own, adapter_residual=False)),
         Candidate("as in 0.1.0", TEACHER, TEACHER, changed(own, layer_norm=False, adapter_residual=False)),

@@ -101,7 +101,8 @@ def test_separable_bags_are_separated(kind: str, variant: str) -> None:
 
 
 def test_the_alignment_branch_separates_the_classes() -> None:
-    trained = train("teacher", make_bags(30, strength=8.0), recipe(epochs=8, step={"learning_rate": 5e-3})).last
+    config = recipe(epochs=8, network={"embed_dim": 32}, step={"learning_rate": 5e-3})
+    trained = train("teacher", make_bags(30, strength=8.0), config).last
     hits = []
     for bag in make_bags(30, seed=5, strength=8.0):
         if bag.is_anomalous:
