@@ -122,8 +122,9 @@ class SeedRuns:
         }
         folder = self.out / RUNS / run.name / f"seed-{self.seed}-{_hash(what)}"
         if not (folder / FINISHED).is_file():
+            data = self.load(run.trained_on).dataset
             # Distillation is what Table 6 measures, so it is not left out where a student does better than its teacher.
-            train(config, out=folder, teacher=None if teacher is None else teacher / BEST, force=True)
+            train(config, data, out=folder, teacher=None if teacher is None else teacher / BEST, force=True)
             write_atomically(folder / FINISHED, json.dumps(what, indent=2) + "\n")
         return TrainedRun(folder, config.network_kind)
 

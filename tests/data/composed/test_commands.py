@@ -1,0 +1,65 @@
+"""Commands on composed data."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import avadclip.research.reproduce.figure4
+from avadclip.data.bags import Dataset
+from avadclip.report.figures.truth import draw_against_truth
+from avadclip.report.words import origin_words
+
+from ...research.reproduce.conftest import write_recipes
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def source(recordings_folder: Path, tiny: Dataset) -> str:
+    # `tiny`: its features are there.
+    return f"composed:tiny:{recordings_folder}"
+
+
+def test_a_reproduced_table_calls_its_numbers_composed_and_is_resumed(
+    source: str, tiny: Dataset, tmp_path: Path, avadclip_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes = write_recipes(tmp_path / "recipes")
+    options = ("--data", source, "--recipes", str(recipes), "--seeds", "1", "--out", str(tmp_path / "out"))
+    code, out, err = avadclip_command("reproduce", "5", *options)
+    assert code == 0, err
+    name = "composed:tiny (composed data)"
+    assert name == tiny.name + origin_words(tiny.name, is_synthetic=tiny.is_synthetic)
+    assert f"ours on {name}" in out
+    for suffix in ("md", "tex"):
+        assert f"ours on {name}" in (tmp_path / "out" / f"table-5.{suffix}").read_text()
+    table = (tmp_path / "out" / "table-5.csv").read_text()
+    lines = list(csv.DictReader(table.splitlines()))
+    assert len(lines) == 4 * 3  # kinds of fusion; AP, AVG and AVG strict
+    assert {(line["measured_on"], line["composed"], line["synthetic"]) for line in lines} == {(name, "true", "false")}
+    monkeypatch.delattr("avadclip.research.reproduce.runner.train")  # nothing is trained again
+    code, _, err = avadclip_command("reproduce", "5", *options)
+    assert code == 0, err
+    assert (tmp_path / "out" / "table-5.csv").read_text() == table
+
+
+def test_figure_4_calls_its_curves_composed(
+    source: str, tmp_path: Path, avadclip_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = set()
+
+    def keep(*arguments: object, name: str, **others: object) -> object:
+        names.add(name)
+        return draw_against_truth(*arguments, name=name, **others)
+
+    monkeypatch.setattr(avadclip.research.reproduce.figure4, "draw_against_truth", keep)
+    options = ("--data", source, "--recipes", str(write_recipes(tmp_path / "recipes")), "--out", str(tmp_path / "out"))
+    code, _, err = avadclip_command("reproduce", "figure4", *options)
+    assert code == 0, err
+    assert names == {"AVadCLIP (composed data)"}
+
+
+def test_the_table_of_two_datasets_is_left_out_and_says_what_it_needs(source: str, avadclip_command: Command) -> None:
+    code, _, err = avadclip_command("reproduce", "cross", "--data", source, "--out", "unused")
+    assert (code, "give the other with --second-data" in err) == (1, True), err
