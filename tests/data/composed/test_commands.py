@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import avadclip.research.reproduce.figure4
+from avadclip.apps.cli import terminal
 from avadclip.data.bags import Dataset
 from avadclip.report.figures.truth import draw_against_truth
 from avadclip.report.words import origin_words
@@ -58,6 +59,26 @@ def test_figure_4_calls_its_curves_composed(
     code, _, err = avadclip_command("reproduce", "figure4", *options)
     assert code == 0, err
     assert names == {"AVadCLIP (composed data)"}
+
+
+def test_every_command_shows_the_progress_of_the_features(
+    source: str, tmp_path: Path, avadclip_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal.progress, "LINE_SECONDS", 0.0)
+    recipes, data = write_recipes(tmp_path / "recipes"), ("--data", source)
+    for recipe in recipes.iterdir():
+        recipe.write_text(f'encoders = "lite"\n{recipe.read_text()}\n[data]\nsource = "{source}"\n')
+    teacher, student, out = (str(tmp_path / name) for name in ("teacher", "student", "out"))
+    best = f"{teacher}/best.safetensors"
+    for command in (
+        ("train", str(recipes / "teacher.toml"), "--out", teacher),
+        ("distill", str(recipes / "visual_student.toml"), "--teacher", best, "--out", student),
+        ("evaluate", best, *data),
+        ("robustness", best, *data, "--out", out),
+        ("reproduce", "5", *data, "--recipes", str(recipes), "--seeds", "1", "--out", out),
+    ):
+        code, _, err = avadclip_command(*command)
+        assert (code, "features of composed:tiny, step 24 of 24\n" in err) == (0, True), err
 
 
 def test_the_table_of_two_datasets_is_left_out_and_says_what_it_needs(source: str, avadclip_command: Command) -> None:

@@ -83,7 +83,7 @@ def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None, force: bo
     from avadclip.training.loop import Step
 
     is_main_process = os.environ.get("RANK", "0") == "0"  # launchers number their processes so
-    with show_steps(f"training the {config.network_kind}", is_shown=is_main_process) as show_step:
+    with show_steps(f"training the {config.network_kind}") as show_step:
 
         def show(step: Step) -> None:
             parts = " ".join(f"{name} {value.item():.3f}" for name, value in step.losses.items())
