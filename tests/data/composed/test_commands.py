@@ -1,6 +1,7 @@
 """Commands on composed data."""
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from avadclip.report.figures.truth import draw_against_truth
 from avadclip.report.words import origin_words
 
 from ...research.reproduce.conftest import write_recipes
+from .conftest import SOUNDS, make_recordings
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -84,3 +86,50 @@ def test_every_command_shows_the_progress_of_the_features(
 def test_the_table_of_two_datasets_is_left_out_and_says_what_it_needs(source: str, avadclip_command: Command) -> None:
     code, _, err = avadclip_command("reproduce", "cross", "--data", source, "--out", "unused")
     assert (code, "give the other with --second-data" in err) == (1, True), err
+
+
+def test_the_check_counts_recordings_and_sequences_and_says_which_are_only_tested_on(
+    source: str, tiny: Dataset, avadclip_command: Command
+) -> None:
+    code, out, _ = avadclip_command("data", "check", source, "--format", "json")
+    assert code == 0
+    found = json.loads(out)
+    counts = {(each["kind"], each["role"], each["label"]): each for each in found["labels"]}
+    gunshots = counts["sound", "event", "gunshot"]  # three sessions of one recording, and a share-alike one
+    assert (gunshots["num_sessions"], gunshots["num_unused"]) == (4, 0)
+    assert sum(gunshots["num_recordings"].values()) == 4
+    speech = counts["sound", "hard negative", "speech"]  # share-alike alone
+    assert speech["num_recordings"] == {"train": 0, "validation": 0, "test": 1}
+    assert found["num_share_alike"] == len(SOUNDS) + 1
+    licences = {each["licence"]: each for each in found["licences"]}
+    assert licences["CC BY-SA 4.0"] == {
+        "licence": "CC BY-SA 4.0",
+        "num_recordings": len(SOUNDS) + 1,
+        "num_trained_on": 0,
+        "num_share_alike": len(SOUNDS) + 1,
+    }
+    for split in found["splits"]:
+        bags = tiny.bags_of(split["split"])
+        assert (split["num_sequences"], split["num_with_events"]) == (len(bags), sum(bag.is_anomalous for bag in bags))
+        of_kind = [sum(kind in bag.composition.event_kinds for bag in bags) for kind in ("visible", "audible", "both")]
+        assert all(number >= least for number, least in zip(split["num_events"].values(), of_kind, strict=True))
+        assert split["hours"] == pytest.approx(sum(len(bag.stored) for bag in bags) * 16 / 24 / 3600)
+
+
+def test_the_check_fits_a_terminal_and_makes_no_features(tmp_path: Path, avadclip_command: Command) -> None:
+    folder = make_recordings(tmp_path / "recordings")
+    code, out, err = avadclip_command("data", "check", f"composed:full:{folder}")
+    assert (code, err) == (0, "")
+    tables = [line for line in out.splitlines() if not line.startswith(("composed:", "note: "))]
+    assert max(map(len, tables)) <= 80
+    assert "composed data: real recordings, put together by chance" in out
+    assert not (folder / "composed-features").exists()
+
+
+def test_the_first_mistake_in_the_list_is_one_line(tmp_path: Path, avadclip_command: Command) -> None:
+    (tmp_path / "recordings.csv").write_text(
+        "file,kind,label,session,licence,share_alike,role\na.wav,noise,rain,1,own,0,background\n"
+    )
+    code, out, err = avadclip_command("data", "check", f"composed:tiny:{tmp_path}")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "recordings.csv:2: `kind` is 'noise'" in err

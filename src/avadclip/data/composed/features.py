@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from avadclip.data.bags import Bag, Composition, Interval
 from avadclip.data.composed.picture import RecordingPicture, too_short
-from avadclip.data.composed.plan import PictureFault, SequencePlan
+from avadclip.data.composed.plan import Foreground, PictureFault, SequencePlan
 from avadclip.data.composed.recordings import GRID, Recording
 from avadclip.data.composed.sound import RenderedSound, render_sound
 from avadclip.encoders.base import Encoders
@@ -106,10 +106,15 @@ def intervals_of(plan: SequencePlan) -> tuple[Interval, ...]:
     )
 
 
+def hard_negatives_of(plan: SequencePlan) -> list[Foreground]:
+    """Sounds over the background that are no event's."""
+    of_events = {(event.start, event.end) for event in plan.events}
+    return [each for each in plan.foregrounds if (each.start, each.end) not in of_events]
+
+
 def composition_of(plan: SequencePlan, recordings: Mapping[str, Recording]) -> Composition:
     """Kinds of events, hard negatives and damage by snippet."""
-    of_events = {(event.start, event.end) for event in plan.events}
-    hard = [each for each in plan.foregrounds if (each.start, each.end) not in of_events]
+    hard = hard_negatives_of(plan)
     picture, sound = plan.picture_damage, plan.sound_damage
     return Composition(
         event_kinds=_spread(plan, [(event.kind, event.start, event.end) for event in plan.events]),
