@@ -10,6 +10,7 @@ import pytest
 import avadclip.research.reproduce.figure4
 from avadclip.apps.cli import terminal
 from avadclip.data.bags import Dataset
+from avadclip.data.label_csv import read_label_csv
 from avadclip.report.figures.truth import draw_against_truth
 from avadclip.report.words import origin_words
 
@@ -133,3 +134,26 @@ def test_the_first_mistake_in_the_list_is_one_line(tmp_path: Path, avadclip_comm
     code, out, err = avadclip_command("data", "check", f"composed:tiny:{tmp_path}")
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert "recordings.csv:2: `kind` is 'noise'" in err
+
+
+def test_written_videos_have_labels_and_show_progress(
+    source: str, tiny: Dataset, tmp_path: Path, avadclip_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal.progress, "LINE_SECONDS", 0.0)
+    out = tmp_path / "videos"
+    options = ("--out", str(out), "--split", "validation", "--limit", "2")
+    code, printed, err = avadclip_command("data", "compose", source.removeprefix("composed:"), *options)
+    assert (code, f"written: 2 videos, labels.csv and licences.txt in {out}\n") == (0, printed), err
+    assert "videos of composed:tiny, step 2 of 2\n" in err
+    labelled = {video.video: video.intervals for video in read_label_csv(out / "labels.csv")}
+    assert labelled == {f"{bag.name}.mkv": bag.intervals for bag in tiny.validation[:2]}
+    assert all((out / name).is_file() for name in labelled)
+
+
+def test_another_seed_writes_other_videos(source: str, tmp_path: Path, avadclip_command: Command) -> None:
+    for seed in ("0", "1"):
+        options = ("--out", str(tmp_path / seed), "--limit", "1", "--seed", seed)
+        assert avadclip_command("data", "compose", source, *options)[0] == 0
+    (first,), (second,) = (sorted((tmp_path / seed).glob("*.mkv")) for seed in ("0", "1"))
+    assert first.name == second.name
+    assert first.read_bytes() != second.read_bytes()

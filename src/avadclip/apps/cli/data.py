@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from avadclip.apps.cli.terminal.console import report_success
 from avadclip.apps.cli.terminal.data_tables import print_benchmark_check, print_composed_check, print_own_check
+from avadclip.report.words import counted, printable
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -26,9 +28,17 @@ class CheckFormat(StrEnum):
     JSON = "json"
 
 
+class ComposedPart(StrEnum):
+    """Splits that can be written as videos."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
 @data_app.callback()
 def data() -> None:
-    """Inspect training and evaluation data."""
+    """Inspect training and evaluation data, and compose some of recordings."""
 
 
 @data_app.command(epilog="Example: avadclip data check labels.csv --features features")
@@ -80,6 +90,30 @@ def check(
             f"{source}: unknown; give one of {', '.join(BENCHMARKS)} and its folder, a CSV file, a folder, or "
             f"{COMPOSED}SIZE:FOLDER"
         )
+
+
+@data_app.command(epilog="Example: avadclip data compose small:recordings --out videos --limit 10")
+def compose(
+    source: Annotated[
+        str, typer.Argument(metavar="SIZE:FOLDER", help="tiny, small or full; and the folder with recordings.csv.")
+    ],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for videos, labels.csv and licences.txt.")],
+    split: Annotated[ComposedPart, typer.Option(help="Split to write.")] = ComposedPart.TEST,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Write only the first ones.", show_default="all of the split")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The recipe's seed.")] = 0,
+) -> None:
+    """Write composed sequences as playable videos, with their labels.
+
+    Lossless (FFV1 and FLAC in Matroska): VLC and mpv play them, browsers do
+    not. Videos of the split train have no times in labels.csv.
+    """
+    from avadclip.data.composed.dataset import COMPOSED
+    from avadclip.data.composed.videos import write_composed_videos
+
+    written = write_composed_videos(source.removeprefix(COMPOSED), out, split=split.value, limit=limit, seed=seed)
+    report_success(f"written: {counted(len(written), 'video')}, labels.csv and licences.txt in {printable(str(out))}")
 
 
 def _check_benchmark(name: str, folders: list[Path], output_format: CheckFormat) -> None:
