@@ -71,7 +71,7 @@ class SequenceFeatures:
 
     def _encode(self, plan: SequencePlan) -> SnippetFeatures:
         shown = plan.shown()
-        rows = {(each.recording, each.fault): self._rows(each.recording, each.fault) for each in shown}
+        rows = {pair: self._rows(*pair) for pair in {(each.recording, each.fault) for each in shown}}
         sound = RenderedSound(render_sound(plan, self._recordings))
         return SnippetFeatures(
             visual=np.stack([rows[each.recording, each.fault][:, each.snippet] for each in shown], axis=1),

@@ -70,10 +70,11 @@ def run_jobs(
         AvadclipError: a dataset cannot be read at all, or the first has nothing to test on.
     """
     outcomes: dict[tuple[TableJob, int], RunOutcome] = {}
+    first = SeedRuns(sources, out, seed=0)
     for side in {job.tested_on for job in jobs}:
-        SeedRuns(sources, out, seed=0).load(side).dataset.bags_of("test")
+        first.load(side).dataset.bags_of("test")
     for seed in range(num_seeds):
-        runs = SeedRuns(sources, out, seed)
+        runs = SeedRuns(sources, out, seed) if seed else first
         for job in jobs:
             if on_job is not None:
                 on_job(job, seed)
