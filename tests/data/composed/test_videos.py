@@ -25,6 +25,12 @@ def test_a_written_video_has_the_features_made_directly(
         assert extracted.notes == ()
         np.testing.assert_allclose(extracted.visual, direct.visual, rtol=0, atol=FILE_TOLERANCE)
         np.testing.assert_allclose(extracted.audio, direct.audio, rtol=0, atol=FILE_TOLERANCE)
+        assert len(direct.tags) == len(direct)
+        for likeliest in direct.tags.indices[:, 0]:
+            found, made = (
+                tags.probability_of([direct.tags.names[likeliest]]) for tags in (extracted.tags, direct.tags)
+            )
+            np.testing.assert_allclose(found, made, rtol=0, atol=1e-3)
 
 
 def test_written_videos_are_a_dataset_of_their_own(tiny: Dataset, recordings_folder: Path, tmp_path: Path) -> None:
