@@ -27,9 +27,8 @@ def test_a_written_video_has_the_features_made_directly(
         np.testing.assert_allclose(extracted.audio, direct.audio, rtol=0, atol=FILE_TOLERANCE)
         assert len(direct.tags) == len(direct)
         for likeliest in direct.tags.indices[:, 0]:
-            found, made = (
-                tags.probability_of([direct.tags.names[likeliest]]) for tags in (extracted.tags, direct.tags)
-            )
+            name = direct.tags.names[likeliest]
+            found, made = (tags.probability_of([name]) for tags in (extracted.tags, direct.tags))
             np.testing.assert_allclose(found, made, rtol=0, atol=1e-3)
 
 

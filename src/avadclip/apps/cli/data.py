@@ -78,6 +78,8 @@ def check(
     elif path is None and source.startswith(COMPOSED):
         from avadclip.data.composed.check import check_composed
 
+        if features is not None:
+            raise typer.BadParameter(f"features of {source} are made, not checked; omit --features")
         _show(check_composed(source), print_composed_check, output_format)
     elif path is None and Path(source).exists():
         from avadclip.data.datasets import load_dataset

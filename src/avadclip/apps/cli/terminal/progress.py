@@ -81,6 +81,11 @@ class WorkProgress:
             self._bars.start()
 
 
+def is_main_process() -> bool:
+    """Whether this is the only process of the training, or the first of them, which reports for all."""
+    return os.environ.get("RANK", "0") == "0"  # launchers number their processes so
+
+
 @contextmanager
 def show_work(num_inputs: int) -> Iterator[WorkProgress]:
     """Show the progress over inputs inside the block."""
@@ -112,8 +117,8 @@ def show_steps(title: str) -> Iterator[ShowStep]:
     """Show the progress of a training, or of making a dataset, inside the block; one of several processes shows it."""
     from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
-    is_shown = os.environ.get("RANK", "0") == "0"  # launchers number their processes so
-    with _show(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), is_shown=is_shown) as (bars, lines):
+    columns = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with _show(*columns, is_shown=is_main_process()) as (bars, lines):
         task = bars.add_task(title, total=None)
 
         def show(text: str, num_done: int, num_steps: int) -> None:
