@@ -62,7 +62,7 @@ class ComposedCheck(_Count):
     """Those of most recordings first."""
     splits: tuple[ComposedSplit, ...]
     num_share_alike: int
-    """Recordings that are tested on alone."""
+    """Recordings that are only tested on."""
     notes: tuple[str, ...]
 
 

@@ -79,13 +79,14 @@ def load_composed(
     made = SequenceFeatures(plan.recordings, encoders or load_encoders("lite"), features or folder / FEATURES_FOLDER)
     bags: dict[Split, list[Bag]] = {split: [] for split in SPLITS}
     sequences = [(split, each) for split in SPLITS for each in plan.sequences[split]]
-    title = f"features of {COMPOSED}{size}"
+    name = f"{COMPOSED}{size}"
+    title = f"features of {name}"
     with progress.show_steps(title) as show:
         for number, (split, each) in enumerate(sequences, start=1):
             bags[split].append(made.bag(each, plan.classes, is_weak=split == "train"))
             show(title, number, len(sequences))
     return Dataset(
-        f"{COMPOSED}{size}",
+        name,
         plan.classes,
         GRID,
         train=tuple(bags["train"]),

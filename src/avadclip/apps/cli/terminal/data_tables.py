@@ -58,7 +58,7 @@ def print_composed_check(found: "ComposedCheck") -> None:
     if len(found.licences) > LICENCES_SHOWN:
         console.print(f"{len(found.licences) - LICENCES_SHOWN:,} more; --format json lists all", soft_wrap=True)
     console.print()
-    console.print(f"share-alike recordings, which are tested on alone: {found.num_share_alike:,}", soft_wrap=True)
+    console.print(f"share-alike recordings, which are only tested on: {found.num_share_alike:,}", soft_wrap=True)
     for note in found.notes:
         console.print(printable(f"note: {note}"), style="dim", soft_wrap=True)
 
