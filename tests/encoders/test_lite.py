@@ -92,6 +92,14 @@ def test_motion_energy_equals_a_loop_over_cells(size: tuple[int, int]) -> None:
     np.testing.assert_allclose(found, plain_motion(frames), rtol=1e-4, atol=1e-6)
 
 
+def test_brightness_is_numpys_mean_to_the_bit() -> None:
+    """Feature files of earlier versions were made with it."""
+    frames = np.random.default_rng(0).integers(0, 256, (500, 6, 8, 3), dtype=np.uint8)  # a pixel per cell
+    brightness = frames.mean(axis=-1, dtype=np.float32) / 255.0
+    expected = np.sort(np.abs(np.diff(brightness, axis=0)).reshape(499, 48), axis=1)
+    np.testing.assert_array_equal(motion_energy(frames), expected)
+
+
 def test_motion_energy_does_not_depend_on_the_position() -> None:
     frames = np.zeros((2, 48, 64, 3), np.uint8)
     frames[1, 8:16, 8:16] = 255  # one whole cell of 8 x 8

@@ -85,7 +85,9 @@ def motion_energy(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         [F - 1, 48]: mean absolute change of brightness, within [0, 1], in each cell of a 6 x 8 grid, the cells of a
         difference sorted: a fight means the same in any corner of the picture.
     """
-    brightness = frames.mean(axis=-1, dtype=np.float32) / 255.0
+    # The mean of three channels, ten times as fast as NumPy's over so short an axis.
+    total = np.add(frames[..., 0], frames[..., 1], dtype=np.uint16) + frames[..., 2]
+    brightness = total.astype(np.float32) / 3 / 255.0
     change = np.abs(np.diff(brightness, axis=0))
     height, width = change.shape[1:]
     top = np.arange(MOTION_ROWS) * height // MOTION_ROWS

@@ -20,6 +20,13 @@ def describe_network(name: str, reason: str) -> str:
     return f"{words} ({reason.replace(words, 'both') if name in NETWORK_WORDS else reason})"
 
 
+def origin_words(dataset: str, *, is_synthetic: bool) -> str:
+    """What stands behind a dataset's name: ` (synthetic data)`, ` (composed data)`, or nothing."""
+    if is_synthetic:
+        return " (synthetic data)"
+    return " (composed data)" if dataset.startswith("composed:") else ""
+
+
 def clock(seconds: float, *, decimals: int = 0) -> str:
     """4:05 or 1:02:05; with one decimal 4:05.3. Rounded first, so that 59.96 s is 1:00.0 and never 0:60.0."""
     unit = 10**decimals

@@ -54,7 +54,7 @@ def test_table_1_has_every_compared_system() -> None:
     assert len(SYSTEMS) == 12 + 2  # VadCLIP is the visual student without its additions; AVadCLIP has two rows
 
 
-@pytest.mark.parametrize("dataset", ["xd-violence:/data", "cctv-fights:/data", "synthetic"])
+@pytest.mark.parametrize("dataset", ["xd-violence:/data", "cctv-fights:/data", "composed:small:/data", "synthetic"])
 @pytest.mark.parametrize("run", OWN, ids=lambda run: run.name)
 def test_every_run_of_our_own_has_a_readable_recipe(run: Run, dataset: str) -> None:
     config = recipe_of_run(run, recipes_of(dataset))
@@ -99,14 +99,15 @@ def test_teacher_recipe_has_the_papers_numbers() -> None:
     assert optimizer.milestones == (3, 6)
 
 
-def test_system_recipes_can_be_read_and_are_shorter_on_synthetic_data() -> None:
+@pytest.mark.parametrize(("dataset", "epochs"), [("synthetic", 10), ("composed:small:/data", 20)])
+def test_system_recipes_can_be_read_and_are_shorter_on_small_data(dataset: str, epochs: int) -> None:
     for run in SYSTEMS.values():
         if run in OWN:
             continue
         assert (shipped_recipes() / f"{run.recipe}.toml").is_file()
-        own, short = recipe_of_run(run, recipes_of("xd-violence")), recipe_of_run(run, recipes_of("synthetic"))
+        own, short = recipe_of_run(run, recipes_of("xd-violence")), recipe_of_run(run, recipes_of(dataset))
         assert own.network_kind == short.network_kind == run.name
         with torch.device("meta"):  # raises where a recipe has a table that its network does not read
             for config in (own, short):
                 build_from_recipe(config, visual_dim=4, audio_dim=3, classes=("normal", "riot"))
-        assert (short.optimizer.epochs, short.optimizer.learning_rate) == (10, own.optimizer.learning_rate)
+        assert (short.optimizer.epochs, short.optimizer.learning_rate) == (epochs, own.optimizer.learning_rate)

@@ -11,6 +11,7 @@ TABLE = ResultTable(
     title="Table 6: distillation",
     measured_on="yard_1 (synthetic data)",
     is_synthetic=True,
+    is_composed=False,
     printed_on="XD-Violence",
     columns=(AP, STRICT_AVG),
     rows=(
@@ -84,6 +85,7 @@ def test_csv_has_all_fields_of_every_number() -> None:
         "seeds": "2",
         "measured_on": "yard_1 (synthetic data)",
         "synthetic": "true",
+        "composed": "false",
         "head": "classifier",
         "protocol": "frame",
         "split": "test",

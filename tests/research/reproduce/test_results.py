@@ -67,6 +67,15 @@ def test_synthetic_numbers_are_marked() -> None:
     assert (table.measured_on, table.is_synthetic) == ("synthetic:quick (synthetic data)", True)
 
 
+def test_composed_numbers_are_marked_and_only_those() -> None:
+    table = fill(TABLE_6, first="composed:small")
+    assert (table.measured_on, table.is_composed, table.is_synthetic) == ("composed:small (composed data)", True, False)
+    table = fill(TABLE_CROSS, first="xd-violence", second="composed:small")
+    assert table.measured_on == "XD-Violence (first) and composed:small (composed data) (second)"
+    assert table.is_composed
+    assert not fill(TABLE_6).is_composed
+
+
 def test_cross_dataset_table_names_both_datasets() -> None:
     table = fill(TABLE_CROSS)
     assert table.measured_on == table.printed_on == "XD-Violence (first) and CCTV-Fights_sub (second)"

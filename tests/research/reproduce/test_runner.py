@@ -33,9 +33,9 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     calls: list[tuple[str, int]] = []
     real_train = avadclip.research.reproduce.runner.train
 
-    def watched(config, **options):
+    def watched(config, data, **options):
         calls.append((config.network_kind, config.seed))
-        return real_train(config, **options)
+        return real_train(config, data, **options)
 
     monkeypatch.setattr(avadclip.research.reproduce.runner, "train", watched)
     return calls

@@ -1,24 +1,22 @@
 """`avadclip data`."""
 
-from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from avadclip.apps.cli.terminal.console import make_console
-from avadclip.report.words import printable
+from avadclip.apps.cli.terminal.console import report_success
+from avadclip.apps.cli.terminal.data_tables import print_benchmark_check, print_composed_check, print_own_check
+from avadclip.report.words import counted, printable
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from pydantic import BaseModel
 
-    from avadclip.data.published.check import DataCheck
+    CheckT = TypeVar("CheckT", bound=BaseModel)
 
 EXIT_CODES = {"complete": 0, "partly usable": 3, "unusable": 1}
-PROBLEMS_SHOWN = 5  # of each split and kind
 
 data_app = typer.Typer(no_args_is_help=True, epilog="Example: avadclip data check xd-violence /data/xd")
 
@@ -30,15 +28,26 @@ class CheckFormat(StrEnum):
     JSON = "json"
 
 
+class ComposedPart(StrEnum):
+    """Splits that can be written as videos."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
 @data_app.callback()
 def data() -> None:
-    """Inspect training and evaluation data."""
+    """Inspect training and evaluation data, and compose some of recordings."""
 
 
 @data_app.command(epilog="Example: avadclip data check labels.csv --features features")
 def check(
     source: Annotated[
-        str, typer.Argument(help="xd-violence, cctv-fights or ucf-crime; or a CSV file or folder of own videos.")
+        str,
+        typer.Argument(
+            help="xd-violence, cctv-fights or ucf-crime; a CSV file or folder of own videos; or composed:SIZE:FOLDER."
+        ),
     ],
     path: Annotated[
         Path | None,
@@ -55,117 +64,72 @@ def check(
 ) -> None:
     """Check data: what is present, missing or wrong, and for a benchmark which commands can run.
 
-    Of a benchmark only the headers of feature files are read. Exit codes: 0
-    complete; 3 partly usable; 1 unusable.
+    Of a benchmark only the headers of feature files are read; of recordings to
+    compose, features are not made. Exit codes: 0 complete; 3 partly usable;
+    1 unusable.
     """
+    from avadclip.data.composed.dataset import COMPOSED
     from avadclip.data.published.load import BENCHMARKS
 
-    if source not in BENCHMARKS:
-        if path is not None or not Path(source).exists():
-            raise typer.BadParameter(
-                f"{source}: unknown; give one of {', '.join(BENCHMARKS)} and its folder, or a CSV file or folder"
-            )
-        _check_own(source, features, output_format)
-        return
-    if path is None:
-        raise typer.BadParameter(f"{source} needs the folder with its files")
+    if source in BENCHMARKS:
+        if path is None:
+            raise typer.BadParameter(f"{source} needs the folder with its files")
+        _check_benchmark(source, [path] if features is None else [path, features], output_format)
+    elif path is None and source.startswith(COMPOSED):
+        from avadclip.data.composed.check import check_composed
+
+        if features is not None:
+            raise typer.BadParameter(f"features of {source} are made, not checked; omit --features")
+        _show(check_composed(source), print_composed_check, output_format)
+    elif path is None and Path(source).exists():
+        from avadclip.data.datasets import load_dataset
+        from avadclip.data.own_check import check_own
+
+        # Loaded as training does: what is wrong is an error of one line.
+        _show(check_own(source, load_dataset(source, features=features)), print_own_check, output_format)
+    else:
+        raise typer.BadParameter(
+            f"{source}: unknown; give one of {', '.join(BENCHMARKS)} and its folder, a CSV file, a folder, or "
+            f"{COMPOSED}SIZE:FOLDER"
+        )
+
+
+@data_app.command(epilog="Example: avadclip data compose small:recordings --out videos --limit 10")
+def compose(
+    source: Annotated[
+        str, typer.Argument(metavar="SIZE:FOLDER", help="tiny, small or full; and the folder with recordings.csv.")
+    ],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for videos, labels.csv and licences.txt.")],
+    split: Annotated[ComposedPart, typer.Option(help="Split to write.")] = ComposedPart.TEST,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Write only the first ones.", show_default="all of the split")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The recipe's seed.")] = 0,
+) -> None:
+    """Write composed sequences as playable videos, with their labels.
+
+    Lossless (FFV1 and FLAC in Matroska): VLC and mpv play them, browsers do
+    not. Videos of the split train have no times in labels.csv.
+    """
+    from avadclip.data.composed.dataset import COMPOSED
+    from avadclip.data.composed.videos import write_composed_videos
+
+    written = write_composed_videos(source.removeprefix(COMPOSED), out, split=split.value, limit=limit, seed=seed)
+    report_success(f"written: {counted(len(written), 'video')}, labels.csv and licences.txt in {printable(str(out))}")
+
+
+def _check_benchmark(name: str, folders: list[Path], output_format: CheckFormat) -> None:
     from avadclip.data.published.check import check_benchmark
+    from avadclip.data.published.load import BENCHMARKS
     from avadclip.data.published.survey import survey_benchmark
 
-    folders = [path] if features is None else [path, features]
-    found = check_benchmark(survey_benchmark(BENCHMARKS[source], folders))
-    if output_format is CheckFormat.JSON:
-        typer.echo(found.model_dump_json(indent=2))
-    else:
-        _print_check(make_console(), found)
+    found = check_benchmark(survey_benchmark(BENCHMARKS[name], folders))
+    _show(found, print_benchmark_check, output_format)
     raise typer.Exit(EXIT_CODES[found.status])
 
 
-def _check_own(source: str, features: Path | None, output_format: CheckFormat) -> None:
-    """Load the videos as training does; what is wrong is an error of one line."""
-    from avadclip.data.datasets import load_dataset
-    from avadclip.data.own_check import check_own
-
-    found = check_own(source, load_dataset(source, features=features))
+def _show(found: "CheckT", print_tables: "Callable[[CheckT], None]", output_format: CheckFormat) -> None:
     if output_format is CheckFormat.JSON:
         typer.echo(found.model_dump_json(indent=2))
-        return
-    console = make_console()
-    console.print(printable(f"{source}: complete"), style="bold", soft_wrap=True)
-    console.print(printable(f"classes: {', '.join(found.classes)}"), soft_wrap=True)
-    table = _counts_table("videos", "anomalous", "with times", "with sound", "hours")
-    for split in found.splits:
-        numbers = (split.num_videos, split.num_anomalous, split.num_with_times, split.num_with_sound)
-        table.add_row(split.split, *(f"{number:,}" for number in numbers), f"{split.hours:.2f}")
-    console.print(table)
-    for note in found.notes:
-        console.print(printable(f"note: {note}"), style="dim", soft_wrap=True)
-
-
-def _print_check(console: "Console", found: "DataCheck") -> None:
-    """Print the check for people, within 80 columns if names allow it."""
-
-    def line(text: str = "", style: str = "") -> None:
-        console.print(printable(text), style=style, soft_wrap=True)
-
-    line(f"{found.title} in {found.folder}: {found.status}", "bold")
-    line()
-    for role, path in found.files.items():
-        line(f"{role}: {path or 'missing'}")
-    line()
-    console.print(_split_table(found))
-    line()
-    if found.truth is not None:
-        truth = found.truth
-        line(
-            f"truth: {truth.num_videos:,} videos, {truth.num_anomalous:,} anomalous; {truth.num_frames:,} frames, "
-            f"{truth.positive_percent:.2f} % anomalous"
-        )
-    line(f"lengths: {found.lengths}")
-    _print_problems(found, line)
-    if found.extra_files:
-        line(f"{len(found.extra_files):,} feature or video files are in no list, such as {found.extra_files[0]}")
-    for note in found.notes:
-        line(f"note: {note}", "dim")
-    line()
-    line("commands that can run:" if found.runs else "no command can run yet", "bold")
-    for command in found.runs:
-        line(f"  {command}")
-    line(f"the paper's tables: {found.tables}")
-
-
-def _counts_table(*numbers: str) -> "Table":
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    table.add_column("split")
-    for name in numbers:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
-def _split_table(found: "DataCheck") -> "Table":
-    table = _counts_table("published", "listed", "ready", "with sound")
-    table.add_column("crops")
-    table.add_column("usable")
-    for split in found.splits:
-        numbers = (split.num_published, split.num_listed, split.num_ready, split.num_with_sound)
-        crops = " ".join(map(str, split.crops)) or "-"
-        table.add_row(split.split, *(f"{number:,}" for number in numbers), crops, "yes" if split.is_usable else "no")
-    return table
-
-
-def _print_problems(found: "DataCheck", line: Callable[[str], None]) -> None:
-    """Print the problems by split and kind; a missing split takes one line."""
-    for split in found.splits:
-        of_split = [problem for problem in found.problems if problem.split == split.split]
-        counts = Counter(problem.kind for problem in of_split)
-        if counts["missing"] == split.num_listed or (not of_split and not split.is_usable):
-            line(f"{split.split}: {split.why_not}")
-            of_split = [problem for problem in of_split if problem.kind != "missing"]
-        for kind, count in counts.items():
-            messages = [problem.message for problem in of_split if problem.kind == kind]
-            for message in messages[:PROBLEMS_SHOWN]:
-                line(f"  {split.split}, {kind}: {message}")
-            if len(messages) > PROBLEMS_SHOWN:
-                line(f"  {split.split}, {kind}: {count - PROBLEMS_SHOWN:,} more; --format json lists all")
+    else:
+        print_tables(found)

@@ -26,10 +26,11 @@ from avadclip.apps.cli.robustness import robustness
 from avadclip.apps.cli.serve import serve
 from avadclip.apps.cli.terminal.console import error, set_quiet
 from avadclip.apps.cli.terminal.failures import check_memory_limit, memory_shortage
-from avadclip.apps.cli.terminal.progress import show_download
+from avadclip.apps.cli.terminal.progress import show_download, show_steps
 from avadclip.apps.cli.train import distill, train
 from avadclip.apps.cli.watch import watch
 from avadclip.apps.cli.weights import weights_app
+from avadclip.data import progress as data_progress
 from avadclip.encoders.downloads import notice
 from avadclip.errors import AvadclipError
 
@@ -112,7 +113,7 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a file name may contain characters that the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
-    notice.show_progress = show_download
+    notice.show_progress, data_progress.show_steps = show_download, show_steps
     try:
         app(prog_name="avadclip")
     except AvadclipError as problem:

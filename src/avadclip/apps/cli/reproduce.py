@@ -40,8 +40,8 @@ def reproduce(  # noqa: PLR0917  Typer's way to declare options
     data: Annotated[
         str,
         typer.Option(
-            help="xd-violence:FOLDER, cctv-fights:FOLDER, your own CSV file or folder, or synthetic (generated "
-            "features, takes minutes on 2 cores)."
+            help="xd-violence:FOLDER, cctv-fights:FOLDER, composed:SIZE:FOLDER, your own CSV file or folder, or "
+            "synthetic (generated features, takes minutes on 2 cores)."
         ),
     ],
     out: Annotated[

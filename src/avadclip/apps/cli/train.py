@@ -8,7 +8,7 @@ import typer
 
 from avadclip.apps.cli.options import Offline, set_offline
 from avadclip.apps.cli.terminal.console import is_quiet, note, report_success, resumable
-from avadclip.apps.cli.terminal.progress import show_steps
+from avadclip.apps.cli.terminal.progress import is_main_process, show_steps
 from avadclip.errors import AvadclipError
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None, force: bo
     from avadclip.training.launch import is_launched, report_to_launcher
     from avadclip.training.loop import Step
 
-    is_main_process = os.environ.get("RANK", "0") == "0"  # launchers number their processes so
-    with show_steps(f"training the {config.network_kind}", is_shown=is_main_process) as show_step:
+    with show_steps(f"training the {config.network_kind}") as show_step:
 
         def show(step: Step) -> None:
             parts = " ".join(f"{name} {value.item():.3f}" for name, value in step.losses.items())
@@ -100,7 +99,7 @@ def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None, force: bo
                 report_to_launcher(stop)
     if progress is None:
         os._exit(1)  # Python's own end would meet the threads of an unfinished exchange, which abort with a message
-    if not is_main_process:
+    if not is_main_process():
         return
     untaught = sum(not line.get("is_taught", True) for line in progress.metrics)
     if untaught:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from avadclip.data.bags import Dataset
+from avadclip.data import progress
+from avadclip.data.bags import Bag, Dataset
 from avadclip.data.composed.draw import SIZES, plan_sequences, size_of
 from avadclip.data.composed.features import SequenceFeatures
 from avadclip.data.composed.plan import SequencePlan
@@ -76,17 +77,21 @@ def load_composed(
     size, folder = split_spec(spec)
     plan = plan_composed(size, folder, seed=seed)
     made = SequenceFeatures(plan.recordings, encoders or load_encoders("lite"), features or folder / FEATURES_FOLDER)
-    train, validation, test = (
-        tuple(made.bag(each, plan.classes, is_weak=split == "train") for each in plan.sequences[split])
-        for split in SPLITS
-    )
+    bags: dict[Split, list[Bag]] = {split: [] for split in SPLITS}
+    sequences = [(split, each) for split in SPLITS for each in plan.sequences[split]]
+    name = f"{COMPOSED}{size}"
+    title = f"features of {name}"
+    with progress.show_steps(title) as show:
+        for number, (split, each) in enumerate(sequences, start=1):
+            bags[split].append(made.bag(each, plan.classes, is_weak=split == "train"))
+            show(title, number, len(sequences))
     return Dataset(
-        f"{COMPOSED}{size}",
+        name,
         plan.classes,
         GRID,
-        train,
-        validation,
-        test,
+        train=tuple(bags["train"]),
+        validation=tuple(bags["validation"]),
+        test=tuple(bags["test"]),
         notes=(CHANCE_PAIRS,),
         licences=plan.licences,
     )

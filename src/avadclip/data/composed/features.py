@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from avadclip.data.bags import Bag, Composition, Interval
 from avadclip.data.composed.picture import RecordingPicture, too_short
-from avadclip.data.composed.plan import PictureFault, SequencePlan
+from avadclip.data.composed.plan import Foreground, PictureFault, SequencePlan
 from avadclip.data.composed.recordings import GRID, Recording
 from avadclip.data.composed.sound import RenderedSound, render_sound
-from avadclip.encoders.base import Encoders
+from avadclip.encoders.base import Encoders, SoundTags
 from avadclip.errors import DataError
 from avadclip.features.batch import is_current
-from avadclip.features.extract import encode_picture, encode_sound, provenance_of
+from avadclip.features.extract import audio_stream, encode_picture, encode_sound, provenance_of
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.features.store import FileFeatures, read_feature_shape, read_features, write_features
 
@@ -71,16 +71,27 @@ class SequenceFeatures:
 
     def _encode(self, plan: SequencePlan) -> SnippetFeatures:
         shown = plan.shown()
-        rows = {(each.recording, each.fault): self._rows(each.recording, each.fault) for each in shown}
+        rows = {pair: self._rows(*pair) for pair in {(each.recording, each.fault) for each in shown}}
         sound = RenderedSound(render_sound(plan, self._recordings))
+        audio, tags = self._encode_sound(sound, plan.num_snippets)
         return SnippetFeatures(
             visual=np.stack([rows[each.recording, each.fault][:, each.snippet] for each in shown], axis=1),
-            audio=encode_sound(sound, self._audio, GRID, plan.num_snippets),
+            audio=audio,
+            tags=tags,
             duration_seconds=plan.num_snippets * GRID.snippet_seconds,
             provenance=self._provenance,
             sound_is_silent=sound.report.silent,
             source_sha256=plan.sha256,
         )
+
+    def _encode_sound(self, sound: RenderedSound, num_snippets: int) -> tuple[NDArray[np.float32], SoundTags | None]:
+        """Features [T, Da] and named sounds, of one pass where the encoder reads the sound once."""
+        stream = audio_stream(self._encoders, GRID)
+        audio, tags = None, None
+        if stream is not None:
+            stream.read_alone(sound, num_snippets)
+            audio, tags = stream.features(num_snippets), stream.tags(num_snippets)
+        return encode_sound(sound, self._audio, GRID, num_snippets) if audio is None else audio, tags
 
     def _rows(self, name: str, fault: PictureFault | None) -> NDArray[np.float32]:
         """Features [K, T, Dv] of a whole recording."""
@@ -106,10 +117,15 @@ def intervals_of(plan: SequencePlan) -> tuple[Interval, ...]:
     )
 
 
+def hard_negatives_of(plan: SequencePlan) -> list[Foreground]:
+    """Sounds over the background that are no event's."""
+    of_events = {(event.start, event.end) for event in plan.events}
+    return [each for each in plan.foregrounds if (each.start, each.end) not in of_events]
+
+
 def composition_of(plan: SequencePlan, recordings: Mapping[str, Recording]) -> Composition:
     """Kinds of events, hard negatives and damage by snippet."""
-    of_events = {(event.start, event.end) for event in plan.events}
-    hard = [each for each in plan.foregrounds if (each.start, each.end) not in of_events]
+    hard = hard_negatives_of(plan)
     picture, sound = plan.picture_damage, plan.sound_damage
     return Composition(
         event_kinds=_spread(plan, [(event.kind, event.start, event.end) for event in plan.events]),

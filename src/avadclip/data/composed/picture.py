@@ -1,14 +1,14 @@
 """Picture of a sequence: frames of recordings at one size, damaged or not."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
 import numpy as np
 from scipy.ndimage import uniform_filter
 
-from avadclip.data.composed.plan import PictureFault, SequencePlan
+from avadclip.data.composed.plan import PictureFault, SequencePlan, ShownSnippet
 from avadclip.data.composed.recordings import GRID, USED_SNIPPETS, Recording
 from avadclip.errors import DataError
 from avadclip.media.damage import PICTURE_DAMAGES, Pixels
@@ -79,15 +79,29 @@ def frames_of(plan: SequencePlan, recordings: Mapping[str, Recording]) -> Iterat
         DataError: a recording is shorter than its header stated.
         MediaError: a recording cannot be read.
     """
-    for shown in plan.shown():
-        first = shown.snippet * GRID.snippet_frames
-        times = [(first + frame) / GRID.frame_rate_hz for frame in range(GRID.snippet_frames)]
-        recording = recordings[shown.recording]
-        frames = list(RecordingPicture(recording, shown.fault).frames_at(times))
-        if not frames:
+    for run in _runs(plan.shown()):
+        numbers = [shown.snippet * GRID.snippet_frames + frame for shown in run for frame in range(GRID.snippet_frames)]
+        recording = recordings[run[0].recording]
+        times = [number / GRID.frame_rate_hz for number in numbers]
+        frames = list(RecordingPicture(recording, run[0].fault).frames_at(times))
+        num_lacking = len(times) - len(frames)
+        if num_lacking >= GRID.snippet_frames:
             raise DataError(too_short(recording))
         # A recording's last snippet may end half a frame early: its last frame is extended, as extraction does.
-        yield from frames + frames[-1:] * (GRID.snippet_frames - len(frames))
+        yield from frames + frames[-1:] * num_lacking
+
+
+def _runs(shown: Sequence[ShownSnippet]) -> Iterator[list[ShownSnippet]]:
+    """Stretches that one pass over a recording gives: its snippets in order, or one that is frozen."""
+    run: list[ShownSnippet] = []
+    for each in shown:
+        if run:
+            last = run[-1]
+            if each != (last if each.fault == "frozen" else last._replace(snippet=last.snippet + 1)):
+                yield run
+                run = []
+        run.append(each)
+    yield run
 
 
 def too_short(recording: Recording) -> str:

@@ -13,7 +13,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from avadclip.data.composed.dataset import plan_composed, split_spec
+from avadclip.data import progress
+from avadclip.data.composed.dataset import COMPOSED, plan_composed, split_spec
 from avadclip.data.composed.features import intervals_of
 from avadclip.data.composed.picture import FRAME_SIZE, frames_of
 from avadclip.data.composed.plan import SequencePlan
@@ -43,12 +44,13 @@ def write_composed_videos(spec: str, out: Path, *, split: Split, limit: int | No
     size, folder = split_spec(spec)
     composed = plan_composed(size, folder, seed=seed)
     plans = composed.sequences[split][:limit]
-    paths = []
-    for plan in plans:
-        path = out / f"{plan.name}{SUFFIX}"
-        with atomic_path(path) as temporary:
-            _write_video(temporary, plan, composed.recordings)
-        paths.append(path)
+    paths = [out / f"{plan.name}{SUFFIX}" for plan in plans]
+    title = f"videos of {COMPOSED}{size}"
+    with progress.show_steps(title) as show:
+        for number, (plan, path) in enumerate(zip(plans, paths, strict=True), start=1):
+            with atomic_path(path) as temporary:
+                _write_video(temporary, plan, composed.recordings)
+            show(title, number, len(plans))
     rows = [row for plan in plans for row in _label_rows(plan, split)]
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([("video", "label", "start", "end", "split"), *rows])

@@ -20,7 +20,7 @@ from avadclip.report.figures.panels import (
     THIRD_COLOUR,
     WIDTH_INCHES,
 )
-from avadclip.report.words import network_words, printable
+from avadclip.report.words import network_words, origin_words, printable
 
 COLOURS = {
     "teacher": SCORE_COLOUR,
@@ -57,7 +57,7 @@ def table_rows(report: RobustnessReport, measure: MeasureName) -> list[list[str]
 def describe(report: RobustnessReport) -> str:
     """Describe checkpoint, dataset, split and damage in one line."""
     first = report.conditions[0].reports[0]
-    dataset = f"{first.dataset} (synthetic data)" if first.is_synthetic else first.dataset
+    dataset = first.dataset + origin_words(first.dataset, is_synthetic=first.is_synthetic)
     damaged = OF_FEATURES if report.damage_of == "features" else "videos damaged before encoding"
     return printable(f"{report.checkpoint} on {dataset}, {first.split} split; {damaged}; head classifier")
 

@@ -11,6 +11,7 @@ from avadclip.inference.checkpoint import Checkpoint, load_checkpoint
 from avadclip.inference.scoring import SnippetScores, score_features
 from avadclip.report.figures.panels import write_figure
 from avadclip.report.figures.truth import Baseline, draw_against_truth
+from avadclip.report.words import origin_words
 from avadclip.research.reproduce.plans import FIGURE_4
 from avadclip.research.reproduce.runner import SeedRuns, TrainedRun
 from avadclip.research.reproduce.sources import Sources
@@ -30,7 +31,7 @@ def write_figure_4(sources: Sources, out: Path) -> list[Path]:
     runs = SeedRuns(sources, out, SEED)
     dataset = runs.load("first").dataset
     teacher, baseline = (_Scorer(runs.train(run)) for run in FIGURE_4)
-    origin = " (synthetic data)" if dataset.is_synthetic else ""
+    origin = origin_words(dataset.name, is_synthetic=dataset.is_synthetic)
     paths = []
     for label, bag in one_of_each_class(dataset.bags_of("test"), dataset.classes).items():
         features = bag.load()

@@ -12,7 +12,7 @@ CHECKOUT = Path(__file__).parents[4] / "configs"
 COMPARISON = "comparison"  # laid over the recipes of comparison systems, where a dataset has it
 SYSTEMS = "baselines/"
 
-FOLDERS = {"cctv-fights": "cctv", "synthetic": "synthetic/quick"}
+FOLDERS = {"cctv-fights": "cctv", "composed": "composed", "synthetic": "synthetic/quick"}
 OTHERWISE = "xd"  # the paper's own
 
 Values = dict[str, Any]

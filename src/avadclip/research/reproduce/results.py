@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import NamedTuple
 
+from avadclip.data.composed.dataset import COMPOSED
 from avadclip.data.published.load import BENCHMARKS
 from avadclip.evaluation.metrics.records import Report
+from avadclip.report.words import origin_words
 from avadclip.research.reproduce.plans import Column, PlanRow, Side, TableJob, TablePlan
 from avadclip.research.reproduce.printed import PRINTED, PRINTED_SELECTION
 from avadclip.research.reproduce.runner import Outcomes, RunOutcome
@@ -48,8 +50,9 @@ class ResultTable(NamedTuple):
     key: str
     title: str
     measured_on: str
-    """Our data; synthetic data is called so."""
+    """Our data; synthetic and composed data are called so."""
     is_synthetic: bool
+    is_composed: bool
     printed_on: str
     """The data of the printed numbers."""
     columns: tuple[Column, ...]
@@ -73,12 +76,14 @@ def fill_table(plan: TablePlan, outcomes: Outcomes, *, num_seeds: int, names: Ma
     reports = [each.report for row in plan.rows for each in of_job(row.job) if each.report is not None]
     dataset_notes = _common(reports, plan)
     is_synthetic = any(report.is_synthetic for report in reports)
-    measured, printed = _pair(_ours(plan, names)), _pair(plan.printed_on)
+    ours = _ours(plan, names)
+    measured, printed = _pair(ours, is_synthetic=is_synthetic), _pair(plan.printed_on)
     return ResultTable(
         key=plan.key,
         title=plan.title,
-        measured_on=f"{measured} (synthetic data)" if is_synthetic else measured,
+        measured_on=measured,
         is_synthetic=is_synthetic,
+        is_composed=any(name.startswith(COMPOSED) for name in ours),
         printed_on=printed,
         columns=plan.columns,
         rows=tuple(_fill_row(plan, row, of_job(row.job)) for row in plan.rows),
@@ -97,8 +102,11 @@ def _ours(plan: TablePlan, names: Mapping[Side, str]) -> tuple[str, str]:
     return names["first"], names["second" if plan.needs_second else "first"]
 
 
-def _pair(names: tuple[str, str]) -> str:
-    titles = [BENCHMARKS[name].title if name in BENCHMARKS else name for name in dict.fromkeys(names)]
+def _pair(names: tuple[str, str], *, is_synthetic: bool = False) -> str:
+    titles = [
+        (BENCHMARKS[name].title if name in BENCHMARKS else name) + origin_words(name, is_synthetic=is_synthetic)
+        for name in dict.fromkeys(names)
+    ]
     return " (first) and ".join(titles) + (" (second)" if len(titles) > 1 else "")
 
 

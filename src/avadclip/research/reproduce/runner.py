@@ -70,10 +70,11 @@ def run_jobs(
         AvadclipError: a dataset cannot be read at all, or the first has nothing to test on.
     """
     outcomes: dict[tuple[TableJob, int], RunOutcome] = {}
+    first = SeedRuns(sources, out, seed=0)
     for side in {job.tested_on for job in jobs}:
-        SeedRuns(sources, out, seed=0).load(side).dataset.bags_of("test")
+        first.load(side).dataset.bags_of("test")
     for seed in range(num_seeds):
-        runs = SeedRuns(sources, out, seed)
+        runs = SeedRuns(sources, out, seed) if seed else first
         for job in jobs:
             if on_job is not None:
                 on_job(job, seed)
@@ -122,8 +123,9 @@ class SeedRuns:
         }
         folder = self.out / RUNS / run.name / f"seed-{self.seed}-{_hash(what)}"
         if not (folder / FINISHED).is_file():
+            data = self.load(run.trained_on).dataset
             # Distillation is what Table 6 measures, so it is not left out where a student does better than its teacher.
-            train(config, out=folder, teacher=None if teacher is None else teacher / BEST, force=True)
+            train(config, data, out=folder, teacher=None if teacher is None else teacher / BEST, force=True)
             write_atomically(folder / FINISHED, json.dumps(what, indent=2) + "\n")
         return TrainedRun(folder, config.network_kind)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avadclip.data.bags import Dataset
+from avadclip.data.composed.dataset import COMPOSED
 from avadclip.data.datasets import load_dataset
 from avadclip.data.published.load import BENCHMARKS
 from avadclip.research.reproduce.plans import Side
@@ -31,8 +32,10 @@ class DataSource:
     @property
     def name(self) -> str:
         """Of the dataset, without the folder it lies in."""
-        name = self.spec.partition(":")[0]
-        return name if name in BENCHMARKS else Path(self.spec).name
+        kind, *rest = self.spec.split(":")
+        if kind in BENCHMARKS:
+            return kind
+        return f"{COMPOSED}{rest[0]}" if self.spec.startswith(COMPOSED) else Path(self.spec).name
 
     def load(self, seed: int) -> Dataset:
         """The dataset of a seed; raises AvadclipError."""

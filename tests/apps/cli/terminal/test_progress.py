@@ -1,5 +1,6 @@
 import os
 import pty
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -44,7 +45,7 @@ def test_on_a_pipe_a_line_is_printed_every_half_minute(
 
 SHOWN: list[tuple[Callable[[], AbstractContextManager[Any]], tuple[Any, ...], str]] = [
     (lambda: show_download("Wav2CLIP.pt", 50_000_000), (20_000_000,), "Wav2CLIP.pt: 20 MB of 50 MB"),
-    (lambda: show_steps("training", is_shown=True), ("epoch 3/40", 30, 400), "epoch 3/40, step 30 of 400"),
+    (lambda: show_steps("training"), ("epoch 3/40", 30, 400), "epoch 3/40, step 30 of 400"),
 ]
 
 
@@ -66,9 +67,11 @@ def test_downloads_and_training_are_shown_on_a_pipe_too(
 def test_other_processes_and_quiet_commands_show_none(
     capsys: pytest.CaptureFixture[str], pass_seconds: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with show_steps("training", is_shown=False) as show:
-        pass_seconds(60)
-        show("epoch 3/40", 30, 400)
+    with monkeypatch.context() as launched:
+        launched.setenv("RANK", "1")
+        with show_steps("training") as show:
+            pass_seconds(60)
+            show("epoch 3/40", 30, 400)
     set_quiet(True)
     try:
         with show_work(1) as work:
@@ -94,4 +97,22 @@ def test_a_terminal_has_bars_unless_quiet(quiet: bool, monkeypatch: pytest.Monke
         assert (b"2 of 3" in os.read(ours, 65536)) is not quiet
     finally:
         set_quiet(False)
+        os.close(ours)
+
+
+def test_bars_inside_bars_are_shown_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    ours, theirs = pty.openpty()
+    try:
+        with os.fdopen(theirs, "w") as terminal:
+            monkeypatch.setattr("sys.stderr", terminal)
+            with show_steps("training") as show:
+                with show_download("Wav2CLIP.pt", 50_000_000):
+                    os.read(ours, 65536)
+                    show("epoch 3/40", 30, 400)
+                    time.sleep(0.3)  # bars are drawn ten times a second
+                    assert b"epoch" not in os.read(ours, 65536)
+                time.sleep(0.3)
+                assert b"epoch 3/40" in os.read(ours, 65536)
+    finally:
         os.close(ours)

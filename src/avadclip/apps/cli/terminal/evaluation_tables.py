@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Literal
 
 from avadclip.evaluation.metrics.records import Protocol, Report, VideoMeasure
-from avadclip.report.words import counted, network_words, printable
+from avadclip.report.words import counted, network_words, origin_words, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,7 +71,7 @@ def _share_lines(report: Report) -> list[str]:
 def _subject(report: Report) -> str:
     """Second line of every table's title: dataset, split, network and selection."""
     selection = SELECTION_WORDS.get(report.selection, f"selected: {report.selection}")
-    dataset = f"{report.dataset} (synthetic data)" if report.is_synthetic else report.dataset
+    dataset = report.dataset + origin_words(report.dataset, is_synthetic=report.is_synthetic)
     return printable(f"{dataset}, {report.split} split, {network_words(report.network)}, {selection}")
 
 

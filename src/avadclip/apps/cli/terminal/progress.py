@@ -1,12 +1,14 @@
 """Progress on stderr: bars on a terminal, else a line at most every half minute, and nothing with `--quiet`."""
 
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from avadclip.apps.cli.terminal.console import is_quiet
+from avadclip.data.progress import ShowStep
 from avadclip.encoders.downloads.notice import megabytes
 from avadclip.report.words import clock, printable
 
@@ -16,9 +18,6 @@ if TYPE_CHECKING:
     from avadclip.encoders.downloads.notice import Advance
 
 LINE_SECONDS = 30.0  # least time from one line to the next, and from the start to the first
-
-ShowStep = Callable[[str, int, int], None]
-"""Called with a description, the number of finished steps and that of all."""
 
 
 class _Lines:
@@ -82,6 +81,11 @@ class WorkProgress:
             self._bars.start()
 
 
+def is_main_process() -> bool:
+    """Whether this is the only process of the training, or the first of them, which reports for all."""
+    return os.environ.get("RANK", "0") == "0"  # launchers number their processes so
+
+
 @contextmanager
 def show_work(num_inputs: int) -> Iterator[WorkProgress]:
     """Show the progress over inputs inside the block."""
@@ -109,16 +113,12 @@ def show_download(name: str, num_bytes: int | None) -> Iterator["Advance"]:
 
 
 @contextmanager
-def show_steps(title: str, *, is_shown: bool) -> Iterator[ShowStep]:
-    """Show the progress of a training inside the block.
-
-    Args:
-        title: shown before the first step.
-        is_shown: False in all but one of several processes.
-    """
+def show_steps(title: str) -> Iterator[ShowStep]:
+    """Show the progress of a training, or of making a dataset, inside the block; one of several processes shows it."""
     from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
-    with _show(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), is_shown=is_shown) as (bars, lines):
+    columns = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with _show(*columns, is_shown=is_main_process()) as (bars, lines):
         task = bars.add_task(title, total=None)
 
         def show(text: str, num_done: int, num_steps: int) -> None:
@@ -135,13 +135,36 @@ def _show(*columns: "ProgressColumn", is_shown: bool = True) -> Iterator[tuple["
 
     console = Console(stderr=True)
     is_shown = is_shown and not is_quiet()
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        *columns,
-        console=console,
-        transient=True,
-        redirect_stdout=False,  # data must reach stdout, also while stderr shows bars
-        redirect_stderr=False,
-        disable=not (is_shown and console.is_terminal),
-    ) as bars:
-        yield bars, _Lines(is_shown=is_shown and not console.is_terminal)
+    with (
+        _outer_hidden(),
+        Progress(
+            TextColumn("{task.description}", markup=False),
+            *columns,
+            console=console,
+            transient=True,
+            redirect_stdout=False,  # data must reach stdout, also while stderr shows bars
+            redirect_stderr=False,
+            disable=not (is_shown and console.is_terminal),
+        ) as bars,
+    ):
+        _drawn.append(bars)
+        try:
+            yield bars, _Lines(is_shown=is_shown and not console.is_terminal)
+        finally:
+            _drawn.pop()
+
+
+_drawn: list["Progress"] = []  # the bars of the blocks that this process is in, the innermost last
+
+
+@contextmanager
+def _outer_hidden() -> Iterator[None]:
+    """Hide the bars of the block around this one, which would be drawn over those of this one."""
+    outer = _drawn[-1:]
+    for bars in outer:
+        bars.stop()
+    try:
+        yield
+    finally:
+        for bars in outer:
+            bars.start()
