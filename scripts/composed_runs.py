@@ -5,10 +5,12 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from avadclip.baselines.build import SYSTEMS
 from avadclip.config import DistillationConfig, NetworkConfig, OptimizerConfig, TrainingConfig
@@ -16,7 +18,7 @@ from avadclip.data.bags import Bag, Dataset
 from avadclip.data.datasets import load_dataset
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.files import atomic_path
-from avadclip.inference.networks import AUDIO_STUDENT, OWN, TEACHER, VISUAL_STUDENT
+from avadclip.inference.networks import OWN, TEACHER, VISUAL_STUDENT
 from avadclip.inference.scoring import score_features
 from avadclip.model.base import System
 from avadclip.model.projection import STANDARD_LIMIT
@@ -45,6 +47,8 @@ class Candidate:
     distillation: DistillationConfig = DistillationConfig()
     teacher: str = ""
     """Candidate that it is distilled from."""
+    has_adapter: bool = True
+    """False: features enter as they were projected, with no visual temporal model."""
 
     def recipe(self, trial: Trial, seed: int) -> TrainingConfig:
         """AVadCLIP by its own optimizer; the compared systems all by one."""
@@ -74,6 +78,17 @@ class Outcome(NamedTuple):
     seconds: float
 
 
+class NoAdapter(nn.Module):
+    """In the place of the visual temporal model."""
+
+    def __init__(self, **sizes: object) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor, mask: Tensor, active: Tensor) -> Tensor:
+        """[B, T, D], zero where not active."""
+        return x * active[..., None]
+
+
 def candidates() -> dict[str, Candidate]:
     """All rows by name, every teacher before its students."""
     own = NetworkConfig(embed_dim=WIDTH)
@@ -86,6 +101,8 @@ def candidates() -> dict[str, Candidate]:
         Candidate("no layer norm", TEACHER, TEACHER, changed(own, layer_norm=False)),
         Candidate("adapter replaces", TEACHER, TEACHER, changed(own, adapter_residual=False)),
         Candidate("as in 0.1.0", TEACHER, TEACHER, changed(own, layer_norm=False, adapter_residual=False)),
+        Candidate("no adapter", TEACHER, TEACHER, has_adapter=False),
+        Candidate("visual student, no adapter", VISUAL_STUDENT, VISUAL_STUDENT, has_adapter=False),
         Candidate("parts: none", TEACHER, TEACHER, changed(own, fusion="none", audio_visual_prompt=False), focal=False),
         Candidate("parts: fusion", TEACHER, TEACHER, changed(own, audio_visual_prompt=False), focal=False),
         Candidate("parts: fusion, prompt", TEACHER, TEACHER, focal=False),
@@ -144,8 +161,11 @@ class Study:
 
     def _train(self, run: Run, teacher: System | None) -> System:
         dataset = self.dataset(run.seed)
-        recipe = run.candidate.recipe(run.trial, run.seed)
-        return train_network(dataset.train, recipe, Supervision(dataset.classes, teacher=teacher)).last
+        recipe, supervision = run.candidate.recipe(run.trial, run.seed), Supervision(dataset.classes, teacher=teacher)
+        if run.candidate.has_adapter:
+            return train_network(dataset.train, recipe, supervision).last
+        with patch("avadclip.model.avadclip.LocalGlobalAdapter", NoAdapter):
+            return train_network(dataset.train, recipe, supervision).last
 
     def _teacher(self, seed: int, trial: Trial) -> System:
         if (seed, trial) not in self._teachers:

@@ -1,7 +1,7 @@
 """How networks are measured on the shared fights: folds by recording, composed sequences, bootstrap, control."""
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,7 +16,6 @@ from avadclip.data.bags import Bag
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.scoring import score_features
 from avadclip.model.base import System
-from avadclip.model.projection import STANDARD_LIMIT
 from avadclip.training.loop import Supervision, train_network
 
 NUM_FOLDS = 5
@@ -40,10 +39,6 @@ class Candidate:
     """Trained and measured on videos with audible sound."""
     is_blind: bool = False
     """Features are zeros: the control for lengths and folds."""
-    num_sequences: int = 0
-    """Composed sequences that it learns from, half of them without a fight; 0: it learns from single clips."""
-    is_standardised: bool = False
-    """Features enter less the mean of the training clips and divided by their deviation."""
 
 
 @dataclass(frozen=True)
@@ -87,29 +82,12 @@ def cross_validate(candidates: Mapping[str, Candidate], bags: Sequence[Bag], see
         trained: dict[str, System] = {}
         for name, candidate in candidates.items():
             clips = [_blinded(bag) for bag in bags] if candidate.is_blind else bags
-            if candidate.is_standardised:
-                clips = _standardised(clips, train)
             allowed = audible if candidate.audible_only else np.ones(len(bags), dtype=bool)
             own_train = [clips[i] for i in train if allowed[i]]
-            if candidate.num_sequences:
-                own_train = _training_sequences(own_train, candidate.num_sequences, [seed, number])
             trained[name] = train_candidate(candidate, own_train, seed, trained)
             score = functools.partial(_score_sequence, trained[name])
             _score_fold(results[name], clips, [int(i) for i in test if allowed[i]], [seed, number], score)
     return results
-
-
-def pool_clip_scores(bags: Sequence[Bag], scores: NDArray[np.float64], seed: int) -> OutOfFold:
-    """What cross_validate would give of a candidate with these scores, [N], one for all snippets of a clip."""
-    result, score_of = OutOfFold(np.full(len(bags), np.nan)), {bag.name: s for bag, s in zip(bags, scores, strict=True)}
-
-    def score(sequence: Sequence[Bag]) -> TruthAndScores:
-        lengths = [len(bag.load()) for bag in sequence]
-        return _truth(sequence), np.repeat([score_of[bag.name] for bag in sequence], lengths)
-
-    for number, (_, test) in enumerate(folds(bags, seed)):
-        _score_fold(result, bags, test.tolist(), [seed, number], score)
-    return result
 
 
 def _score_fold(
@@ -137,38 +115,8 @@ def train_candidate(candidate: Candidate, bags: Sequence[Bag], seed: int, traine
     return train_network(bags, recipe, Supervision(CLASSES, teacher=teacher)).last
 
 
-def _training_sequences(clips: Sequence[Bag], number: int, draw_from: Sequence[int]) -> list[Bag]:
-    """Bags of composed sequences: without a fight, isolated, without a fight, in a block, and so on."""
-    draw = np.random.default_rng([*draw_from, 1])
-    sequences = []
-    for index in range(number):
-        parts = compose(clips, ("none", "isolated", "none", "blocks")[index % 4], draw)
-        fights = next((bag for bag in parts if bag.is_anomalous), parts[0])
-        sequences.append(replace(fights, name=f"sequence {index}", group=f"sequence {index}", stored=_joined(parts)))
-    return sequences
-
-
 def _blinded(bag: Bag) -> Bag:
     return replace(bag, stored=replace(bag.load(), visual=np.zeros_like(bag.load().visual)))
-
-
-def _standardised(clips: Sequence[Bag], train: Iterable[int]) -> list[Bag]:
-    """All clips, each channel by its mean and deviation over the snippets of the training clips."""
-    learned = [clips[i].load() for i in train]
-    visual = np.concatenate([features.visual[0] for features in learned])
-    audio = np.concatenate([features.audio for features in learned if features.audio is not None])
-
-    def standard(rows: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float32]:
-        deviation = known.std(axis=0)
-        limited = (rows - known.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
-        return limited.clip(-STANDARD_LIMIT, STANDARD_LIMIT).astype(np.float32)
-
-    changed = []
-    for bag in clips:
-        own = bag.load()
-        sound = None if own.audio is None else standard(own.audio, audio)
-        changed.append(replace(bag, stored=replace(own, visual=standard(own.visual, visual), audio=sound)))
-    return changed
 
 
 def _score_sequence(system: System, sequence: Sequence[Bag]) -> TruthAndScores:

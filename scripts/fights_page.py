@@ -139,7 +139,7 @@ by seed) with fights isolated (one in every four videos) or all in one block. A 
   differently encoded uploads. Only the difference to the control counts; its interval is given above.
 - **That sound helps.** Sound and class are confounded: silent and missing tracks are spread unevenly over the classes, so
   teacher and audio student are trained on audible videos only, where the picture alone is as good.
-- **That distillation helps.** A teacher that is no better than its student cannot improve it. See [synthetic data](synthetic.md)
+- **That distillation helps.** A teacher that is no better than its student cannot improve it. See [composed data](composed.md)
   for distillation where sound does carry events.
 - **Frame-level skill.** One model gets very different figures from the arrangement of the same videos: smoothing over
   neighbours strengthens a block and suppresses a single fight. A frame AUC on composed video says as much about the composition as about the model.

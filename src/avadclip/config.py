@@ -41,7 +41,7 @@ class TemporalConfig(FrozenConfig):
 
 AS_PUBLISHED: dict[str, Any] = {"layer_norm": False, "adapter_residual": False}
 """Of the variant `released`, and of every checkpoint of 0.1.0, whose header does not name them."""
-VARIANT_DEFAULTS: dict[str, dict[str, Any]] = {"released": AS_PUBLISHED, "extended": {"hidden_pictures": 0.15}}
+VARIANT_DEFAULTS: dict[str, dict[str, Any]] = {"released": AS_PUBLISHED, "extended": {"dropout": 0.5}}
 
 
 class NetworkConfig(FrozenConfig):
@@ -65,8 +65,9 @@ class NetworkConfig(FrozenConfig):
     """Of picture and sound before they are fused, so that neither drowns the other; not in `released`."""
     adapter_residual: bool = True
     """Whether the visual temporal model adds to the features that enter it, or replaces them, as in `released`."""
-    hidden_pictures: float = Field(0.0, ge=0.0, lt=1.0)
-    """Share of the training bags whose picture a teacher does not see: it then learns more from sound."""
+    dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    """Share of the channels dropped in training, of picture and sound before fusion and of what the classifier reads;
+    the default of `extended` is 0.5."""
 
     @model_validator(mode="before")
     @classmethod

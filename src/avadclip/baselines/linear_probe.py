@@ -1,4 +1,4 @@
-"""The linear probe: one linear layer over both modalities of a snippet. A control beside every system, not one of them."""
+"""The linear probe: one linear layer over both modalities of a snippet, a control beside every system."""
 
 from torch import Tensor
 

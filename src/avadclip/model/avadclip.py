@@ -63,7 +63,7 @@ class AVadCLIP(TextSystem):
         input_dropout: share of projected input channels dropped in training.
         layer_norm: of picture and sound before they are fused, and of a student's features before its enhancement.
         adapter_residual: see LocalGlobalAdapter.
-        hidden_pictures: share of the training bags whose picture a teacher does not see.
+        dropout: share of a teacher's channels dropped in training, before fusion and before the classifier.
         objective: by default the one of the paper, without distillation.
     """
 
@@ -90,7 +90,7 @@ class AVadCLIP(TextSystem):
         input_dropout: float = 0.0,
         layer_norm: bool = True,
         adapter_residual: bool = True,
-        hidden_pictures: float = 0.0,
+        dropout: float = 0.0,
         objective: Objective | None = None,
     ) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class AVadCLIP(TextSystem):
                 audio_temporal=AudioTcn(embed_dim=embed_dim),
                 fusion=FUSIONS[fusion](embed_dim),
                 layer_norm=layer_norm,
-                hidden_pictures=hidden_pictures,
+                dropout=dropout,
             )
             if layer_norm and isinstance(self.encoder.fusion, AdaptiveFusion):
                 self.encoder.fusion.start_from_sound()

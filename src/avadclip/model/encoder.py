@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -32,10 +31,11 @@ class AudioVisualEncoder(nn.Module):
         audio_temporal: nn.Module,
         fusion: nn.Module,
         layer_norm: bool,
-        hidden_pictures: float,
+        dropout: float,
     ) -> None:
         super().__init__()
-        self.layer_norm, self.hidden_pictures = layer_norm, hidden_pictures
+        self.layer_norm = layer_norm
+        self.dropout = nn.Dropout(dropout)
         self.visual_projection = visual_projection
         self.audio_projection = audio_projection
         self.visual_temporal = visual_temporal
@@ -54,9 +54,7 @@ class AudioVisualEncoder(nn.Module):
         audio = self.audio_temporal(self.audio_projection(bags.audio), bags.mask, active)
         if self.layer_norm:
             visual, audio = normalised(visual), normalised(audio)
-        if self.training and self.hidden_pictures:
-            visual = visual * (torch.rand(len(visual), 1, 1, device=visual.device) >= self.hidden_pictures)
-        fused: Tensor = self.fusion(visual, audio, active)
+        fused: Tensor = self.fusion(self.dropout(visual), self.dropout(audio), active)
         return EncoderOutputs(fused, fused)
 
 

@@ -85,7 +85,7 @@ NOT_PRINTED = "not a row of the paper"
 ONLY_DESCRIBED = "re-implemented from the paper's description"
 BY_RELEASE = f"{NOT_PRINTED}; the form of the authors' release, with their weights of the losses"
 
-# Weights of the plain squared distance: chosen on validation splits of synthetic data (docs/synthetic.md).
+# Weights of the plain squared distance: chosen on validation splits of composed data (docs/composed.md).
 MSE_WEIGHTS = {"visual": 1.0, "audio": 0.01}
 ALONE: tuple[Change, ...] = (("distillation.kind", "none"),)
 
