@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score
 import avadclip.training.loop
 import avadclip.training.validation
 from avadclip.config import DistillationConfig, NetworkConfig, OptimizerConfig, TrainingConfig
-from avadclip.data.bags import Bag
+from avadclip.data.bags import Bag, bin_bag
 from avadclip.errors import ConfigError, DataError
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.scoring import score_features
@@ -317,6 +317,22 @@ def test_a_student_sees_damaged_pictures_and_its_teacher_clear_ones(monkeypatch:
     assert [differs.sum() for differs in seen["teacher"]] == [0] * 6
     assert [differs.sum() for differs in seen["loop"]] == [5] * 12
     assert len({differs.tobytes() for differs in seen["loop"]}) > 3  # drawn anew for every video and epoch
+
+
+def test_a_teacher_reads_the_clear_copy_where_there_is_one() -> None:
+    bags = make_bags(4, length=20)
+    teacher = train("teacher", bags, recipe(epochs=1)).last
+    black = dataclasses.replace(bags[0].load(), visual=np.zeros_like(bags[0].load().visual))
+    damaged = dataclasses.replace(bags[0], stored=black, clear=bags[0].stored)
+    assert torch.equal(features_of(teacher, damaged), features_of(teacher, bags[0]))
+    without = dataclasses.replace(damaged, clear=None)
+    assert not torch.allclose(features_of(teacher, without), features_of(teacher, bags[0]))
+    short = bin_bag(damaged, max_snippets=5)
+    assert torch.equal(features_of(teacher, short), features_of(teacher, bin_bag(bags[0], max_snippets=5)))
+
+
+def features_of(teacher: System, bag: Bag) -> torch.Tensor:
+    return TeacherFeatures(teacher).of([bag], len(bag.stored))
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 4])
