@@ -232,6 +232,16 @@ def collate(bags: Sequence[Bag], *, pad_to_window: bool = False) -> Batch:
     )
 
 
+def damaged_snippets(bags: Sequence[Bag], length: int) -> Tensor:
+    """Where the picture differs from its clear copy, [B, length] bool."""
+    damaged = torch.zeros(len(bags), length, dtype=torch.bool)
+    for index, bag in enumerate(bags):
+        if bag.clear is not None:
+            differs = (bag.load().visual[0] != bag.clear.load().visual[0]).any(axis=-1)
+            damaged[index, : len(differs)] = torch.from_numpy(differs)
+    return damaged
+
+
 def _pad(rows: Sequence[NDArray[np.float32] | None], longest: int) -> Tensor:
     width = next(row.shape[1] for row in rows if row is not None)
     padded = torch.zeros(len(rows), longest, width)

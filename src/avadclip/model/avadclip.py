@@ -182,10 +182,10 @@ class AVadCLIP(TextSystem):
 
     def _encode(self, bags: Bags, active: Tensor) -> Encoded:
         """`active`: [B, T] bool, the positions that take part."""
-        features, unenhanced = self.encoder(bags, active)
+        projected, unenhanced, features = self.encoder(bags, active)
         anomaly_logits = self.classifier(features)
         pooled = self.prompt.pool(features, anomaly_logits, active)
-        log_variance = None if self.uncertainty is None else self.uncertainty(unenhanced, active)
+        log_variance = None if self.uncertainty is None else self.uncertainty(projected, unenhanced, active)
         return Encoded(features, anomaly_logits, pooled, log_variance)
 
     def _align(self, encoded: Encoded, pooled: Tensor, class_features: Tensor) -> Outputs:
