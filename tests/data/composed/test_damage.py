@@ -4,17 +4,12 @@ import numpy as np
 import pytest
 
 from avadclip.data.bags import Dataset
-from avadclip.data.composed.damage import SequenceDamage
-from avadclip.data.composed.dataset import plan_composed
-from avadclip.data.composed.features import SequenceFeatures
-from avadclip.encoders.base import Encoders
+from avadclip.data.composed.damage import SequenceDamage, composed_damage
 
 
 @pytest.fixture(scope="module")
-def damage(tiny: Dataset, recordings_folder: Path, lite: Encoders) -> SequenceDamage:
-    planned = plan_composed("tiny", recordings_folder)
-    features = SequenceFeatures(planned.recordings, lite, recordings_folder / "composed-features")
-    return SequenceDamage(planned.sequences["test"], features)
+def damage(tiny: Dataset, recordings_folder: Path) -> SequenceDamage:
+    return composed_damage(f"tiny:{recordings_folder}", "test")
 
 
 @pytest.mark.parametrize("name", ["black", "dark", "half covered", "muted", "foreign", "late", "noisy"])
