@@ -139,35 +139,47 @@ def composed_section(setting: Setting, uncertainties: Sequence[UncertaintyMeasur
         for mean in [np.mean([getattr(each, field) for each in uncertainties])]
     ]
     seeds = [f"seed {number}" for number in range(len(uncertainties))]
-    table = markdown_table(["", *seeds, "mean"], rows)
+    table = markdown_table(["visual student, damaged in part", *seeds, "mean"], rows)
     return Section(
         setting.title,
         [setting],
-        [*_figures(setting), "", COMPOSED_WORDS, "", _finding(setting), "", *_variance(setting, "###"), "", *table],
+        [
+            *_figures(setting),
+            "",
+            COMPOSED_WORDS,
+            "",
+            _finding(setting),
+            "",
+            *_variance(setting, "###"),
+            "",
+            UNCERTAINTY_WORDS,
+            "",
+            *table,
+        ],
     )
 
 
 def fights_section(settings: Mapping[str, Setting]) -> Section:
-    """Videos alone, and both arrangements in sequences."""
-    parts = [line for each in settings.values() for line in (f"### {each.title}", "", *_figures(each), "")]
+    """Pictures of videos alone and of both arrangements in sequences; tables of the blocks."""
+    parts = [line for each in settings.values() for line in (f"### {each.title}", "", *_picture(each), "")]
     blocks = settings["blocks"]
     return Section(
         "On the shared fights",
         list(settings.values()),
-        [FIGHTS_WORDS, "", *parts, f"In blocks: {_finding(blocks)}", "", *_variance(blocks, "###")],
+        [FIGHTS_WORDS, "", *parts, *blocks.table(), "", _finding(blocks), "", *_variance(blocks, "###")],
     )
 
 
 def _figures(setting: Setting) -> list[str]:
+    return [*_picture(setting), "", "Frame AP, percent:", "", *setting.table()]
+
+
+def _picture(setting: Setting) -> list[str]:
     return [
         f"{setting.kind.capitalize()}; {setting.spread}, in brackets the mean gain over clean. Head: classifier. "
         f"A random score gets frame AP {setting.chance():.1f}.",
         "",
         f"![Frame AP under damage: {setting.title}](images/robustness-{setting.name}.png)",
-        "",
-        "Frame AP, percent:",
-        "",
-        *setting.table(),
     ]
 
 
@@ -195,18 +207,20 @@ SHOWN = {
     "correlation": "correlation of ln sigma² and ln d² in a video",
 }
 
-SYNTHETIC_WORDS = """Trained by the recipes of `configs/synthetic`, chosen on validation; data and weights are drawn anew for every seed. These
-figures are synthetic: they test the machinery and say nothing about real video. Training amplifies rounding: the same seed,
+SYNTHETIC_WORDS = """Trained by the recipes of `configs/synthetic`, chosen on validation, students taught in every epoch, a quarter of every video
+damaged by analogues for the visual one; data and weights are drawn anew for every seed. These figures are synthetic: they
+test the machinery and say nothing about real video. Training amplifies rounding: the same seed,
 trained by another version of this code, can differ by five points in the row `clean`, so one seed cannot rank networks."""
 
 COMPOSED_WORDS = """Real recordings put together by chance ([composed data](data.md#composed-data)): pairs of picture and sound mean nothing.
-Trained by the same recipes on features of `lite`; `clean` keeps the damage that parts of the sequences have anyway."""
+Trained by the same recipes on features of `lite`; the visual student sees the damage that parts of the sequences have, its
+teacher the clear picture. `clean` keeps that damage."""
+
+UNCERTAINTY_WORDS = """In the test sequences as they are, `clean`, parts of the picture are damaged. How well ln sigma² and what it is to predict, the
+squared distance d² to the teacher's features of the clear picture, tell these snippets (0.5: by chance):"""
 
 FIGHTS_WORDS = """Videos with audible sound; networks trained on clean videos of the other folds: 5 folds by recording, one seed, recipe
-`configs/starter.toml`, last epoch. Damage is applied to the videos, which are encoded again. Sequences are composed of 40
-videos each, 4 per fold and arrangement, as on the page on [real fights](fights.md); there, late sound crosses from video to
-video. In a single video, about 2 s long, little of late sound remains. On this data sound carries nothing about fights, and
-file properties alone do well: read the differences between conditions, not the levels. Deviations over folds are large
-because folds are small and differ in their share of fights. `black` falls below a random score because of the position of
-the fights: with a constant picture, scores depend only on the distance to the ends of the sequence, and the block is in its
-middle."""
+`configs/starter.toml`, last epoch. Sequences are composed of 40 videos each, 4 per fold and arrangement, as on the page on
+[real fights](fights.md). Sound carries nothing about fights here, and file properties alone do well: read the differences
+between conditions, not the levels. Folds are small and differ in their share of fights. `black` falls below a random score
+because with a constant picture scores depend only on the distance to the ends, and the block is in the middle."""
