@@ -176,8 +176,7 @@ def _figures(setting: Setting) -> list[str]:
 
 def _picture(setting: Setting) -> list[str]:
     return [
-        f"{setting.kind.capitalize()}; {setting.spread}, in brackets the mean gain over clean. Head: classifier. "
-        f"A random score gets frame AP {setting.chance():.1f}.",
+        f"{setting.kind.capitalize()}; {setting.spread}. A random score gets frame AP {setting.chance():.1f}.",
         "",
         f"![Frame AP under damage: {setting.title}](images/robustness-{setting.name}.png)",
     ]
@@ -209,8 +208,8 @@ SHOWN = {
 
 SYNTHETIC_WORDS = """Trained by the recipes of `configs/synthetic`, chosen on validation, students taught in every epoch, a quarter of every video
 damaged by analogues for the visual one; data and weights are drawn anew for every seed. These figures are synthetic: they
-test the machinery and say nothing about real video. Training amplifies rounding: the same seed,
-trained by another version of this code, can differ by five points in the row `clean`, so one seed cannot rank networks."""
+test the machinery and say nothing about real video. Training amplifies rounding: the same seed, trained by another version
+of this code, can differ by five points in the row `clean`."""
 
 COMPOSED_WORDS = """Real recordings put together by chance ([composed data](data.md#composed-data)): pairs of picture and sound mean nothing.
 Trained by the same recipes on features of `lite`; the visual student sees the damage that parts of the sequences have, its
