@@ -1,4 +1,4 @@
-"""The page on robustness: every figure in it comes from the run that writes it."""
+"""The measured sections of the page on robustness: every figure in one comes from the run that writes it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,18 +7,33 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from avadclip.evaluation.robustness import AUTOMATIC, CONDITIONS, ConditionName, RobustnessReport
+from avadclip.evaluation.uncertainty import UncertaintyMeasures
 from avadclip.report.figures.robustness import Bar, draw_bars, markdown_table
 from avadclip.report.words import counted
+
+TITLES = {
+    "synthetic": "On the synthetic benchmark",
+    "composed": "On composed data",
+    "alone": "Every video alone",
+    "isolated": "Sequences with isolated fights",
+    "blocks": "Sequences with a block of fights",
+}
 
 
 @dataclass(frozen=True)
 class Setting:
     """One kind of data, measured several times: over seeds, or over folds."""
 
-    title: str
+    name: str
+    """Key of TITLES, and of its picture."""
     repeat: str
     """What there is a report of: `seed` or `fold`."""
     reports: Sequence[RobustnessReport]
+
+    @property
+    def title(self) -> str:
+        """Heading of its section."""
+        return TITLES[self.name]
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -35,7 +50,7 @@ class Setting:
     @property
     def kind(self) -> str:
         """What was damaged, in words."""
-        return "features damaged by analogues" if self.reports[0].damage_of == "features" else "videos damaged"
+        return "features damaged by analogues" if self.reports[0].damage_of == "features" else "damaged before encoding"
 
     def values(self, condition: ConditionName, network: str) -> list[float]:
         """Percent of every report; all networks are measured under all conditions here."""
@@ -91,135 +106,120 @@ def as_bar(values: Sequence[float]) -> Bar:
     return Bar(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None)
 
 
-def write_page(settings: Mapping[str, Setting]) -> str:
-    """Markdown; `settings` by the name of their picture, the synthetic benchmark first."""
-    synthetic, blocks = settings["synthetic"], settings["blocks"]
-    return "\n".join(
-        [
-            HEAD.replace("{num_seeds}", str(len(synthetic.reports))),
-            _section(synthetic, "synthetic"),
-            "",
-            SYNTHETIC_WORDS,
-            "",
-            "### sigma² of the students",
-            "",
-            VARIANCE_WORDS,
-            "",
-            *synthetic.variance_table(),
-            "",
-            "![sigma² over one synthetic video](images/robustness-variance-synthetic.png)",
-            "",
-            "## On the shared fights",
-            "",
-            FIGHTS_WORDS,
-            "",
-            *(line for name in ("alone", "isolated", "blocks") for line in (_section(settings[name], name, "###"), "")),
-            "### sigma² on the fights",
-            "",
-            *blocks.variance_table(),
-            "",
-            "![sigma² over one composed sequence](images/robustness-variance-fights.png)",
-            "",
-            "## Findings",
-            "",
-            *_findings(synthetic, blocks),
-            "",
-        ]
+@dataclass(frozen=True)
+class Section:
+    """A part of the page with a heading of level two."""
+
+    title: str
+    settings: Sequence[Setting]
+    lines: Sequence[str]
+
+    def replace_in(self, page: str) -> str:
+        """The page with this section in the place of an earlier one; ValueError without one."""
+        heading = f"## {self.title}\n"
+        start = page.index(f"\n{heading}") + 1
+        end = page.index("\n## ", start) + 1
+        return page[:start] + "\n".join([heading, *self.lines, "", ""]) + page[end:]
+
+
+def synthetic_section(setting: Setting) -> Section:
+    """Tables of frame AP and of sigma^2."""
+    return Section(
+        setting.title,
+        [setting],
+        [*_figures(setting), "", SYNTHETIC_WORDS, "", _finding(setting), "", *_variance(setting, "###")],
     )
 
 
-def _section(setting: Setting, name: str, level: str = "##") -> str:
-    return "\n".join(
+def composed_section(setting: Setting, uncertainties: Sequence[UncertaintyMeasures]) -> Section:
+    """The same, and what theta shows in sequences that are damaged in part."""
+    rows = [
+        [word, *(f"{getattr(each, field):.2f}" for each in uncertainties), f"{mean:.2f}"]
+        for field, word in SHOWN.items()
+        for mean in [np.mean([getattr(each, field) for each in uncertainties])]
+    ]
+    seeds = [f"seed {number}" for number in range(len(uncertainties))]
+    table = markdown_table(["visual student, damaged in part", *seeds, "mean"], rows)
+    return Section(
+        setting.title,
+        [setting],
         [
-            f"{level} {setting.title}",
+            *_figures(setting),
             "",
-            f"{setting.kind.capitalize()}; {setting.spread}, in brackets the mean gain over clean. Head: classifier. "
-            f"A random score gets frame AP {setting.chance():.1f}.",
+            COMPOSED_WORDS,
             "",
-            f"![Frame AP under damage: {setting.title}](images/robustness-{name}.png)",
+            _finding(setting),
             "",
-            "Frame AP, percent:",
+            *_variance(setting, "###"),
             "",
-            *setting.table(),
-        ]
+            UNCERTAINTY_WORDS,
+            "",
+            *table,
+        ],
     )
 
 
-def _findings(synthetic: Setting, blocks: Setting) -> list[str]:
-    def mean(setting: Setting, condition: ConditionName, network: str) -> float:
+def fights_section(settings: Mapping[str, Setting]) -> Section:
+    """Pictures of videos alone and of both arrangements in sequences; tables of the blocks."""
+    parts = [line for each in settings.values() for line in (f"### {each.title}", "", *_picture(each), "")]
+    blocks = settings["blocks"]
+    return Section(
+        "On the shared fights",
+        list(settings.values()),
+        [FIGHTS_WORDS, "", *parts, *blocks.table(), "", _finding(blocks), "", *_variance(blocks, "###")],
+    )
+
+
+def _figures(setting: Setting) -> list[str]:
+    return [*_picture(setting), "", "Frame AP, percent:", "", *setting.table()]
+
+
+def _picture(setting: Setting) -> list[str]:
+    return [
+        f"{setting.kind.capitalize()}; {setting.spread}. A random score gets frame AP {setting.chance():.1f}.",
+        "",
+        f"![Frame AP under damage: {setting.title}](images/robustness-{setting.name}.png)",
+    ]
+
+
+def _variance(setting: Setting, level: str) -> list[str]:
+    picture = "fights" if setting.name == "blocks" else setting.name
+    image = f"![sigma² over one video](images/robustness-variance-{picture}.png)"
+    return [f"{level} sigma², {setting.name}", "", *setting.variance_table(), "", image]
+
+
+def _finding(setting: Setting) -> str:
+    def mean(condition: ConditionName, network: str) -> float:
         return float(np.mean(setting.values(condition, network)))
 
-    lines = []
-    for name, setting in (("synthetic", synthetic), ("fights in blocks", blocks)):
-        muted = [mean(setting, "muted", network) for network in ("teacher", "visual student", AUTOMATIC)]
-        black = [mean(setting, "black", network) for network in ("teacher", "audio student", AUTOMATIC)]
-        foreign = [mean(setting, "foreign", network) for network in ("teacher", "visual student", AUTOMATIC)]
-        lines += [
-            f"- **{name}**: muted, the teacher gets {muted[0]:.1f}, and the automatic choice switches to the visual student "
-            f"with {muted[2]:.1f}. Black and foreign sound are not detected: the automatic choice gets {black[2]:.1f} where "
-            f"the audio student has {black[1]:.1f}, and {foreign[2]:.1f} where the visual student has {foreign[1]:.1f}.",
-        ]
-    return [*lines, "", CLOSING]
+    return (
+        f"Muted, the teacher gets {mean('muted', 'teacher'):.1f}, and the automatic choice switches to the visual student "
+        f"with {mean('muted', AUTOMATIC):.1f}. Black and foreign sound are not detected: the automatic choice gets "
+        f"{mean('black', AUTOMATIC):.1f} where the audio student has {mean('black', 'audio student'):.1f}, and "
+        f"{mean('foreign', AUTOMATIC):.1f} where the visual student has {mean('foreign', 'visual student'):.1f}."
+    )
 
 
-HEAD = """# Damaged picture or sound
+SHOWN = {
+    "distance_auroc": "AUROC of d², damaged against clear snippets",
+    "variance_auroc": "AUROC of ln sigma²",
+    "correlation": "correlation of ln sigma² and ln d² in a video",
+}
 
-How each network scores when the picture is black, dark or half covered, or the sound is muted, from another video, late or
-noisy; and how the automatic choice of `avadclip detect` performs.
+SYNTHETIC_WORDS = """Trained by the recipes of `configs/synthetic`, chosen on validation, students taught in every epoch, a quarter of every video
+damaged by analogues for the visual one; data and weights are drawn anew for every seed. These figures are synthetic: they
+test the machinery and say nothing about real video. Training amplifies rounding: the same seed, trained by another version
+of this code, can differ by five points in the row `clean`."""
 
-```console
-$ avadclip robustness runs/student/best.safetensors --data synthetic:small --out runs/robustness
-$ avadclip robustness starter --data videos.csv --features features --videos recordings --out runs/robustness
-```
+COMPOSED_WORDS = """Real recordings put together by chance ([composed data](data.md#composed-data)): pairs of picture and sound mean nothing.
+Trained by the same recipes on features of `lite`; the visual student sees the damage that parts of the sequences have, its
+teacher the clear picture. `clean` keeps that damage."""
 
-| damage | to a video | analogue on features |
-|---|---|---|
-| black | every frame black | every visual row zeros |
-| dark | a fifth of every pixel value | a fifth of every visual value |
-| half covered | the left half black | the first half of the visual channels zeros |
-| muted | digital silence on the track | audio rows zeros, the track known to be silent |
-| foreign | the sound of a video of another group | its audio rows |
-| late | sound 2 s after its picture, silence before it | audio rows 2 s later, zeros before them |
-| noisy | white noise of the sound's mean power, 0 dB | the same on the rows |
-
-With `--videos`, the videos are damaged before they are encoded, and only the damaged modality is encoded again. The feature
-files are kept in `--out` for the next run; their provenance names the damage, so that no other command takes them for clean
-ones. Without `--videos`, features are damaged by **analogues**: an encoder does not turn a black picture into zeros. They
-show how networks respond to such features, and nothing about cameras and microphones.
-
-| option | meaning | default |
-|---|---|---|
-| `--data` | annotated videos, as for [`avadclip evaluate`](evaluation.md) | needed |
-| `--out` | folder for robustness.json, robustness.md, robustness.png, variance.png and the damaged features | needed |
-| `--features` | folder of feature files from `avadclip extract`, for a CSV | none |
-| `--videos` | folder of the videos, to damage them instead of their features | none |
-| `--split` | `test` or `validation` | `test` |
-| `--seed` | the recipe's `seed`: it decides synthetic data | 0 |
-| `--device` | where videos are encoded | `cpu` |
-| `--format` | `table` for people, `json` for programs, `markdown` for pages | `table` |
-
-A network that cannot score every video of the split, such as the teacher where one has no sound, is left out with a note.
-All figures below are from `AVADCLIP_DATA=... python scripts/robustness_study.py --seeds {num_seeds}`. `=` means: as clean, because the
-network does not use the damaged modality.
-"""
-
-SYNTHETIC_WORDS = """Trained by the recipes of `configs/synthetic`, chosen on validation; data and weights are drawn anew for every seed. These
-figures are synthetic: they test the machinery and say nothing about real video. Training amplifies rounding: the same seed,
-trained by another version of this code, can differ by five points in the row `clean`, so one seed cannot rank networks."""
-
-VARIANCE_WORDS = """A student distilled with uncertainty also predicts sigma², the variance of its features around the teacher's. The curve is its
-geometric mean over channels; the table gives the median over all snippets. It was learned on clean videos only: nothing in
-training makes it rise under damage, and where it falls, the student is more certain of less accurate features."""
+UNCERTAINTY_WORDS = """In the test sequences as they are, `clean`, parts of the picture are damaged. How well ln sigma² and what it is to predict, the
+squared distance d² to the teacher's features of the clear picture, tell these snippets (0.5: by chance):"""
 
 FIGHTS_WORDS = """Videos with audible sound; networks trained on clean videos of the other folds: 5 folds by recording, one seed, recipe
-`configs/starter.toml`, last epoch. Damage is applied to the videos, which are encoded again. Sequences are composed of 40
-videos each, 4 per fold and arrangement, as on the page on [real fights](fights.md); there, late sound crosses from video to
-video. In a single video, about 2 s long, little of late sound remains. On this data sound carries nothing about fights, and
-file properties alone do well: read the differences between conditions, not the levels. Deviations over folds are large
-because folds are small and differ in their share of fights. `black` falls below a random score because of the position of
-the fights: with a constant picture, scores depend only on the distance to the ends of the sequence, and the block is in its
-middle."""
-
-CLOSING = """The automatic choice depends on the file's streams and the level of its sound. It detects a muted or missing track, and nothing
-else: a black or covered picture and the sound of another video are not detected. The row `muted` shows whether switching to
-the student helps; that is not guaranteed."""
+`configs/starter.toml`, last epoch. Sequences are composed of 40 videos each, 4 per fold and arrangement, as on the page on
+[real fights](fights.md). Sound carries nothing about fights here, and file properties alone do well: read the differences
+between conditions, not the levels. Folds are small and differ in their share of fights. `black` falls below a random score
+because with a constant picture scores depend only on the distance to the ends, and the block is in the middle."""

@@ -1,9 +1,11 @@
-"""Measure what damaged picture and sound cost, on the synthetic benchmark and on the shared fights; write the page.
+"""Measure what damaged picture and sound cost; write those sections of docs/robustness.md that were measured.
 
-    AVADCLIP_DATA=/path/to/data python scripts/robustness_study.py [--seeds 3]
+    python scripts/robustness_study.py synthetic
+    python scripts/robustness_study.py composed --recordings /path/to/recordings
+    AVADCLIP_DATA=/path/to/data python scripts/robustness_study.py fights
 
-Needs the shared fights (`surveillance_fights/` with clips.csv) in AVADCLIP_DATA. Writes docs/robustness.md and its
-pictures. Runs and features are kept in runs/; what is there is not done again.
+`fights` needs `surveillance_fights/` with clips.csv in AVADCLIP_DATA, `composed` a folder with recordings.csv. Runs and
+features are kept in runs/ and beside the recordings; what is there is not done again.
 """
 
 import argparse
@@ -18,17 +20,19 @@ import numpy as np
 import torch
 from fights_data import CLASSES, Clips, read_clips
 from fights_folds import SEQUENCES_PER_FOLD, compose, folds, is_audible, join_features, train_candidate
-from robustness_page import Setting, write_page
+from robustness_page import Setting, composed_section, fights_section, synthetic_section
 from train_starter import STUDENT, TEACHER, build_candidates
 
 from avadclip.config import TrainingConfig, read_config
 from avadclip.data.bags import Bag, Dataset, Interval, feature_widths
+from avadclip.data.composed.damage import composed_damage
 from avadclip.data.damage import FeatureDamage, delay_rows
 from avadclip.data.damaged_videos import VideoDamage
 from avadclip.data.datasets import load_dataset
 from avadclip.encoders.load import load_encoders
 from avadclip.errors import AvadclipError, DataError
 from avadclip.evaluation.robustness import Damage, RobustnessReport, measure_robustness
+from avadclip.evaluation.uncertainty import UncertaintyMeasures, measure_uncertainty
 from avadclip.events import UNVALIDATED
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.files import write_atomically
@@ -44,6 +48,7 @@ REPOSITORY = Path(__file__).parents[1]
 RUNS = REPOSITORY / "runs" / "robustness"
 IMAGES = REPOSITORY / "docs" / "images"
 FIGHTS_SEED = 0
+DAMAGED_SHARE = 0.25  # of the synthetic videos, as the visual student sees them; composed ones have damage of their own
 NETWORKS = {"teacher": TEACHER, "visual student": STUDENT, "audio student": "audio student"}
 GRID = SnippetGrid()
 
@@ -52,8 +57,8 @@ def measure_synthetic(num_seeds: int) -> list[RobustnessReport]:
     """One report per seed, of the data and of the weights; a picture of sigma^2 of the first."""
     reports = []
     for seed in range(num_seeds):
-        checkpoint = train_synthetic(RUNS / f"synthetic-{seed}", seed)
         dataset = load_dataset("synthetic:small", seed=seed)
+        checkpoint = train_on(dataset, RUNS / f"synthetic-{seed}", seed)
         damage = FeatureDamage(dataset.test, dataset.grid)
         reports.append(measure_robustness(checkpoint, dataset, "test", damage))
         if seed == 0:
@@ -61,13 +66,34 @@ def measure_synthetic(num_seeds: int) -> list[RobustnessReport]:
     return reports
 
 
-def train_synthetic(folder: Path, seed: int) -> Checkpoint:
-    """Teacher and both students, chosen on validation, in one checkpoint."""
+def measure_composed(recordings: Path, num_seeds: int) -> tuple[list[RobustnessReport], list[UncertaintyMeasures]]:
+    """One report per seed, and what theta of its visual student shows in the sequences that are damaged in part."""
+    reports, uncertainties = [], []
+    for seed in range(num_seeds):
+        dataset = load_dataset(f"composed:small:{recordings}", seed=seed)
+        checkpoint = train_on(dataset, RUNS / f"composed-{seed}", seed)
+        damage = composed_damage(f"small:{recordings}", "test", seed=seed)
+        reports.append(measure_robustness(checkpoint, dataset, "test", damage))
+        audible = [bag for bag in dataset.test if bag.stored.has_usable_sound]
+        networks = checkpoint.networks
+        uncertainties.append(measure_uncertainty(networks["visual student"], networks["teacher"], audible))
+        if seed == 0:
+            draw_variance(checkpoint, dataset, damage, "robustness-variance-composed.png")
+    return reports, uncertainties
+
+
+def train_on(dataset: Dataset, folder: Path, seed: int) -> Checkpoint:
+    """Teacher and both students, chosen on validation, in one checkpoint; the visual student sees damaged copies."""
     teacher = folder / "teacher" / "best.safetensors"
     for name in ("teacher", "visual_student", "audio_student"):
         recipe = read_config(REPOSITORY / f"configs/synthetic/{name}.toml", TrainingConfig)
-        recipe = recipe.model_copy(update={"seed": seed})
-        train(recipe, out=folder / name, teacher=None if name == "teacher" else teacher)
+        encoders = recipe.encoders if dataset.is_synthetic else "lite"
+        recipe = recipe.model_copy(update={"seed": seed, "data": None, "encoders": encoders})
+        if name == "visual_student":
+            damaged = recipe.distillation.model_copy(update={"damaged_share": DAMAGED_SHARE})
+            recipe = recipe.model_copy(update={"distillation": damaged})
+        own_teacher = None if name == "teacher" else teacher
+        train(recipe, dataset, out=folder / name, teacher=own_teacher, force=True)
     visual, audio = (
         load_checkpoint(folder / name / "best.safetensors") for name in ("visual_student", "audio_student")
     )
@@ -82,7 +108,7 @@ def train_synthetic(folder: Path, seed: int) -> Checkpoint:
 
 
 @dataclass(frozen=True)
-class ComposedDamage:
+class ClipDamage:
     """Clips are damaged one by one, then composed; late sound crosses from clip to clip, as in one recording."""
 
     clips: VideoDamage
@@ -122,7 +148,7 @@ def measure_fights(clips: Clips) -> dict[str, list[RobustnessReport]]:
         for arrangement in ("isolated", "blocks"):
             sequences = [compose(test_clips, arrangement, draw) for _ in range(SEQUENCES_PER_FOLD)]
             composed = [timed(f"{arrangement} {fold}-{number}", each) for number, each in enumerate(sequences)]
-            damage = ComposedDamage(of_clips, [[place[bag.name] for bag in each] for each in sequences], composed)
+            damage = ClipDamage(of_clips, [[place[bag.name] for bag in each] for each in sequences], composed)
             dataset = as_dataset(arrangement, composed)
             reports[arrangement].append(measure_robustness(checkpoint, dataset, "test", damage))
             if fold == 0 and arrangement == "blocks":
@@ -185,21 +211,25 @@ def data_folder() -> Path:
 
 
 def main() -> None:
-    """Measure both, and write the page."""
+    """Measure one kind of data, and write its section."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3, help="of the synthetic benchmark")
-    num_seeds = parser.parse_args().seeds
-    clips = read_clips(data_folder(), REPOSITORY / "runs/starter-features")
-    fights = measure_fights(clips)
-    settings = {
-        "synthetic": Setting("On the synthetic benchmark", "seed", measure_synthetic(num_seeds)),
-        "alone": Setting("Every video alone", "fold", fights["alone"]),
-        "isolated": Setting("Sequences with isolated fights", "fold", fights["isolated"]),
-        "blocks": Setting("Sequences with a block of fights", "fold", fights["blocks"]),
-    }
-    for name, setting in settings.items():
-        write_figure(setting.draw(), IMAGES / f"robustness-{name}.png")
-    write_atomically(REPOSITORY / "docs/robustness.md", write_page(settings))
+    parser.add_argument("data", choices=("synthetic", "composed", "fights"))
+    parser.add_argument("--recordings", type=Path, help="folder with recordings.csv, for composed")
+    parser.add_argument("--seeds", type=int, default=3, help="of the data and of the weights; folds of fights are five")
+    arguments = parser.parse_args()
+    match arguments.data:
+        case "synthetic":
+            section = synthetic_section(Setting("synthetic", "seed", measure_synthetic(arguments.seeds)))
+        case "composed":
+            reports, uncertainties = measure_composed(arguments.recordings, arguments.seeds)
+            section = composed_section(Setting("composed", "seed", reports), uncertainties)
+        case _:
+            measured = measure_fights(read_clips(data_folder(), REPOSITORY / "runs/starter-features"))
+            section = fights_section({name: Setting(name, "fold", reports) for name, reports in measured.items()})
+    for setting in section.settings:
+        write_figure(setting.draw(), IMAGES / f"robustness-{setting.name}.png")
+    page = REPOSITORY / "docs/robustness.md"
+    write_atomically(page, section.replace_in(page.read_text()))
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ class DistillationConfig(FrozenConfig):
     synthetic data. At the 1e-8 of the authors' release the term does nothing."""
     damaged_share: float = Field(0.0, ge=0.0, lt=1.0)
     """Share of every training video whose picture the visual student sees damaged, and its teacher clear; 0: none. The
-    damage is an analogue on features: black, dark or half covered."""
+    damage is an analogue on features: black, dark, half covered or frozen. Composed data has damage of its own."""
 
 
 class OptimizerConfig(FrozenConfig):

@@ -107,15 +107,22 @@ def test_one_stretch_of_a_copy_is_damaged_in_one_way() -> None:
     clean = bag.load()
     before, starts, kinds = clean.visual.copy(), set(), set()
     for seed in range(20):
-        damaged = damage_stretch(bag, 0.25, seed=seed).load()
+        copy = damage_stretch(bag, 0.25, seed=seed)
+        damaged = copy.load()
+        assert copy.clear is bag.stored
         differs = np.flatnonzero((damaged.visual != clean.visual).any(axis=(0, 2)))
-        assert differs.tolist() == list(range(differs[0], differs[0] + 5))
+        rows, own = damaged.visual[:, differs], clean.visual[:, differs]
+        if len(differs) == 4:  # the first of five snippets is the one that the others repeat
+            kinds.add("frozen")
+            np.testing.assert_array_equal(rows, np.repeat(clean.visual[:, differs[:1] - 1], 4, axis=1))
+        else:
+            kinds |= {tuple(row) for row in np.abs(rows / own).astype(np.float64).round(3).reshape(-1, 6)}
+            assert len(differs) == 5
+        assert (np.diff(differs) == 1).all()
         starts.add(int(differs[0]))
-        kept = np.abs(damaged.visual[:, differs] / clean.visual[:, differs]).astype(np.float64).round(3)
-        kinds |= {tuple(row) for row in kept.reshape(-1, 6)}
         np.testing.assert_array_equal(damaged.audio, clean.audio)
         np.testing.assert_array_equal(damaged.visual, damage_stretch(bag, 0.25, seed=seed).load().visual)
-    assert kinds == {(0.0,) * 6, (0.2,) * 6, (0.0,) * 3 + (1.0,) * 3}
+    assert kinds == {"frozen", (0.0,) * 6, (0.2,) * 6, (0.0,) * 3 + (1.0,) * 3}
     assert len(starts) > 5
     np.testing.assert_array_equal(clean.visual, before)
     np.testing.assert_array_equal(damage_stretch(bag, 0.0, seed=0).load().visual, before)

@@ -196,7 +196,7 @@ def test_variance_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint = make_checkpoint()
     trained = checkpoint.networks["visual student"]
     logs = torch.log(torch.tensor([1.0, 4.0] * (DIM // 2)))  # geometric mean 2
-    monkeypatch.setattr(trained.uncertainty, "forward", lambda x, _: logs.expand(*x.shape[:2], DIM))
+    monkeypatch.setattr(trained.uncertainty, "forward", lambda _, x, __: logs.expand(*x.shape[:2], DIM))
     np.testing.assert_allclose(student_variance(trained, make_bags()[0].load()), 2.0, rtol=1e-6)
 
 

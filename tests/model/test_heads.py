@@ -54,21 +54,24 @@ def test_enhancement_adds_a_rectified_convolution_that_padding_stays_out_of(shak
 
 def test_uncertainty_is_a_body_that_padding_stays_out_of(shake) -> None:
     head = shake(UncertaintyHead(6))
-    x = torch.randn(2, 5, 6)
+    projected, x = torch.randn(2, 5, 6), 100 * torch.randn(2, 5, 6)
     mask = torch.arange(5) < torch.tensor([[5], [3]])
-    theta = head(x, mask)
+    theta = head(projected, x, mask)
     assert [layer.weight.shape[-1] for layer in (head.hidden, head.context, head.log_variance)] == [1, 3, 1]
+    normed = (x - x.mean(dim=-1, keepdim=True)) / x.std(dim=-1, keepdim=True, correction=0)
     for bag, length in enumerate((5, 3)):
-        hidden = convolve(head.hidden, x[bag, :length]).clamp(min=0)
+        both = torch.cat([projected[bag, :length], normed[bag, :length]], dim=-1)
+        hidden = convolve(head.hidden, both).clamp(min=0)
         expected = convolve(head.log_variance, convolve(head.context, hidden))
-        torch.testing.assert_close(theta[bag, :length], expected, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(theta[bag, :length], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_sigma_is_1_before_training_and_features_learn_nothing_by_it() -> None:
-    head, x = UncertaintyHead(6), torch.randn(1, 5, 6, requires_grad=True)
-    theta = head(x, torch.ones(1, 5, dtype=torch.bool))
+    head, projected, x = UncertaintyHead(6), *(torch.randn(1, 5, 6, requires_grad=True) for _ in range(2))
+    theta = head(projected, x, torch.ones(1, 5, dtype=torch.bool))
     assert (theta == 0).all()
     theta.sum().backward()
+    assert projected.grad is None
     assert x.grad is None
     assert head.log_variance.bias.grad.abs().sum() > 0
 
@@ -78,5 +81,5 @@ def test_released_uncertainty_is_minus_features_and_body(shake) -> None:
     x = torch.randn(1, 5, 6)
     hidden = convolve(head.first, x[0]).clamp(min=0)
     body = convolve(head.third, convolve(head.second, hidden)).clamp(min=0)
-    theta = head(x, torch.tensor([[True, True, True, False, False]]))  # padding takes part
+    theta = head(torch.randn(1, 5, 6), x, torch.tensor([[True, True, True, False, False]]))  # padding takes part
     torch.testing.assert_close(theta[0], -(x[0] + body), rtol=1e-5, atol=1e-5)

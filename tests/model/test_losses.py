@@ -266,6 +266,16 @@ def test_features_learn_by_weighted_distances_alone_and_theta_by_its_likelihood_
     torch.testing.assert_close(theta.grad, (1 - gap.square().maximum(floor) * (-theta.detach()).exp()) / gap.numel())
 
 
+def test_where_the_picture_is_damaged_theta_learns_and_features_do_not() -> None:
+    teacher, student, theta = (random(2, 4, 3, seed=seed).requires_grad_() for seed in range(3))
+    mask = mask_of([4, 3], 4)
+    damaged = torch.tensor([[False, True, True, False], [True, True, True, False]])
+    uncertainty_distillation_loss(teacher, student, theta, mask, damaged).backward()
+    assert (student.grad[damaged] == 0).all()
+    assert (student.grad[0, ~damaged[0]] != 0).all()
+    assert (theta.grad[mask] != 0).all()
+
+
 @pytest.mark.parametrize("deviation", [0.45, 1.0, 3.0])
 def test_free_features_reach_those_of_a_teacher_without_noise(deviation: float) -> None:
     """As under the plain squared distance, whatever their scale: R^2 of .99 or more."""
@@ -275,7 +285,7 @@ def test_free_features_reach_those_of_a_teacher_without_noise(deviation: float) 
     optimizer = torch.optim.Adam([student, *head.parameters()], lr=0.05)
     for _ in range(600):
         optimizer.zero_grad()
-        uncertainty_distillation_loss(teacher, student, head(student, mask), mask).backward()
+        uncertainty_distillation_loss(teacher, student, head(student, student, mask), mask).backward()
         optimizer.step()
     assert 1 - ((teacher - student) ** 2).mean() / teacher.var() > 0.99
 

@@ -90,6 +90,8 @@ class Bag:
     """When anything anomalous happens, where a benchmark annotates that apart; None: it is what `intervals` cover."""
     composition: Composition | None = None
     """Of a composed sequence, for studies by kind of event and of damage."""
+    clear: StoredFeatures | None = None
+    """The same snippets with an undamaged picture, where that of `stored` is damaged; what a teacher sees."""
 
     def load(self) -> SnippetFeatures:
         """The features. Stored ones are read at every call: a loop over 39,540 bags needs the memory of one."""
@@ -202,9 +204,14 @@ def bin_bag(bag: Bag, max_snippets: int = WINDOW_SNIPPETS, *, stretch: bool = Fa
     """
     if len(bag.stored) == max_snippets or (len(bag.stored) < max_snippets and not stretch):
         return bag
-    if isinstance(bag.stored, SnippetFeatures):
-        return replace(bag, stored=_bin_features(bag.stored, max_snippets))
-    return replace(bag, stored=_BinnedFeatures(bag.stored, max_snippets))
+    clear = None if bag.clear is None else _bin_stored(bag.clear, max_snippets)
+    return replace(bag, stored=_bin_stored(bag.stored, max_snippets), clear=clear)
+
+
+def _bin_stored(stored: StoredFeatures, num_bins: int) -> StoredFeatures:
+    if isinstance(stored, SnippetFeatures):
+        return _bin_features(stored, num_bins)
+    return _BinnedFeatures(stored, num_bins)
 
 
 def collate(bags: Sequence[Bag], *, pad_to_window: bool = False) -> Batch:
@@ -223,6 +230,16 @@ def collate(bags: Sequence[Bag], *, pad_to_window: bool = False) -> Batch:
         targets=torch.from_numpy(np.stack([bag.targets for bag in bags])),
         has_audio=has_audio,
     )
+
+
+def damaged_snippets(bags: Sequence[Bag], length: int) -> Tensor:
+    """Where the picture differs from its clear copy, [B, length] bool."""
+    damaged = torch.zeros(len(bags), length, dtype=torch.bool)
+    for index, bag in enumerate(bags):
+        if bag.clear is not None:
+            differs = (bag.load().visual[0] != bag.clear.load().visual[0]).any(axis=-1)
+            damaged[index, : len(differs)] = torch.from_numpy(differs)
+    return damaged
 
 
 def _pad(rows: Sequence[NDArray[np.float32] | None], longest: int) -> Tensor:

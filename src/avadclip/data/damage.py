@@ -6,10 +6,13 @@ half a frame to half the channels: results under these analogues do not carry ov
 black           every visual row zeros
 dark            a fifth of every visual value
 half covered    the first half of the visual channels zeros
+frozen          the first visual row again and again; of a stretch only, a whole video has nothing to differ from
 muted           every audio row zeros, and the track known to be silent
 foreign         another bag's audio rows, again and again where they are fewer
 late            audio rows 2 s later, in whole snippets, zeros before them
 noisy           white noise of the audio rows' mean power added, 0 dB
+
+A blurred picture has no analogue: which channels carry fine detail depends on the encoder.
 """
 
 from collections.abc import Sequence
@@ -26,7 +29,8 @@ from avadclip.media.damage import DARK_SHARE, DELAY_SECONDS, DamageName, Picture
 from avadclip.timeline import SnippetGrid
 
 Rows = NDArray[np.float32]
-PICTURE_DAMAGES: tuple[PictureDamage, ...] = get_args(PictureDamage)
+StretchDamage = PictureDamage | Literal["frozen"]
+STRETCH_DAMAGES: tuple[StretchDamage, ...] = (*get_args(PictureDamage), "frozen")
 
 
 class FeatureDamage:
@@ -75,7 +79,7 @@ class FeatureDamage:
 
 
 def damage_stretch(bag: Bag, share: float, *, seed: int) -> Bag:
-    """The bag with one of the picture damages in one stretch of it; stretch and damage are drawn.
+    """The bag with its picture damaged in one stretch, by an analogue, and a clear copy; stretch and damage are drawn.
 
     Args:
         bag: stays as it is.
@@ -86,10 +90,10 @@ def damage_stretch(bag: Bag, share: float, *, seed: int) -> Bag:
     length = round(share * len(features))
     start = int(draw.integers(len(features) - length + 1))
     stretch = slice(start, start + length)
-    damage: PictureDamage = PICTURE_DAMAGES[draw.integers(len(PICTURE_DAMAGES))]
+    damage: StretchDamage = STRETCH_DAMAGES[draw.integers(len(STRETCH_DAMAGES))]
     visual = features.visual.copy()
     visual[:, stretch] = _damage_visual(visual[:, stretch], damage)
-    return replace(bag, stored=replace(features, visual=visual))
+    return replace(bag, stored=replace(features, visual=visual), clear=bag.stored)
 
 
 def delay_rows(rows: Rows, grid: SnippetGrid) -> Rows:
@@ -120,7 +124,7 @@ def draw_donors(bags: Sequence[Bag]) -> dict[int, int]:
     return donors
 
 
-def _damage_visual(rows: Rows, damage: PictureDamage) -> Rows:
+def _damage_visual(rows: Rows, damage: StretchDamage) -> Rows:
     match damage:
         case "black":
             return np.zeros_like(rows)
@@ -130,6 +134,8 @@ def _damage_visual(rows: Rows, damage: PictureDamage) -> Rows:
             covered = rows.copy()
             covered[..., : rows.shape[-1] // 2] = 0.0
             return covered
+        case "frozen":
+            return np.broadcast_to(rows[..., :1, :], rows.shape)
 
 
 def _add_noise(rows: Rows, *, seed: int) -> Rows:

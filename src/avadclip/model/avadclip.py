@@ -63,7 +63,7 @@ class AVadCLIP(TextSystem):
         input_dropout: share of projected input channels dropped in training.
         layer_norm: of picture and sound before they are fused, and of a student's features before its enhancement.
         adapter_residual: see LocalGlobalAdapter.
-        dropout: share of a teacher's channels dropped in training, before fusion and before the classifier.
+        dropout: share of channels dropped in training, of what a teacher fuses and of what the classifier reads.
         objective: by default the one of the paper, without distillation.
     """
 
@@ -132,7 +132,7 @@ class AVadCLIP(TextSystem):
                 enhancement=[EnhancementBlock(embed_dim) for _ in range(enhancement_blocks)],
                 layer_norm=layer_norm,
             )
-        self.classifier = AnomalyClassifier(embed_dim)
+        self.classifier = AnomalyClassifier(embed_dim, dropout=dropout)
         self.prompt: AudioVisualPrompt | PlainPrompt
         self.prompt = self.prompt_class(embed_dim) if audio_visual_prompt else PlainPrompt()
         self.uncertainty = self.uncertainty_class(embed_dim) if self.has_uncertainty else None
@@ -198,10 +198,10 @@ class AVadCLIP(TextSystem):
 
     def _encode(self, bags: Bags, active: Tensor) -> Encoded:
         """`active`: [B, T] bool, the positions that take part."""
-        features, unenhanced = self.encoder(bags, active)
+        projected, unenhanced, features = self.encoder(bags, active)
         anomaly_logits = self.classifier(features)
         pooled = self.prompt.pool(features, anomaly_logits, active)
-        log_variance = None if self.uncertainty is None else self.uncertainty(unenhanced, active)
+        log_variance = None if self.uncertainty is None else self.uncertainty(projected, unenhanced, active)
         return Encoded(features, anomaly_logits, pooled, log_variance)
 
     def _align(self, encoded: Encoded, pooled: Tensor, class_features: Tensor) -> Outputs:

@@ -65,13 +65,17 @@ class Batch(NamedTuple):
     """[B] bool, True for bags with sound."""
     teacher_features: Tensor | None = None
     """X_av of the same bags, [B, T, D], for students that are distilled."""
+    damaged: Tensor | None = None
+    """[B, T] bool, True where a student sees a damaged picture and its teacher the clear one; None: nowhere."""
     weights: ShareWeights = ShareWeights()
     """Where the bags are one process's share of a batch."""
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
-        teacher = None if self.teacher_features is None else self.teacher_features.to(device)
-        return Batch(self.bags.to(device), self.targets.to(device), self.has_audio.to(device), teacher, self.weights)
+        teacher, damaged = (None if each is None else each.to(device) for each in (self.teacher_features, self.damaged))
+        return Batch(
+            self.bags.to(device), self.targets.to(device), self.has_audio.to(device), teacher, damaged, self.weights
+        )
 
 
 class Outputs(NamedTuple):

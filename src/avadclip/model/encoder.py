@@ -11,12 +11,14 @@ from avadclip.model.projection import fit_projection
 
 
 class EncoderOutputs(NamedTuple):
-    """Features of a batch of bags."""
+    """Features of a batch of bags; a student's uncertainty head reads the first two."""
 
+    projected: Tensor
+    """Those that enter the temporal model, of the picture where both are read, [B, T, D]."""
+    unenhanced: Tensor
+    """Before a student's enhancement blocks, [B, T, D]."""
     features: Tensor
     """X_av, or a student's X_vs or X_as, [B, T, D]."""
-    unenhanced: Tensor
-    """The same before a student's enhancement blocks, [B, T, D]: what its uncertainty head reads."""
 
 
 class AudioVisualEncoder(nn.Module):
@@ -50,12 +52,13 @@ class AudioVisualEncoder(nn.Module):
 
     def forward(self, bags: Bags, active: Tensor) -> EncoderOutputs:
         """See AVadCLIP.encode for `active`; nothing enhances X_av."""
-        visual = self.visual_temporal(self.visual_projection(bags.visual), bags.mask, active)
+        projected = self.visual_projection(bags.visual)
+        visual = self.visual_temporal(projected, bags.mask, active)
         audio = self.audio_temporal(self.audio_projection(bags.audio), bags.mask, active)
         if self.layer_norm:
             visual, audio = normalised(visual), normalised(audio)
         fused: Tensor = self.fusion(self.dropout(visual), self.dropout(audio), active)
-        return EncoderOutputs(fused, fused)
+        return EncoderOutputs(projected, fused, fused)
 
 
 class SingleModalityEncoder(nn.Module):
@@ -86,13 +89,14 @@ class SingleModalityEncoder(nn.Module):
     def forward(self, bags: Bags, active: Tensor) -> EncoderOutputs:
         """See AVadCLIP.encode for `active`."""
         features = bags.audio if self.reads_audio else bags.visual
-        unenhanced: Tensor = self.temporal(self.projection(features), bags.mask, active)
+        projected = self.projection(features)
+        unenhanced: Tensor = self.temporal(projected, bags.mask, active)
         if self.layer_norm:
             unenhanced = normalised(unenhanced)
         x = unenhanced
         for block in self.enhancement:
             x = block(x, active)
-        return EncoderOutputs(x, unenhanced)
+        return EncoderOutputs(projected, unenhanced, x)
 
 
 def normalised(features: Tensor) -> Tensor:

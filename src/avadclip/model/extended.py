@@ -1,7 +1,6 @@
-"""The variant `extended`: what goes beyond the printed method, where it was measured to help.
+"""The variant `extended`: what goes beyond the printed method.
 
-In training a share of the bags is shown to the teacher without its picture (`hidden_pictures`), and the class map of a
-score is mixed from both branches.
+Half of the channels are dropped in training (`dropout`), and the class map is mixed from both branches.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,5 +1,6 @@
 """The classification and the alignment branch, and the students' extra layers."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -10,15 +11,22 @@ TEMPERATURE = 0.07  # tau of the alignment map
 
 
 class AnomalyClassifier(nn.Module):
-    """Classification branch: a = Linear(D, 1)(X + MLP(X))."""
+    """Classification branch: a = Linear(D, 1)(X + MLP(X)).
 
-    def __init__(self, embed_dim: int) -> None:
+    Args:
+        embed_dim: D
+        dropout: share of the channels of X dropped in training.
+    """
+
+    def __init__(self, embed_dim: int, *, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.feed_forward = FeedForward(embed_dim)
         self.classify = nn.Linear(embed_dim, 1)
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, T, D] to logits [B, T]; their sigmoid is the anomaly score."""
+        features = self.dropout(features)
         # Nothing stands between Linear(4D, D) and Linear(D, 1), so they are multiplied first: one row instead of D.
         row, contract = self.classify.weight, self.feed_forward.contract
         bias = functional.linear(contract.bias, row, self.classify.bias)
@@ -58,22 +66,30 @@ class EnhancementBlock(nn.Module):
 class UncertaintyHead(nn.Module):
     """theta = ln sigma^2 of a student's distance to its teacher, per snippet and channel.
 
-    theta = body(x), body = Conv k1, ReLU, Conv k3, Conv k1, the last layer zero at first: sigma = 1. x is a constant
-    here: no feature is bent to look certain. This is ours: the released head is -(x + ReLU(body(x))), whose theta ends
-    as -x, and L_UKD is then smallest away from the teacher's features.
+    theta = body([p; norm(x)]), body = Conv k1, ReLU, Conv k3, Conv k1, the last layer zero at first: sigma = 1. p shows
+    how good the picture or sound is, which x, learned to match the teacher, does not. Both are constants here: no
+    feature is bent to look certain. This is ours: the released head is -(x + ReLU(body(x))), whose theta ends as -x,
+    and L_UKD is then smallest away from the teacher's features.
     """
 
     def __init__(self, embed_dim: int) -> None:
         super().__init__()
-        self.hidden = SnippetConv(embed_dim, embed_dim, kernel=1)
+        self.hidden = SnippetConv(2 * embed_dim, embed_dim, kernel=1)
         self.context = SnippetConv(embed_dim, embed_dim, kernel=3)
         self.log_variance = SnippetConv(embed_dim, embed_dim, kernel=1)
         for parameter in self.log_variance.parameters():
             nn.init.zeros_(parameter)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: [B, T, D]; mask: [B, T] bool, padding is kept out of every convolution. Returns [B, T, D]."""
+    def forward(self, projected: Tensor, x: Tensor, mask: Tensor) -> Tensor:
+        """Predict theta, [B, T, D].
+
+        Args:
+            projected: p, features before the temporal model, [B, T, D].
+            x: features after it, before the enhancement blocks, [B, T, D].
+            mask: [B, T] bool, padding is kept out of every convolution.
+        """
         keep = mask[..., None]
-        hidden = functional.relu(self.hidden(x.detach() * keep)) * keep
+        both = torch.cat([projected, functional.layer_norm(x, x.shape[-1:])], dim=-1).detach()
+        hidden = functional.relu(self.hidden(both * keep)) * keep
         log_variance: Tensor = self.log_variance(self.context(hidden))
         return log_variance

@@ -174,7 +174,11 @@ def mimicry_loss(logits: Tensor, others_logits: Tensor, mask: Tensor) -> Tensor:
 
 
 def uncertainty_distillation_loss(
-    teacher_features: Tensor, student_features: Tensor, log_variance: Tensor, mask: Tensor
+    teacher_features: Tensor,
+    student_features: Tensor,
+    log_variance: Tensor,
+    mask: Tensor,
+    damaged: Tensor | None = None,
 ) -> Tensor:
     """L_UKD in our form: mean of w d^2 + q exp(-theta) + theta over real snippets and channels.
 
@@ -185,19 +189,22 @@ def uncertainty_distillation_loss(
         q = max(d^2, .01 mean_d X_av^2 + 1e-6), a constant:
 
     certain snippets count more, but no bag more or less than under the plain squared distance; theta learns by the
-    Gaussian likelihood alone, and has a least value. A bag's part depends on no other bag of the batch.
+    Gaussian likelihood alone, and has a least value. A bag's part depends on no other bag of the batch. Where the
+    student sees a damaged picture, w = 0: features that follow the teacher there hide the damage from theta.
 
     Args:
         teacher_features: X_av, [B, T, D]; a constant, no gradient reaches it.
         student_features: X_vs or X_as, [B, T, D]; d = X_av - X_vs.
         log_variance: theta = ln sigma^2, [B, T, D]
         mask: [B, T] bool, at least one True.
+        damaged: [B, T] bool, snippets whose picture is damaged for the student alone; None: none.
     """
+    taught = mask if damaged is None else mask & ~damaged
     teacher = teacher_features.detach()
     squared = (teacher - student_features) ** 2
     floor = VARIANCE_FLOOR * (teacher**2).mean(dim=-1, keepdim=True) + VARIANCE_EPSILON
     likelihood = squared.detach().maximum(floor) * (-log_variance).exp() + log_variance
-    return (certainty_weights(log_variance, mask)[..., None] * squared + likelihood)[mask].mean()
+    return (certainty_weights(log_variance, taught)[..., None] * squared + likelihood)[mask].mean()
 
 
 def certainty_weights(log_variance: Tensor, mask: Tensor) -> Tensor:

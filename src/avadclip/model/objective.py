@@ -90,7 +90,7 @@ class Objective(nn.Module):
         self.register_buffer("alpha", alpha)
 
     def _uncertainty_distillation(self, outputs: Outputs, batch: Batch, log_variance: Tensor, mask: Tensor) -> Tensor:
-        return uncertainty_distillation_loss(*distilled_features(outputs, batch), log_variance, mask)
+        return uncertainty_distillation_loss(*distilled_features(outputs, batch), log_variance, mask, batch.damaged)
 
     def _uncertainty_weight(self, weights: ShareWeights) -> float:
         return weights.snippets_with_audio

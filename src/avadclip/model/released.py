@@ -47,9 +47,9 @@ class ReleasedUncertaintyHead(nn.Module):
         self.second = SnippetConv(embed_dim, embed_dim, kernel=3)
         self.third = SnippetConv(embed_dim, embed_dim, kernel=1)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: [B, T, D]; padding takes part. Returns [B, T, D]."""
-        del mask
+    def forward(self, projected: Tensor, x: Tensor, mask: Tensor) -> Tensor:
+        """x: features before the enhancement blocks, [B, T, D]; padding takes part. Returns [B, T, D]."""
+        del projected, mask
         return -(x + functional.relu(self.third(self.second(functional.relu(self.first(x))))))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avadclip.config import TrainingConfig
-from avadclip.data.bags import Bag, bin_bag, collate
+from avadclip.data.bags import Bag, bin_bag, collate, damaged_snippets
 from avadclip.data.damage import damage_stretch
 from avadclip.errors import ConfigError
 from avadclip.model.base import Batch, Losses, System
@@ -249,9 +249,9 @@ class _Trainer:
         ]
 
     def _damaged(self, bag: Bag, epoch: int) -> Bag:
-        """The bag as a student sees it; its teacher has the bag itself."""
+        """The bag as a student sees it, with its clear copy; its teacher has the bag itself."""
         share = self.config.distillation.damaged_share
-        if share == 0.0:
+        if share == 0.0 or bag.clear is not None:
             return bag
         return damage_stretch(bag, share, seed=_mix(self.config.seed, epoch, crc32(bag.name.encode())))
 
@@ -261,7 +261,9 @@ class _Trainer:
         batch = collate(bags, pad_to_window=self.system.pads_to_window)._replace(weights=share.weights)
         if self.teacher is not None and is_taught:
             features = self.teacher.of(share.bags, batch.bags.mask.shape[1])
-            batch = batch._replace(teacher_features=features)
+            # An audio student hears what its teacher hears.
+            damaged = damaged_snippets(bags, batch.bags.mask.shape[1]) if self.system.uses_visual else None
+            batch = batch._replace(teacher_features=features, damaged=damaged)
         losses: Losses = self.step_losses(batch.to(self.accelerator.device))
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(losses[TOTAL])

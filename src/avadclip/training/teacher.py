@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import IO, NamedTuple
 
 import numpy as np
@@ -23,6 +24,8 @@ class _Place(NamedTuple):
 
 class TeacherFeatures:
     """X_av of bags, each computed on its own, so that a kept one equals one that is computed again.
+
+    Of a bag with a damaged picture the teacher sees the clear one.
 
     Args:
         teacher: frozen, in eval mode, on its device.
@@ -68,7 +71,8 @@ class TeacherFeatures:
     def _compute(self, bag: Bag) -> Tensor:
         self.num_computed += 1
         device = next(self._teacher.parameters()).device
-        batch = collate([bag], pad_to_window=self._teacher.pads_to_window).to(device)
+        seen = bag if bag.clear is None else replace(bag, stored=bag.clear)
+        batch = collate([seen], pad_to_window=self._teacher.pads_to_window).to(device)
         outputs: Outputs = self._teacher(*batch.bags)
         features = outputs.features
         assert features is not None, "a teacher has fused features"

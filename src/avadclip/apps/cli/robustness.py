@@ -61,10 +61,13 @@ def robustness(  # noqa: PLR0917  Typer's way to declare options
 
     Picture: black, dark, half covered; sound: muted, foreign, 2 s late, noisy
     (0 dB). With --videos, the videos are damaged before encoding, and their
-    features are kept in --out for the next run. Without it, features are
-    damaged by analogues; such results do not carry over to real cameras.
+    features are kept in --out for the next run. Composed data is damaged
+    before encoding too. Of other data without --videos, features are damaged
+    by analogues; such results do not carry over to real cameras.
     """
     set_offline(offline)
+    from avadclip.data.composed.damage import composed_damage
+    from avadclip.data.composed.dataset import COMPOSED
     from avadclip.data.damage import FeatureDamage
     from avadclip.data.datasets import load_dataset
     from avadclip.evaluation.robustness import CONDITIONS, measure_robustness
@@ -83,9 +86,13 @@ def robustness(  # noqa: PLR0917  Typer's way to declare options
         undivided="test" if split is Split.TEST else "train",
     )
     bags = dataset.bags_of(split.value)
-    damage: Damage = FeatureDamage(bags, dataset.grid)
+    damage: Damage
     if videos is not None:
         damage = _video_damage(loaded, bags, videos, out / "features", device)
+    elif data.startswith(COMPOSED):
+        damage = composed_damage(data.removeprefix(COMPOSED), split.value, features=features, seed=seed)
+    else:
+        damage = FeatureDamage(bags, dataset.grid)
     with show_work(len(bags) * len(CONDITIONS)) as work:
         report = measure_robustness(loaded, dataset, split.value, damage, on_video=work.begin)
     document = report.model_dump_json(indent=2)

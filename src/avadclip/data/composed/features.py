@@ -44,7 +44,7 @@ class SequenceFeatures:
         self._folder = folder / f"{encoders.visual.name}-{key}"
 
     def bag(self, plan: SequencePlan, classes: Sequence[str], *, is_weak: bool) -> Bag:
-        """The sequence as a bag, its features in a file.
+        """The sequence as a bag, its features in files; of a damaged picture those of the clear one too.
 
         Args:
             plan: of these recordings.
@@ -55,19 +55,24 @@ class SequenceFeatures:
             DataError: a recording is shorter than its header stated.
             MediaError: a recording cannot be read.
         """
-        target = self._folder / plan.sha256[:2] / f"{plan.sha256}.safetensors"
-        if not is_current(target, self._provenance, plan.sha256, None):
-            write_features(target, self._encode(plan))
         labels = {label for event in plan.events for label in event.labels}
         targets = np.array([name in (labels or {classes[0]}) for name in classes], dtype=np.float32)
         return Bag(
             name=plan.name,
             group=plan.name,
-            stored=FileFeatures(target, read_feature_shape(target), crop=0),
+            stored=self._stored(plan),
             targets=targets,
             intervals=None if is_weak and plan.events else intervals_of(plan),
             composition=composition_of(plan, self._recordings),
+            # Its sound stays damaged: teacher and student differ in the picture alone.
+            clear=None if plan.picture_damage is None else self._stored(plan._replace(picture_damage=None)),
         )
+
+    def _stored(self, plan: SequencePlan) -> FileFeatures:
+        target = self._folder / plan.sha256[:2] / f"{plan.sha256}.safetensors"
+        if not is_current(target, self._provenance, plan.sha256, None):
+            write_features(target, self._encode(plan))
+        return FileFeatures(target, read_feature_shape(target), crop=0)
 
     def _encode(self, plan: SequencePlan) -> SnippetFeatures:
         shown = plan.shown()

@@ -27,6 +27,7 @@ def blur(frame: Pixels) -> Pixels:
 
 
 FAULTS: dict[PictureFault, Callable[[Pixels], Pixels]] = {
+    "black": PICTURE_DAMAGES["black"],
     "dark": PICTURE_DAMAGES["dark"],
     "half covered": PICTURE_DAMAGES["half covered"],
     "blurred": blur,

@@ -8,9 +8,9 @@ from avadclip.data.bags import EventKind
 
 COMPOSER_VERSION = 1  # part of every sequence's hash; increased with every change of what a plan or its rendering gives
 
-PictureFault = Literal["dark", "half covered", "blurred", "frozen"]
+PictureFault = Literal["dark", "half covered", "blurred", "frozen", "black"]
 SoundFault = Literal["noisy", "foreign", "missing"]
-PICTURE_FAULTS: tuple[PictureFault, ...] = ("dark", "half covered", "blurred", "frozen")
+PICTURE_FAULTS: tuple[PictureFault, ...] = ("dark", "half covered", "blurred", "frozen")  # that are drawn
 SOUND_FAULTS: tuple[SoundFault, ...] = ("noisy", "foreign", "missing")
 
 
