@@ -2,7 +2,8 @@
 
 import hashlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
@@ -42,9 +43,9 @@ class Candidate:
     """As a recipe names the network."""
     trials_of: str = ""
     """Candidate whose trial it takes over; by default it has trials of its own."""
-    network: NetworkConfig = NetworkConfig(embed_dim=WIDTH)
+    network: NetworkConfig = field(default_factory=partial(NetworkConfig, embed_dim=WIDTH))
     focal: bool = True
-    distillation: DistillationConfig = DistillationConfig()
+    distillation: DistillationConfig = field(default_factory=DistillationConfig)
     teacher: str = ""
     """Candidate that it is distilled from."""
     has_adapter: bool = True
@@ -81,11 +82,12 @@ class Outcome(NamedTuple):
 class NoAdapter(nn.Module):
     """In the place of the visual temporal model."""
 
-    def __init__(self, **sizes: object) -> None:
+    def __init__(self, **_sizes: object) -> None:
         super().__init__()
 
     def forward(self, x: Tensor, mask: Tensor, active: Tensor) -> Tensor:
         """[B, T, D], zero where not active."""
+        del mask
         return x * active[..., None]
 
 
@@ -192,13 +194,16 @@ def standardised(dataset: Dataset) -> Dataset:
     visual, audio = np.concatenate([each.visual[0] for each in rows]), np.concatenate([sound(each) for each in rows])
     of_visual, of_audio = ((part.mean(axis=0), part.std(axis=0) + 1e-6) for part in (visual, audio))
 
-    def change(bag: Bag) -> Bag:
-        features = bag.load()
+    def standard(features: SnippetFeatures) -> SnippetFeatures:
         parts = [
             np.clip((part - mean) / deviation, -STANDARD_LIMIT, STANDARD_LIMIT).astype(np.float32)
             for part, (mean, deviation) in ((features.visual, of_visual), (sound(features), of_audio))
         ]
-        return replace(bag, stored=replace(features, visual=parts[0], audio=parts[1]))
+        return replace(features, visual=parts[0], audio=parts[1])
+
+    def change(bag: Bag) -> Bag:
+        clear = None if bag.clear is None else standard(bag.clear.load())
+        return replace(bag, stored=standard(bag.load()), clear=clear)
 
     train, validation, test = (tuple(map(change, part)) for part in (dataset.train, dataset.validation, dataset.test))
     return replace(dataset, train=train, validation=validation, test=test)

@@ -75,7 +75,7 @@ def test_a_key_like_no_other_gets_the_list(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "parts"),
     [
-        ("[network]\nvariant = 'printed'", ["`network.variant`", "'printed'", "'paper' or 'released'"]),
+        ("[network]\nvariant = 'printed'", ["`network.variant`", "'printed'", "'paper', 'released' or 'extended'"]),
         ("[network]\nembed_dim = 4", ["`network.embed_dim`", "4", "8"]),
         ("[network]\nembed_dim = 64.5", ["`network.embed_dim`", "64.5"]),
         ("[optimizer]\nlearning_rate = 0", ["`optimizer.learning_rate`", "0"]),

@@ -73,7 +73,7 @@ class NetworkConfig(FrozenConfig):
     @classmethod
     def _of_variant(cls, values: Any) -> Any:
         """Defaults that differ between the variants."""
-        return {**VARIANT_DEFAULTS.get(values.get("variant"), {}), **values} if isinstance(values, dict) else values
+        return {**VARIANT_DEFAULTS.get(str(values.get("variant")), {}), **values} if isinstance(values, dict) else values
 
 
 class LossConfig(FrozenConfig):
