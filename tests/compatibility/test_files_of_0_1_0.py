@@ -19,7 +19,6 @@ from avadclip.apps.archive.storage import Storage
 from avadclip.apps.live.ledger import Ledger
 from avadclip.apps.service.schemas import EventQuery, LiveEventQuery
 from avadclip.apps.service.store.store import Store
-from avadclip.baselines.build import SYSTEMS
 from avadclip.config import TrainingConfig, read_config
 from avadclip.encoders.load import load_encoders
 from avadclip.errors import ConfigError
@@ -43,8 +42,10 @@ NO_SOUNDS = {"kind": "model", "sounds": []}  # what later versions add to an eve
 
 
 def renamed(header: dict[str, Any]) -> dict[str, Any]:
-    """The encoders that 0.1.0 called `lite` are `lite-1`."""
-    return {**header, "encoders": "lite-1" if header["encoders"] == "lite" else header["encoders"]}
+    """As it is read today: the encoders that 0.1.0 called `lite` are `lite-1`, and features kept their scales."""
+    network = {**header["network"], "layer_norm": False, "adapter_residual": False, "dropout": 0.0}
+    encoders = "lite-1" if header["encoders"] == "lite" else header["encoders"]
+    return {**header, "encoders": encoders, "network": network}
 
 
 def random_features(described: dict[str, Any]) -> SnippetFeatures:
@@ -113,7 +114,7 @@ def test_an_archive_made_with_the_lite_encoders_is_still_current() -> None:
     assert made_by(provenance) == EXPECTED["starter"]["lite"]["made_by"]
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", SYSTEM_TENSORS["systems"])
 def test_comparison_systems_score_as_they_did(system: str, tmp_path: Path) -> None:
     """A file as 0.1.0 wrote them: names and shapes are recorded, and the weights follow a rule (FILLING there)."""
     expected = SYSTEM_TENSORS["systems"][system]
@@ -222,6 +223,7 @@ def test_an_interrupted_run_is_refused_in_one_line(tmp_path: Path) -> None:
     config = read_config(tmp_path / "run" / "config.toml", TrainingConfig)
     expected = EXPECTED["run"]["config"]
     distillation = {**expected["distillation"], "damaged_share": 0.0}
-    assert config.model_dump(mode="json") == {**expected, "distillation": distillation}
+    network = {**expected["network"], "layer_norm": True, "adapter_residual": True, "dropout": 0.0}
+    assert config.model_dump(mode="json") == {**expected, "network": network, "distillation": distillation}
     with pytest.raises(ConfigError, match="holds the state of another version of this network; choose another --out"):
         train(config, out=tmp_path / "run")

@@ -1,6 +1,6 @@
 """The linear probe: one linear layer over both modalities of a snippet, a control beside every system."""
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from avadclip.model.base import Batch, Losses, Outputs, System
 from avadclip.model.losses import mean_logit_mil_loss
@@ -16,6 +16,8 @@ class LinearProbe(System):
         super().__init__()
         self.visual = FeatureProjection(visual_dim, 1)
         self.audio = FeatureProjection(audio_dim, 1)
+        for projection in (self.visual, self.audio):
+            nn.init.zeros_(projection.linear.weight)
 
     def fit_projections(self, visual: Tensor, audio: Tensor | None) -> None:
         """See System."""

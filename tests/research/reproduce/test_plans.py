@@ -25,7 +25,8 @@ def test_every_printed_number_has_a_row_and_a_column(key: str) -> None:
 @pytest.mark.parametrize("key", PRINTED)
 def test_rows_that_the_paper_lacks_have_a_remark(key: str) -> None:
     for row in TABLES[key].rows:
-        assert (row.label not in PRINTED[key]) == row.remark.startswith(("not a row of the paper", "printed in Table"))
+        is_remarked = "not a row of the paper" in row.remark or row.remark.startswith("printed in Table")
+        assert (row.label not in PRINTED[key]) == is_remarked
 
 
 def test_printed_averages_are_those_of_their_rows() -> None:
@@ -49,7 +50,7 @@ def test_tables_share_the_full_teacher() -> None:
 
 
 def test_table_1_has_every_compared_system() -> None:
-    recipes = {run.recipe for run in SYSTEMS.values()}
+    recipes = {row.job.run.recipe for row in TABLES["1"].rows}
     assert {f"baselines/{name}" for name in COMPARED} <= recipes
     assert len(SYSTEMS) == 12 + 2  # VadCLIP is the visual student without its additions; AVadCLIP has two rows
 
@@ -79,7 +80,7 @@ def test_table_4_switches_off_the_parts_of_its_rows(label: str, parts: tuple[str
 def test_table_5_changes_nothing_but_the_fusion() -> None:
     full = recipe_of_run(TEACHER, recipes_of("xd-violence"))
     kinds = []
-    for row in TABLES["5"].rows:
+    for row in (row for row in TABLES["5"].rows if row.label in PRINTED["5"]):
         config = recipe_of_run(row.job.run, recipes_of("xd-violence"))
         kinds.append(config.network.fusion)
         network = config.network.model_copy(update={"fusion": "adaptive"})

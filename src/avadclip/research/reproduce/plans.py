@@ -132,6 +132,7 @@ REMARKS = {**dict.fromkeys(("AVVD", "FVAI", "CUPL", "AVCL"), ONLY_DESCRIBED), "A
 PRINTED_ON_OTHER_FEATURES = ("FVAI", "MACIL-SD", "CUPL", "AVCL")
 """Rows of Table 1 that the paper took from others, on I3D and VGGish features."""
 
+LINEAR_PROBE = PlanRow("linear probe", TableJob(_system("linear-probe")), f"a control; {NOT_PRINTED}")
 RELEASED_ROWS = (
     PlanRow("AVadCLIP*, variant released", TableJob(RELEASED_STUDENT), BY_RELEASE),
     PlanRow("AVadCLIP, variant released", TableJob(RELEASED_TEACHER), BY_RELEASE),
@@ -164,6 +165,7 @@ TABLE_1 = TablePlan(
     (AP,),
     (
         PlanRow("Random", TableJob(RANDOM), NOT_PRINTED),
+        LINEAR_PROBE,
         *_rows(*SYSTEMS),
         *RELEASED_ROWS,
     ),
@@ -190,6 +192,7 @@ TABLE_3 = TablePlan(
     (AP, AVG, STRICT_AVG),
     (
         PlanRow("Random", TableJob(RANDOM), NOT_PRINTED),
+        LINEAR_PROBE,
         *_rows("MACIL-SD", "UR-DMU", "AVCL", "VadCLIP", "AVadCLIP*", "AVadCLIP"),
     ),
     ("the printed AVG is of the second version of the preprint",),
@@ -206,6 +209,7 @@ TABLE_4 = TablePlan(
         PlanRow("fusion, prompt, focal", TableJob(TEACHER)),
         PlanRow("all but fusion", _with_parts("without-fusion", fusion=False, prompt=True, focal=True), NOT_PRINTED),
         PlanRow("all but prompt", _with_parts("without-prompt", fusion=True, prompt=False, focal=True), NOT_PRINTED),
+        LINEAR_PROBE,
     ),
     ("all but focal is the row `fusion, prompt`",),
 )
@@ -219,6 +223,7 @@ TABLE_5 = TablePlan(
         PlanRow("addition", _with_fusion("add")),
         PlanRow("concatenation, linear", _with_fusion("concat")),
         PlanRow("adaptive", TableJob(TEACHER)),
+        LINEAR_PROBE,
     ),
 )
 TABLE_6 = TablePlan(
@@ -240,6 +245,7 @@ TABLE_6 = TablePlan(
             NOT_PRINTED,
         ),
         PlanRow("picture and sound", TableJob(TEACHER)),
+        LINEAR_PROBE,
     ),
     ("distilled: weighted by uncertainty, the student's weight as in its recipe",),
 )
