@@ -140,7 +140,7 @@ def _race(
     trials: Mapping[str, Trial],
     chance: float,
 ) -> list[str]:
-    names = [*TITLES, *OWN_TITLES]
+    names = [name for name in (*TITLES, *OWN_TITLES) if name in tables]
     lines = [
         f"`composed:small`, {len(tables[TEACHER])} seeds; mean ± standard deviation of frame AP in percent, **composed**. "
         f"A random score gets {chance:.1f}.",
