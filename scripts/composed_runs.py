@@ -94,7 +94,7 @@ class NoAdapter(nn.Module):
 def candidates() -> dict[str, Candidate]:
     """All rows by name, every teacher before its students."""
     own = NetworkConfig(embed_dim=WIDTH)
-    extended = NetworkConfig.model_validate({"variant": "extended", "embed_dim": WIDTH})
+    extended = changed(own, variant="extended")
     rows = [
         *(Candidate(kind, kind) for kind in OWN),
         Candidate("extended", TEACHER, network=extended),

@@ -41,7 +41,6 @@ class TemporalConfig(FrozenConfig):
 
 AS_PUBLISHED: dict[str, Any] = {"layer_norm": False, "adapter_residual": False}
 """Of the variant `released`, and of every checkpoint of 0.1.0, whose header does not name them."""
-VARIANT_DEFAULTS: dict[str, dict[str, Any]] = {"released": AS_PUBLISHED, "extended": {"dropout": 0.5}}
 
 
 class NetworkConfig(FrozenConfig):
@@ -65,15 +64,14 @@ class NetworkConfig(FrozenConfig):
     """Of picture and sound before they are fused, so that neither drowns the other; not in `released`."""
     adapter_residual: bool = True
     """Whether the visual temporal model adds to the features that enter it, or replaces them, as in `released`."""
-    dropout: float = Field(0.0, ge=0.0, lt=1.0)
-    """Share of the channels dropped in training, of picture and sound before fusion and of what the classifier reads;
-    the default of `extended` is 0.5."""
 
     @model_validator(mode="before")
     @classmethod
-    def _of_variant(cls, values: Any) -> Any:
-        """Defaults that differ between the variants."""
-        return {**VARIANT_DEFAULTS.get(str(values.get("variant")), {}), **values} if isinstance(values, dict) else values
+    def _as_published(cls, values: Any) -> Any:
+        """The variant `released` leaves the features' scales as they are."""
+        if not isinstance(values, dict) or values.get("variant") != "released":
+            return values
+        return {**AS_PUBLISHED, **values}
 
 
 class LossConfig(FrozenConfig):

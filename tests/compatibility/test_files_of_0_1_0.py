@@ -43,7 +43,7 @@ NO_SOUNDS = {"kind": "model", "sounds": []}  # what later versions add to an eve
 
 def renamed(header: dict[str, Any]) -> dict[str, Any]:
     """As it is read today: the encoders that 0.1.0 called `lite` are `lite-1`, and features kept their scales."""
-    network = {**header["network"], "layer_norm": False, "adapter_residual": False, "dropout": 0.0}
+    network = {**header["network"], "layer_norm": False, "adapter_residual": False}
     encoders = "lite-1" if header["encoders"] == "lite" else header["encoders"]
     return {**header, "encoders": encoders, "network": network}
 
@@ -223,7 +223,7 @@ def test_an_interrupted_run_is_refused_in_one_line(tmp_path: Path) -> None:
     config = read_config(tmp_path / "run" / "config.toml", TrainingConfig)
     expected = EXPECTED["run"]["config"]
     distillation = {**expected["distillation"], "damaged_share": 0.0}
-    network = {**expected["network"], "layer_norm": True, "adapter_residual": True, "dropout": 0.0}
+    network = {**expected["network"], "layer_norm": True, "adapter_residual": True}
     assert config.model_dump(mode="json") == {**expected, "network": network, "distillation": distillation}
     with pytest.raises(ConfigError, match="holds the state of another version of this network; choose another --out"):
         train(config, out=tmp_path / "run")

@@ -1,11 +1,11 @@
-"""Picture and sound on one scale before fusion, dropout, and the variant `extended`."""
+"""Picture and sound on one scale before fusion, and the variant `extended`."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from avadclip.config import NetworkConfig
-from avadclip.model.base import Bags
+from avadclip.model.base import Bags, Batch
 from avadclip.model.encoder import AudioVisualEncoder
 from avadclip.model.fusion import AdditiveFusion
 
@@ -22,7 +22,7 @@ class Scaled(nn.Module):
         return self.deviation * x
 
 
-def encoder(*, layer_norm: bool, audio: float = 1.0, dropout: float = 0.0) -> AudioVisualEncoder:
+def encoder(*, layer_norm: bool, audio: float = 1.0) -> AudioVisualEncoder:
     return AudioVisualEncoder(
         visual_projection=nn.Identity(),
         audio_projection=nn.Identity(),
@@ -30,7 +30,6 @@ def encoder(*, layer_norm: bool, audio: float = 1.0, dropout: float = 0.0) -> Au
         audio_temporal=Scaled(audio),
         fusion=AdditiveFusion(16),
         layer_norm=layer_norm,
-        dropout=dropout,
     )
 
 
@@ -51,32 +50,38 @@ def test_neither_modality_drowns_the_other() -> None:
     torch.testing.assert_close(plain, 5.0 * some.visual + 0.1 * some.audio)
 
 
-def test_channels_are_dropped_in_training_alone() -> None:
-    some = bags(200)
-    dropping = encoder(layer_norm=True, dropout=0.25)
-    silent = some._replace(audio=torch.zeros_like(some.audio))
-    gone = dropping(silent, some.mask).features == 0.0
-    assert 0.24 < gone.double().mean() < 0.26
-    kept, whole = dropping(silent, some.mask).features, dropping.eval()(silent, some.mask).features
-    torch.testing.assert_close(kept[kept != 0.0], whole[kept != 0.0] / 0.75)
-
-
 def test_the_extended_class_map_is_mixed_from_both_branches(tiny_network, random_bags) -> None:
     """The anomaly score is the classifier's; anomaly classes share it as in the class map."""
     some = random_bags([9])
-    plain, extended = (tiny_network(variant=variant)(*some) for variant in ("paper", "extended"))
+    plain, extended = (tiny_network("visual student", variant=variant)(*some) for variant in ("paper", "extended"))
     torch.testing.assert_close(extended.anomaly_logits, plain.anomaly_logits)
     found, map_ = extended.class_logits.softmax(dim=-1), plain.class_logits.softmax(dim=-1)
     torch.testing.assert_close(1 - found[..., 0], plain.scores)
     torch.testing.assert_close(found[..., 1:] / plain.scores[..., None], map_[..., 1:] / (1 - map_[..., :1]))
 
 
-def test_each_variant_has_its_own_defaults_and_says_what_it_is_given() -> None:
-    def of(**values: object) -> tuple[bool, bool, float]:
-        config = NetworkConfig.model_validate(values)
-        return config.layer_norm, config.adapter_residual, config.dropout
+def test_the_extended_teacher_averages_with_a_branch_that_hears_alone(tiny_network, random_bags) -> None:
+    some, other = random_bags([9]), random_bags([9], seed=1)
+    network = tiny_network(variant="extended")
+    encoded = network.encode(some)
+    torch.testing.assert_close(network(*some).anomaly_logits, (encoded.anomaly_logits + encoded.sound_logits) / 2)
+    seen_otherwise = network.encode(some._replace(visual=other.visual))
+    torch.testing.assert_close(seen_otherwise.sound_logits, encoded.sound_logits)
+    heard_otherwise = network.encode(some._replace(audio=other.audio))
+    assert not torch.allclose(heard_otherwise.sound_logits, encoded.sound_logits)
 
-    assert of() == (True, True, 0.0)
-    assert of(variant="released") == (False, False, 0.0)
-    assert of(variant="extended") == (True, True, 0.5)
-    assert of(variant="extended", dropout=0.1, layer_norm=False) == (False, True, 0.1)
+
+def test_the_branch_for_sound_learns_by_a_loss_of_its_own(tiny_network, random_bags) -> None:
+    network = tiny_network(variant="extended").train()
+    bags = random_bags([20, 12])
+    targets = torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 0]])
+    losses = network.losses(Batch(bags, targets, torch.ones(2, dtype=torch.bool)))
+    losses["sound_anomaly"].backward()
+    assert network.sound_classifier.classify.weight.grad.abs().sum() > 0
+    assert network.classifier.classify.weight.grad is None
+
+
+def test_the_release_keeps_the_scales_of_its_features() -> None:
+    paper, released = NetworkConfig(), NetworkConfig(variant="released")
+    assert (paper.layer_norm, paper.adapter_residual) == (True, True)
+    assert (released.layer_norm, released.adapter_residual) == (False, False)

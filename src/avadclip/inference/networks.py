@@ -103,7 +103,6 @@ def build_network(
         input_dropout=config.input_dropout,
         layer_norm=config.layer_norm,
         adapter_residual=config.adapter_residual,
-        dropout=config.dropout,
         objective=objective,
     )
     built.name = name

@@ -44,6 +44,8 @@ class Encoded(NamedTuple):
     """A^T X_av, [B, D]; the sums of a video's windows add up to the video's."""
     log_variance: Tensor | None
     """Students: theta = ln sigma^2, [B, T, D]."""
+    sound_logits: Tensor | None
+    """Teacher of the variant `extended`: its branch for sound alone, [B, T]."""
 
 
 class AVadCLIP(TextSystem):
@@ -63,7 +65,6 @@ class AVadCLIP(TextSystem):
         input_dropout: share of projected input channels dropped in training.
         layer_norm: of picture and sound before they are fused, and of a student's features before its enhancement.
         adapter_residual: see LocalGlobalAdapter.
-        dropout: share of channels dropped in training, of what a teacher fuses and of what the classifier reads.
         objective: by default the one of the paper, without distillation.
     """
 
@@ -90,7 +91,6 @@ class AVadCLIP(TextSystem):
         input_dropout: float = 0.0,
         layer_norm: bool = True,
         adapter_residual: bool = True,
-        dropout: float = 0.0,
         objective: Objective | None = None,
     ) -> None:
         super().__init__()
@@ -120,7 +120,6 @@ class AVadCLIP(TextSystem):
                 audio_temporal=AudioTcn(embed_dim=embed_dim),
                 fusion=FUSIONS[fusion](embed_dim),
                 layer_norm=layer_norm,
-                dropout=dropout,
             )
             if layer_norm and isinstance(self.encoder.fusion, AdaptiveFusion):
                 self.encoder.fusion.start_from_sound()
@@ -132,7 +131,7 @@ class AVadCLIP(TextSystem):
                 enhancement=[EnhancementBlock(embed_dim) for _ in range(enhancement_blocks)],
                 layer_norm=layer_norm,
             )
-        self.classifier = AnomalyClassifier(embed_dim, dropout=dropout)
+        self.classifier = AnomalyClassifier(embed_dim)
         self.prompt: AudioVisualPrompt | PlainPrompt
         self.prompt = self.prompt_class(embed_dim) if audio_visual_prompt else PlainPrompt()
         self.uncertainty = self.uncertainty_class(embed_dim) if self.has_uncertainty else None
@@ -142,7 +141,7 @@ class AVadCLIP(TextSystem):
     def forward(self, visual: Tensor | None, audio: Tensor | None, mask: Tensor) -> Outputs:
         """See System."""
         encoded = self.encode(Bags(visual, audio, mask))
-        return self._align(encoded, encoded.pooled, self.class_text())
+        return self._score(encoded, encoded.pooled, self.class_text())
 
     def losses(self, batch: Batch) -> Losses:
         """See Objective."""
@@ -151,8 +150,7 @@ class AVadCLIP(TextSystem):
             class_features = self.class_text()
             encoded = self.encode(batch.bags)
             outputs = self._align(encoded, encoded.pooled, class_features)
-        losses: Losses = self.objective(outputs, class_features, batch)
-        return losses
+        return self._losses(encoded, outputs, class_features, batch)
 
     def score_windows(self, passes: Iterable[Bags]) -> Iterator[Outputs]:
         """See System; the audio-visual prompt is pooled over the whole video."""
@@ -161,7 +159,7 @@ class AVadCLIP(TextSystem):
         encoded = [self.encode(windows)._replace(log_variance=None) for windows in passes]
         of_video = torch.cat([each.pooled for each in encoded]).sum(dim=0, keepdim=True)
         for each in encoded:
-            yield self._align(each, of_video.expand_as(each.pooled), class_features)
+            yield self._score(each, of_video.expand_as(each.pooled), class_features)
 
     def fit_projections(self, visual: Tensor, audio: Tensor | None) -> None:
         """See System."""
@@ -198,16 +196,30 @@ class AVadCLIP(TextSystem):
 
     def _encode(self, bags: Bags, active: Tensor) -> Encoded:
         """`active`: [B, T] bool, the positions that take part."""
-        projected, unenhanced, features = self.encoder(bags, active)
+        projected, unenhanced, features, audio = self.encoder(bags, active)
         anomaly_logits = self.classifier(features)
         pooled = self.prompt.pool(features, anomaly_logits, active)
         log_variance = None if self.uncertainty is None else self.uncertainty(projected, unenhanced, active)
-        return Encoded(features, anomaly_logits, pooled, log_variance)
+        return Encoded(features, anomaly_logits, pooled, log_variance, self._sound_logits(audio))
 
     def _align(self, encoded: Encoded, pooled: Tensor, class_features: Tensor) -> Outputs:
         """Outputs under pooled videos [B, D] and class features [C, D]."""
         class_logits = alignment_map(encoded.features, self.prompt(class_features, pooled))
         return Outputs(encoded.anomaly_logits, class_logits, encoded.features, encoded.log_variance)
+
+    # What the variant `extended` does differently.
+
+    def _losses(self, encoded: Encoded, outputs: Outputs, class_features: Tensor, batch: Batch) -> Losses:
+        del encoded
+        losses: Losses = self.objective(outputs, class_features, batch)
+        return losses
+
+    def _sound_logits(self, audio: Tensor | None) -> Tensor | None:
+        del audio
+        return None
+
+    def _score(self, encoded: Encoded, pooled: Tensor, class_features: Tensor) -> Outputs:
+        return self._align(encoded, pooled, class_features)
 
 
 def length_groups(mask: Tensor) -> list[Tensor]:
@@ -234,10 +246,15 @@ def join_groups(parts: list[Tensor], groups: list[Tensor], length: int) -> Tenso
 
 def _join(parts: list[Encoded], groups: list[Tensor], length: int) -> Encoded:
     """One batch again, [B, length, ..], in the order before grouping."""
-    log_variances = [part.log_variance for part in parts if part.log_variance is not None]
+
+    def joined(optional: Iterable[Tensor | None]) -> Tensor | None:
+        given = [part for part in optional if part is not None]
+        return join_groups(given, groups, length) if given else None
+
     return Encoded(
         features=join_groups([part.features for part in parts], groups, length),
         anomaly_logits=join_groups([part.anomaly_logits for part in parts], groups, length),
         pooled=torch.cat([part.pooled for part in parts]).index_select(0, torch.cat(groups).argsort()),
-        log_variance=join_groups(log_variances, groups, length) if log_variances else None,
+        log_variance=joined(part.log_variance for part in parts),
+        sound_logits=joined(part.sound_logits for part in parts),
     )

@@ -19,6 +19,8 @@ class EncoderOutputs(NamedTuple):
     """Before a student's enhancement blocks, [B, T, D]."""
     features: Tensor
     """X_av, or a student's X_vs or X_as, [B, T, D]."""
+    audio: Tensor | None = None
+    """X_a as it enters fusion, [B, T, D]; None of a student."""
 
 
 class AudioVisualEncoder(nn.Module):
@@ -33,11 +35,9 @@ class AudioVisualEncoder(nn.Module):
         audio_temporal: nn.Module,
         fusion: nn.Module,
         layer_norm: bool,
-        dropout: float,
     ) -> None:
         super().__init__()
         self.layer_norm = layer_norm
-        self.dropout = nn.Dropout(dropout)
         self.visual_projection = visual_projection
         self.audio_projection = audio_projection
         self.visual_temporal = visual_temporal
@@ -57,8 +57,8 @@ class AudioVisualEncoder(nn.Module):
         audio = self.audio_temporal(self.audio_projection(bags.audio), bags.mask, active)
         if self.layer_norm:
             visual, audio = normalised(visual), normalised(audio)
-        fused: Tensor = self.fusion(self.dropout(visual), self.dropout(audio), active)
-        return EncoderOutputs(projected, fused, fused)
+        fused: Tensor = self.fusion(visual, audio, active)
+        return EncoderOutputs(projected, fused, fused, audio)
 
 
 class SingleModalityEncoder(nn.Module):

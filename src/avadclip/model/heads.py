@@ -11,22 +11,15 @@ TEMPERATURE = 0.07  # tau of the alignment map
 
 
 class AnomalyClassifier(nn.Module):
-    """Classification branch: a = Linear(D, 1)(X + MLP(X)).
+    """Classification branch: a = Linear(D, 1)(X + MLP(X))."""
 
-    Args:
-        embed_dim: D
-        dropout: share of the channels of X dropped in training.
-    """
-
-    def __init__(self, embed_dim: int, *, dropout: float = 0.0) -> None:
+    def __init__(self, embed_dim: int) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
         self.feed_forward = FeedForward(embed_dim)
         self.classify = nn.Linear(embed_dim, 1)
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, T, D] to logits [B, T]; their sigmoid is the anomaly score."""
-        features = self.dropout(features)
         # Nothing stands between Linear(4D, D) and Linear(D, 1), so they are multiplied first: one row instead of D.
         row, contract = self.classify.weight, self.feed_forward.contract
         bias = functional.linear(contract.bias, row, self.classify.bias)
