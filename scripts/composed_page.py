@@ -55,13 +55,8 @@ OWN_TITLES = {
     AUDIO_STUDENT: "AVadCLIP, sound only",
     PROBE: "control: linear probe",
 }
-PARTS = {
-    "visible": "visible only",
-    "audible": "audible only",
-    "both": "both",
-    "damaged": "picture damaged",
-    "clear": "picture clear",
-}
+KINDS = {"all": "AP", "visible": "visible only", "audible": "audible only", "both": "both"}
+DAMAGE = {"all": "AP", "damaged": "picture damaged", "clear": "picture clear"}
 TABLE_4 = {
     "parts: none": "none",
     "parts: fusion": "fusion",
@@ -94,7 +89,6 @@ SCALES = {
     "no adapter": "no adapter",
     "extended": "variant `extended`",
 }
-MEASURES = {"all": "AP", **PARTS}
 
 
 class Results(NamedTuple):
@@ -183,43 +177,45 @@ def _claims(tables: Mapping[str, list[dict[str, float]]], rows: Sequence[Candida
     return [
         "### Teacher and students",
         "",
-        *_differences(tables, against),
+        *_differences(tables, against, KINDS),
         "",
         "### Table 4: parts of the method",
         "",
-        *_table(tables, TABLE_4),
+        *_table(tables, TABLE_4, KINDS),
         "",
         "### Table 5: kinds of fusion",
         "",
-        *_table(tables, TABLE_5),
+        *_table(tables, TABLE_5, KINDS),
         "",
         "### Table 6: distillation",
         "",
         f"Weights, each the best of four on validation: {chosen}.",
         "",
-        *_table(tables, TABLE_6),
+        *_table(tables, TABLE_6, DAMAGE),
         "",
-        *_differences(tables, [*distillation, *no_adapter]),
+        *_differences(tables, [*distillation, *no_adapter], DAMAGE),
         "",
         "### Scales before fusion",
         "",
-        *_table(tables, SCALES),
-        "",
-        *_differences(tables, scales),
+        *_differences(tables, scales, KINDS),
     ]
 
 
-def _table(tables: Mapping[str, list[dict[str, float]]], titles: Mapping[str, str]) -> list[str]:
-    lines = [f"| | {' | '.join(MEASURES.values())} |", f"|---{'|---' * len(MEASURES)}|"]
+def _table(
+    tables: Mapping[str, list[dict[str, float]]], titles: Mapping[str, str], measures: Mapping[str, str]
+) -> list[str]:
+    lines = [f"| | {' | '.join(measures.values())} |", f"|---{'|---' * len(measures)}|"]
     for name, title in titles.items():
-        lines.append(f"| {title} | {' | '.join(_mean(tables[name], measure) for measure in MEASURES)} |")
+        lines.append(f"| {title} | {' | '.join(_mean(tables[name], measure) for measure in measures)} |")
     return lines
 
 
-def _differences(tables: Mapping[str, list[dict[str, float]]], pairs: Sequence[tuple[str, str, str]]) -> list[str]:
-    lines = [f"| paired difference | {' | '.join(MEASURES.values())} |", f"|---{'|---' * len(MEASURES)}|"]
+def _differences(
+    tables: Mapping[str, list[dict[str, float]]], pairs: Sequence[tuple[str, str, str]], measures: Mapping[str, str]
+) -> list[str]:
+    lines = [f"| paired difference | {' | '.join(measures.values())} |", f"|---{'|---' * len(measures)}|"]
     for title, one, other in pairs:
-        lines.append(f"| {title} | {' | '.join(_difference(tables, one, other, measure) for measure in MEASURES)} |")
+        lines.append(f"| {title} | {' | '.join(_difference(tables, one, other, measure) for measure in measures)} |")
     return lines
 
 
