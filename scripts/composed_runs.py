@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avadclip.baselines.build import SYSTEMS
-from avadclip.config import DistillationConfig, NetworkConfig, OptimizerConfig, TrainingConfig
+from avadclip.config import AS_PUBLISHED, DistillationConfig, NetworkConfig, OptimizerConfig, TrainingConfig
 from avadclip.data.bags import Bag, Dataset
 from avadclip.data.datasets import load_dataset
 from avadclip.features.snippets import SnippetFeatures
@@ -99,7 +99,7 @@ def candidates() -> dict[str, Candidate]:
         *(Candidate(kind, kind) for kind in OWN),
         Candidate("extended", TEACHER, network=extended),
         *(Candidate(name, name) for name in SYSTEMS),
-        Candidate("vadclip", VISUAL_STUDENT, network=changed(own, enhancement_blocks=0), focal=False),
+        Candidate("vadclip", VISUAL_STUDENT, network=changed(own, enhancement_blocks=0, **AS_PUBLISHED), focal=False),
         Candidate("no layer norm", TEACHER, TEACHER, changed(own, layer_norm=False)),
         Candidate("adapter replaces", TEACHER, TEACHER, changed(own, adapter_residual=False)),
         Candidate("as in 0.1.0", TEACHER, TEACHER, changed(own, layer_norm=False, adapter_residual=False)),

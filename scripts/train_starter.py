@@ -21,7 +21,7 @@ from fights_folds import Candidate, OutOfFold, cross_validate, file_property_sco
 from fights_page import Measured, write_page
 from starter_card import write_card
 
-from avadclip.config import DistillationConfig, TrainingConfig, read_config
+from avadclip.config import AS_PUBLISHED, DistillationConfig, TrainingConfig, read_config
 from avadclip.data.bags import Bag, feature_widths
 from avadclip.errors import AvadclipError, DataError
 from avadclip.evaluation.metrics.thresholds import choose_thresholds
@@ -47,7 +47,7 @@ def build_candidates(recipe: TrainingConfig) -> dict[str, Candidate]:
     visual, audio = variant("visual student"), variant("audio student")
     vadclip = visual.model_copy(
         update={
-            "network": recipe.network.model_copy(update={"enhancement_blocks": 0}),
+            "network": recipe.network.model_copy(update={"enhancement_blocks": 0, **AS_PUBLISHED}),
             "loss": recipe.loss.model_copy(update={"focal": False}),
         }
     )

@@ -100,8 +100,18 @@ VISUAL_STUDENT = Run("visual-student", "visual_student", teacher=TEACHER)
 AUDIO_STUDENT = Run("audio-student", "audio_student", teacher=TEACHER)
 RELEASED_TEACHER = Run("released-teacher", "released_teacher")
 RELEASED_STUDENT = Run("released-visual-student", "released_visual_student", teacher=RELEASED_TEACHER)
-# The system that the visual student grew from: no enhancement, no focal loss, no teacher.
-VADCLIP = Run("vadclip", "visual_student", (*ALONE, ("network.enhancement_blocks", 0), ("loss.focal", False)))
+# The system that the visual student grew from: no enhancement, no focal loss, no teacher, scales as published.
+VADCLIP = Run(
+    "vadclip",
+    "visual_student",
+    (
+        *ALONE,
+        ("network.enhancement_blocks", 0),
+        ("network.layer_norm", False),
+        ("network.adapter_residual", False),
+        ("loss.focal", False),
+    ),
+)
 
 
 def _system(name: str) -> Run:
