@@ -50,7 +50,6 @@ PRINTED = {
 }
 OWN_TITLES = {
     TEACHER: "AVadCLIP",
-    "extended": "AVadCLIP, variant `extended`",
     VISUAL_STUDENT: "AVadCLIP, picture only",
     AUDIO_STUDENT: "AVadCLIP, sound only",
     PROBE: "control: linear probe",
@@ -87,7 +86,6 @@ SCALES = {
     "adapter replaces": "the adapter replaces the features",
     "as in 0.1.0": "both, as in 0.1.0",
     "no adapter": "no adapter",
-    "extended": "variant `extended`",
 }
 
 

@@ -94,10 +94,8 @@ class NoAdapter(nn.Module):
 def candidates() -> dict[str, Candidate]:
     """All rows by name, every teacher before its students."""
     own = NetworkConfig(embed_dim=WIDTH)
-    extended = changed(own, variant="extended")
     rows = [
         *(Candidate(kind, kind) for kind in OWN),
-        Candidate("extended", TEACHER, network=extended),
         *(Candidate(name, name) for name in SYSTEMS),
         Candidate("vadclip", VISUAL_STUDENT, network=changed(own, enhancement_blocks=0, **AS_PUBLISHED), focal=False),
         Candidate("no layer norm", TEACHER, TEACHER, changed(own, layer_norm=False)),

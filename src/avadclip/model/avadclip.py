@@ -44,8 +44,6 @@ class Encoded(NamedTuple):
     """A^T X_av, [B, D]; the sums of a video's windows add up to the video's."""
     log_variance: Tensor | None
     """Students: theta = ln sigma^2, [B, T, D]."""
-    sound_logits: Tensor | None
-    """Teacher of the variant `extended`: its branch for sound alone, [B, T]."""
 
 
 class AVadCLIP(TextSystem):
@@ -141,7 +139,7 @@ class AVadCLIP(TextSystem):
     def forward(self, visual: Tensor | None, audio: Tensor | None, mask: Tensor) -> Outputs:
         """See System."""
         encoded = self.encode(Bags(visual, audio, mask))
-        return self._score(encoded, encoded.pooled, self.class_text())
+        return self._align(encoded, encoded.pooled, self.class_text())
 
     def losses(self, batch: Batch) -> Losses:
         """See Objective."""
@@ -150,7 +148,8 @@ class AVadCLIP(TextSystem):
             class_features = self.class_text()
             encoded = self.encode(batch.bags)
             outputs = self._align(encoded, encoded.pooled, class_features)
-        return self._losses(encoded, outputs, class_features, batch)
+        losses: Losses = self.objective(outputs, class_features, batch)
+        return losses
 
     def score_windows(self, passes: Iterable[Bags]) -> Iterator[Outputs]:
         """See System; the audio-visual prompt is pooled over the whole video."""
@@ -159,7 +158,7 @@ class AVadCLIP(TextSystem):
         encoded = [self.encode(windows)._replace(log_variance=None) for windows in passes]
         of_video = torch.cat([each.pooled for each in encoded]).sum(dim=0, keepdim=True)
         for each in encoded:
-            yield self._score(each, of_video.expand_as(each.pooled), class_features)
+            yield self._align(each, of_video.expand_as(each.pooled), class_features)
 
     def fit_projections(self, visual: Tensor, audio: Tensor | None) -> None:
         """See System."""
@@ -196,30 +195,16 @@ class AVadCLIP(TextSystem):
 
     def _encode(self, bags: Bags, active: Tensor) -> Encoded:
         """`active`: [B, T] bool, the positions that take part."""
-        projected, unenhanced, features, audio = self.encoder(bags, active)
+        projected, unenhanced, features = self.encoder(bags, active)
         anomaly_logits = self.classifier(features)
         pooled = self.prompt.pool(features, anomaly_logits, active)
         log_variance = None if self.uncertainty is None else self.uncertainty(projected, unenhanced, active)
-        return Encoded(features, anomaly_logits, pooled, log_variance, self._sound_logits(audio))
+        return Encoded(features, anomaly_logits, pooled, log_variance)
 
     def _align(self, encoded: Encoded, pooled: Tensor, class_features: Tensor) -> Outputs:
         """Outputs under pooled videos [B, D] and class features [C, D]."""
         class_logits = alignment_map(encoded.features, self.prompt(class_features, pooled))
         return Outputs(encoded.anomaly_logits, class_logits, encoded.features, encoded.log_variance)
-
-    # What the variant `extended` does differently.
-
-    def _losses(self, encoded: Encoded, outputs: Outputs, class_features: Tensor, batch: Batch) -> Losses:
-        del encoded
-        losses: Losses = self.objective(outputs, class_features, batch)
-        return losses
-
-    def _sound_logits(self, audio: Tensor | None) -> Tensor | None:
-        del audio
-        return None
-
-    def _score(self, encoded: Encoded, pooled: Tensor, class_features: Tensor) -> Outputs:
-        return self._align(encoded, pooled, class_features)
 
 
 def length_groups(mask: Tensor) -> list[Tensor]:
@@ -246,15 +231,10 @@ def join_groups(parts: list[Tensor], groups: list[Tensor], length: int) -> Tenso
 
 def _join(parts: list[Encoded], groups: list[Tensor], length: int) -> Encoded:
     """One batch again, [B, length, ..], in the order before grouping."""
-
-    def joined(optional: Iterable[Tensor | None]) -> Tensor | None:
-        given = [part for part in optional if part is not None]
-        return join_groups(given, groups, length) if given else None
-
+    log_variances = [part.log_variance for part in parts if part.log_variance is not None]
     return Encoded(
         features=join_groups([part.features for part in parts], groups, length),
         anomaly_logits=join_groups([part.anomaly_logits for part in parts], groups, length),
         pooled=torch.cat([part.pooled for part in parts]).index_select(0, torch.cat(groups).argsort()),
-        log_variance=joined(part.log_variance for part in parts),
-        sound_logits=joined(part.sound_logits for part in parts),
+        log_variance=join_groups(log_variances, groups, length) if log_variances else None,
     )

@@ -19,8 +19,6 @@ class EncoderOutputs(NamedTuple):
     """Before a student's enhancement blocks, [B, T, D]."""
     features: Tensor
     """X_av, or a student's X_vs or X_as, [B, T, D]."""
-    audio: Tensor | None = None
-    """X_a as it enters fusion, [B, T, D]; None of a student."""
 
 
 class AudioVisualEncoder(nn.Module):
@@ -58,7 +56,7 @@ class AudioVisualEncoder(nn.Module):
         if self.layer_norm:
             visual, audio = normalised(visual), normalised(audio)
         fused: Tensor = self.fusion(visual, audio, active)
-        return EncoderOutputs(projected, fused, fused, audio)
+        return EncoderOutputs(projected, fused, fused)
 
 
 class SingleModalityEncoder(nn.Module):

@@ -1,45 +1,25 @@
-"""The variant `extended`: what goes beyond the printed method.
+"""The variant `extended`: the class map is mixed from both branches, and trained as in `paper`."""
 
-The teacher has one more branch, which hears the sound alone and learns by a MIL loss of its own: an event that is only
-audible is not left to a picture that shows nothing. Its logit and the classifier's are averaged. The class map is mixed
-from both branches of the method.
-"""
-
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from avadclip.model.avadclip import AVadCLIP, Encoded
-from avadclip.model.base import Batch, Losses, Outputs
-from avadclip.model.heads import AnomalyClassifier
-from avadclip.model.losses import anomaly_mil_loss
+from avadclip.model.avadclip import AVadCLIP
+from avadclip.model.base import Bags, Outputs
 
 
 class ExtendedAVadCLIP(AVadCLIP):
-    """AVadCLIP with a branch for sound; see AVadCLIP for the arguments."""
+    """AVadCLIP whose classifier decides how anomalous a snippet is, and whose alignment branch which class it is."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        is_teacher = self.uses_visual and self.uses_audio
-        self.sound_classifier = AnomalyClassifier(self.classifier.classify.in_features) if is_teacher else None
+    def forward(self, visual: Tensor | None, audio: Tensor | None, mask: Tensor) -> Outputs:
+        """See System."""
+        return mixed(super().forward(visual, audio, mask))
 
-    def _sound_logits(self, audio: Tensor | None) -> Tensor | None:
-        return None if self.sound_classifier is None else self.sound_classifier(audio)
-
-    def _losses(self, encoded: Encoded, outputs: Outputs, class_features: Tensor, batch: Batch) -> Losses:
-        losses = super()._losses(encoded, outputs, class_features, batch)
-        if encoded.sound_logits is None:
-            return losses
-        own = anomaly_mil_loss(encoded.sound_logits.float(), batch.bags.mask, batch.targets)
-        return {**losses, "sound_anomaly": batch.weights.bags * own}
-
-    def _score(self, encoded: Encoded, pooled: Tensor, class_features: Tensor) -> Outputs:
-        outputs = super()._score(encoded, pooled, class_features)
-        if encoded.sound_logits is not None:
-            outputs = outputs._replace(anomaly_logits=(outputs.anomaly_logits + encoded.sound_logits) / 2)
-        return mixed(outputs)
+    def score_windows(self, passes: Iterable[Bags]) -> Iterator[Outputs]:
+        """See System."""
+        yield from map(mixed, super().score_windows(passes))
 
 
 def mixed(outputs: Outputs) -> Outputs:
