@@ -28,7 +28,7 @@ def write_footage(path: Path, *, height: int, seconds: float) -> None:
     places = random.uniform(0, 1, size=(NUM_THINGS, 2))
     noise = random.normal(scale=NOISE, size=(height * 2, width * 2, 1))
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=RATE_HZ, options={"preset": "veryfast"})
+        stream = container.add_stream("libx264", rate=RATE_HZ, options={"preset": "veryfast", "threads": "1"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for index in range(round(seconds * RATE_HZ)):
             time = index / RATE_HZ
