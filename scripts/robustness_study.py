@@ -48,6 +48,7 @@ REPOSITORY = Path(__file__).parents[1]
 RUNS = REPOSITORY / "runs" / "robustness"
 IMAGES = REPOSITORY / "docs" / "images"
 FIGHTS_SEED = 0
+DISTILLATION_WEIGHT = 10.0  # of both students: features that follow the teacher are what theta is about
 DAMAGED_SHARE = 0.25  # of the synthetic videos, as the visual student sees them; composed ones have damage of their own
 NETWORKS = {"teacher": TEACHER, "visual student": STUDENT, "audio student": "audio student"}
 GRID = SnippetGrid()
@@ -83,19 +84,23 @@ def measure_composed(recordings: Path, num_seeds: int) -> tuple[list[RobustnessR
 
 
 def train_on(dataset: Dataset, folder: Path, seed: int) -> Checkpoint:
-    """Teacher and both students, chosen on validation, in one checkpoint; the visual student sees damaged copies."""
+    """Teacher, chosen on validation, and both students after the last epoch; the visual student sees damaged copies.
+
+    The epoch that is best on validation is an early one, when theta has hardly learned.
+    """
     teacher = folder / "teacher" / "best.safetensors"
     for name in ("teacher", "visual_student", "audio_student"):
         recipe = read_config(REPOSITORY / f"configs/synthetic/{name}.toml", TrainingConfig)
         encoders = recipe.encoders if dataset.is_synthetic else "lite"
         recipe = recipe.model_copy(update={"seed": seed, "data": None, "encoders": encoders})
-        if name == "visual_student":
-            damaged = recipe.distillation.model_copy(update={"damaged_share": DAMAGED_SHARE})
-            recipe = recipe.model_copy(update={"distillation": damaged})
+        if name != "teacher":
+            share = DAMAGED_SHARE if name == "visual_student" else 0.0
+            changes = {"damaged_share": share, "weight": DISTILLATION_WEIGHT}
+            recipe = recipe.model_copy(update={"distillation": recipe.distillation.model_copy(update=changes)})
         own_teacher = None if name == "teacher" else teacher
         train(recipe, dataset, out=folder / name, teacher=own_teacher, force=True)
     visual, audio = (
-        load_checkpoint(folder / name / "best.safetensors") for name in ("visual_student", "audio_student")
+        load_checkpoint(folder / name / "last.safetensors") for name in ("visual_student", "audio_student")
     )
     header = visual.header.model_copy(
         update={
