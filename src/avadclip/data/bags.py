@@ -98,6 +98,11 @@ class Bag:
         return self.stored.load()
 
     @property
+    def undamaged(self) -> "Bag":
+        """With the clear picture, where there is one: the bag as a teacher sees it."""
+        return self if self.clear is None else replace(self, stored=self.clear)
+
+    @property
     def is_anomalous(self) -> bool:
         """Whether any anomaly class is set."""
         return bool(self.targets[1:].any())

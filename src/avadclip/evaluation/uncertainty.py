@@ -1,7 +1,6 @@
 """What a student's theta = ln sigma^2 shows: damaged pictures, and how far its features are from its teacher's."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -56,8 +55,7 @@ def measure_uncertainty(student: System, teacher: System, bags: Sequence[Bag]) -
 @torch.inference_mode()
 def snippet_uncertainty(student: System, teacher: System, bag: Bag) -> SnippetUncertainty:
     """Values of one bag; see measure_uncertainty."""
-    clear = bag if bag.clear is None else replace(bag, stored=bag.clear)
-    taught = teacher(*collate([clear], pad_to_window=teacher.pads_to_window).bags)
+    taught = teacher(*collate([bag.undamaged], pad_to_window=teacher.pads_to_window).bags)
     learned = student(*collate([bag], pad_to_window=student.pads_to_window).bags)
     num_snippets = len(bag.stored)
     squared = (taught.features - learned.features)[0, :num_snippets] ** 2

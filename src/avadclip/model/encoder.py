@@ -3,10 +3,9 @@
 from typing import NamedTuple
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from avadclip.model.base import Bags
-from avadclip.model.heads import EnhancementBlock
+from avadclip.model.heads import EnhancementBlock, normalised
 from avadclip.model.projection import fit_projection
 
 
@@ -95,8 +94,3 @@ class SingleModalityEncoder(nn.Module):
         for block in self.enhancement:
             x = block(x, active)
         return EncoderOutputs(projected, unenhanced, x)
-
-
-def normalised(features: Tensor) -> Tensor:
-    """Layer norm without weights, [.., D]: mean 0 and deviation 1 over the channels of every snippet."""
-    return functional.layer_norm(features, features.shape[-1:])

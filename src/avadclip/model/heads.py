@@ -44,6 +44,11 @@ def alignment_map(features: Tensor, class_vectors: Tensor) -> Tensor:
     return features @ class_vectors.transpose(1, 2) / TEMPERATURE
 
 
+def normalised(features: Tensor) -> Tensor:
+    """Layer norm without weights, [.., D]: mean 0 and deviation 1 over the channels of every snippet."""
+    return functional.layer_norm(features, features.shape[-1:])
+
+
 class EnhancementBlock(nn.Module):
     """x + ReLU(Conv1d(x)), kernel 3: a student has them where the teacher has its second modality."""
 
@@ -82,7 +87,7 @@ class UncertaintyHead(nn.Module):
             mask: [B, T] bool, padding is kept out of every convolution.
         """
         keep = mask[..., None]
-        both = torch.cat([projected, functional.layer_norm(x, x.shape[-1:])], dim=-1).detach()
+        both = torch.cat([projected, normalised(x)], dim=-1).detach()
         hidden = functional.relu(self.hidden(both * keep)) * keep
         log_variance: Tensor = self.log_variance(self.context(hidden))
         return log_variance

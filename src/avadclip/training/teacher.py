@@ -3,7 +3,6 @@
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import IO, NamedTuple
 
 import numpy as np
@@ -71,8 +70,7 @@ class TeacherFeatures:
     def _compute(self, bag: Bag) -> Tensor:
         self.num_computed += 1
         device = next(self._teacher.parameters()).device
-        seen = bag if bag.clear is None else replace(bag, stored=bag.clear)
-        batch = collate([seen], pad_to_window=self._teacher.pads_to_window).to(device)
+        batch = collate([bag.undamaged], pad_to_window=self._teacher.pads_to_window).to(device)
         outputs: Outputs = self._teacher(*batch.bags)
         features = outputs.features
         assert features is not None, "a teacher has fused features"

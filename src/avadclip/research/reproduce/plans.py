@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from avadclip.config import AS_PUBLISHED
 from avadclip.evaluation.metrics.records import Head, MeasureName, Protocol
 
 Side = Literal["first", "second"]
@@ -107,8 +108,7 @@ VADCLIP = Run(
     (
         *ALONE,
         ("network.enhancement_blocks", 0),
-        ("network.layer_norm", False),
-        ("network.adapter_residual", False),
+        *((f"network.{key}", value) for key, value in AS_PUBLISHED.items()),
         ("loss.focal", False),
     ),
 )

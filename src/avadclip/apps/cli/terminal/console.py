@@ -1,7 +1,7 @@
 """Terminal output besides the data: errors, notes of what to know, and notes of success."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from avadclip.report.words import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 _is_quiet = False
 
@@ -59,6 +60,18 @@ def make_console() -> "Console":
     from rich.console import Console
 
     return Console(markup=False, highlight=False, emoji=False)
+
+
+def plain_table(words: Sequence[str], numbers: Sequence[str], *, gap: int) -> "Table":
+    """A table without lines: columns of words, which fold, then columns of numbers, `gap` spaces between them."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="dim")
+    for name in words:
+        table.add_column(name, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
 
 
 def complain_about(name: str, problem: Exception | str) -> None:

@@ -1,10 +1,10 @@
 """What `avadclip data check` prints for people, within 80 columns if names allow it."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from avadclip.apps.cli.terminal.console import make_console
+from avadclip.apps.cli.terminal.console import make_console, plain_table
 from avadclip.report.words import printable
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def print_own_check(found: "OwnCheck") -> None:
     console = make_console()
     console.print(printable(f"{found.source}: complete"), style="bold", soft_wrap=True)
     console.print(printable(f"classes: {', '.join(found.classes)}"), soft_wrap=True)
-    table = _table("split", numbers=("videos", "anomalous", "with times", "with sound", "hours"))
+    table = plain_table(["split"], ["videos", "anomalous", "with times", "with sound", "hours"], gap=2)
     for split in found.splits:
         numbers = (split.num_videos, split.num_anomalous, split.num_with_times, split.num_with_sound)
         table.add_row(split.split, *map(_count, numbers), f"{split.hours:.2f}")
@@ -39,16 +39,16 @@ def print_composed_check(found: "ComposedCheck") -> None:
     console = make_console()
     console.print(printable(f"{found.source}: complete"), style="bold", soft_wrap=True)
     console.print(printable(f"classes: {', '.join(found.classes)}"), soft_wrap=True)
-    recordings = _table("recordings", "label", numbers=("sessions", "train", "validation", "test", "unused"))
+    recordings = plain_table(["recordings", "label"], ["sessions", "train", "validation", "test", "unused"], gap=2)
     for of_label in found.labels:
         counts = (of_label.num_sessions, *of_label.num_recordings.values(), of_label.num_unused)
         recordings.add_row(f"{of_label.kind}, {of_label.role}", printable(of_label.label), *map(_count, counts))
-    sequences = _table("split", numbers=("sequences", "with events", *EVENT_KINDS, "hard neg.", "hours"))
+    sequences = plain_table(["split"], ["sequences", "with events", *EVENT_KINDS, "hard neg.", "hours"], gap=2)
     for split in found.splits:
         events = (split.num_events[kind] for kind in EVENT_KINDS)
         counts = (split.num_sequences, split.num_with_events, *events, split.num_hard_negatives)
         sequences.add_row(split.split, *map(_count, counts), f"{split.hours:.2f}")
-    licences = _table("licence", numbers=("recordings", "trained on", "share-alike"))
+    licences = plain_table(["licence"], ["recordings", "trained on", "share-alike"], gap=2)
     for licence in found.licences[:LICENCES_SHOWN]:
         counts = (licence.num_recordings, licence.num_trained_on, licence.num_share_alike)
         licences.add_row(printable(licence.licence), *map(_count, counts))
@@ -96,23 +96,12 @@ def print_benchmark_check(found: "DataCheck") -> None:
     line(f"the paper's tables: {found.tables}")
 
 
-def _table(*words: str, numbers: Sequence[str]) -> "Table":
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in words:
-        table.add_column(name, overflow="fold")
-    for name in numbers:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
 def _count(number: int) -> str:
     return f"{number:,}"
 
 
 def _split_table(found: "DataCheck") -> "Table":
-    table = _table("split", numbers=("published", "listed", "ready", "with sound"))
+    table = plain_table(["split"], ["published", "listed", "ready", "with sound"], gap=2)
     table.add_column("crops")
     table.add_column("usable")
     for split in found.splits:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Literal
 
+from avadclip.apps.cli.terminal.console import plain_table
 from avadclip.evaluation.metrics.records import Protocol, Report, VideoMeasure
 from avadclip.report.words import counted, network_words, origin_words, printable
 
@@ -76,7 +77,7 @@ def _subject(report: Report) -> str:
 
 
 def _frame_table(report: Report) -> "Table":
-    table = _plain_table(["head"], ["frame AP", "pr_auc", "ROC AUC", "calibration error"])
+    table = plain_table(["head"], ["frame AP", "pr_auc", "ROC AUC", "calibration error"], gap=3)
     for head in report.heads:
         measured = {each.name: each.percent for each in report.measures if each.head == head}
         table.add_row(
@@ -86,7 +87,7 @@ def _frame_table(report: Report) -> "Table":
 
 
 def _video_table(report: Report) -> "Table":
-    table = _plain_table(["head"], ["video AP", "video ROC AUC"])
+    table = plain_table(["head"], ["video AP", "video ROC AUC"], gap=3)
     for head in dict.fromkeys(each.head for each in report.video_measures):
         table.add_row(head, *(_bounded(each) for each in report.video_measures if each.head == head))
     return table
@@ -99,7 +100,7 @@ def _bounded(measure: VideoMeasure) -> str:
 
 
 def _alarm_table(report: Report) -> "Table":
-    table = _plain_table(["head"], ["recall wanted", "reached", "threshold", "false alarms per hour"])
+    table = plain_table(["head"], ["recall wanted", "reached", "threshold", "false alarms per hour"], gap=3)
     for each in report.false_alarms:
         recalls = (_number(each.wanted_recall_percent), _number(each.recall_percent))
         table.add_row(each.head, *recalls, f"{each.threshold:.3f}", f"{each.per_hour:.2f}")
@@ -107,7 +108,7 @@ def _alarm_table(report: Report) -> "Table":
 
 
 def _f1_table(report: Report) -> "Table":
-    table = _plain_table(["head", "of"], ["threshold", "F1"])
+    table = plain_table(["head", "of"], ["threshold", "F1"], gap=3)
     for each in report.f1:
         table.add_row(each.head, f"{each.unit}s", f"{each.threshold:.3f}", _number(each.percent))
     return table
@@ -115,7 +116,7 @@ def _f1_table(report: Report) -> "Table":
 
 def _map_table(report: Report) -> "Table":
     protocols: tuple[Protocol, ...] = ("legacy", "strict")
-    table = _plain_table(["head", "protocol"], list(IOU_HEADINGS.values()))
+    table = plain_table(["head", "protocol"], list(IOU_HEADINGS.values()), gap=3)
     for protocol in protocols:
         means = {each.iou: each for each in report.measures if each.name == "map" and each.protocol == protocol}
         table.add_row(means["AVG"].head, protocol, *(_number(means[iou].percent) for iou in IOU_HEADINGS))
@@ -123,7 +124,7 @@ def _map_table(report: Report) -> "Table":
 
 
 def _class_table(report: Report) -> "Table":
-    table = _plain_table(["class"], ["events", *IOU_HEADINGS.values()])
+    table = plain_table(["class"], ["events", *IOU_HEADINGS.values()], gap=3)
     of_class = {
         (each.label, each.iou): each.percent
         for each in report.measures
@@ -131,17 +132,6 @@ def _class_table(report: Report) -> "Table":
     }
     for label, num_truths in report.num_truths.items():
         table.add_row(printable(label), str(num_truths), *(_number(of_class[label, iou]) for iou in IOU_HEADINGS))
-    return table
-
-
-def _plain_table(words: list[str], numbers: list[str]) -> "Table":
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    for name in words:
-        table.add_column(name, overflow="fold")
-    for name in numbers:
-        table.add_column(name, justify="right", no_wrap=True)
     return table
 
 
