@@ -227,21 +227,30 @@ class Event(BaseEvent):
 
 def find_spans(track: ScoreTrack, rules: EventRules) -> list[tuple[int, int]]:
     """Half-open snippet ranges of the events, by hysteresis, then gap filling, then the shortest length."""
-    boundaries = track.boundaries()
-    is_above = track.scores >= rules.stay_score
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], is_above, [False]])))
-    runs = [
-        (int(start), int(stop))
-        for start, stop in edges.reshape(-1, 2)
-        if (track.scores[start:stop] >= rules.start_score).any()
-    ]
-    merged: list[tuple[int, int]] = []
-    for start, stop in runs:
-        if merged and boundaries[start] - boundaries[merged[-1][1]] < rules.merge_gap_seconds:
-            merged[-1] = (merged[-1][0], stop)
-        else:
-            merged.append((start, stop))
-    return [(start, stop) for start, stop in merged if boundaries[stop] - boundaries[start] >= rules.min_seconds]
+    return [(start, stop) for start, stop in span_rows(track.scores, track.boundaries(), rules).tolist()]
+
+
+def span_rows(
+    scores: NDArray[np.floating], boundaries: NDArray[np.float64], rules: EventRules
+) -> NDArray[np.intp]:
+    """The ranges of find_spans as an array, [A, 2], for many calls on long scores.
+
+    Args:
+        scores: [T], of rows of any length.
+        boundaries: [T + 1], the rows' starts and the end of the last, in seconds.
+        rules: with a threshold.
+    """
+    is_above = scores >= rules.stay_score
+    runs = np.flatnonzero(np.diff(np.concatenate([[False], is_above, [False]]))).reshape(-1, 2)
+    if len(runs) == 0:
+        return runs
+    # Up to the next run: the rows in between are lower, so the highest is that of the run itself.
+    runs = runs[np.maximum.reduceat(scores, runs[:, 0]) >= rules.start_score]
+    starts, stops = runs.T
+    is_apart = boundaries[starts[1:]] - boundaries[stops[:-1]] >= rules.merge_gap_seconds
+    starts, stops = starts[np.append(True, is_apart)[: len(runs)]], stops[np.append(is_apart, True)[: len(runs)]]
+    is_long = boundaries[stops] - boundaries[starts] >= rules.min_seconds
+    return np.stack([starts, stops], axis=1)[is_long]
 
 
 def mean_gain(track: ScoreTrack, without: ScoreTrack | None, span: tuple[int, int]) -> float | None:

@@ -11,7 +11,7 @@ from avadclip.data.bags import Interval
 from avadclip.data.footage import FootageFile
 from avadclip.data.published.annotations import build_frame_truth
 from avadclip.errors import DataError, FeatureError
-from avadclip.evaluation.metrics.alarms import Watched, find_alarms, normal_hours, watch
+from avadclip.evaluation.metrics.alarms import Watched, find_alarms, join_videos
 from avadclip.evaluation.metrics.thresholds import (
     ALERT_PRECISION,
     CONFIDENCE,
@@ -103,7 +103,7 @@ def calibrate(
             if features.has_usable_sound or not trained.uses_audio:
                 scores = score_features(trained, features).anomaly_scores
                 is_positive = _frames(file.intervals, len(features), header.features.grid)
-                watched[kind].append(watch(scores, is_positive, frame_rate_hz=header.features.grid.frame_rate_hz))
+                watched[kind].append(Watched(scores, is_positive, header.features.grid.frame_rate_hz))
     if not any(watched.values()):
         raise DataError(f"no network of {header.name} can score this footage: all of it is without sound")
     results = [_calibrate_network(kind, header.thresholds[kind], videos, wanted) for kind, videos in watched.items()]
@@ -140,25 +140,24 @@ def describe(result: Calibration) -> list[str]:
 
 
 def _calibrate_network(kind: str, before: Thresholds, videos: list[Watched], wanted: Wanted | None) -> Calibration:
-    hours = normal_hours(videos)
-    num_events = sum(len(video.stretches) for video in videos)
     if not videos:
         return Calibration(kind, before, before, wanted, 0, 0.0, 0, 0, 0, 0)
+    joined = join_videos(videos)
     if wanted is None:
-        if num_events == 0:
+        if joined.num_stretches == 0:
             raise DataError(f"no annotated event lies in the footage that the {kind} can score; annotate some that do")
-        thresholds = thresholds_for_events(videos)
+        thresholds = thresholds_for_events(joined)
     else:
-        if hours <= 0:
+        if joined.hours <= 0:
             raise DataError("the footage holds no time in which nothing is annotated; add some")
-        quiet = thresholds_for_rate(videos, per_hour=wanted.per_hour, alerts_per_hour=wanted.alerts_per_hour)
+        quiet = thresholds_for_rate(joined, per_hour=wanted.per_hour, alerts_per_hour=wanted.alerts_per_hour)
         if quiet is None:
             raise DataError(
                 f"the {kind} gives this footage the highest score there is, so no threshold keeps to "
                 f"{wanted.per_hour:g} false alarms per hour; allow more, or train on footage like it"
             )
         thresholds = quiet
-    alarms = find_alarms(videos, thresholds.detection)
+    alarms = find_alarms(joined, thresholds.detection)
     is_alert = alarms.peak >= (2.0 if thresholds.alert is None else thresholds.alert)
     return Calibration(
         network=kind,
@@ -166,8 +165,8 @@ def _calibrate_network(kind: str, before: Thresholds, videos: list[Watched], wan
         thresholds=thresholds,
         wanted=wanted,
         num_videos=len(videos),
-        hours=hours,
-        num_events=num_events,
+        hours=joined.hours,
+        num_events=joined.num_stretches,
         num_found=alarms.num_found,
         num_false=alarms.num_false,
         num_false_alerts=int(alarms.counts[~alarms.is_right & is_alert].sum()),

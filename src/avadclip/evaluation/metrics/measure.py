@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from avadclip.evaluation.metrics.alarms import false_alarms_at_recall, watch
+from avadclip.evaluation.metrics.alarms import Watched, false_alarms_at_recall, join_videos
 from avadclip.evaluation.metrics.frame import frame_measures
 from avadclip.evaluation.metrics.intervals import IOU_THRESHOLDS, MapResult, TruthInterval
 from avadclip.evaluation.metrics.legacy_map import legacy_map
@@ -204,11 +204,10 @@ def _alarm_level(
     subject: Subject, head: Head, curves: Curves, truths: Sequence[VideoTruth], grid: SnippetGrid
 ) -> list[FalseAlarms]:
     """False alarms at every recall; none where nothing is annotated, or nothing else."""
-    videos = [
-        watch(curve, truth.is_positive, frame_rate_hz=grid.frame_rate_hz)
-        for curve, truth in zip(curves, truths, strict=True)
-    ]
-    points = [(recall, false_alarms_at_recall(videos, recall)) for recall in RECALLS]
+    footage = join_videos(
+        [Watched(curve, truth.is_positive, grid.frame_rate_hz) for curve, truth in zip(curves, truths, strict=True)]
+    )
+    points = [(recall, false_alarms_at_recall(footage, recall)) for recall in RECALLS]
     return [
         FalseAlarms(
             head=head,

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaincinv
 from sklearn.metrics import precision_recall_curve
 
-from avadclip.evaluation.metrics.alarms import ALARM_SECONDS, ROUNDING, Watched, find_alarms, normal_hours
+from avadclip.evaluation.metrics.alarms import ALARM_SECONDS, ROUNDING, Footage, find_alarms
 from avadclip.events import Thresholds
 
 MOST_PER_HOUR = 3600 / ALARM_SECONDS  # an alarm that never ends counts this often
@@ -14,32 +14,31 @@ CONFIDENCE = 0.95  # of the upper bound of a rate
 MAX_CANDIDATES = 1000  # thresholds tried on annotated events: as many ranks of the scores, evenly apart
 
 
-def thresholds_for_rate(videos: list[Watched], *, per_hour: float, alerts_per_hour: float) -> Thresholds | None:
+def thresholds_for_rate(footage: Footage, *, per_hour: float, alerts_per_hour: float) -> Thresholds | None:
     """The lowest thresholds at which, and above which, footage has no more false alarms than wanted.
 
     Where not even one false alarm is allowed in footage this short, that is just above its highest score.
 
     Args:
-        videos: with some normal time.
+        footage: with some normal time.
         per_hour: false alarms of either severity, above 0 and below MOST_PER_HOUR.
         alerts_per_hour: those of severity `alert`, above 0.
 
     Returns:
         None where normal footage gets the highest score there is: no threshold within [0, 1] is quiet enough.
     """
-    hours = normal_hours(videos)
-    candidates = np.unique(np.concatenate([video.track.scores for video in videos]))[::-1]
+    candidates = footage.distinct_scores[::-1]
     detection = _just_above(float(candidates[0]))
     for candidate in candidates.tolist():
         # Not a search by halves: alarms merge as the threshold falls, and their number may fall again.
-        if find_alarms(videos, candidate).num_false > per_hour * hours + ROUNDING:
+        if find_alarms(footage, candidate).num_false > per_hour * footage.hours + ROUNDING:
             break
         detection = candidate
     if detection is None:
         return None
-    alarms = find_alarms(videos, detection)
+    alarms = find_alarms(footage, detection)
     peaks, counts = alarms.peak[~alarms.is_right], alarms.counts[~alarms.is_right]
-    quiet = [peak for peak in np.unique(peaks) if counts[peaks >= peak].sum() <= alerts_per_hour * hours + ROUNDING]
+    quiet = [peak for peak in np.unique(peaks) if counts[peaks >= peak].sum() <= alerts_per_hour * footage.hours + ROUNDING]
     if len(quiet) == len(np.unique(peaks)):
         alert: float | None = detection
     else:
@@ -47,7 +46,7 @@ def thresholds_for_rate(videos: list[Watched], *, per_hour: float, alerts_per_ho
     return Thresholds(detection, alert)
 
 
-def thresholds_for_events(videos: list[Watched]) -> Thresholds:
+def thresholds_for_events(footage: Footage) -> Thresholds:
     """The threshold with the best F1 of time, and the lowest above it at which nine of ten alerts are right.
 
     Precision is the share of time under alarm that is annotated, recall the share of annotated time under alarm: a
@@ -55,28 +54,28 @@ def thresholds_for_events(videos: list[Watched]) -> Thresholds:
     where nothing is right so often.
 
     Args:
-        videos: with one stretch at least.
+        footage: with one stretch at least.
     """
-    candidates = np.unique(np.concatenate([video.track.scores for video in videos]))
+    candidates = footage.distinct_scores
     if len(candidates) > MAX_CANDIDATES:
         candidates = candidates[np.linspace(0, len(candidates) - 1, MAX_CANDIDATES).round().astype(int)]
     best_f1, detection = -1.0, 0.0
     for candidate in candidates.tolist():
-        f1 = _time_f1(videos, candidate)
+        f1 = _time_f1(footage, candidate)
         if f1 >= best_f1:
             best_f1, detection = f1, candidate
-    alarms = find_alarms(videos, detection)
+    alarms = find_alarms(footage, detection)
     precise = [
         peak for peak in np.unique(alarms.peak) if alarms.is_right[alarms.peak >= peak].mean() >= ALERT_PRECISION
     ]
     return Thresholds(detection, float(precise[0]) if precise else None)
 
 
-def _time_f1(videos: list[Watched], threshold: float) -> float:
+def _time_f1(footage: Footage, threshold: float) -> float:
     """F1 of the time under alarm against the annotated time, which is some."""
-    alarms = find_alarms(videos, threshold)
-    annotated = sum(float((stretches[:, 1] - stretches[:, 0]).sum()) for _, stretches in videos)
-    return float(2 * alarms.shared_seconds.sum() / (alarms.seconds.sum() + annotated))
+    alarms = find_alarms(footage, threshold)
+    annotated_seconds = footage.num_positive[-1] / footage.frame_rate_hz
+    return float(2 * alarms.shared_seconds.sum() / (alarms.seconds.sum() + annotated_seconds))
 
 
 def rate_bound(count: int, hours: float) -> float:
