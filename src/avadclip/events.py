@@ -230,9 +230,7 @@ def find_spans(track: ScoreTrack, rules: EventRules) -> list[tuple[int, int]]:
     return [(start, stop) for start, stop in span_rows(track.scores, track.boundaries(), rules).tolist()]
 
 
-def span_rows(
-    scores: NDArray[np.floating], boundaries: NDArray[np.float64], rules: EventRules
-) -> NDArray[np.intp]:
+def span_rows(scores: NDArray[np.floating], boundaries: NDArray[np.float64], rules: EventRules) -> NDArray[np.intp]:
     """The ranges of find_spans as an array, [A, 2], for many calls on long scores.
 
     Args:
@@ -250,7 +248,8 @@ def span_rows(
     is_apart = boundaries[starts[1:]] - boundaries[stops[:-1]] >= rules.merge_gap_seconds
     starts, stops = starts[np.append(True, is_apart)[: len(runs)]], stops[np.append(is_apart, True)[: len(runs)]]
     is_long = boundaries[stops] - boundaries[starts] >= rules.min_seconds
-    return np.stack([starts, stops], axis=1)[is_long]
+    spans: NDArray[np.intp] = np.stack([starts, stops], axis=1)[is_long]
+    return spans
 
 
 def mean_gain(track: ScoreTrack, without: ScoreTrack | None, span: tuple[int, int]) -> float | None:

@@ -11,9 +11,10 @@ from avadclip.config import NetworkConfig
 from avadclip.data.bags import Bag, Dataset, Interval, Span
 from avadclip.data.given_scores import GivenScores
 from avadclip.errors import AvadclipError, CheckpointError, DataError
-from avadclip.evaluation.evaluate import check_fit, evaluate, evaluate_given, video_truth
+from avadclip.evaluation.evaluate import check_fit, evaluate, evaluate_given
 from avadclip.evaluation.metrics.intervals import TruthInterval
 from avadclip.evaluation.metrics.records import Report
+from avadclip.evaluation.truths import video_truth
 from avadclip.events import Thresholds
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader

@@ -8,7 +8,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from pathlib import PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 from avadclip.errors import DataError
@@ -41,6 +41,20 @@ def normal_name(name: str) -> str:
     visible = "".join(character for character in name if unicodedata.category(character) != "Cf")
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold())
     return DRIVE.sub("", folded.strip().replace("\\", "/")).removeprefix("./").strip("/")
+
+
+def read_names(path: Path) -> tuple[str, ...]:
+    """The names of videos in a text file, one a line; DataError where it cannot be read or holds none."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path}: cannot be read ({error}); give a text file with the name of a video a line"
+        ) from error
+    names = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    if not names:
+        raise DataError(f"{path} holds no name; give a text file with the name of a video a line")
+    return names
 
 
 class NameIndex:

@@ -1,9 +1,6 @@
 """Score a split and measure it; every number carries its head, protocol, split and selection.
 
 Where a video has a label but no times, whole videos are measured, and neither frames nor events.
-
-Truth comes from the bags' intervals, for the scored frames: T snippets of the grid's frames each. Frames after the last
-whole snippet are left out, as in the published protocol.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,29 +10,27 @@ import numpy as np
 
 from avadclip.data.bags import Bag, Dataset
 from avadclip.data.given_scores import GivenScores
-from avadclip.data.published.annotations import build_frame_truth
 from avadclip.errors import CheckpointError, DataError
-from avadclip.evaluation.metrics.intervals import TruthInterval
-from avadclip.evaluation.metrics.measure import (
-    Curves,
-    F1Thresholds,
-    VideoTruth,
-    choose_f1_thresholds,
-    measure,
-    measure_labels,
-)
+from avadclip.evaluation.metrics.f1 import F1Thresholds, choose_f1_thresholds
+from avadclip.evaluation.metrics.measure import measure, measure_labels
 from avadclip.evaluation.metrics.records import Head, Report, Subject
+from avadclip.evaluation.metrics.truth import Curves
+from avadclip.evaluation.truths import split_truths, video_truth
 from avadclip.inference.checkpoint import Checkpoint
 from avadclip.inference.scoring import SnippetScores, score_features
 from avadclip.model.base import System
 from avadclip.timeline import SnippetGrid
 
 Split = Literal["test", "validation"]
-FEW_VIDEOS = 10  # of a kind; a bootstrap over fewer knows too little of what others would be like
 
 
 def evaluate(
-    model: System, dataset: Dataset, split: Split = "test", *, on_video: Callable[[str, int], None] | None = None
+    model: System,
+    dataset: Dataset,
+    split: Split = "test",
+    *,
+    hard_normals: Sequence[str] = (),
+    on_video: Callable[[str, int], None] | None = None,
 ) -> Report:
     """Score every video of a split by the path that detection uses, and measure both heads of the model.
 
@@ -45,15 +40,17 @@ def evaluate(
         model: in eval mode; its `name`, `classes` and `selection` go into the report.
         dataset: may lack some of the model's classes. Frames and events need annotated intervals in every video.
         split: `test` or `validation`.
+        hard_normals: names of normal videos of the split whose false alarms are measured apart.
         on_video: called with a video's name and number, from 0, before it is scored; validation comes last.
 
     Raises:
-        DataError: the split has no videos, or one with unusable intervals or without the sound that the model needs.
+        DataError: the split has no videos, or one with unusable intervals or without the sound that the model needs; or
+            it lacks a hard normal one.
         CheckpointError: a score is not a finite number.
     """
     bags, grid, classes = dataset.bags_of(split), dataset.grid, model.classes
     validation = dataset.validation if split == "test" else ()
-    truths, about_truth = _truths(bags, classes, grid)
+    truths, about_truth = split_truths(bags, classes, grid, hard_normals)
     silent = _first_without_sound(model, bags)
     if silent is not None:
         raise DataError(f"{silent} has no sound, which the {model.name} needs; leave out videos without sound")
@@ -97,7 +94,12 @@ def evaluate(
 
 
 def evaluate_given(
-    given: GivenScores, dataset: Dataset, split: Split = "test", *, selection: str = "unknown"
+    given: GivenScores,
+    dataset: Dataset,
+    split: Split = "test",
+    *,
+    hard_normals: Sequence[str] = (),
+    selection: str = "unknown",
 ) -> Report:
     """Measure predictions from elsewhere, read by data.given_scores.read_scores for the videos of this split.
 
@@ -108,7 +110,7 @@ def evaluate_given(
     columns = [] if probabilities is None else [f"its columns are read as {', '.join(classes)}"]
     bags, grid = dataset.bags_of(split), dataset.grid
     subject = Subject(dataset.name, dataset.is_synthetic, given.name, split, selection)
-    truths, about_truth = _truths(bags, classes, grid)
+    truths, about_truth = split_truths(bags, classes, grid, hard_normals)
     no_f1 = "no F1: its threshold needs scores of validation videos too"
     notes = [*dataset.notes, *given.notes, *columns, no_f1, *about_truth]
     if truths is None:
@@ -128,71 +130,12 @@ def evaluate_given(
         None if probabilities is None else ("given", probabilities),
         classes=classes,
         grid=grid,
-        frames_per_row=given.frames_per_row,
         notes=notes,
     )
 
 
-def _truths(
-    bags: Sequence[Bag], classes: Sequence[str], grid: SnippetGrid
-) -> tuple[list[VideoTruth] | None, list[str]]:
-    """The truth of every video, None where one has no times; and notes. Raises as video_truth."""
-    truths = [video_truth(bag, classes, grid) for bag in bags if bag.intervals is not None]
-    timeless = [bag.name for bag in bags if bag.intervals is None]
-    notes = []
-    if timeless:
-        notes.append(
-            f"whole videos only: {len(timeless)} of {len(bags)} have a label but no times, the first is {timeless[0]}"
-        )
-    num_anomalous = sum(bag.is_anomalous for bag in bags)
-    if 0 < min(num_anomalous, len(bags) - num_anomalous) < FEW_VIDEOS:
-        notes.append(
-            f"video AP and AUC: with {num_anomalous} anomalous and {len(bags) - num_anomalous} normal videos "
-            "the 95 % intervals are too narrow"
-        )
-    late = [
-        bag.name
-        for bag, truth in zip((bag for bag in bags if bag.intervals is not None), truths, strict=True)
-        for interval in truth.intervals
-        if interval.start >= len(truth.is_positive)
-    ]
-    if late:
-        notes.append(f"{len(late)} events start after the last scored frame, so no frame of theirs counts: {late[0]}")
-    return (None if timeless else truths), notes
-
-
 def _num_frames(bags: Sequence[Bag], grid: SnippetGrid) -> int:
     return sum(len(bag.stored) for bag in bags) * grid.snippet_frames
-
-
-def video_truth(bag: Bag, classes: Sequence[str], grid: SnippetGrid) -> VideoTruth:
-    """Truth of the scored frames; ends are rounded to whole frames. Raises DataError, naming the video."""
-
-    def to_frame(seconds: float) -> int:
-        return round(seconds * grid.frame_rate_hz)
-
-    if bag.intervals is None:
-        raise DataError(
-            f"{bag.name} has no annotated intervals; add its times (none for a normal video) to evaluate it"
-        )
-    if bag.is_anomalous != bool(bag.intervals):
-        found = "anomalous, but has no interval" if bag.is_anomalous else "normal, but has anomalous intervals"
-        raise DataError(f"{bag.name} is labelled {found}; correct its label or its intervals")
-    intervals = []
-    for label, start_seconds, end_seconds in bag.intervals:
-        if label not in classes[1:]:
-            raise DataError(f"{bag.name} has an interval of `{label}`; known are {', '.join(classes[1:])}")
-        if not 0 <= start_seconds < end_seconds < float("inf"):
-            raise DataError(
-                f"{bag.name} has an interval from {start_seconds} to {end_seconds} s; needed 0 <= start < end"
-            )
-        intervals.append(TruthInterval(classes.index(label), to_frame(start_seconds), to_frame(end_seconds)))
-    if bag.anomalous_spans is None:
-        spans = [(to_frame(start), to_frame(end)) for _, start, end in bag.intervals]
-    else:
-        spans = [(to_frame(start), to_frame(end)) for start, end in bag.anomalous_spans]
-    is_positive = build_frame_truth(spans, len(bag.stored), snippet_frames=grid.snippet_frames)
-    return VideoTruth(tuple(intervals) or (TruthInterval(0, 0, len(is_positive)),), is_positive)
 
 
 def check_fit(checkpoint: Checkpoint, dataset: Dataset) -> None:

@@ -14,9 +14,11 @@ from pydantic import BaseModel, ConfigDict
 
 from avadclip.data.bags import Bag, Dataset
 from avadclip.errors import DataError
-from avadclip.evaluation.evaluate import Split, anomaly_curves, check_fit, score_bag, video_truth
-from avadclip.evaluation.metrics.measure import VideoTruth, measure
+from avadclip.evaluation.evaluate import Split, anomaly_curves, check_fit, score_bag
+from avadclip.evaluation.metrics.measure import measure
 from avadclip.evaluation.metrics.records import Report, Subject
+from avadclip.evaluation.metrics.truth import VideoTruth
+from avadclip.evaluation.truths import video_truth
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint
 from avadclip.inference.scorers import TrainedScorer

@@ -10,7 +10,7 @@ from avadclip.data.bags import bin_bag, collate
 from avadclip.data.datasets import load_dataset
 from avadclip.data.published.load import BENCHMARKS
 from avadclip.errors import ConfigError, DataError, FeatureError
-from avadclip.evaluation.evaluate import video_truth
+from avadclip.evaluation.truths import video_truth
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.features.store import write_features
 from avadclip.media.probe import probe

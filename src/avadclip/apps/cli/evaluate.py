@@ -1,6 +1,7 @@
 """`avadclip evaluate`."""
 
 import functools
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -75,6 +76,12 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
         typer.Option(file_okay=False, help="Folder of feature files, from avadclip extract; a CSV file needs one."),
     ] = None,
     split: Annotated[Split, typer.Option(help="Split to measure on.")] = Split.TEST,
+    hard_normals: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Text file with names of normal videos, one a line, to measure apart."
+        ),
+    ] = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="Measure the videos that are there, and report which share they are.")
     ] = False,
@@ -98,9 +105,10 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
 ) -> None:
     """Evaluate every network of a checkpoint, or given predictions.
 
-    Frame AP, AUC, calibration error, false alarms per hour, F1 at a threshold
-    from validation, and mAP by two protocols; AP and AUC of whole videos, for
-    which one label per video is enough.
+    Frame AP and AUC, each beside a control; recall and false alarms per hour
+    against each other; calibration error, F1 at a threshold from validation,
+    and mAP by two protocols; AP and AUC of whole videos, for which one label
+    per video is enough.
     Data goes to stdout, progress and errors to stderr.
     A network that cannot score these videos is reported in one line on stderr
     and the others continue (exit code 3); if it was the only one, the exit
@@ -116,7 +124,9 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
     if baseline is not None and figures is None:
         raise typer.BadParameter("--baseline needs --figures, the folder for the figures")
     from avadclip.data.datasets import load_dataset
+    from avadclip.data.names import read_names
 
+    hard = () if hard_normals is None else read_names(hard_normals)
     load = functools.partial(
         load_dataset,
         data,
@@ -131,12 +141,12 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
         loaded = load_checkpoint(checkpoint)
         dataset = load(classes=loaded.header.classes)
         rival = None if baseline is None else load_checkpoint(baseline)
-        reports, num_networks = _evaluate_each(loaded, dataset, split), len(loaded.networks)
+        reports, num_networks = _evaluate_each(loaded, dataset, split, hard), len(loaded.networks)
         if figures is not None and reports:
             _draw_each(figures, loaded, dataset, split, baseline=rival, figure_format=figure_format)
     elif scores is not None:
         dataset = load()
-        reports, num_networks = [_evaluate_scores(scores, dataset, split, selection or GivenSelection.UNKNOWN)], 1
+        reports, num_networks = [_evaluate_scores(scores, dataset, split, hard, selection or GivenSelection.UNKNOWN)], 1
     if output_format is ReportFormat.JSON:
         typer.echo("[\n" + ",\n".join(report.model_dump_json(indent=2) for report in reports) + "\n]")
     else:
@@ -148,16 +158,20 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
     raise typer.Exit(exit_code(num_networks - len(reports), num_networks))
 
 
-def _evaluate_scores(scores: Path, dataset: "Dataset", split: Split, selection: GivenSelection) -> "Report":
+def _evaluate_scores(
+    scores: Path, dataset: "Dataset", split: Split, hard_normals: Sequence[str], selection: GivenSelection
+) -> "Report":
     from avadclip.data.given_scores import read_scores
     from avadclip.evaluation.evaluate import evaluate_given
 
     bags = _bags_of(dataset, split)
     given = read_scores(scores, bags, num_classes=len(dataset.classes), snippet_frames=dataset.grid.snippet_frames)
-    return evaluate_given(given, dataset, split.value, selection=selection.value)
+    return evaluate_given(given, dataset, split.value, hard_normals=hard_normals, selection=selection.value)
 
 
-def _evaluate_each(checkpoint: "Checkpoint", dataset: "Dataset", split: Split) -> list["Report"]:
+def _evaluate_each(
+    checkpoint: "Checkpoint", dataset: "Dataset", split: Split, hard_normals: Sequence[str]
+) -> list["Report"]:
     """Evaluate the networks that can score the split; report each other one in a line on stderr."""
     from avadclip.evaluation.evaluate import check_fit
     from avadclip.evaluation.evaluate import evaluate as measure
@@ -169,7 +183,7 @@ def _evaluate_each(checkpoint: "Checkpoint", dataset: "Dataset", split: Split) -
     for network in checkpoint.networks.values():
         with show_work(len(bags) + len(validation)) as work:
             try:
-                report = measure(network, dataset, split.value, on_video=work.begin)
+                report = measure(network, dataset, split.value, hard_normals=hard_normals, on_video=work.begin)
             except AvadclipError as problem:
                 error(str(problem))
             else:

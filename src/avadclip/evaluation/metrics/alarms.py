@@ -139,7 +139,9 @@ def join_videos(videos: Sequence[Watched]) -> Footage:
     stretch_rows, row_frames, num_positive = [], [], []
     for video, first_row in zip(videos, np.cumsum(num_rows) - num_rows, strict=True):
         start, stop = video.stretches.T
-        stretch_rows.append(first_row + np.stack([start // video.frames_per_row, -(-stop // video.frames_per_row)], axis=1))
+        stretch_rows.append(
+            first_row + np.stack([start // video.frames_per_row, -(-stop // video.frames_per_row)], axis=1)
+        )
         row_frames.append(np.append(np.full(len(video.scores), video.frames_per_row), apart))
         num_positive.append(np.append(video.is_positive.reshape(-1, video.frames_per_row).sum(axis=1), 0))
     return Footage(

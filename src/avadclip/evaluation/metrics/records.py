@@ -2,6 +2,7 @@
 were chosen; a threshold states where it was chosen.
 """
 
+import math
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -11,6 +12,12 @@ Protocol = Literal["frame", "legacy", "strict"]
 MeasureName = Literal["frame_ap", "pr_auc", "roc_auc", "calibration_error", "map", "class_ap"]
 VideoMeasureName = Literal["video_ap", "video_roc_auc"]
 F1Unit = Literal["frame", "video"]
+Limit = Literal["false_alarms_per_hour", "false_positive_percent"]
+
+
+def percent(share: float | None) -> float | None:
+    """Percent of a share; None of what is undefined: None or NaN."""
+    return None if share is None or math.isnan(share) else 100 * share
 
 
 class _Record(BaseModel):
@@ -33,6 +40,35 @@ class Measure(_Record):
     """The class of a `class_ap`."""
     percent: float | None
     """None where it is undefined: frames of one kind only, no truth, scores that are no probabilities."""
+    video_mean_percent: float | None = None
+    """Of an AP or ROC AUC of frames: the same with every score replaced by its video's mean."""
+    kept_percent: float | None = None
+    """The share of the margin over chance that this control keeps; None where there is no margin."""
+
+
+class AucParts(_Record):
+    """The ROC AUC of frames taken apart: w * within + (1 - w) * cross; metrics/pairs.py."""
+
+    head: Head
+    split: str
+    selection: str
+    within_share_percent: float
+    """w: pairs of an anomalous and a normal frame that lie in one video, of all such pairs."""
+    within_percent: float | None
+    """Of the pairs in one video, how many are in order; None where no video has both kinds of frames."""
+    cross_percent: float | None
+    """Of the pairs in two videos; None where there is no such pair."""
+
+
+class LatencyAp(_Record):
+    """AP of frames in which late ones count only if their stretch was found in time; metrics/latency.py."""
+
+    head: Head
+    split: str
+    selection: str
+    seconds: float
+    """d, from the start of a stretch."""
+    percent: float
 
 
 class FalseAlarms(_Record):
@@ -48,6 +84,52 @@ class FalseAlarms(_Record):
     threshold: float
     per_hour: float
     """False alarms per hour in which nothing is annotated."""
+
+
+class RecallAtLimit(_Record):
+    """What is found where false ones keep to a limit; metrics/recall.py.
+
+    False alarms: the share of stretches found. False positives: the share of anomalous frames found.
+    """
+
+    head: Head
+    split: str
+    """Of the scores and of the threshold, which is a point of their curve and was not chosen in advance."""
+    selection: str
+    limit_of: Limit
+    limit: float
+    threshold: float | None
+    """The lowest that keeps to the limit, as every higher one does; None where even the highest score does not."""
+    recall_percent: float
+    low_percent: float
+    """Lower end of the 95 % interval, by bootstrap over videos."""
+    high_percent: float
+    reached: float
+    """False alarms per hour, or percent of normal frames, at the threshold."""
+    low: float | None = None
+    """Lower end of the 95 % interval of false alarms per hour, by Poisson's distribution; None of frames."""
+    high: float | None = None
+
+
+class HardNormals(_Record):
+    """False ones in the normal videos that the user listed, and in all other normal time.
+
+    `roc_auc`: percent, of all anomalous frames against the normal frames of each. `false_positives`: percent of normal
+    frames, `false_alarms`: per hour, both at the threshold that keeps to the limit over all normal time.
+    """
+
+    head: Head
+    split: str
+    selection: str
+    name: Literal["roc_auc", "false_positives", "false_alarms"]
+    limit: float | None
+    """As in RecallAtLimit; None of `roc_auc`."""
+    hard: float | None
+    low: float | None = None
+    """Lower end of the 95 % interval of `hard`, of false alarms, by Poisson's distribution."""
+    high: float | None = None
+    others: float | None
+    """None where there is no other normal time."""
 
 
 class F1(_Record):
@@ -76,6 +158,10 @@ class VideoMeasure(_Record):
     low_percent: float | None
     """Lower end of the 95 % interval, by bootstrap over videos."""
     high_percent: float | None
+    video_mean_percent: float | None = None
+    """The same with the mean of each video's scores in place of the highest."""
+    kept_percent: float | None = None
+    """The share of the margin over chance that this control keeps; None where there is no margin."""
 
 
 class Subject(NamedTuple):
@@ -119,7 +205,14 @@ class Report(_Record):
     """Annotated intervals per anomaly class, clipped and merged as `strict` counts them."""
     measures: tuple[Measure, ...]
     """Of frames and events; none without annotated times."""
+    auc_parts: tuple[AucParts, ...] = ()
+    latency_ap: tuple[LatencyAp, ...] = ()
     video_measures: tuple[VideoMeasure, ...] = ()
+    recalls: tuple[RecallAtLimit, ...] = ()
+    hard_normals: tuple[HardNormals, ...] = ()
+    num_hard_normals: int = 0
+    """Normal videos that the user wants measured apart."""
+    hard_normal_hours: float = 0.0
     false_alarms: tuple[FalseAlarms, ...] = ()
     f1: tuple[F1, ...] = ()
     notes: tuple[str, ...] = ()

@@ -38,7 +38,9 @@ def thresholds_for_rate(footage: Footage, *, per_hour: float, alerts_per_hour: f
         return None
     alarms = find_alarms(footage, detection)
     peaks, counts = alarms.peak[~alarms.is_right], alarms.counts[~alarms.is_right]
-    quiet = [peak for peak in np.unique(peaks) if counts[peaks >= peak].sum() <= alerts_per_hour * footage.hours + ROUNDING]
+    quiet = [
+        peak for peak in np.unique(peaks) if counts[peaks >= peak].sum() <= alerts_per_hour * footage.hours + ROUNDING
+    ]
     if len(quiet) == len(np.unique(peaks)):
         alert: float | None = detection
     else:
@@ -84,6 +86,16 @@ def rate_bound(count: int, hours: float) -> float:
     Exact for alarms that come independently of each other (Poisson; Garwood, 1936). No alarm in H hours: 3 / H.
     """
     return float(gammaincinv(count + 1, CONFIDENCE)) / hours
+
+
+def rate_interval(count: int, hours: float) -> tuple[float, float]:
+    """The rates per hour between which this many alarms in this many hours leave it, at 95 % confidence, two-sided.
+
+    Exact for alarms that come independently of each other (Poisson; Garwood, 1936).
+    """
+    tail = (1 - CONFIDENCE) / 2
+    low = float(gammaincinv(count, tail)) if count else 0.0
+    return low / hours, float(gammaincinv(count + 1, 1 - tail)) / hours
 
 
 def _just_above(score: float) -> float | None:

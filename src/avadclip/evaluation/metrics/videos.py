@@ -6,18 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from avadclip.evaluation.metrics.records import Head, Subject, VideoMeasure
-
-NUM_RESAMPLES = 2000
-CONFIDENCE_PERCENT = 95
-
-
-class Bounded(NamedTuple):
-    """A measure within [0, 1], and its interval at 95 % confidence."""
-
-    value: float
-    low: float
-    high: float
+from avadclip.evaluation.metrics.bootstrap import Bounded, bound, draw_videos
+from avadclip.evaluation.metrics.control import kept_share, video_means
+from avadclip.evaluation.metrics.records import Head, Subject, VideoMeasure, VideoMeasureName, percent
 
 
 class VideoMeasures(NamedTuple):
@@ -30,28 +21,40 @@ class VideoMeasures(NamedTuple):
 def measure_videos(
     subject: Subject, anomaly: Mapping[Head, Sequence[NDArray[np.floating]]], is_anomalous: Sequence[bool]
 ) -> tuple[VideoMeasure, ...]:
-    """AP and AUC of every head; a video's score is its highest.
+    """AP and AUC of every head; a video's score is its highest, and its mean for the control.
 
     Args:
         subject: for the report.
         anomaly: per head, one array [T] per video, on any scale.
         is_anomalous: by label, one per video.
     """
+    labels = np.array(is_anomalous, dtype=bool)
+    names: tuple[VideoMeasureName, ...] = ("video_ap", "video_roc_auc")
+    chances = (float(labels.mean()), 0.5)
     found = []
     for head, curves in anomaly.items():
-        measures = video_measures(np.array([curve.max() for curve in curves]), np.array(is_anomalous, dtype=bool))
-        for name, value in (("video_ap", measures.average_precision), ("video_roc_auc", measures.roc_auc)):
-            percents = (None,) * 3 if value is None else tuple(100 * each for each in value)
-            limits = dict(zip(("percent", "low_percent", "high_percent"), percents, strict=True))
-            found.append(VideoMeasure(name=name, head=head, **limits, **subject.origin))
+        values = video_measures(np.array([curve.max() for curve in curves]), labels)
+        controls = video_measures(video_means(curves), labels)
+        for name, value, control, chance in zip(names, values, controls, chances, strict=True):
+            bounds = (None, None, None) if value is None else value
+            mean = None if control is None else control.value
+            limits = dict(zip(("percent", "low_percent", "high_percent"), map(percent, bounds), strict=True))
+            kept = percent(kept_share(bounds[0], mean, chance))
+            found.append(
+                VideoMeasure(
+                    name=name,
+                    head=head,
+                    **limits,
+                    video_mean_percent=percent(mean),
+                    kept_percent=kept,
+                    **subject.origin,
+                )
+            )
     return tuple(found)
 
 
 def video_measures(scores: NDArray[np.floating], is_anomalous: NDArray[np.bool_], *, seed: int = 0) -> VideoMeasures:
     """Measure video scores against one label per video, with bootstrap intervals.
-
-    The bootstrap draws videos with replacement, as many normal and as many anomalous ones as there are: AP keeps its
-    chance level. The interval holds the middle 95 % of the measures of 2000 such draws.
 
     Args:
         scores: [N]; any monotonous scale.
@@ -60,12 +63,8 @@ def video_measures(scores: NDArray[np.floating], is_anomalous: NDArray[np.bool_]
     """
     if not is_anomalous.any() or is_anomalous.all():
         return VideoMeasures(None, None)
-    random = np.random.default_rng(seed)
-    times_drawn = np.ones((1 + NUM_RESAMPLES, len(scores)))  # first the videos as they are
-    for kind in (True, False):
-        own = np.flatnonzero(is_anomalous == kind)
-        times_drawn[1:, own] = random.multinomial(len(own), np.full(len(own), 1 / len(own)), size=NUM_RESAMPLES)
-    return VideoMeasures(*(_bounded(values) for values in _rank(scores, is_anomalous, times_drawn)))
+    times_drawn = draw_videos(is_anomalous, seed=seed)
+    return VideoMeasures(*(bound(values) for values in _rank(scores, is_anomalous, times_drawn)))
 
 
 def _rank(
@@ -84,9 +83,3 @@ def _rank(
     average_precision = (new_found * precision).sum(axis=1) / num_anomalous
     roc_auc = (new_false * (found - new_found / 2)).sum(axis=1) / (num_anomalous * num_normal)
     return average_precision, roc_auc
-
-
-def _bounded(values: NDArray[np.float64]) -> Bounded:
-    tail = (100 - CONFIDENCE_PERCENT) / 2
-    low, high = np.percentile(values[1:], [tail, 100 - tail])
-    return Bounded(float(values[0]), float(low), float(high))
