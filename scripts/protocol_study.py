@@ -17,8 +17,8 @@ import torch
 from avadclip.config import DistillationConfig, TrainingConfig, read_config
 from avadclip.data.bags import collate
 from avadclip.data.datasets import load_dataset
-from avadclip.evaluation.truths import video_truth
 from avadclip.evaluation.metrics.frame import frame_measures
+from avadclip.evaluation.truths import video_truth
 from avadclip.files import write_atomically
 from avadclip.inference.scoring import score_features
 from avadclip.model.base import System

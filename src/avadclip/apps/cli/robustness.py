@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from avadclip.data.bags import Bag
-    from avadclip.evaluation.metrics.records import MeasureName
     from avadclip.evaluation.robustness import Damage, RobustnessReport
     from avadclip.inference.checkpoint import Checkpoint
 
@@ -124,19 +123,18 @@ def _video_damage(
 def _print_tables(console: "Console", report: "RobustnessReport") -> None:
     from rich.table import Table
 
-    from avadclip.report.figures.robustness import TITLES, describe, table_rows
+    from avadclip.report.figures.robustness import describe, tables
     from avadclip.report.words import network_words, printable
 
     console.print(describe(report), style="bold")
-    measures: tuple[MeasureName, ...] = ("frame_ap", "roc_auc")
-    for measure in measures:
+    for title, rows in tables(report):
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-        table.add_column(f"{TITLES[measure]}, %")
+        table.add_column("percent")
         for network in report.networks:
             table.add_column(network_words(network), justify="right")
-        for row in table_rows(report, measure):
+        for row in rows:
             table.add_row(*row)
-        console.print()
+        console.print(f"\n{title}")
         console.print(table)
     console.print()
     chance = report.conditions[0].reports[0].chance_percent

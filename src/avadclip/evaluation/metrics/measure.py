@@ -14,7 +14,7 @@ from avadclip.evaluation.metrics.frame_level import measure_frames, measure_late
 from avadclip.evaluation.metrics.intervals import IOU_THRESHOLDS, MapResult
 from avadclip.evaluation.metrics.legacy_map import legacy_map
 from avadclip.evaluation.metrics.operating import (
-    MOST_PER_HOUR,
+    LIMITS,
     measure_alarm_recalls,
     measure_false_alarms,
     measure_frame_recalls,
@@ -210,7 +210,7 @@ def _event_level(
 
 def _short_notes(normal_hours: float) -> list[str]:
     """Which rates of false alarms so much normal time cannot show."""
-    short = [limit for limit in MOST_PER_HOUR if limit * normal_hours < 1]
+    short = [limit for limit in LIMITS["false_alarms_per_hour"] if limit * normal_hours < 1]
     if not short:
         return []
     rates = ", ".join(f"{limit:g}" for limit in short)

@@ -6,13 +6,24 @@ from numpy.typing import NDArray
 from avadclip.evaluation.metrics.alarms import Footage, false_alarms_at_recall
 from avadclip.evaluation.metrics.frame import frame_measures
 from avadclip.evaluation.metrics.recall import RecallCurve, RecallPoint, alarm_curve, frame_curve, recall_within
-from avadclip.evaluation.metrics.records import FalseAlarms, HardNormals, Head, RecallAtLimit, Subject, percent
+from avadclip.evaluation.metrics.records import (
+    FalseAlarms,
+    FalseOnes,
+    HardNormals,
+    Head,
+    RecallAtLimit,
+    Subject,
+    percent,
+)
 from avadclip.evaluation.metrics.thresholds import rate_interval
 from avadclip.evaluation.metrics.truth import ScoredFrames
 
 RECALLS = (0.5, 0.8)  # of annotated stretches, at which false alarms are counted
-MOST_PER_HOUR = (0.1, 1.0, 10.0)  # false alarms, at which recall is measured
-MOST_FALSE_POSITIVES = 0.01  # share of normal frames, at which recall is measured
+LIMITS: dict[FalseOnes, tuple[float, ...]] = {
+    "false_alarms_per_hour": (0.1, 1.0, 10.0),
+    "false_positive_percent": (1.0,),
+}
+"""Of false ones, at which recall is measured."""
 
 
 def measure_false_alarms(subject: Subject, head: Head, footage: Footage) -> list[FalseAlarms]:
@@ -58,7 +69,7 @@ def measure_frame_recalls(
     subject: Subject, head: Head, frames: ScoredFrames, times_drawn: NDArray[np.float64], is_hard: NDArray[np.bool_]
 ) -> Operating:
     """Recall of anomalous frames at a false positive rate, and the ROC AUC against hard normal videos; as above."""
-    curve = frame_curve(*frames, limit=MOST_FALSE_POSITIVES)
+    curve = frame_curve(*frames, limit_percent=LIMITS["false_positive_percent"][0])
     recalls, hard_normals = _measure(subject, head, curve, times_drawn, is_hard)
     return recalls, [*_hard_auc(subject, head, frames, is_hard), *hard_normals]
 
@@ -74,13 +85,13 @@ def _measure(
     hard_normals: list[HardNormals] = []
     if curve is None:
         return recalls, hard_normals
-    limits = MOST_PER_HOUR if curve.is_of_alarms else (MOST_FALSE_POSITIVES,)
+    limits = LIMITS[curve.false_ones]
     for limit, point in zip(limits, recall_within(curve, limits, times_drawn), strict=True):
-        origin = {"head": head, "limit": curve.unit * limit, **subject.origin}
+        origin = {"head": head, "limit": limit, **subject.origin}
         reached, low, high = _false_ones(curve, point, np.full_like(is_hard, True))
         recalls.append(
             RecallAtLimit(
-                limit_of="false_alarms_per_hour" if curve.is_of_alarms else "false_positive_percent",
+                limit_of=curve.false_ones,
                 threshold=point.threshold,
                 recall_percent=100 * point.recall.value,
                 low_percent=100 * point.recall.low,
@@ -94,20 +105,21 @@ def _measure(
         if is_hard.any():
             hard, low, high = _false_ones(curve, point, is_hard)
             others, _, _ = _false_ones(curve, point, ~is_hard)
-            name = "false_alarms" if curve.is_of_alarms else "false_positives"
-            hard_normals.append(HardNormals(name=name, hard=hard, low=low, high=high, others=others, **origin))
+            hard_normals.append(
+                HardNormals(name=curve.false_ones, hard=hard, low=low, high=high, others=others, **origin)
+            )
     return recalls, hard_normals
 
 
 def _false_ones(
     curve: RecallCurve, point: RecallPoint, which: NDArray[np.bool_]
 ) -> tuple[float | None, float | None, float | None]:
-    """Alarms per hour with their interval, or percent of frames, in some of the videos; None without normal time."""
+    """Their rate in some of the videos, of alarms with its interval; None without normal time."""
     count, exposure = float(point.num_false[which].sum()), float(curve.exposure[which].sum())
     if exposure <= 0:
         return None, None, None
-    low, high = rate_interval(round(count), exposure) if curve.is_of_alarms else (None, None)
-    return curve.unit * count / exposure, low, high
+    is_count = curve.false_ones == "false_alarms_per_hour"
+    return count / exposure, *(rate_interval(round(count), exposure) if is_count else (None, None))
 
 
 def _hard_auc(subject: Subject, head: Head, frames: ScoredFrames, is_hard: NDArray[np.bool_]) -> list[HardNormals]:
@@ -119,4 +131,4 @@ def _hard_auc(subject: Subject, head: Head, frames: ScoredFrames, is_hard: NDArr
         percent(frame_measures(frames.scores, frames.num_positive, frames.num_positive + num_normal * kept).roc_auc)
         for kept in (is_hard[frames.video], ~is_hard[frames.video])
     )
-    return [HardNormals(head=head, name="roc_auc", limit=None, hard=hard, others=others, **subject.origin)]
+    return [HardNormals(head=head, name="roc_auc_percent", limit=None, hard=hard, others=others, **subject.origin)]

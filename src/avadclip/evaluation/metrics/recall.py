@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from avadclip.evaluation.metrics.alarms import ROUNDING, Footage, find_alarms
 from avadclip.evaluation.metrics.bootstrap import Bounded, bound
+from avadclip.evaluation.metrics.records import FalseOnes
 
 MAX_THRESHOLDS = 1000  # tried; of more distinct scores, ranks in equal ratios, so that the highest are all tried
 
@@ -24,14 +25,9 @@ class RecallCurve(NamedTuple):
     num_to_find: NDArray[np.float64]
     """[V], stretches, or anomalous frames."""
     exposure: NDArray[np.float64]
-    """[V], what a rate of false ones refers to: hours without annotation, or normal frames."""
-    is_of_alarms: bool
-    """Whether false ones are alarms per hour, or a share of frames."""
-
-    @property
-    def unit(self) -> float:
-        """Factor on a rate in a report: alarms per hour stay, a share of frames becomes percent."""
-        return 1.0 if self.is_of_alarms else 100.0
+    """[V], what a rate of false ones refers to: hours without annotation, or hundreds of normal frames."""
+    false_ones: FalseOnes
+    """What they are, and the unit of their rate."""
 
 
 class RecallPoint(NamedTuple):
@@ -58,7 +54,7 @@ def alarm_curve(footage: Footage) -> RecallCurve | None:
         found[:, index] = np.bincount(stretch_video, alarms.is_found, minlength=num_videos)
         false[:, index] = np.bincount(alarms.video[is_false], alarms.counts[is_false], minlength=num_videos)
     num_to_find = np.bincount(stretch_video, minlength=num_videos).astype(np.float64)
-    return RecallCurve(thresholds, found, false, num_to_find, footage.normal_hours, is_of_alarms=True)
+    return RecallCurve(thresholds, found, false, num_to_find, footage.normal_hours, "false_alarms_per_hour")
 
 
 def frame_curve(
@@ -67,7 +63,7 @@ def frame_curve(
     frames_per_row: int,
     video: NDArray[np.intp],
     *,
-    limit: float,
+    limit_percent: float,
 ) -> RecallCurve | None:
     """Anomalous frames found, and normal frames called anomalous; None where the frames are of one kind.
 
@@ -76,15 +72,15 @@ def frame_curve(
         num_positive: [N], how many of the row's frames are anomalous.
         frames_per_row: how many frames a row stands for.
         video: [N], index of the row's video, ascending from 0.
-        limit: false positive rate; the lowest threshold that keeps to it is among those tried.
+        limit_percent: of normal frames; the lowest threshold that keeps to it is among those tried.
     """
     positive = num_positive.astype(np.float64)
     negative = frames_per_row - positive
     if not positive.any() or not negative.any():
         return None
     distinct, rank = np.unique(scores, return_inverse=True)
-    false_positive_rate = np.cumsum(np.bincount(rank, negative)[::-1])[::-1] / negative.sum()
-    exact = distinct[false_positive_rate <= limit][:1]
+    false_positives = np.cumsum(np.bincount(rank, negative)[::-1])[::-1]
+    exact = distinct[false_positives <= limit_percent * negative.sum() / 100 + ROUNDING][:1]
     thresholds = np.union1d(_thresholds_to_try(distinct), exact)[::-1]
     num_videos, num_thresholds = int(video[-1]) + 1, len(thresholds)
     cell = video * num_thresholds + np.searchsorted(-thresholds, -scores)  # the highest threshold a row reaches
@@ -93,7 +89,7 @@ def frame_curve(
         for weights in (positive, negative)
     )
     num_to_find, exposure = (np.bincount(video, weights).astype(np.float64) for weights in (positive, negative))
-    return RecallCurve(thresholds, found, false, num_to_find, exposure, is_of_alarms=False)
+    return RecallCurve(thresholds, found, false, num_to_find, exposure / 100, "false_positive_percent")
 
 
 def recall_within(curve: RecallCurve, limits: Sequence[float], times_drawn: NDArray[np.float64]) -> list[RecallPoint]:
@@ -103,7 +99,7 @@ def recall_within(curve: RecallCurve, limits: Sequence[float], times_drawn: NDAr
 
     Args:
         curve: with something to find, and some exposure.
-        limits: most false ones per hour, or the highest false positive rate.
+        limits: most false ones per unit of exposure.
         times_drawn: [1 + R, V], from bootstrap.draw_videos.
     """
     found, false = times_drawn @ curve.num_found, times_drawn @ curve.num_false  # [1 + R, K]

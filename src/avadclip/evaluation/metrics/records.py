@@ -12,7 +12,9 @@ Protocol = Literal["frame", "legacy", "strict"]
 MeasureName = Literal["frame_ap", "pr_auc", "roc_auc", "calibration_error", "map", "class_ap"]
 VideoMeasureName = Literal["video_ap", "video_roc_auc"]
 F1Unit = Literal["frame", "video"]
-Limit = Literal["false_alarms_per_hour", "false_positive_percent"]
+Part = Literal["percent", "video_mean_percent", "kept_percent"]
+"""Of a measure: its value, or its control."""
+FalseOnes = Literal["false_alarms_per_hour", "false_positive_percent"]
 
 
 def percent(share: float | None) -> float | None:
@@ -44,6 +46,11 @@ class Measure(_Record):
     """Of an AP or ROC AUC of frames: the same with every score replaced by its video's mean."""
     kept_percent: float | None = None
     """The share of the margin over chance that this control keeps; None where there is no margin."""
+
+    def part(self, name: Part) -> float | None:
+        """The value, or its control."""
+        value: float | None = getattr(self, name)
+        return value
 
 
 class AucParts(_Record):
@@ -96,7 +103,7 @@ class RecallAtLimit(_Record):
     split: str
     """Of the scores and of the threshold, which is a point of their curve and was not chosen in advance."""
     selection: str
-    limit_of: Limit
+    limit_of: FalseOnes
     limit: float
     threshold: float | None
     """The lowest that keeps to the limit, as every higher one does; None where even the highest score does not."""
@@ -114,16 +121,16 @@ class RecallAtLimit(_Record):
 class HardNormals(_Record):
     """False ones in the normal videos that the user listed, and in all other normal time.
 
-    `roc_auc`: percent, of all anomalous frames against the normal frames of each. `false_positives`: percent of normal
-    frames, `false_alarms`: per hour, both at the threshold that keeps to the limit over all normal time.
+    `roc_auc_percent` is of all anomalous frames against the normal frames of each; false ones are counted at the
+    threshold that keeps to the limit over all normal time.
     """
 
     head: Head
     split: str
     selection: str
-    name: Literal["roc_auc", "false_positives", "false_alarms"]
+    name: Literal["roc_auc_percent", "false_alarms_per_hour", "false_positive_percent"]
     limit: float | None
-    """As in RecallAtLimit; None of `roc_auc`."""
+    """As in RecallAtLimit; None of `roc_auc_percent`."""
     hard: float | None
     low: float | None = None
     """Lower end of the 95 % interval of `hard`, of false alarms, by Poisson's distribution."""
@@ -226,12 +233,13 @@ class Report(_Record):
         protocol: Protocol = "frame",
         iou: float | str | None = None,
         label: str | None = None,
+        part: Part = "percent",
     ) -> float | None:
-        """One measure's value; KeyError where the report has no such measure."""
+        """One measure's value, or its control; KeyError where the report has no such measure."""
         key = (name, head, protocol, iou, label)
         for each in self.measures:
             if (each.name, each.head, each.protocol, each.iou, each.label) == key:
-                return each.percent
+                return each.part(part)
         raise KeyError(key)
 
     @property

@@ -1,6 +1,6 @@
 """Robustness results as tables and as a bar chart in the style of the paper's Figure 1."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from avadclip.evaluation.metrics.records import MeasureName
+from avadclip.evaluation.metrics.records import MeasureName, Part
 from avadclip.evaluation.robustness import AUTOMATIC, CONDITIONS, ConditionName, RobustnessReport
 from avadclip.report.figures.panels import (
     DOTS_PER_INCH,
@@ -32,6 +32,7 @@ HATCHES = {"visual student": "//", "audio student": ".."}  # for print in grey
 GROUP_GAPS = {"black": 0.6, "muted": 0.6}  # before the picture damages and before the sound damages
 OF_FEATURES = "analogues on features, no video was damaged"
 TITLES: dict[MeasureName, str] = {"frame_ap": "frame AP", "roc_auc": "ROC AUC"}
+OF_MEANS = "every score replaced by its video's mean"
 
 
 class Bar(NamedTuple):
@@ -41,13 +42,26 @@ class Bar(NamedTuple):
     deviation: float | None = None
 
 
-def table_rows(report: RobustnessReport, measure: MeasureName) -> list[list[str]]:
-    """Table rows per condition: its name, then per network the percentage and the gain over `clean`."""
+def tables(report: RobustnessReport) -> Iterator[tuple[str, list[list[str]]]]:
+    """Title and rows of every measure, each followed by its control."""
+    for measure, title in TITLES.items():
+        yield title, table_rows(report, measure)
+        yield f"{title}, {OF_MEANS}", table_rows(report, measure, "video_mean_percent")
+
+
+def table_rows(report: RobustnessReport, measure: MeasureName, part: Part = "percent") -> list[list[str]]:
+    """Table rows per condition: its name, then per network the percentage and the gain over `clean`.
+
+    Args:
+        report: of every condition.
+        measure: one of TITLES.
+        part: of the measure, its value or its control.
+    """
     rows = []
     for condition in CONDITIONS:
         cells: list[str] = [condition]
         for network in report.networks:
-            value, clean = (_percent(report, each, network, measure) for each in (condition, "clean"))
+            value, clean = (_percent(report, each, network, measure, part) for each in (condition, "clean"))
             gain = "" if value is None or clean is None or condition == "clean" else f" ({value - clean:+.2f})"
             cells.append("-" if value is None else f"{value:.2f}{gain}")
         rows.append(cells)
@@ -63,12 +77,12 @@ def describe(report: RobustnessReport) -> str:
 
 
 def to_markdown(report: RobustnessReport) -> str:
-    """Markdown tables of both measures, of sigma^2 and of the chosen networks."""
+    """Markdown tables of both measures and their controls, of sigma^2 and of the chosen networks."""
     first = report.conditions[0].reports[0]
     lines = [f"{describe(report)}.", "", f"A random score gets frame AP {first.chance_percent:.2f} and ROC AUC 50."]
-    for measure, title in TITLES.items():
+    for title, of_measure in tables(report):
         lines += ["", f"**{title}, percent (gain over clean)**", ""]
-        lines += markdown_table(["condition", *map(network_words, report.networks)], table_rows(report, measure))
+        lines += markdown_table(["condition", *map(network_words, report.networks)], of_measure)
     lines += ["", "**Videos per automatically chosen network, and median sigma^2 of the students**", ""]
     students = list(report.conditions[0].median_variance)
     rows = []
@@ -158,6 +172,8 @@ def _draw_network(
     axes.bar_label(drawn, labels, padding=2, fontsize=7.5, color=INK)
 
 
-def _percent(report: RobustnessReport, condition: ConditionName, network: str, measure: MeasureName) -> float | None:
+def _percent(
+    report: RobustnessReport, condition: ConditionName, network: str, measure: MeasureName, part: Part = "percent"
+) -> float | None:
     found = report.find(condition, network)
-    return None if found is None else found.percent(measure, head="classifier")
+    return None if found is None else found.percent(measure, head="classifier", part=part)

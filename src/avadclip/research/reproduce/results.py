@@ -134,7 +134,7 @@ def _value(report: Report, column: Column) -> float | None:
             None,
         )
         if is_measure and each.head in (column.head, "given"):  # random scores come from no head
-            return each.percent
+            return each.part(column.part)
     return None
 
 
@@ -147,6 +147,8 @@ def _how_measured(plan: TablePlan, reports: Sequence[Report], num_seeds: int) ->
         own = [column for column in plan.columns if column.protocol == protocol]
         titles = ", ".join(column.title for column in own)
         yield f"{titles}: head {own[0].head}, protocol {protocol}"
+    if any(column.part != "percent" for column in plan.columns):
+        yield "AP of means: every score replaced by its video's mean; margin kept: its share of what AP is above chance"
     shares = [report.chance_percent for report in reports]
     if shares and any(column.measure == "frame_ap" for column in plan.columns):
         yield f"a random score gets the share of anomalous frames as its AP: {fmean(shares):.2f}"

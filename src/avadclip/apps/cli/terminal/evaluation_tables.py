@@ -1,9 +1,10 @@
 """Terminal tables of an evaluation report; at most 80 columns."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from avadclip.apps.cli.terminal.console import plain_table
-from avadclip.evaluation.metrics.records import Protocol, Report, VideoMeasure
+from avadclip.evaluation.metrics.records import FalseOnes, Measure, Protocol, Report, VideoMeasure
 from avadclip.report.words import counted, network_words, origin_words, printable
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ SELECTION_WORDS = {
     "test": "selected on test",
     "unknown": "selection unknown",
 }
+FALSE_ONES: dict[FalseOnes, str] = {"false_alarms_per_hour": "alarms/h", "false_positive_percent": "% FPR"}
 IOU_HEADINGS: dict[float | Literal["AVG"], str] = {0.1: ".1", 0.2: ".2", 0.3: ".3", 0.4: ".4", 0.5: ".5", "AVG": "AVG"}
 
 
@@ -36,8 +38,15 @@ def print_report(console: "Console", report: Report) -> None:
 def _tables(report: Report) -> list[tuple[str, "Table"]]:
     """The tables that have at least one number, with their titles."""
     tables = [("Frame level, percent", _frame_table(report))] if report.measures else []
+    if report.auc_parts:
+        tables.append(("ROC AUC = w within + (1 - w) cross, and AP by delay, percent", _parts_table(report)))
     if report.video_measures:
         tables.append(("Whole videos by their highest score, percent [95 % interval]", _video_table(report)))
+    if report.recalls:
+        tables.append(("Recall of events by false alarms, of frames by FPR [95 % interval]", _recall_table(report)))
+    if report.hard_normals:
+        hours = f"{counted(report.num_hard_normals, 'video')}, {report.hard_normal_hours:.2f} h"
+        tables.append((f"Hard normals: {hours}, at the same thresholds [95 % interval]", _hard_table(report)))
     if report.false_alarms:
         tables.append(
             ("False alarms per hour, at the threshold that finds a share of the events", _alarm_table(report))
@@ -79,24 +88,57 @@ def _subject(report: Report) -> str:
 def _frame_table(report: Report) -> "Table":
     table = plain_table(["head"], ["frame AP", "pr_auc", "ROC AUC", "calibration error"], gap=3)
     for head in report.heads:
-        measured = {each.name: each.percent for each in report.measures if each.head == head}
-        table.add_row(
-            head, *(_number(measured[name]) for name in ("frame_ap", "pr_auc", "roc_auc", "calibration_error"))
-        )
+        measured = [each for each in report.measures if each.head == head and each.protocol == "frame"]
+        table.add_row(head, *(_number(each.percent) for each in measured))
+        _add_control(table, measured[:-1])
+    return table
+
+
+def _add_control(table: "Table", measures: Sequence[Measure | VideoMeasure]) -> None:
+    """The rows below a head: its measures with every score replaced by its video's mean."""
+    table.add_row("  video means", *(_number(each.video_mean_percent) for each in measures))
+    table.add_row("  margin kept", *(_number(each.kept_percent) for each in measures))
+
+
+def _parts_table(report: Report) -> "Table":
+    delays = list(dict.fromkeys(each.seconds for each in report.latency_ap))
+    table = plain_table(["head"], ["w", "within", "cross", *(f"AP({delay:g} s)" for delay in delays)], gap=3)
+    for parts in report.auc_parts:
+        numbers = (parts.within_percent, parts.cross_percent)
+        late = [each.percent for each in report.latency_ap if each.head == parts.head]
+        table.add_row(parts.head, f"{parts.within_share_percent:.4f}", *map(_number, (*numbers, *late)))
     return table
 
 
 def _video_table(report: Report) -> "Table":
     table = plain_table(["head"], ["video AP", "video ROC AUC"], gap=3)
     for head in dict.fromkeys(each.head for each in report.video_measures):
-        table.add_row(head, *(_bounded(each) for each in report.video_measures if each.head == head))
+        measured = [each for each in report.video_measures if each.head == head]
+        table.add_row(head, *(_bounded(each.percent, each.low_percent, each.high_percent) for each in measured))
+        _add_control(table, measured)
     return table
 
 
-def _bounded(measure: VideoMeasure) -> str:
-    if measure.percent is None:
-        return "-"
-    return f"{measure.percent:.2f} [{_number(measure.low_percent)}, {_number(measure.high_percent)}]"
+def _recall_table(report: Report) -> "Table":
+    table = plain_table(["head", "limit"], ["threshold", "recall, %", "reached"], gap=2)
+    for each in report.recalls:
+        threshold = "-" if each.threshold is None else f"{each.threshold:.3f}"
+        recall = _bounded(each.recall_percent, each.low_percent, each.high_percent)
+        limit = f"{each.limit:g} {FALSE_ONES[each.limit_of]}"
+        table.add_row(each.head, limit, threshold, recall, _bounded(each.reached, each.low, each.high))
+    return table
+
+
+def _hard_table(report: Report) -> "Table":
+    table = plain_table(["head", "measure"], ["hard normals", "other normal time"], gap=2)
+    for each in report.hard_normals:
+        what = "ROC AUC, %" if each.name == "roc_auc_percent" else f"{FALSE_ONES[each.name]}, at {each.limit:g}"
+        table.add_row(each.head, what, _bounded(each.hard, each.low, each.high), _number(each.others))
+    return table
+
+
+def _bounded(value: float | None, low: float | None, high: float | None) -> str:
+    return _number(value) if low is None else f"{_number(value)} [{_number(low)}, {_number(high)}]"
 
 
 def _alarm_table(report: Report) -> "Table":
