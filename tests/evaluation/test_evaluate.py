@@ -147,6 +147,115 @@ def test_false_alarms_and_calibration_of_an_oracle(oracle: None) -> None:
     assert report.percent("calibration_error", head="classifier") == 0.0
 
 
+def test_every_auc_is_the_sum_of_its_parts_and_every_ap_stands_beside_its_control() -> None:
+    report = measured(bags=BAGS * 5)
+    assert [parts.head for parts in report.auc_parts] == ["classifier", "alignment"]
+    for parts in report.auc_parts:
+        w = parts.within_share_percent / 100
+        total = w * (parts.within_percent or 0) + (1 - w) * (parts.cross_percent or 0)
+        assert total == pytest.approx(report.percent("roc_auc", head=parts.head), abs=1e-9)
+        for name, chance in (("frame_ap", 100 * 4 / 15), ("pr_auc", 100 * 4 / 15), ("roc_auc", 50.0)):
+            value, control, kept = (
+                report.percent(name, head=parts.head, part=part)
+                for part in ("percent", "video_mean_percent", "kept_percent")
+            )
+            assert control is not None
+            if value > chance:
+                assert kept == pytest.approx(100 * (control - chance) / (value - chance))
+            else:
+                assert kept is None
+    assert [(each.head, each.seconds) for each in report.latency_ap] == [
+        (head, seconds) for head in ("classifier", "alignment") for seconds in (2.0, 5.0, 10.0)
+    ]
+
+
+def test_the_control_of_an_oracle_keeps_what_knowing_the_videos_is_worth(oracle: None) -> None:
+    # Means: march 2/5, brawl 2/6, street 0. Of 4 anomalous and 11 normal snippets: 2 of 5 first, then 2 of 6.
+    report = measured()
+    means = {
+        name: report.percent(name, head="classifier", part="video_mean_percent") for name in ("frame_ap", "roc_auc")
+    }
+    assert means["frame_ap"] == pytest.approx(100 * (0.5 * 2 / 5 + 0.5 * 4 / 11))
+    # Each of march's two is tied with 3 and above 8; each of brawl's with 4, and above 4.
+    assert means["roc_auc"] == pytest.approx(100 * (2 * (3 / 2 + 8) + 2 * (4 / 2 + 4)) / 44)
+    assert report.percent("roc_auc", head="classifier", part="kept_percent") == pytest.approx(
+        100 * (means["roc_auc"] - 50) / 50
+    )
+    parts = report.auc_parts[0]
+    assert (parts.within_percent, parts.cross_percent) == (100.0, 100.0)
+    assert parts.within_share_percent == pytest.approx(100 * (2 * 4 + 2 * 3) / 44)
+
+
+def test_recall_of_an_oracle_at_every_limit(oracle: None) -> None:
+    report = measured()
+    assert [(each.limit_of, each.limit) for each in report.recalls if each.head == "classifier"] == [
+        *(("false_alarms_per_hour", limit) for limit in (0.1, 1.0, 10.0)),
+        ("false_positive_percent", 1.0),
+    ]
+    assert {(each.recall_percent, each.threshold, each.reached) for each in report.recalls} == {(100.0, 1.0, 0.0)}
+    assert {(each.low_percent, each.high_percent) for each in report.recalls} == {(100.0, 100.0)}
+    assert report.hard_normals == ()
+    assert "recall at 0.1, 1, 10 false alarms per hour: 0.00 h of normal time allow none at all" in report.notes
+
+
+QUIET = (*BAGS, make_bag("street-by-night", 4))
+
+
+def night_scores() -> GivenScores:
+    """The fights are found at .9, the street by night is taken for one at .95, and nothing else stands out."""
+    rows = [[0.1, 0.1, 0.9, 0.9, 0.1, 0.1], [0.1, 0.9, 0.9, 0.1, 0.1], [0.1] * 4, [0.1, 0.95, 0.95, 0.1]]
+    return GivenScores("rival.npy", tuple(np.array(each, dtype=np.float32) for each in rows), 16, ())
+
+
+def test_hard_normal_videos_are_measured_apart() -> None:
+    dataset = Dataset("yard", CLASSES, GRID, (), (), QUIET)
+    report = evaluate_given(night_scores(), dataset, hard_normals=["street-by-night.mp4"])
+    assert report.num_hard_normals == 1
+    assert report.hard_normal_hours == pytest.approx(4 * SNIPPET / 3600)
+    found = {(each.name, each.limit): each for each in report.hard_normals}
+    area = found["roc_auc_percent", None]
+    assert (area.hard, area.others) == (50.0, 100.0)  # two of its snippets are above all fights, two below
+    frames = found["false_positive_percent", 1.0]
+    assert (frames.hard, frames.others) == (0.0, 0.0)  # not even .95 keeps to the limit, so nothing is called
+    assert evaluate_given(night_scores(), dataset).hard_normals == ()
+
+
+def test_a_threshold_that_keeps_to_a_limit_over_all_may_break_it_where_it_is_hard() -> None:
+    # An hour of a normal street, and a minute of a hard one with an alarm: .95 is allowed once in an hour.
+    long = make_bag("long-street", 5490)
+    night = make_bag("street-by-night", 90)
+    rows = [*night_scores().rows[:2], np.full(5490, 0.1), np.append([0.95, 0.95], np.full(88, 0.1))]
+    scores = GivenScores("rival.npy", tuple(np.float32(each) for each in rows), 16, ())
+    dataset = Dataset("yard", CLASSES, GRID, (), (), (*BAGS[:2], long, night))
+    report = evaluate_given(scores, dataset, hard_normals=["street-by-night"])
+    (once,) = (each for each in report.hard_normals if each.name == "false_alarms_per_hour" and each.limit == 1)
+    assert once.hard == pytest.approx(60.0)
+    assert once.others == 0.0
+    # One alarm in a minute: Poisson's interval is [0.0253, 5.572] times sixty.
+    assert (once.low, once.high) == (pytest.approx(60 * 0.02532, rel=1e-3), pytest.approx(60 * 5.5716, rel=1e-3))
+    (over_all,) = (each for each in report.recalls if (each.limit_of, each.limit) == ("false_alarms_per_hour", 1))
+    assert over_all.reached == pytest.approx(1 / report.normal_hours)
+    assert over_all.recall_percent == 100.0
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["street", "strete-by-night"], "1 of 2 hard normal videos are not in the split, the first is strete-by-night"),
+        (["brawl"], "brawl is listed as hard normal, but labelled anomalous; take it off the list"),
+    ],
+)
+def test_a_hard_normal_video_is_a_normal_one_of_the_split(names: list[str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        evaluate(make_network(), Dataset("yard", CLASSES, GRID, (), (), BAGS), hard_normals=names)
+
+
+def test_hard_normal_videos_need_times() -> None:
+    dataset = Dataset("yard", CLASSES, GRID, (), (), tuple(map(without_times, BAGS)))
+    report = evaluate(make_network(), dataset, hard_normals=["street"])
+    assert "no measures of hard normal videos: they need annotated times in every video" in report.notes
+
+
 def test_f1_is_of_the_threshold_that_validation_chose(monkeypatch: pytest.MonkeyPatch) -> None:
     held_out = make_bag("yard-1", 4, [("fighting", SNIPPET, 2 * SNIPPET)])
     curves = {
@@ -218,6 +327,9 @@ def test_frame_scores_measure_as_the_snippets_they_repeat() -> None:
     for one, other in zip(of_snippets.measures, of_frames.measures, strict=True):
         assert one.percent == pytest.approx(other.percent)
     assert of_snippets.false_alarms == of_frames.false_alarms
+    assert of_snippets.recalls == of_frames.recalls
+    assert of_snippets.latency_ap == of_frames.latency_ap
+    assert of_snippets.auc_parts == of_frames.auc_parts
     assert of_snippets.num_frames == of_frames.num_frames
 
 

@@ -87,18 +87,19 @@ def video_truth(bag: Bag, classes: Sequence[str], grid: SnippetGrid) -> VideoTru
 
 
 def _find_hard(bags: Sequence[Bag], names: Sequence[str]) -> list[bool]:
-    """Whether each video is among those named; DataError where one is unknown or anomalous."""
-    index = NameIndex(names)
-    found = [index.find(bag.name) for bag in bags]
-    unknown = [name for name in names if name not in found]
+    """Whether each video is among those named, either with more folders or suffix; DataError of what cannot be."""
+    listed, videos = NameIndex(names), NameIndex(bag.name for bag in bags)
+    listed_as = {bag.name: listed.find(bag.name) for bag in bags}
+    hard = {name for name, found in listed_as.items() if found} | {videos.find(name) for name in names}
+    unknown = [name for name in names if name not in listed_as.values() and videos.find(name) is None]
     if unknown:
-        nearest = NameIndex(bag.name for bag in bags).nearest(unknown[0])
+        nearest = videos.nearest(unknown[0])
         hint = "" if nearest is None else f" (the nearest name is {nearest})"
         raise DataError(
             f"{len(unknown)} of {len(names)} hard normal videos are not in the split, the first is "
             f"{unknown[0]}{hint}; correct the list"
         )
-    anomalous = next((bag.name for bag, name in zip(bags, found, strict=True) if name and bag.is_anomalous), None)
+    anomalous = next((bag.name for bag in bags if bag.name in hard and bag.is_anomalous), None)
     if anomalous is not None:
         raise DataError(f"{anomalous} is listed as hard normal, but labelled anomalous; take it off the list")
-    return [name is not None for name in found]
+    return [bag.name in hard for bag in bags]

@@ -90,8 +90,8 @@ def test_every_table_names_its_subject_and_fits_80_columns(
     ):
         title = f"synthetic:small (synthetic data), test split, {network}, {selection}"
         assert (
-            " ".join(out.split()).count(title) == 6
-        )  # frame level, videos, alarms, F1, mAP, per class; long ones wrap
+            " ".join(out.split()).count(title) == 8
+        )  # frame level, parts, videos, recall, alarms, F1, mAP, per class; long ones wrap
     assert "a random score gets frame AP 20.00" in out
     assert len(re.findall(r"^alignment +(?:legacy|strict)(?: +\d+\.\d\d){6} *$", out, re.MULTILINE)) == 4
     assert "\x1b" not in out
@@ -167,7 +167,7 @@ def test_anybodys_scores_are_measured_and_their_selection_is_unknown(
     code, out, err = avadclip_command("evaluate", "--scores", str(scores), "--data", "yard.csv")
     assert (code, err) == (0, "")
     assert max(map(len, out.splitlines())) <= 80
-    assert out.count("yard.csv (synthetic data), test split, rival.npz, selection unknown") == 5  # no F1
+    assert out.count("yard.csv (synthetic data), test split, rival.npz, selection unknown") == 7  # no F1
     assert re.search(r"^given +(?:\d+\.\d\d *){4}$", out, re.MULTILINE)
     assert "note: rival.npz has 3 class probabilities per snippet, inferred from its 60 rows" in out
     declared = ("--selection", "test", "--format", "json")

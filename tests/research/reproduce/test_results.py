@@ -1,5 +1,5 @@
 from avadclip.evaluation.metrics.records import Measure, Report
-from avadclip.research.reproduce.plans import TABLE_6, TABLE_CROSS, TableJob, TablePlan
+from avadclip.research.reproduce.plans import TABLE_6, TABLE_CROSS, TABLES, TableJob, TablePlan
 from avadclip.research.reproduce.results import ResultTable, fill_table
 from avadclip.research.reproduce.runner import RunOutcome
 
@@ -19,8 +19,18 @@ def report(
         positive_percent=25.0,
         normal_hours=0.1,
         num_truths={"riot": 1},
-        measures=(Measure(name="frame_ap", head="classifier", protocol="frame", percent=ap, **origin),),
-        notes=("crop 0", "no F1: whatever"),
+        measures=(
+            Measure(
+                name="frame_ap",
+                head="classifier",
+                protocol="frame",
+                percent=ap,
+                video_mean_percent=ap - 5,
+                kept_percent=80.0,
+                **origin,
+            ),
+        ),
+        notes=("crop 0", "no F1: whatever", "recall at 0.1 false alarms per hour: whatever"),
         **origin,
     )
 
@@ -40,14 +50,24 @@ def test_table_has_our_numbers_beside_the_printed_ones() -> None:
     table = fill(TABLE_6)
     assert [row.cells[0].printed for row in table.rows] == [50.89, 52.51, None, 84.60, 85.53, None, 86.04, None]
     assert [row.cells[0].mean for row in table.rows] == [1, 11, 21, 31, 41, 51, 61, 71]
-    assert table.rows[0].cells[1].values == ()  # these reports have no mAP
+    assert table.rows[0].cells[3].values == ()  # these reports have no mAP
     assert (table.measured_on, table.printed_on) == ("XD-Violence", "XD-Violence")
+
+
+def test_every_ap_stands_beside_its_control_of_video_means() -> None:
+    assert [column.title for column in TABLE_6.columns[:3]] == ["AP", "AP of means", "margin kept"]
+    assert [row.cells[1].mean for row in fill(TABLE_6).rows] == [-4, 6, 16, 26, 36, 46, 56, 66]
+    assert {row.cells[2].values for row in fill(TABLE_6).rows} == {(80.0, 80.0)}
+    for plan in TABLES.values():
+        parts = [column.part for column in plan.columns if column.measure == "frame_ap"]
+        assert parts in ([], ["percent", "video_mean_percent", "kept_percent"])
 
 
 def test_notes_name_head_protocol_split_and_selection() -> None:
     notes = "\n".join(fill(TABLE_6).notes)
     assert "over 2 seeds; split: test; epoch selected on: validation" in notes
-    assert "AP: head classifier, protocol frame" in notes
+    assert "AP, AP of means, margin kept: head classifier, protocol frame" in notes
+    assert "AP of means: every score replaced by its video's mean" in notes
     assert "AVG: head alignment, protocol legacy" in notes
     assert "AVG strict: head alignment, protocol strict" in notes
     assert "printed: of XD-Violence, best epoch on the test split" in notes
@@ -55,6 +75,7 @@ def test_notes_name_head_protocol_split_and_selection() -> None:
     assert notes.count("crop 0") == 1
     assert "not comparable" not in notes
     assert "F1" not in notes
+    assert "recall" not in notes
 
 
 def test_printed_numbers_of_another_dataset_are_not_comparable() -> None:

@@ -33,12 +33,35 @@ def frame_measures(scores: NDArray[np.floating], num_positive: ArrayLike, num_fr
         raise ValueError("scores must be finite, one per snippet, with 0 .. num_frames positive frames each")
     if not positive.any() or not negative.any():
         return FrameMeasures(None, None, None)
-    truth = np.repeat([1, 0], len(scores))
-    twice = np.concatenate([scores, scores])
-    weights = np.concatenate([positive, negative])
+    truth, twice, weights = _weighted(scores, positive, negative)
     precision, recall, _ = precision_recall_curve(truth, twice, sample_weight=weights)
     return FrameMeasures(
         average_precision=float(average_precision_score(truth, twice, sample_weight=weights)),
         pr_auc=float(auc(recall, precision)),
         roc_auc=float(roc_auc_score(truth, twice, sample_weight=weights)),
     )
+
+
+def frame_auc(
+    scores: NDArray[np.floating], num_positive: NDArray[np.integer], num_normal: NDArray[np.integer]
+) -> float | None:
+    """ROC AUC of the anomalous frames against some of the normal ones; None where there are none of either.
+
+    Args:
+        scores: [N], of snippets.
+        num_positive: [N], how many of the snippet's frames are anomalous.
+        num_normal: [N], how many of its normal frames count.
+    """
+    if not num_positive.any() or not num_normal.any():
+        return None
+    truth, twice, weights = _weighted(scores, num_positive, num_normal)
+    return float(roc_auc_score(truth, twice, sample_weight=weights))
+
+
+def _weighted(
+    scores: NDArray[np.floating], positive: NDArray[np.integer], negative: NDArray[np.integer]
+) -> tuple[NDArray[np.intp], NDArray[np.floating], NDArray[np.integer]]:
+    """Truth, score and number of frames; a row each for a snippet's anomalous and normal frames, where it has some."""
+    weights = np.concatenate([positive, negative])
+    kept = weights > 0
+    return np.repeat([1, 0], len(scores))[kept], np.concatenate([scores, scores])[kept], weights[kept]

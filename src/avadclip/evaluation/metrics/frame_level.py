@@ -18,10 +18,13 @@ LATENCY_SECONDS = (2.0, 5.0, 10.0)
 
 def measure_frames(subject: Subject, head: Head, curves: Curves, frames: ScoredFrames) -> list[Measure]:
     """AP and AUC, each with its control of video means, and the calibration error."""
-    scores, num_positive, frames_per_row, _ = frames
+    scores, num_positive, frames_per_row, video = frames
     values = frame_measures(scores, num_positive, frames_per_row)
-    means = np.repeat(video_means(curves), [len(curve) for curve in curves])
-    controls = frame_measures(means, num_positive, frames_per_row)
+    controls = frame_measures(
+        video_means(curves),
+        np.bincount(video, num_positive).astype(np.intp),
+        np.array([len(curve) for curve in curves]) * frames_per_row,
+    )
     chances = (frames.positive_share, frames.positive_share, 0.5)
     measures = [
         Measure(

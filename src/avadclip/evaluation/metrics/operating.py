@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avadclip.evaluation.metrics.alarms import Footage, false_alarms_at_recall
-from avadclip.evaluation.metrics.frame import frame_measures
+from avadclip.evaluation.metrics.frame import frame_auc
 from avadclip.evaluation.metrics.recall import RecallCurve, RecallPoint, alarm_curve, frame_curve, recall_within
 from avadclip.evaluation.metrics.records import (
     FalseAlarms,
@@ -128,7 +128,7 @@ def _hard_auc(subject: Subject, head: Head, frames: ScoredFrames, is_hard: NDArr
         return []
     num_normal = frames.frames_per_row - frames.num_positive
     hard, others = (
-        percent(frame_measures(frames.scores, frames.num_positive, frames.num_positive + num_normal * kept).roc_auc)
+        percent(frame_auc(frames.scores, frames.num_positive, num_normal * kept))
         for kept in (is_hard[frames.video], ~is_hard[frames.video])
     )
     return [HardNormals(head=head, name="roc_auc_percent", limit=None, hard=hard, others=others, **subject.origin)]

@@ -38,7 +38,7 @@ def pair_measures(
     positive = np.asarray(num_positive, dtype=np.float64)
     negative = np.asarray(num_frames, dtype=np.float64) - positive
     _, rank = np.unique(scores, return_inverse=True)
-    all_won, all_pairs = _count_pairs(np.zeros_like(video), rank, positive, negative)
+    all_won, all_pairs = _count_pairs(np.zeros_like(rank), rank, positive, negative)
     won, pairs = _count_pairs(video, rank, positive, negative)
     if all_pairs == 0:
         return None

@@ -155,9 +155,9 @@ def _how_measured(plan: TablePlan, reports: Sequence[Report], num_seeds: int) ->
 
 
 def _shown_notes(report: Report, plan: TablePlan) -> list[str]:
-    """Those on numbers that the table has: no F1 and no whole videos, and not always mAP."""
+    """Those on numbers that the table has: no F1, no recall and no whole videos, and not always mAP."""
     has_map = any(column.measure == "map" for column in plan.columns)
-    others = ("no F1", "video AP") if has_map else ("no F1", "video AP", "no mAP", "mAP")
+    others = ("no F1", "recall at", "video AP", *(() if has_map else ("no mAP", "mAP")))
     return [note for note in report.notes if not note.startswith(others)]
 
 
