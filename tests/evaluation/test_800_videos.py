@@ -16,7 +16,7 @@ from avadclip.timeline import SnippetGrid
 
 CLASSES = ("normal", "fighting", "shooting", "riot", "abuse", "car accident", "explosion")
 GRID = SnippetGrid(snippet_frames=16, frame_rate_hz=24.0)
-MOST_SECONDS = 20.0
+MOST_SECONDS = 20.0  # of one core
 
 
 def make_bag(name: str, num_snippets: int, intervals: list[Interval]) -> Bag:
@@ -49,8 +49,9 @@ def videos() -> tuple[Bag, ...]:
 
 
 def probabilities(bag: Bag, random: np.random.Generator) -> np.ndarray:
-    """Class probabilities that know the video well and the moment a little."""
-    logits = random.normal(size=(len(bag.stored), len(CLASSES))) + random.normal(size=len(CLASSES))
+    """Class probabilities that know the video well and the moment a little; neighbours are alike, as of a network."""
+    steps = random.normal(size=(len(bag.stored) + 8, len(CLASSES))).cumsum(axis=0)
+    logits = (steps[8:] - steps[:-8]) / 8**0.5 + random.normal(size=len(CLASSES))
     logits[:, 0] += 4 if not bag.is_anomalous else 1
     for label, start, end in bag.intervals or ():
         logits[round(start / GRID.snippet_seconds) : round(end / GRID.snippet_seconds) + 1, CLASSES.index(label)] += 2
@@ -59,10 +60,10 @@ def probabilities(bag: Bag, random: np.random.Generator) -> np.ndarray:
 
 
 def measured(path: Path, bags: tuple[Bag, ...], hard_normals: list[str]) -> tuple[Report, float]:
-    begin = time.monotonic()
+    begin = time.process_time()
     given = read_scores(path, bags, num_classes=len(CLASSES), snippet_frames=16)
     report = evaluate_given(given, Dataset("scenes", CLASSES, GRID, (), (), bags), hard_normals=hard_normals)
-    return report, time.monotonic() - begin
+    return report, time.process_time() - begin
 
 
 def check_every_measure(report: Report) -> None:
@@ -114,7 +115,7 @@ def test_the_published_test_list(xd_test_set: Any, tmp_path: Path) -> None:
             if index
         ]
         bags.append(make_bag(name, xd_test_set.num_snippets[name], intervals))
-    np.save(tmp_path / "rival.npy", np.concatenate([probabilities(bag, random) for bag in bags]))
+    np.save(tmp_path / "rival.npy", np.concatenate([1 - probabilities(bag, random)[:, 0] for bag in bags]))
     hard = [bag.name for bag in bags if not bag.is_anomalous][::10]
     report, seconds = measured(tmp_path / "rival.npy", tuple(bags), hard)
     assert seconds < MOST_SECONDS

@@ -13,6 +13,17 @@ import avadclip.data.datasets
 from avadclip.apps.cli.main import app
 from avadclip.config import NetworkConfig
 from avadclip.data.bags import Bag, Dataset, Interval
+from avadclip.evaluation.metrics.records import (
+    F1,
+    AucParts,
+    FalseAlarms,
+    HardNormals,
+    LatencyAp,
+    Measure,
+    RecallAtLimit,
+    Report,
+    VideoMeasure,
+)
 from avadclip.events import Thresholds
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
@@ -176,6 +187,40 @@ def test_anybodys_scores_are_measured_and_their_selection_is_unknown(
     assert (report["network"], report["selection"]) == ("rival.npz", "test")
 
 
+def test_the_control_and_the_parts_of_the_auc_are_printed(
+    dataset: dict[str, object], checkpoint: Path, avadclip_command: Command
+) -> None:
+    code, out, _ = avadclip_command("evaluate", str(checkpoint), "--data", "yard.csv")
+    assert code == 0
+    assert len(re.findall(r"^  video means +(?:\d+\.\d\d *){3}$", out, re.MULTILINE)) == 4  # 2 networks, 2 heads
+    assert len(re.findall(r"^  margin kept +(?:(?:-|-?\d+\.\d\d) *){3}$", out, re.MULTILINE)) == 4
+    assert len(re.findall(r"^(?:classifier|alignment) +\d+\.\d{4}(?: +\d+\.\d\d){5} *$", out, re.MULTILINE)) == 4
+    assert len(re.findall(r"^\w+ +10 alarms/h +\S+ +\d+\.\d\d \[\d", out, re.MULTILINE)) == 4
+    assert len(re.findall(r"^\w+ +1 % FPR +\S+ +\d+\.\d\d \[\d", out, re.MULTILINE)) == 4
+    assert "Hard normals" not in out
+
+
+def test_a_list_of_hard_normal_videos_gets_a_table_of_its_own(
+    dataset: dict[str, object], checkpoint: Path, avadclip_command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "hard.txt").write_text("yard-3.mp4\n\n")
+    options = ("--data", "yard.csv", "--hard-normals", str(tmp_path / "hard.txt"))
+    code, out, err = avadclip_command("evaluate", str(checkpoint), *options)
+    assert (code, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= 80
+    assert out.count("Hard normals: 1 video, 0.00 h, at the same thresholds [95 % interval]") == 2
+    for what in ("ROC AUC, %", "% FPR, at 1", "alarms/h, at 0.1", "alarms/h, at 1", "alarms/h, at 10"):
+        assert len(re.findall(rf"^(?:classifier|alignment) +{re.escape(what)} +\d", out, re.MULTILINE)) == 4
+    scores = write_scores(tmp_path, dataset)
+    code, out, _ = avadclip_command("evaluate", "--scores", str(scores), *options, "--format", "json")
+    (report,) = json.loads(out)
+    assert (code, report["num_hard_normals"], len(report["hard_normals"])) == (0, 1, 5)
+    (tmp_path / "hard.txt").write_text("\n")
+    code, _, err = avadclip_command("evaluate", str(checkpoint), *options)
+    assert code == 1
+    assert "hard.txt holds no name; give a text file with the name of a video a line" in err
+
+
 def test_scores_that_do_not_fit_are_exit_1(
     dataset: dict[str, object], tmp_path: Path, avadclip_command: Command
 ) -> None:
@@ -201,6 +246,13 @@ def test_data_of_other_classes_are_exit_1(
     code, out, err = avadclip_command("evaluate", "starter", "--data", "yard.csv")
     assert (code, out) == (1, "")
     assert err.startswith("avadclip: error: yard.csv has the class `a\\x1b[31mriot`, starter knows normal, fighting")
+
+
+def test_every_key_of_the_json_is_documented() -> None:
+    page = (DOCS / "evaluation.md").read_text().partition("\n## JSON")[2].partition("\n## Python")[0]
+    records = (Measure, AucParts, LatencyAp, VideoMeasure, RecallAtLimit, HardNormals, FalseAlarms, F1, Report)
+    keys = {name for record in records for name in record.model_fields}
+    assert keys - set(re.findall(r"`(\w+)`", page)) == set()
 
 
 def test_every_option_is_documented() -> None:

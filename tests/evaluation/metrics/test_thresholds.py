@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import poisson
 
 from avadclip.evaluation.metrics.alarms import Footage, Watched, find_alarms, join_videos
-from avadclip.evaluation.metrics.thresholds import rate_bound, thresholds_for_events, thresholds_for_rate
+from avadclip.evaluation.metrics.thresholds import rate_bound, rate_interval, thresholds_for_events, thresholds_for_rate
 from avadclip.events import Thresholds
 
 VIDEOS = st.lists(
@@ -115,3 +115,11 @@ def test_the_bound_leaves_five_percent(count: int) -> None:
 
 def test_the_rule_of_three() -> None:
     assert rate_bound(0, hours=10.0) == pytest.approx(0.3, abs=0.001)
+
+
+@pytest.mark.parametrize("count", [1, 2, 40])
+def test_the_interval_leaves_two_and_a_half_percent_on_each_side(count: int) -> None:
+    low, high = rate_interval(count, hours=2.0)
+    assert poisson.sf(count - 1, 2.0 * low) == pytest.approx(0.025)
+    assert poisson.cdf(count, 2.0 * high) == pytest.approx(0.025)
+    assert rate_interval(0, hours=2.0) == (0.0, pytest.approx(3.689 / 2, abs=0.001))
