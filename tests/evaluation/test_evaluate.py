@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
 import avadclip.evaluation.evaluate
 from avadclip.baselines.build import build_system
@@ -218,6 +219,18 @@ def test_hard_normal_videos_are_measured_apart() -> None:
     frames = found["false_positive_percent", 1.0]
     assert (frames.hard, frames.others) == (0.0, 0.0)  # not even .95 keeps to the limit, so nothing is called
     assert evaluate_given(night_scores(), dataset).hard_normals == ()
+
+
+def test_the_auc_against_hard_normal_videos_is_scikit_learns_without_other_normal_frames() -> None:
+    random = np.random.default_rng(0)
+    scores = GivenScores("rival.npy", tuple(random.random(len(bag.stored)) for bag in QUIET), 16, ())
+    report = evaluate_given(scores, Dataset("yard", CLASSES, GRID, (), (), QUIET), hard_normals=["street"])
+    truth = np.concatenate([video_truth(bag, CLASSES, GRID).is_positive for bag in QUIET])
+    frames = np.repeat(np.concatenate(scores.rows), 16)
+    is_hard = np.repeat([bag.name == "street" for bag in QUIET], [16 * len(bag.stored) for bag in QUIET])
+    area = report.hard_normals[0]
+    for value, left_out in ((area.hard, ~is_hard & ~truth), (area.others, is_hard)):
+        assert value == pytest.approx(100 * roc_auc_score(truth[~left_out], frames[~left_out]))
 
 
 def test_a_threshold_that_keeps_to_a_limit_over_all_may_break_it_where_it_is_hard() -> None:

@@ -96,6 +96,22 @@ def test_of_many_scores_the_threshold_of_the_limit_is_exact() -> None:
     assert point.recall.value == (scores[truth] > normal[allowed]).mean()
 
 
+@given(VIDEOS, st.integers(0, 2**32 - 1))
+def test_a_draw_is_measured_as_footage_in_which_each_video_stands_as_often_as_drawn(
+    rows: list[list[tuple[float, bool]]], seed: int
+) -> None:
+    videos = [video([score for score, _ in row], [mark for _, mark in row]) for row in rows]
+    curve = alarm_curve(join_videos(videos))
+    times = np.random.default_rng(seed).integers(0, 3, size=len(videos))
+    drawn = [each for each, count in zip(videos, times, strict=True) for _ in range(count)]
+    own = alarm_curve(join_videos(drawn)) if drawn else None
+    if curve is None or own is None:
+        return
+    (point,) = recall_within(curve, [10.0], np.stack([times, times]).astype(np.float64))
+    (alone,) = recall_within(own, [10.0], np.ones((2, len(drawn))))
+    assert point.recall == pytest.approx(alone.recall)
+
+
 def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     """Frames of anomalous videos are shifted by 1: at 10 % FPR the true recall is Phi(1 - 1.2816) = .389."""
     held = 0
