@@ -1,10 +1,11 @@
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avadclip.data.names import NameIndex, file_name, normal_name
+from avadclip.data.names import NameIndex, file_name, normal_name, read_names
 from avadclip.errors import DataError
 
 STORED = ("yard/\u00fcber 1", "yard/0002", "0003", "Bad.Boys.1995__#00-26-51_00-27-53_label_B2-0-0")
@@ -55,3 +56,16 @@ def test_a_file_name_is_the_last_part_on_every_system() -> None:
 @given(st.text(max_size=30))
 def test_composed_and_decomposed_are_one(name: str) -> None:
     assert normal_name(unicodedata.normalize("NFD", name)) == normal_name(unicodedata.normalize("NFC", name))
+
+
+def test_a_list_of_names_is_read_line_by_line(tmp_path: Path) -> None:
+    (tmp_path / "hard.txt").write_text("\ufeffyard/\u00fcber 1.mp4\r\n\n  0002 \n0002\n", encoding="utf-8")
+    assert read_names(tmp_path / "hard.txt") == ("yard/\u00fcber 1.mp4", "0002")
+
+
+@pytest.mark.parametrize(("content", "problem"), [(b"\n \n", "holds no name"), (b"\xff\xfe\x00x", "cannot be read")])
+def test_a_list_without_names_is_one_line(tmp_path: Path, content: bytes, problem: str) -> None:
+    (tmp_path / "hard.txt").write_bytes(content)
+    with pytest.raises(DataError, match=problem) as caught:
+        read_names(tmp_path / "hard.txt")
+    assert "\n" not in str(caught.value)

@@ -134,7 +134,7 @@ def join_videos(videos: Sequence[Watched]) -> Footage:
         videos: one at least.
     """
     rate = videos[0].frame_rate_hz
-    apart = round(APART_SECONDS * rate)
+    apart = max(round(APART_SECONDS * rate), 1)
     num_rows = np.array([len(video.scores) + 1 for video in videos])
     stretch_rows, row_frames, num_positive = [], [], []
     for video, first_row in zip(videos, np.cumsum(num_rows) - num_rows, strict=True):

@@ -25,6 +25,9 @@ LIMITS: dict[FalseOnes, tuple[float, ...]] = {
 }
 """Of false ones, at which recall is measured."""
 
+Operating = tuple[list[RecallAtLimit], list[HardNormals]]
+"""Recall at limits of false ones, and false ones in hard normal videos at the same thresholds."""
+
 
 def measure_false_alarms(subject: Subject, head: Head, footage: Footage) -> list[FalseAlarms]:
     """False alarms at every recall; none where nothing is annotated, or nothing else."""
@@ -41,10 +44,6 @@ def measure_false_alarms(subject: Subject, head: Head, footage: Footage) -> list
         for recall, point in points
         if point is not None
     ]
-
-
-Operating = tuple[list[RecallAtLimit], list[HardNormals]]
-"""Recall at limits of false ones, and false ones in hard normal videos at the same thresholds."""
 
 
 def measure_alarm_recalls(
