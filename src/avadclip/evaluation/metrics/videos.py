@@ -34,10 +34,10 @@ def measure_videos(
     found = []
     for head, curves in anomaly.items():
         values = video_measures(np.array([curve.max() for curve in curves]), labels)
-        controls = video_measures(video_means(curves), labels)
+        controls = _rank(video_means(curves), labels, np.ones((1, len(labels))))
         for name, value, control, chance in zip(names, values, controls, chances, strict=True):
             bounds = (None, None, None) if value is None else value
-            mean = None if control is None else control.value
+            mean = None if value is None else float(control[0])
             limits = dict(zip(("percent", "low_percent", "high_percent"), map(percent, bounds), strict=True))
             kept = percent(kept_share(bounds[0], mean, chance))
             found.append(
@@ -70,7 +70,7 @@ def video_measures(scores: NDArray[np.floating], is_anomalous: NDArray[np.bool_]
 def _rank(
     scores: NDArray[np.floating], is_anomalous: NDArray[np.bool_], weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """AP (the step-wise sum) and ROC AUC of weighted videos, [R] each; weights [R, N]."""
+    """AP (the step-wise sum) and ROC AUC of weighted videos, [R] each; weights [R, N]. 0 where one kind is missing."""
     order = np.argsort(-scores, kind="stable")
     last_of_equal = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))  # one threshold per distinct score
     found, false = (
@@ -80,6 +80,6 @@ def _rank(
     new_found, new_false = np.diff(found, prepend=0, axis=1), np.diff(false, prepend=0, axis=1)
     num_anomalous, num_normal = found[:, -1], false[:, -1]
     precision = found / np.maximum(found + false, 1)  # nothing of a score was drawn: it counts with weight 0
-    average_precision = (new_found * precision).sum(axis=1) / num_anomalous
-    roc_auc = (new_false * (found - new_found / 2)).sum(axis=1) / (num_anomalous * num_normal)
+    average_precision = (new_found * precision).sum(axis=1) / np.maximum(num_anomalous, 1)
+    roc_auc = (new_false * (found - new_found / 2)).sum(axis=1) / np.maximum(num_anomalous * num_normal, 1)
     return average_precision, roc_auc
