@@ -42,10 +42,11 @@ NO_SOUNDS = {"kind": "model", "sounds": []}  # what later versions add to an eve
 
 
 def renamed(header: dict[str, Any]) -> dict[str, Any]:
-    """As it is read today: the encoders that 0.1.0 called `lite` are `lite-1`, and features kept their scales."""
+    """As it is read today: the encoders that 0.1.0 called `lite` are `lite-1`, features kept their scales,
+    and no default is named."""
     network = {**header["network"], "layer_norm": False, "adapter_residual": False}
     encoders = "lite-1" if header["encoders"] == "lite" else header["encoders"]
-    return {**header, "encoders": encoders, "network": network}
+    return {**header, "encoders": encoders, "network": network, "default": None}
 
 
 def random_features(described: dict[str, Any]) -> SnippetFeatures:

@@ -25,8 +25,9 @@ from avadclip.inference.checkpoint import (
     read_card,
     save_checkpoint,
 )
-from avadclip.inference.networks import build_network
+from avadclip.inference.networks import BOTH_STUDENTS, STUDENTS, build_network
 from avadclip.inference.scoring import score_features
+from avadclip.model.either import BothStudents
 from avadclip.timeline import SnippetGrid
 
 torch.set_num_threads(1)
@@ -62,6 +63,17 @@ def make_checkpoint(kinds: tuple[str, ...] = KINDS, **network: object) -> Checkp
         for kind in kinds
     }
     return Checkpoint(header, networks)
+
+
+def with_both_students(checkpoint: Checkpoint, *, default: str | None = None) -> Checkpoint:
+    header, networks = checkpoint.header, checkpoint.networks
+    changed = {
+        "thresholds": {**header.thresholds, BOTH_STUDENTS: Thresholds(0.7, None)},
+        "selection": {**header.selection, BOTH_STUDENTS: "test"},
+        "default": default,
+    }
+    both = BothStudents(*(networks[kind] for kind in STUDENTS))
+    return Checkpoint(header.model_copy(update=changed), {**networks, BOTH_STUDENTS: both})
 
 
 @pytest.fixture
@@ -115,6 +127,53 @@ def test_what_is_saved_loads_and_scores_the_same(tmp_path: Path, network: dict) 
         # The last bit of a product depends on where in memory its factors lie.
         np.testing.assert_allclose(found.anomaly_scores, expected.anomaly_scores, rtol=0, atol=1e-6)
         np.testing.assert_allclose(found.class_probabilities, expected.class_probabilities, rtol=0, atol=1e-6)
+
+
+def test_both_students_are_named_and_not_stored_again(written: Path, tmp_path: Path) -> None:
+    saved = with_both_students(make_checkpoint(), default=BOTH_STUDENTS)
+    save_checkpoint(tmp_path / "both.safetensors", saved)
+    assert parts_of(tmp_path / "both.safetensors")[0].keys() == parts_of(written)[0].keys()
+    loaded = load_checkpoint(tmp_path / "both.safetensors")
+    assert loaded.header == saved.header
+    assert tuple(loaded.networks) == (*KINDS, BOTH_STUDENTS)
+    both = loaded.networks[BOTH_STUDENTS]
+    assert both.selection == "test"
+    assert (both.visual, both.audio) == tuple(loaded.networks[kind] for kind in STUDENTS)
+    assert not any(module.training for module in both.modules())
+
+
+def test_both_students_need_each_of_them(tmp_path: Path) -> None:
+    whole, path = with_both_students(make_checkpoint()), tmp_path / "a.safetensors"
+    for kind in STUDENTS:
+        thresholds, selection = (
+            {name: value for name, value in values.items() if name != kind}
+            for values in (whole.header.thresholds, whole.header.selection)
+        )
+        header = whole.header.model_copy(update={"thresholds": thresholds, "selection": selection})
+        save_checkpoint(path, dataclasses.replace(whole, header=header))
+        assert "`both students` needs visual student and audio student in the same file" in refusal(path)
+
+
+@pytest.mark.parametrize("default", [None, "teacher", "visual student", "both students"])
+def test_a_default_reads_both_or_the_picture(tmp_path: Path, default: str | None) -> None:
+    path = tmp_path / "a.safetensors"
+    save_checkpoint(path, with_both_students(make_checkpoint(), default=default))
+    assert load_checkpoint(path).header.default == default
+
+
+@pytest.mark.parametrize(
+    ("default", "said"),
+    [
+        ("audio student", "`default` is audio student; needed a network of picture and sound or visual student"),
+        ("both students", "`default` is both students, which it does not hold"),
+        ("deep-mil", "`default` is deep-mil, which it does not hold"),
+        ("loudest", "there is no network 'loudest'"),
+    ],
+)
+def test_another_default_is_refused(written: Path, default: str, said: str) -> None:
+    tensors, header = parts_of(written)
+    rewrite(written, tensors, {**header, "default": default})
+    assert said in refusal(written)
 
 
 def test_loaded_networks_are_ready_and_frozen(written: Path) -> None:

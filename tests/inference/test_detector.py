@@ -19,9 +19,11 @@ from avadclip.features.extract import extract_features, provenance_of
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
 from avadclip.inference.detector import Detection, Detector, load_detector, obtain_weights
-from avadclip.inference.networks import build_network
+from avadclip.inference.networks import BOTH_STUDENTS, STUDENTS, build_network
 from avadclip.inference.scorers import TrainedScorer, Verdict
 from avadclip.inference.scoring import SnippetScores, score_features
+from avadclip.model.either import BothStudents
+from avadclip.report.exports import to_document
 from avadclip.timeline import SnippetGrid
 
 torch.set_num_threads(1)
@@ -352,6 +354,46 @@ def test_real_videos_with_real_encoders(tmp_path: Path, sample_videos, lite: Enc
         assert event.label in CLASSES[1:]
 
 
+@pytest.fixture(scope="module")
+def with_both_students(tmp_path_factory: pytest.TempPathFactory, lite: Encoders) -> Path:
+    """An untrained checkpoint of all networks, whose default is both students."""
+    path = save_tiny(tmp_path_factory.mktemp("both") / "tiny.safetensors", lite, kinds=("teacher", *STUDENTS))
+    checkpoint = load_checkpoint(path)
+    header = checkpoint.header.model_copy(
+        update={
+            "thresholds": {**checkpoint.header.thresholds, BOTH_STUDENTS: Thresholds(0.25, None)},
+            "selection": {**checkpoint.header.selection, BOTH_STUDENTS: "last"},
+            "default": BOTH_STUDENTS,
+        }
+    )
+    both = BothStudents(*(checkpoint.networks[kind] for kind in STUDENTS))
+    save_checkpoint(path, Checkpoint(header, {**checkpoint.networks, BOTH_STUDENTS: both}))
+    return path
+
+
+def test_a_video_with_sound_is_scored_by_the_checkpoints_default(with_both_students: Path, short_clip: Path) -> None:
+    found = load_detector(with_both_students, sounds=False).detect(short_clip)
+    assert (found.network, found.modality) == ("both students", "audio-visual")
+    assert found.reason == "the checkpoint's default for picture and sound"
+    assert found.thresholds.detection == 0.25
+    seen, heard = found.visual_track.scores, found.audio_track.scores
+    np.testing.assert_allclose(found.track.scores, 1 - (1 - seen) * (1 - heard), atol=1e-6)
+    np.testing.assert_allclose(found.track.class_probabilities[:, 0], 1 - found.track.scores, atol=1e-6)
+    (event,) = found.events
+    assert event.sound_gain == pytest.approx(float((found.track.scores - seen).mean()), abs=1e-6)
+    document = to_document(found, include_scores=True)
+    assert (document["network"], document["reason"]) == (found.network, found.reason)
+    np.testing.assert_allclose(document["scores"]["audio_student"], heard, atol=1e-6)
+
+
+def test_the_network_may_be_chosen(with_both_students: Path, short_clip: Path, sample_videos) -> None:
+    found = load_detector(with_both_students, sounds=False, network="teacher").detect(short_clip)
+    assert (found.network, found.reason, found.thresholds.detection) == ("teacher", "it was asked for", 0.2)
+    silent = load_detector(with_both_students, sounds=False, network="audio student").detect(sample_videos[1])
+    assert silent.network == "visual student"
+    assert silent.reason == "audio student needs sound, but the file has no sound track"
+
+
 def test_the_starter_model_is_the_default(short_clip: Path) -> None:
     detector = load_detector()
     found = detector.detect(short_clip)
@@ -390,6 +432,12 @@ def test_a_checkpoint_of_other_encoders_is_refused_before_any_video(tmp_path: Pa
         ({"model": "starter", "classes": ["normal", "riot"]}, ConfigError, "has classes of its own"),
         ({"model": "starter", "encoders": "resnet"}, ConfigError, "unknown encoders 'resnet'"),
         ({"model": "zero-shot"}, ConfigError, "--classes"),
+        ({"model": "starter", "network": "hl-net"}, CheckpointError, "starter holds no network 'hl-net'; name one of "),
+        (
+            {"model": "zero-shot", "classes": ["normal", "riot"], "network": "teacher"},
+            ConfigError,
+            "leave out --network",
+        ),
         ({"model": "zero-shot", "classes": ["riot"]}, ConfigError, "needed `normal` first"),
         ({"model": "zero-shot", "classes": ["normal", "riot"], "encoders": "lite"}, ConfigError, "--encoders clip"),
     ],

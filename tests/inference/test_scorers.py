@@ -12,10 +12,11 @@ from avadclip.errors import CheckpointError, ConfigError, FeatureError
 from avadclip.events import Modality, SoundRule, Thresholds
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader
-from avadclip.inference.networks import build_network
+from avadclip.inference.networks import BOTH_STUDENTS, build_network
 from avadclip.inference.scorers import TrainedScorer, ZeroShotScorer
 from avadclip.inference.scoring import score_features
 from avadclip.inference.zero_shot import by_text, zero_shot_scores
+from avadclip.model.either import BothStudents
 from avadclip.timeline import SnippetGrid
 
 torch.set_num_threads(1)
@@ -49,6 +50,18 @@ def make_checkpoint(kinds: tuple[str, ...] = KINDS) -> Checkpoint:
     return Checkpoint(header, networks)
 
 
+def make_checkpoint_with_both(kinds: tuple[str, ...] = KINDS, *, default: str | None = None) -> Checkpoint:
+    checkpoint = make_checkpoint(kinds)
+    header, networks = checkpoint.header, checkpoint.networks
+    changes = {
+        "thresholds": {**header.thresholds, BOTH_STUDENTS: Thresholds(0.7, None)},
+        "selection": {**header.selection, BOTH_STUDENTS: "last"},
+        "default": default,
+    }
+    both = BothStudents(networks["visual student"], networks["audio student"])
+    return Checkpoint(header.model_copy(update=changes), {**networks, BOTH_STUDENTS: both})
+
+
 def make_system_checkpoint(name: str) -> Checkpoint:
     torch.manual_seed(0)
     system = build_system(name, visual_dim=10, audio_dim=6, classes=CLASSES).frozen()
@@ -58,8 +71,8 @@ def make_system_checkpoint(name: str) -> Checkpoint:
     return Checkpoint(header, {name: system})
 
 
-def scorer_of(checkpoint: Checkpoint) -> TrainedScorer:
-    return TrainedScorer(checkpoint, device=torch.device("cpu"))
+def scorer_of(checkpoint: Checkpoint, network: str | None = None) -> TrainedScorer:
+    return TrainedScorer(checkpoint, device=torch.device("cpu"), network=network)
 
 
 def make_features(**changes: object) -> SnippetFeatures:
@@ -88,6 +101,77 @@ def test_picture_and_sound_are_scored_by_the_teacher_and_both_students() -> None
     assert_same(verdict.scores, score_features(checkpoint.networks["teacher"], features))
     assert_same(verdict.visual_scores, score_features(checkpoint.networks["visual student"], features))
     assert_same(verdict.audio_scores, score_features(checkpoint.networks["audio student"], features))
+
+
+def test_both_students_score_and_each_is_shown() -> None:
+    checkpoint, features = make_checkpoint_with_both(default=BOTH_STUDENTS), make_features()
+    verdict = scorer_of(checkpoint).judge(features)
+    assert (verdict.network, verdict.modality) == ("both students", "audio-visual")
+    assert verdict.reason == "the checkpoint's default for picture and sound"
+    assert verdict.thresholds == Thresholds(0.7, None)
+    assert_same(verdict.scores, score_features(checkpoint.networks[BOTH_STUDENTS], features))
+    assert_same(verdict.visual_scores, score_features(checkpoint.networks["visual student"], features))
+    assert_same(verdict.audio_scores, score_features(checkpoint.networks["audio student"], features))
+    seen, heard = verdict.visual_scores.anomaly_scores, verdict.audio_scores.anomaly_scores
+    np.testing.assert_allclose(verdict.scores.anomaly_scores, 1 - (1 - seen) * (1 - heard), atol=1e-6)
+
+
+def test_both_students_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = make_checkpoint_with_both(default=BOTH_STUDENTS)
+    runs = []
+    for kind in ("visual student", "audio student"):
+        network = checkpoint.networks[kind]
+
+        def encode(bags, *, kind=kind, original=network.encode):
+            runs.append(kind)
+            return original(bags)
+
+        monkeypatch.setattr(network, "encode", encode)
+    scorer_of(checkpoint).judge(make_features())
+    assert sorted(runs) == ["audio student", "visual student"]
+
+
+def test_without_a_default_the_teacher_comes_first_and_then_both_students() -> None:
+    assert scorer_of(make_checkpoint_with_both()).judge(make_features()).network == "teacher"
+    verdict = scorer_of(make_checkpoint_with_both(KINDS[1:])).judge(make_features())
+    assert (verdict.network, verdict.reason) == ("both students", "the file has picture and sound")
+
+
+def test_a_default_is_for_sound_only() -> None:
+    scorer = scorer_of(make_checkpoint_with_both(default=BOTH_STUDENTS))
+    verdict = scorer.judge(make_features(sound_is_silent=True))
+    assert (verdict.network, verdict.reason) == ("visual student", "the sound track is silent")
+
+
+def test_a_picture_alone_may_be_the_default() -> None:
+    verdict = scorer_of(make_checkpoint_with_both(default="visual student")).judge(make_features())
+    assert (verdict.network, verdict.reason) == ("visual student", "the checkpoint's default for picture and sound")
+    assert (verdict.visual_scores, verdict.audio_scores) == (None, None)
+
+
+@pytest.mark.parametrize("network", [*KINDS, BOTH_STUDENTS])
+def test_the_network_that_was_asked_for_scores(network: str) -> None:
+    checkpoint, features = make_checkpoint_with_both(default="teacher"), make_features()
+    verdict = scorer_of(checkpoint, network).judge(features)
+    assert (verdict.network, verdict.reason) == (network, "it was asked for")
+    assert verdict.thresholds == checkpoint.header.thresholds[network]
+    assert_same(verdict.scores, score_features(checkpoint.networks[network], features))
+
+
+def test_a_silent_video_is_scored_by_its_picture_whatever_was_asked_for() -> None:
+    checkpoint, silent = make_checkpoint_with_both(), make_features(audio=None)
+    for network in ("teacher", "audio student", BOTH_STUDENTS):
+        verdict = scorer_of(checkpoint, network).judge(silent)
+        expected = ("visual student", f"{network} needs sound, but the file has no sound track")
+        assert (verdict.network, verdict.reason) == expected
+    asked = scorer_of(checkpoint, "visual student").judge(silent)
+    assert (asked.network, asked.reason) == ("visual student", "it was asked for")
+
+
+def test_a_network_that_the_checkpoint_lacks_is_refused_with_those_it_has() -> None:
+    with pytest.raises(CheckpointError) as refused:
+        scorer_of(make_checkpoint(("teacher", "visual student")), BOTH_STUDENTS)
+    assert str(refused.value) == "tiny holds no network 'both students'; name one of teacher, visual student"
 
 
 @pytest.mark.parametrize(

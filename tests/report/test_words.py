@@ -18,6 +18,7 @@ def test_counted() -> None:
 def test_only_the_papers_networks_get_other_words():
     assert network_words("teacher") == "picture and sound"
     assert network_words("audio student") == "sound only"
+    assert network_words("both students") == "picture or sound"
     assert network_words("ur-dmu") == "ur-dmu"
 
 

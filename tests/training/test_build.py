@@ -55,8 +55,15 @@ def test_tables_that_a_compared_system_does_not_read_are_refused(table: dict, fo
     assert build_for_training(default, dataset.train, classes=dataset.classes, text=None).name == "hl-net"
 
 
-@pytest.mark.parametrize(("name", "hint"), [("hl_net", "did you mean `hl-net`"), ("yolo", "needed one of teacher")])
-def test_an_unknown_network_is_refused_with_the_nearest_name(name: str, hint: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("hl_net", "did you mean `hl-net`"),
+        ("yolo", "needed one of teacher"),
+        ("both students", "has no weights of its own; train visual student and audio student"),
+    ],
+)
+def test_what_is_no_network_to_train_is_refused_with_what_is(name: str, hint: str) -> None:
     dataset = load_synthetic("tiny")
     with pytest.raises(ConfigError, match=hint):
         build_for_training(TrainingConfig(network_kind=name), dataset.train, classes=dataset.classes, text=None)

@@ -2,9 +2,10 @@
 
 <network>/<parameter>       e.g. `teacher/classifier.classify.weight`
 <network>/class_features    X_c, [C, D], a constant after training; of the paper's networks
-header                      `avadclip`: JSON of CheckpointHeader
+header                      `avadclip`: JSON of CheckpointHeader; `both students` stand in it alone
 """
 
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -23,8 +24,9 @@ from avadclip.errors import CheckpointError, ConfigError
 from avadclip.events import Thresholds
 from avadclip.features.snippets import Provenance
 from avadclip.files import write_atomically
-from avadclip.inference.networks import build_network, check_name
+from avadclip.inference.networks import BOTH_STUDENTS, STUDENTS, VISUAL_STUDENT, build_network, check_name, modality_of
 from avadclip.model.base import System, class_names
+from avadclip.model.either import BothStudents
 from avadclip.tensor_file import HEADER_KEY, TensorFile
 
 MAX_WIDTH = 65_536  # of features; a damaged header must not ask for all memory
@@ -34,7 +36,7 @@ RELEASE = "avadclip-xd"  # the authors' checkpoint, downloaded and converted on 
 
 def _known(name: str) -> str:
     try:
-        return check_name(name)
+        return name if name == BOTH_STUDENTS else check_name(name)
     except ConfigError as error:
         raise ValueError(str(error)) from error
 
@@ -65,6 +67,8 @@ class CheckpointHeader(BaseModel):
     """Per network: their scores are not on one scale. The keys are the networks in the file."""
     selection: dict[NetworkName, Selection]
     """How each network's weights were chosen; a student's file carries a teacher that was chosen in another run."""
+    default: NetworkName | None = None
+    """The network that scores videos with picture and sound; None: the one that reads both."""
     card: str
     """Model card, Markdown."""
 
@@ -94,6 +98,12 @@ class CheckpointHeader(BaseModel):
         class_names(self.classes)
         if not self.thresholds:
             raise ValueError("It names no network")
+        if BOTH_STUDENTS in self.thresholds and not self.thresholds.keys() >= set(STUDENTS):
+            raise ValueError(f"`{BOTH_STUDENTS}` needs {' and '.join(STUDENTS)} in the same file")
+        if self.default is not None and self.default not in self.thresholds:
+            raise ValueError(f"`default` is {self.default}, which it does not hold")
+        if self.default not in {None, VISUAL_STUDENT, BOTH_STUDENTS} and modality_of(self.default) != "audio-visual":
+            raise ValueError(f"`default` is {self.default}; needed a network of picture and sound or {VISUAL_STUDENT}")
         return self
 
     def misfit(self, features: StoredFeatures) -> str | None:
@@ -130,6 +140,13 @@ class Checkpoint:
     networks: Mapping[str, System]
     """By name, in eval mode."""
 
+    def check_holds(self, network: str) -> None:
+        """Raise CheckpointError where it has no network of this name."""
+        if network not in self.networks:
+            raise CheckpointError(
+                f"{self.header.name} holds no network {reprlib.repr(network)}; name one of {', '.join(self.networks)}"
+            )
+
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint whole or not at all."""
@@ -153,7 +170,11 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     path = locate_checkpoint(name_or_path)
     with CHECKPOINT_FILE.open(path) as (header, file):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-    return Checkpoint(header, {kind: _load(path, kind, header, tensors) for kind in header.thresholds})
+    networks = {kind: _load(path, kind, header, tensors) for kind in header.thresholds if kind != BOTH_STUDENTS}
+    if BOTH_STUDENTS in header.thresholds:
+        networks[BOTH_STUDENTS] = BothStudents(*(networks[kind] for kind in STUDENTS))
+        networks[BOTH_STUDENTS].selection = header.selection[BOTH_STUDENTS]
+    return Checkpoint(header, networks)
 
 
 def read_checkpoint_header(name_or_path: str | Path) -> CheckpointHeader:

@@ -50,16 +50,17 @@ class Detection:
     model: str
     """Checkpoint name, e.g. `starter`."""
     network: str
-    """The network that scored it: teacher, visual student, audio student, zero-shot, or a comparison system."""
+    """The network that scored it: teacher, visual student, audio student, both students, zero-shot, or a comparison
+    system."""
     modality: Modality
     reason: str
     """Why this network: one phrase, e.g. `the file has no sound track`."""
     track: ScoreTrack
     """The scores the events were found in."""
     visual_track: ScoreTrack | None
-    """The visual student's scores, from the picture alone, where the teacher scored the video."""
+    """The visual student's scores, from the picture alone, where a network of picture and sound scored the video."""
     audio_track: ScoreTrack | None
-    """The audio student's scores where the teacher scored the video, once there is an audio student."""
+    """The audio student's likewise, where the checkpoint has one."""
     thresholds: Thresholds
     rules: EventRules
     """How the events were cut from the scores; the threshold is never None."""
@@ -259,6 +260,7 @@ def load_detector(
     device: str = AUTO,
     precision: Precision | None = None,
     sounds: bool = True,
+    network: str | None = None,
 ) -> Detector:
     """Load a model and the encoders it needs, ready for any number of videos.
 
@@ -272,9 +274,11 @@ def load_detector(
             zero-shot. Where it is another, the notes of every result say so.
         sounds: whether YAMNet names sounds. Where its weights, or those of another audio encoder, cannot be had, the
             detector goes on without them, and the notes of every result say so.
+        network: the network of the checkpoint that scores, such as `teacher`; by default the one that the checkpoint
+            names for the video. Where it needs sound and the video has none, the visual student scores.
 
     Raises:
-        CheckpointError: no such checkpoint, or the encoders are not those it was trained on.
+        CheckpointError: no such checkpoint or network, or the encoders are not those it was trained on.
         WeightsError: the encoders' weights are missing.
         ConfigError: options that do not go together, or no such device.
     """
@@ -282,6 +286,8 @@ def load_detector(
         if classes is None:
             raise ConfigError('zero-shot has no classes of its own; add e.g. --classes "normal,fighting,explosion"')
         words = check_classes(classes)  # before anything large is loaded
+        if network is not None:
+            raise ConfigError(f"{ZERO_SHOT} has no networks to choose from; leave out --network")
     elif classes is not None:
         raise ConfigError(f"{model} has classes of its own; --classes goes with --model {ZERO_SHOT}")
     spec, options = model_encoders(model, encoders=encoders, device=device)
@@ -306,7 +312,7 @@ def load_detector(
             f"{header.name} was trained on other encoders than `{loaded.name}` ({difference}); "
             f"use --encoders {header.encoders}"
         )
-    scorer = TrainedScorer(checkpoint, device=torch.device(device))
+    scorer = TrainedScorer(checkpoint, device=torch.device(device), network=network)
     return Detector(scorer, loaded, grid=header.features.grid, notes=notes)
 
 

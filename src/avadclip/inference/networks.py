@@ -15,6 +15,7 @@ from avadclip.events import Modality
 from avadclip.model.avadclip import AVadCLIP
 from avadclip.model.base import System, TextSystem
 from avadclip.model.class_text import PromptEncoder
+from avadclip.model.either import BothStudents
 from avadclip.model.extended import ExtendedAVadCLIP
 from avadclip.model.objective import Objective
 from avadclip.model.released import ReleasedAVadCLIP
@@ -23,6 +24,8 @@ TEACHER, VISUAL_STUDENT, AUDIO_STUDENT = "teacher", "visual student", "audio stu
 OWN: dict[str, Modality] = {TEACHER: "audio-visual", VISUAL_STUDENT: "visual", AUDIO_STUDENT: "audio"}
 """The paper's networks, and what each reads."""
 STUDENTS = (VISUAL_STUDENT, AUDIO_STUDENT)
+BOTH_STUDENTS = BothStudents.name
+"""The two side by side, in a checkpoint that holds them."""
 VARIANTS: dict[Variant, type[AVadCLIP]] = {
     "paper": AVadCLIP,
     "released": ReleasedAVadCLIP,
@@ -31,7 +34,9 @@ VARIANTS: dict[Variant, type[AVadCLIP]] = {
 
 
 def check_name(name: str) -> str:
-    """The name of a network; raises ConfigError, with the nearest known one, for any other."""
+    """The name of a network with weights; raises ConfigError, with the nearest known one, for any other."""
+    if name == BOTH_STUDENTS:
+        raise ConfigError(f"`{BOTH_STUDENTS}` has no weights of its own; train {' and '.join(STUDENTS)}")
     known = [*OWN, *SYSTEMS]
     if name in known:
         return name

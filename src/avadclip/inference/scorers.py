@@ -12,8 +12,10 @@ from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint
 from avadclip.inference.named_sounds import sounds_of_class
 from avadclip.inference.networks import OWN
-from avadclip.inference.scoring import SnippetScores, score_features
+from avadclip.inference.scoring import SnippetScores, score_features, score_students
 from avadclip.inference.zero_shot import by_sound, by_text, encode_classes, zero_shot_scores
+from avadclip.model.base import System
+from avadclip.model.either import BothStudents
 
 ZERO_SHOT = "zero-shot"
 ZERO_SHOT_THRESHOLDS = Thresholds(detection=0.5, alert=None)  # more anomalous than normal; nothing was validated
@@ -50,16 +52,28 @@ class Scorer(Protocol):
 
 
 class TrainedScorer:
-    """The networks of a checkpoint."""
+    """The networks of a checkpoint.
 
-    def __init__(self, checkpoint: Checkpoint, *, device: torch.device) -> None:
+    Args:
+        checkpoint: its networks are moved to the device.
+        device: where they run.
+        network: the one to score with wherever the video has what it reads; by default as the checkpoint says.
+
+    Raises:
+        CheckpointError: it holds no such network.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, *, device: torch.device, network: str | None = None) -> None:
+        if network is not None:
+            checkpoint.check_holds(network)
+        self._wanted = network
         self.name = checkpoint.header.name
         self.classes = checkpoint.header.classes
         self._header = checkpoint.header
         self._networks = {kind: trained.to(device) for kind, trained in checkpoint.networks.items()}
 
     def judge(self, features: SnippetFeatures) -> Verdict:
-        """Score with the audio-visual network where there is sound, else with the visual one; see choose.
+        """Score with the network that `choose` names, and with the students beside one of picture and sound.
 
         Raises:
             FeatureError: the features were made otherwise than those the networks were trained on.
@@ -74,16 +88,27 @@ class TrainedScorer:
         if kind not in self._networks:
             raise CheckpointError(f"{self.name} holds no {kind}, needed because {reason}; use another checkpoint")
         network = self._networks[kind]
-        reads_both = network.modality == "audio-visual"
+        scores, visual_scores, audio_scores = self._score(network, features)
         return Verdict(
             network=kind,
             modality=network.modality,
             reason=reason,
-            scores=score_features(network, features),
-            visual_scores=self._companion("visual", features) if reads_both else None,
-            audio_scores=self._companion("audio", features) if reads_both else None,
+            scores=scores,
+            visual_scores=visual_scores,
+            audio_scores=audio_scores,
             thresholds=self._header.thresholds[kind],
         )
+
+    def _score(
+        self, network: System, features: SnippetFeatures
+    ) -> tuple[SnippetScores, SnippetScores | None, SnippetScores | None]:
+        """The network's scores, and the students' beside one of picture and sound."""
+        if isinstance(network, BothStudents):
+            return score_students(network, features)
+        scores = score_features(network, features)
+        if network.modality != "audio-visual":
+            return scores, None, None
+        return scores, self._companion("visual", features), self._companion("audio", features)
 
     def _companion(self, modality: Modality, features: SnippetFeatures) -> SnippetScores | None:
         kind = NETWORK_FOR[modality]
@@ -97,15 +122,22 @@ class TrainedScorer:
         Raises:
             CheckpointError: the only network needs sound, and there is none.
         """
-        no_sound = _why_no_sound(features)
-        kinds = {network.modality: kind for kind, network in self._networks.items()}
+        no_sound, wanted = _why_no_sound(features), self._wanted
         if len(self._networks) == 1 and not self._networks.keys() & OWN.keys():
-            (modality, kind), *_ = kinds.items()
-            if no_sound is not None and modality != "visual":
+            ((kind, network),) = self._networks.items()
+            if no_sound is not None and network.uses_audio:
                 raise CheckpointError(f"{kind} of {self.name} needs sound, but {no_sound}; use another checkpoint")
             return kind, "the checkpoint has no other network"
+        if wanted is not None and (no_sound is None or not self._networks[wanted].uses_audio):
+            return wanted, "it was asked for"
         if no_sound is not None:
-            return NETWORK_FOR["visual"], no_sound
+            return NETWORK_FOR["visual"], no_sound if wanted is None else f"{wanted} needs sound, but {no_sound}"
+        return self._for_picture_and_sound()
+
+    def _for_picture_and_sound(self) -> tuple[str, str]:
+        if self._header.default is not None:
+            return self._header.default, "the checkpoint's default for picture and sound"
+        kinds = {network.modality: kind for kind, network in reversed(self._networks.items())}  # the first of each
         if "audio-visual" in kinds:
             return kinds["audio-visual"], "the file has picture and sound"
         if "visual" in kinds:

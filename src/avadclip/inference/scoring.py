@@ -1,6 +1,6 @@
 """From features to scores: the one path that evaluation and detection share, so what is measured is what is served."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from avadclip.events import UNNAMED_CLASSES, ScoreTrack
 from avadclip.features.snippets import SnippetFeatures
-from avadclip.model.base import Bags, System
+from avadclip.model.base import Bags, Outputs, System
+from avadclip.model.either import BothStudents
 from avadclip.timeline import WINDOW_SNIPPETS, SnippetGrid
 
 WINDOWS_PER_PASS = 4  # bounds memory on videos of many hours
@@ -57,14 +58,33 @@ def score_features(network: System, features: SnippetFeatures, *, crop: int = 0)
         features: as wide as the network was built for, with sound where the network uses audio.
         crop: which view of the crop set.
     """
+    return _collect(network.score_windows(_passes(network, features, crop)), len(features))
+
+
+class StudentScores(NamedTuple):
+    """Scores of both students, joined and each by itself."""
+
+    joined: SnippetScores
+    visual: SnippetScores
+    audio: SnippetScores
+
+
+@torch.inference_mode()
+def score_students(network: BothStudents, features: SnippetFeatures) -> StudentScores:
+    """As score_features, with each student's own scores; each student runs once."""
+    apart = list(network.score_apart(_passes(network, features, 0)))
+    return StudentScores(*(_collect(outputs, len(features)) for outputs in zip(*apart, strict=True)))
+
+
+def _collect(passes: Iterable[Outputs], num_snippets: int) -> SnippetScores:
     anomaly_scores, class_probabilities = [], []
-    for outputs in network.score_windows(_passes(network, features, crop)):
+    for outputs in passes:
         anomaly_scores.append(outputs.scores.cpu().flatten())
         if outputs.class_logits is not None:
             class_probabilities.append(outputs.class_logits.softmax(dim=-1).cpu().flatten(end_dim=1))
     # Padding stands at the end of the last window alone.
-    scores = torch.cat(anomaly_scores)[: len(features)].numpy()
-    probabilities = torch.cat(class_probabilities)[: len(features)].numpy() if class_probabilities else None
+    scores = torch.cat(anomaly_scores)[:num_snippets].numpy()
+    probabilities = torch.cat(class_probabilities)[:num_snippets].numpy() if class_probabilities else None
     return SnippetScores(scores, probabilities)
 
 

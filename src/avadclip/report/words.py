@@ -5,6 +5,7 @@ NETWORK_WORDS = {
     "teacher": MODALITY_WORDS["audio-visual"],
     "visual student": MODALITY_WORDS["visual"],
     "audio student": MODALITY_WORDS["audio"],
+    "both students": "picture or sound",
 }
 """Names of the paper's networks in pages, tables and terminal output; files and the API keep the keys."""
 

@@ -18,6 +18,12 @@ def test_an_archive_of_0_1_0_is_current_without_sounds_and_other_rules_make_anot
     assert make_work(release_share=0.5).identity()["release_share"] == 0.5
 
 
+def test_another_network_makes_another_result() -> None:
+    job = DetectionJob("starter", None, None, "cpu", None, EventRules(), sounds=False)
+    chosen = dataclasses.replace(job, network="visual student").load().identity()
+    assert chosen == {**job.load().identity(), "network": "visual student"}
+
+
 def test_other_sounds_make_another_result() -> None:
     default = make_work().identity()
     assert (default["sounds"], default["tagger"]["name"]) == (None, "yamnet")

@@ -274,13 +274,25 @@ def test_figures_show_every_video_beside_a_baseline(
     assert (folder / "yard-1.svg").read_text().startswith("<?xml")
 
 
+def test_one_network_may_be_measured(dataset: dict[str, object], checkpoint: Path, avadclip_command: Command) -> None:
+    command = ("evaluate", str(checkpoint), "--data", "synthetic:small", "--format", "json", "--network")
+    code, out, err = avadclip_command(*command, "visual student")
+    assert (code, err) == (0, "")
+    assert [report["network"] for report in json.loads(out)] == ["visual student"]
+    code, out, err = avadclip_command(*command, "audio student")
+    assert (code, out) == (1, "")
+    assert err == "avadclip: error: guard holds no network 'audio student'; name one of teacher, visual student\n"
+
+
 @pytest.mark.parametrize(
     ("options", "word"),
-    [(("--scores", "x.npy", "--figures", "f"), "--figures"), (("guard", "--baseline", "b"), "--baseline")],
+    [
+        (("--scores", "x.npy", "--figures", "f"), "--figures"),
+        (("guard", "--baseline", "b"), "--baseline"),
+        (("--scores", "x.npy", "--network", "teacher"), "--network"),
+    ],
 )
-def test_options_of_figures_that_do_not_go_together(
-    options: tuple[str, ...], word: str, avadclip_command: Command
-) -> None:
+def test_options_that_do_not_go_together(options: tuple[str, ...], word: str, avadclip_command: Command) -> None:
     code, _, err = avadclip_command("evaluate", "--data", "synthetic:small", *options)
     assert code == 2
     assert word in err

@@ -39,6 +39,12 @@ def test_a_source_that_is_not_there_is_one_line_and_not_tried_again(avadclip_com
     assert "yard.mp4 does not exist; check the path" in err
 
 
+def test_a_network_that_the_model_lacks_is_one_line(avadclip_command, sample_videos) -> None:
+    code, out, err = avadclip_command("watch", str(sample_videos[0]), "--network", "hl-net", "--no-sounds")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "starter holds no network 'hl-net'; name one of teacher" in err
+
+
 def test_a_file_is_watched_to_its_end(avadclip_command, monkeypatch, sample_videos) -> None:
     monkeypatch.setattr("avadclip.apps.cli.watch._stop_on_signals", lambda _: None)  # the signals are pytest's
     code, out, err = avadclip_command("watch", str(sample_videos[0]), "--speed", "20", "--scores", "--no-sounds")

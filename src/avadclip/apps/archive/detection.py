@@ -35,6 +35,7 @@ class DetectionJob:
     rules: EventRules
     sounds: bool = True
     audio_track: int | None = None
+    network: str | None = None
 
     def load(self) -> "DetectionWork":
         """See job.ArchiveJob.load."""
@@ -61,12 +62,13 @@ class DetectionWork:
             device=job.device,
             precision=job.precision,
             sounds=job.sounds,
+            network=job.network,
         )
         self.encoders = self._detector.encoders
         self.grid = self._detector.grid
 
     def identity(self) -> dict[str, Any]:
-        """Encoders, the model's content, how events are cut, and the audio track where one was asked for."""
+        """Encoders, the model's content, how events are cut; the audio track and the network where asked for."""
         model, rules = self._job.model, dataclasses.asdict(self._job.rules)
         if rules["release_share"] == EventRules.release_share:
             del rules["release_share"]  # archives of 0.1.0, which has no other, are current without it
@@ -79,6 +81,7 @@ class DetectionWork:
             **rules,
             **(sounds if tagger is not None else {}),
             **({} if self._job.audio_track is None else {"audio_track": self._job.audio_track}),
+            **({} if self._job.network is None else {"network": self._job.network}),
         }
 
     def is_current(self, storage: Storage, place: str, source_sha256: str, scratch: Path) -> bool:  # noqa: ARG002

@@ -13,6 +13,7 @@ from avadclip.apps.cli.options import (
     AudioTrack,
     ChosenPrecision,
     Device,
+    Network,
     NumWorkers,
     Offline,
     RayAddress,
@@ -55,6 +56,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
             "Wav2CLIP)."
         ),
     ] = "starter",
+    network: Network = None,
     encoders: Annotated[
         str | None, typer.Option(help="lite, lite-1, clip, clip:FOLDER or onnx:FOLDER.", show_default="the model's own")
     ] = None,
@@ -137,6 +139,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
             rules=rules,
             sounds=not no_sounds,
             audio_track=audio_track,
+            network=network,
         )
         obtain_weights(job.model, encoders=job.encoders, sounds=job.sounds)
         raise typer.Exit(run_spread(job, paths, out, spread))
@@ -159,7 +162,13 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
             spec, options = model_encoders(model, encoders=encoders, device=device)
             settled = settle_precision(precision, spec, options, inputs.videos)
         detector = load_detector(
-            model, encoders=encoders, classes=class_words, device=device, precision=settled, sounds=not no_sounds
+            model,
+            encoders=encoders,
+            classes=class_words,
+            device=device,
+            precision=settled,
+            sounds=not no_sounds,
+            network=network,
         )
         num_failed = len(inputs.problems)
         output = OUTPUTS[output_format](include_scores=scores)

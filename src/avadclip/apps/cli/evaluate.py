@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avadclip.apps.cli.options import Offline, set_offline
+from avadclip.apps.cli.options import Network, Offline, set_offline
 from avadclip.apps.cli.terminal.console import error, exit_code, make_console
 from avadclip.apps.cli.terminal.progress import show_work
 from avadclip.errors import AvadclipError
@@ -61,6 +61,7 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
     checkpoint: Annotated[
         str | None, typer.Argument(help="A checkpoint file, or `starter`; omitted with --scores.", show_default=False)
     ] = None,
+    network: Network = None,
     scores: Annotated[
         Path | None,
         typer.Option(
@@ -103,7 +104,7 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
     ] = ReportFormat.TABLE,
     offline: Offline = False,
 ) -> None:
-    """Evaluate every network of a checkpoint, or given predictions.
+    """Evaluate every network of a checkpoint, or one, or given predictions.
 
     Frame AP and AUC, each beside a control; recall and false alarms per hour
     against each other; calibration error, F1 at a threshold from validation,
@@ -119,6 +120,8 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
         raise typer.BadParameter("give either a checkpoint or --scores")
     if selection is not None and scores is None:
         raise typer.BadParameter("--selection needs --scores; a checkpoint records its own selection")
+    if network is not None and scores is not None:
+        raise typer.BadParameter("--network needs a checkpoint; it cannot be combined with --scores")
     if figures is not None and scores is not None:
         raise typer.BadParameter("--figures needs a checkpoint; it cannot be combined with --scores")
     if baseline is not None and figures is None:
@@ -140,10 +143,13 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
 
         loaded = load_checkpoint(checkpoint)
         dataset = load(classes=loaded.header.classes)
+        if network is not None:
+            loaded.check_holds(network)
+        networks = list(loaded.networks) if network is None else [network]
         rival = None if baseline is None else load_checkpoint(baseline)
-        reports, num_networks = _evaluate_each(loaded, dataset, split, hard), len(loaded.networks)
+        reports, num_networks = _evaluate_each(loaded, networks, dataset, split, hard), len(networks)
         if figures is not None and reports:
-            _draw_each(figures, loaded, dataset, split, baseline=rival, figure_format=figure_format)
+            _draw_each(figures, loaded, dataset, split, network=network, baseline=rival, figure_format=figure_format)
     elif scores is not None:
         dataset = load()
         reports, num_networks = [_evaluate_scores(scores, dataset, split, hard, selection or GivenSelection.UNKNOWN)], 1
@@ -170,9 +176,9 @@ def _evaluate_scores(
 
 
 def _evaluate_each(
-    checkpoint: "Checkpoint", dataset: "Dataset", split: Split, hard_normals: Sequence[str]
+    checkpoint: "Checkpoint", networks: list[str], dataset: "Dataset", split: Split, hard_normals: Sequence[str]
 ) -> list["Report"]:
-    """Evaluate the networks that can score the split; report each other one in a line on stderr."""
+    """Evaluate those networks that can score the split; report each other one in a line on stderr."""
     from avadclip.evaluation.evaluate import check_fit
     from avadclip.evaluation.evaluate import evaluate as measure
 
@@ -180,10 +186,11 @@ def _evaluate_each(
     bags = _bags_of(dataset, split)
     validation = dataset.validation if split is Split.TEST else ()
     reports = []
-    for network in checkpoint.networks.values():
+    for network in networks:
         with show_work(len(bags) + len(validation)) as work:
             try:
-                report = measure(network, dataset, split.value, hard_normals=hard_normals, on_video=work.begin)
+                system = checkpoint.networks[network]
+                report = measure(system, dataset, split.value, hard_normals=hard_normals, on_video=work.begin)
             except AvadclipError as problem:
                 error(str(problem))
             else:
@@ -197,6 +204,7 @@ def _draw_each(
     dataset: "Dataset",
     split: Split,
     *,
+    network: str | None,
     baseline: "Checkpoint | None",
     figure_format: FigureFormat,
 ) -> None:
@@ -211,7 +219,7 @@ def _draw_each(
         write_truth_figures(
             folder,
             bags,
-            TrainedScorer(checkpoint, device=cpu),
+            TrainedScorer(checkpoint, device=cpu, network=network),
             dataset.grid,
             baseline=None if baseline is None else TrainedScorer(baseline, device=cpu),
             suffix=f".{figure_format.value}",

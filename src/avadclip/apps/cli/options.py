@@ -89,6 +89,14 @@ Device = Annotated[
     str,
     typer.Option(help="Device of the networks: cpu, cuda, cuda:1 or mps; auto: the first GPU that works, else cpu."),
 ]
+Network = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="The network of the checkpoint that scores: teacher, visual student, audio student, both students.",
+        show_default="the checkpoint's own",
+    ),
+]
 AudioTrack = Annotated[
     int | None,
     typer.Option(min=1, help="Audio track to use, counted from 1.", show_default="the first that is not silent"),

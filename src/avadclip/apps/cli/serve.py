@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from avadclip.apps.cli.options import Device, Offline, set_offline
+from avadclip.apps.cli.options import Device, Network, Offline, set_offline
 
 GB = 1_000_000_000
 
@@ -38,6 +38,7 @@ def serve(  # noqa: PLR0917  Typer's way to declare options
         str, typer.Option(help="Path at which a proxy shows the service, for example /avadclip.", show_default="none")
     ] = "",
     model: Annotated[str, typer.Option(help="A checkpoint file, `starter` or `avadclip-xd`.")] = "starter",
+    network: Network = None,
     encoders: Annotated[
         str | None, typer.Option(help="lite, lite-1, clip, clip:FOLDER or onnx:FOLDER.", show_default="the model's own")
     ] = None,
@@ -86,7 +87,7 @@ def serve(  # noqa: PLR0917  Typer's way to declare options
         fetch_hosts=frozenset(name.lower() for name in fetch_host or []),
         fetch_networks=tuple(_network(text) for text in fetch_network or []),
     )
-    server.serve(settings, host=host, port=port, model=model, encoders=encoders, device=device)
+    server.serve(settings, host=host, port=port, model=model, encoders=encoders, device=device, network=network)
 
 
 def _prefix(text: str) -> str:

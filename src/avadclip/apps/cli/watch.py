@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avadclip.apps.cli.options import Device, Offline, set_offline
+from avadclip.apps.cli.options import Device, Network, Offline, set_offline
 
 if TYPE_CHECKING:
     from avadclip.apps.live.config import StoreConfig, WatchConfig
@@ -26,6 +26,7 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
         Path | None, typer.Option(dir_okay=False, help="TOML file with cameras, their rules, and sinks.")
     ] = None,
     model: Annotated[str, typer.Option(help="A checkpoint file, `starter` or `avadclip-xd`; with SOURCE.")] = "starter",
+    network: Network = None,
     device: Device = "auto",
     threshold: Annotated[
         float | None,
@@ -64,7 +65,7 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
     else:
         sounds = False if no_sounds else dict(map(parse_sound, sound)) if sound else None
         camera = {"source": source, "threshold": threshold, "speed": speed, "sounds": sounds}
-        content = {"model": model, "device": device, "cameras": {SOURCE_NAME: camera}}
+        content = {"model": model, "network": network, "device": device, "cameras": {SOURCE_NAME: camera}}
         wanted = parse_config(content, WatchConfig, origin="watch")
     _run(wanted, show_scores=scores)
 

@@ -200,6 +200,8 @@ class WatchConfig(FrozenConfig):
 
     model: str = "starter"
     """A checkpoint file or `starter`."""
+    network: str | None = None
+    """As for `--network`; by default the checkpoint's own choice."""
     encoders: str | None = None
     """As for `--encoders`; by default those of the model."""
     device: str = "auto"

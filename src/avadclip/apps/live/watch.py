@@ -234,6 +234,7 @@ def load_live_detector(config: WatchConfig) -> Detector:
         config.model,
         encoders=config.encoders,
         device=config.device,
+        network=config.network,
         sounds=any(camera.names_sounds for camera in config.cameras.values()),
     )
     for note in detector.notes:

@@ -28,7 +28,16 @@ def check_exposure(host: str, settings: ServiceSettings) -> None:
         )
 
 
-def serve(settings: ServiceSettings, *, host: str, port: int, model: str, encoders: str | None, device: str) -> None:
+def serve(
+    settings: ServiceSettings,
+    *,
+    host: str,
+    port: int,
+    model: str,
+    encoders: str | None,
+    device: str,
+    network: str | None,
+) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises:
@@ -44,7 +53,7 @@ def serve(settings: ServiceSettings, *, host: str, port: int, model: str, encode
     def stop_server() -> None:
         server.should_exit = True
 
-    load = partial(load_by_name, model, encoders, device)
+    load = partial(load_by_name, model, encoders, device, network)
     service = Service(settings, model=model, load=load, on_fatal=stop_server)
     server = make_server(create_app(service), host=host, port=port, root_path=settings.root_path)
     server.run()

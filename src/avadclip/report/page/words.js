@@ -23,6 +23,7 @@
     teacher: "picture and sound",
     "visual student": "picture only",
     "audio student": "sound only",
+    "both students": "picture or sound",
   };
 
   function networkWords(name) {

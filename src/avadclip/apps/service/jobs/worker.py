@@ -117,11 +117,11 @@ class ScoringWorker:
         self._child.kill()
 
 
-def load_by_name(model: str, encoders: str | None, device: str) -> "Detector":
+def load_by_name(model: str, encoders: str | None, device: str, network: str | None = None) -> "Detector":
     """The detector; PyTorch is imported by the child alone."""
     from avadclip.inference.detector import load_detector
 
-    return load_detector(model, encoders=encoders, device=device)
+    return load_detector(model, encoders=encoders, device=device, network=network)
 
 
 def obtain_by_name(model: str, encoders: str | None) -> None:
