@@ -10,7 +10,7 @@ import csv
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sounds_page import HARD
@@ -70,6 +70,16 @@ def recording(row: dict[str, str], kind: str, *, session: str, licence: str, rol
     )
 
 
+def write_recordings(folder: Path, rows: Iterable[RecordingRow]) -> None:
+    """Write recordings.csv."""
+    table = io.StringIO()
+    writer = csv.DictWriter(table, list(RecordingRow.model_fields), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(row.model_dump() | {"share_alike": int(row.share_alike)})
+    write_atomically(folder / FILE_NAME, table.getvalue())
+
+
 def main() -> None:
     """Write the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -78,12 +88,7 @@ def main() -> None:
     if "AVADCLIP_DATA" not in os.environ:
         raise DataError("AVADCLIP_DATA is not set; name the folder that holds surveillance_sounds/")
     data = Path(os.environ["AVADCLIP_DATA"]).resolve()
-    table = io.StringIO()
-    writer = csv.DictWriter(table, list(RecordingRow.model_fields), lineterminator="\n")
-    writer.writeheader()
-    for row in (*pictures(data), *sounds(data)):
-        writer.writerow(row.model_dump() | {"share_alike": int(row.share_alike)})
-    write_atomically(options.folder / FILE_NAME, table.getvalue())
+    write_recordings(options.folder, (*pictures(data), *sounds(data)))
 
 
 if __name__ == "__main__":

@@ -1,43 +1,39 @@
-"""Measure what causal scoring costs on the shared fights against scoring whole videos; prints tables for docs/live.md.
+"""Measure what causal scoring costs on composed footage against scoring whole videos; prints the table of docs/live.md.
 
     AVADCLIP_DATA=/path/to/data python scripts/live_study.py
 
-Networks of the starter recipe, trained on four folds by recording; the fifth fold's clips are composed into sequences,
-as for docs/fights.md. Features are kept in runs/starter-features.
+The students of the starter recipes, trained on four folds by session; the test sequences of the fifth, four at a time
+one behind the other, are the footage. Features are kept in runs/starter.
 """
 
-import os
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
-from fights_data import read_clips
-from fights_folds import SEQUENCES_PER_FOLD, compose, folds, frame_metrics, is_audible, join_features, train_candidate
 from numpy.typing import NDArray
-from train_starter import REPOSITORY, STUDENT, TEACHER, build_candidates
+from sklearn.metrics import average_precision_score, roc_auc_score
+from starter_data import NUM_FOLDS, Material
+from starter_folds import train_role
+from train_starter import SEEDS, material
 
-from avadclip.config import TrainingConfig, read_config
-from avadclip.data.bags import Bag
-from avadclip.errors import AvadclipError, DataError
+from avadclip.errors import AvadclipError
 from avadclip.features.snippets import SnippetFeatures
+from avadclip.inference.networks import AUDIO_STUDENT, VISUAL_STUDENT
 from avadclip.inference.scoring import score_features
 from avadclip.model.base import Bags, System
+from avadclip.model.either import BothStudents
 
-SEEDS = (0, 1, 2)
 WHOLE = "whole video"
 WINDOWS = (8, 64, 128)
 """Snippets, strictly causal."""
 LATENCIES = (2, 8)
 """Snippets waited for, in a window of DEFAULT_WINDOW."""
 DEFAULT_WINDOW = 64
-ARRANGEMENTS = ("isolated", "blocks")
+SEQUENCES_JOINED = 4  # 85 s
 WINDOWS_PER_BATCH = 32
-
-Key = tuple[str, str, str]
-"""System, arrangement, way of scoring."""
 
 
 def ways() -> dict[str, tuple[int, int]]:
@@ -79,53 +75,54 @@ def score_in_every_way(system: System, sequences: list[SnippetFeatures]) -> dict
     return {WHOLE: whole} | causal
 
 
-def measure(bags: list[Bag], seed: int) -> dict[Key, tuple[float, float]]:
-    """ROC AUC and average precision over all snippets of one seed's sequences."""
-    candidates = build_candidates(read_config(REPOSITORY / "configs/starter.toml", TrainingConfig))
-    pooled = defaultdict(list)
-    audible = is_audible(bags)
-    for number, (train, test) in enumerate(folds(bags, seed)):
-        trained: dict[str, System] = {}
-        for name in (TEACHER, STUDENT):
-            allowed = audible if candidates[name].audible_only else np.ones(len(bags), dtype=bool)
-            trained[name] = train_candidate(candidates[name], [bags[i] for i in train if allowed[i]], seed, trained)
-            own_test = [bags[i] for i in test if allowed[i]]
-            draw = np.random.default_rng([seed, number])
-            for arrangement in ARRANGEMENTS:
-                composed = [compose(own_test, arrangement, draw) for _ in range(SEQUENCES_PER_FOLD)]
-                features = [join_features([bag.load() for bag in sequence]) for sequence in composed]
-                if name == STUDENT:
-                    features = [replace(each, audio=None) for each in features]
-                truths = [np.concatenate([np.full(len(b.load()), float(b.is_anomalous)) for b in s]) for s in composed]
-                for way, scores in score_in_every_way(trained[name], features).items():
-                    pooled[name, arrangement, way] += zip(truths, scores, strict=True)
-    return {key: frame_metrics(parts) for key, parts in pooled.items()}
+def measure(own: Material, seed: int) -> dict[str, tuple[float, float]]:
+    """ROC AUC and average precision over all snippets of one seed, by the way of scoring."""
+    of = own.folds(seed)
+    train = [own.sequences(seed, "train", fold) for fold in range(NUM_FOLDS)]
+    truths: list[NDArray[np.bool_]] = []
+    pooled: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
+    for fold in range(NUM_FOLDS):
+        composed = [bag for other, bags in enumerate(train) if other != fold for bag in bags]
+        videos = [bag for bag in (*own.fights, *own.ordinary) if of[bag.group] != fold]
+        students = [train_role(name, composed, videos, seed=seed) for name in (VISUAL_STUDENT, AUDIO_STUDENT)]
+        test = own.sequences(seed, "test", fold)
+        parts = [test[start : start + SEQUENCES_JOINED] for start in range(0, len(test), SEQUENCES_JOINED)]
+        truths += [bag.composition.event_kinds != "" for bag in test if bag.composition is not None]
+        footage = [join_features([bag.load() for bag in part]) for part in parts]
+        for way, scores in score_in_every_way(BothStudents(*students), footage).items():
+            pooled[way] += scores
+    truth = np.concatenate(truths)
+    scores = {way: np.concatenate(each) for way, each in pooled.items()}
+    return {way: (roc_auc_score(truth, each), average_precision_score(truth, each)) for way, each in scores.items()}
 
 
-def print_tables(runs: list[dict[Key, tuple[float, float]]]) -> None:
+def join_features(parts: Sequence[SnippetFeatures]) -> SnippetFeatures:
+    """One behind the other."""
+    return replace(
+        parts[0],
+        visual=np.concatenate([part.visual for part in parts], axis=1),
+        audio=np.concatenate([part.audio for part in parts if part.audio is not None]),
+        tags=None,
+    )
+
+
+def print_table(runs: list[dict[str, tuple[float, float]]]) -> None:
     """Means over seeds, Markdown; AP and its difference from the whole video."""
-    for name in (TEACHER, STUDENT):
-        print(f"\n| {name} | isolated: AUC | AP | against whole video | blocks: AUC | AP | against whole video |")
-        print("|---|---|---|---|---|---|---|")
-        for way in (WHOLE, *ways()):
-            cells = []
-            for arrangement in ARRANGEMENTS:
-                auc, ap = np.mean([run[name, arrangement, way] for run in runs], axis=0)
-                loss = [run[name, arrangement, way][1] - run[name, arrangement, WHOLE][1] for run in runs]
-                cells += [f"{auc:.3f}", f"{ap:.3f}", f"{np.mean(loss):+.3f} ({min(loss):+.3f} to {max(loss):+.3f})"]
-            print(f"| {way} | {' | '.join(cells)} |")
+    print("| both students | AUC | AP | against whole video |")
+    print("|---|---|---|---|")
+    for way in (WHOLE, *ways()):
+        auc, ap = np.mean([run[way] for run in runs], axis=0)
+        loss = [run[way][1] - run[WHOLE][1] for run in runs]
+        print(f"| {way} | {auc:.3f} | {ap:.3f} | {np.mean(loss):+.3f} ({min(loss):+.3f} to {max(loss):+.3f}) |")
 
 
 def main() -> None:
     """Train, score, print."""
-    if "AVADCLIP_DATA" not in os.environ:
-        raise DataError("AVADCLIP_DATA is not set; name the folder that holds surveillance_fights/")
-    clips = read_clips(Path(os.environ["AVADCLIP_DATA"]) / "surveillance_fights", REPOSITORY / "runs/starter-features")
-    runs = []
+    own, runs = material(), []
     for seed in SEEDS:
-        runs.append(measure(clips.bags, seed))
+        runs.append(measure(own, seed))
         print(f"{len(runs)} of {len(SEEDS)} seeds done", file=sys.stderr, flush=True)
-    print_tables(runs)
+    print_table(runs)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The measured sections of the page on robustness: every figure in one comes from the run that writes it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +14,6 @@ from avadclip.report.words import counted
 TITLES = {
     "synthetic": "On the synthetic benchmark",
     "composed": "On composed data",
-    "alone": "Every video alone",
-    "isolated": "Sequences with isolated fights",
-    "blocks": "Sequences with a block of fights",
 }
 
 
@@ -159,17 +156,6 @@ def composed_section(setting: Setting, uncertainties: Sequence[UncertaintyMeasur
     )
 
 
-def fights_section(settings: Mapping[str, Setting]) -> Section:
-    """Pictures of videos alone and of both arrangements in sequences; tables of the blocks."""
-    parts = [line for each in settings.values() for line in (f"### {each.title}", "", *_picture(each), "")]
-    blocks = settings["blocks"]
-    return Section(
-        "On the shared fights",
-        list(settings.values()),
-        [FIGHTS_WORDS, "", *parts, *blocks.table(), "", _finding(blocks), "", *_variance(blocks, "###")],
-    )
-
-
 def _figures(setting: Setting) -> list[str]:
     return [*_picture(setting), "", "Frame AP, percent:", "", *setting.table()]
 
@@ -183,8 +169,7 @@ def _picture(setting: Setting) -> list[str]:
 
 
 def _variance(setting: Setting, level: str) -> list[str]:
-    picture = "fights" if setting.name == "blocks" else setting.name
-    image = f"![sigma² over one video](images/robustness-variance-{picture}.png)"
+    image = f"![sigma² over one video](images/robustness-variance-{setting.name}.png)"
     return [f"{level} sigma², {setting.name}", "", *setting.variance_table(), "", image]
 
 
@@ -218,9 +203,3 @@ teacher the clear picture. `clean` keeps that damage."""
 
 UNCERTAINTY_WORDS = """In the test sequences as they are, `clean`, parts of the picture are damaged. How well ln sigma² and what it is to predict, the
 squared distance d² to the teacher's features of the clear picture, tell these snippets (0.5: by chance):"""
-
-FIGHTS_WORDS = """Videos with audible sound; networks trained on clean videos of the other folds: 5 folds by recording, one seed, recipe
-`configs/starter.toml`, last epoch. Sequences are composed of 40 videos each, 4 per fold and arrangement, as on the page on
-[real fights](fights.md). Sound carries nothing about fights here, and file properties alone do well: read the differences
-between conditions, not the levels. Folds are small and differ in their share of fights. `black` falls below a random score
-because with a constant picture scores depend only on the distance to the ends, and the block is in the middle."""

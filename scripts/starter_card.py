@@ -1,102 +1,307 @@
-"""The starter's model card: every figure in it comes from the run that writes it."""
+"""The pages about `starter`: every figure in them comes from the run that writes them."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from textwrap import dedent
 
 import numpy as np
-from fights_folds import NUM_FOLDS, is_audible, truth_of
-from fights_page import ARRANGEMENTS, CONTROL, Measured
+from numpy.typing import NDArray
+from starter_data import AUDIBLE, CLASSES, NUM_FOLDS, VISIBLE, Material
+from starter_folds import LINEAR, PROBE, PROPERTIES, OutOfFold, recipe_of
+from starter_measures import (
+    ALARMS_PER_HOUR,
+    KINDS,
+    Counted,
+    Shifts,
+    clip_auc,
+    clip_gain,
+    clip_peaks,
+    count,
+    difference,
+    frame_aps,
+    ordinary_alarms,
+    video_means,
+)
 
-from avadclip.config import TrainingConfig
+from avadclip.evaluation.metrics.thresholds import rate_bound
 from avadclip.events import Thresholds
+from avadclip.inference.networks import AUDIO_STUDENT, BOTH_STUDENTS, TEACHER, VISUAL_STUDENT
+
+TITLES = {PROBE: "control: linear probe of picture and sound"}
 
 
-def write_card(
-    recipe: TrainingConfig,
-    measured: Measured,
-    shipped: Mapping[str, str],
-    thresholds: Mapping[str, Thresholds],
-) -> str:
-    """Markdown.
+@dataclass(frozen=True)
+class Measured:
+    """Scores of every seed, and what was chosen by them."""
 
-    Args:
-        recipe: of the networks.
-        measured: all systems, out of fold.
-        shipped: per network in the checkpoint, the name of the system that was measured.
-        thresholds: per network.
-    """
-    student, teacher = shipped["visual student"], shipped["teacher"]
-    bags = measured.bags
-    truth, audible = truth_of(bags), is_audible(bags)
-    everything = np.ones(len(bags), dtype=bool)
-    gain, holds_zero = measured.gain(student, CONTROL)
-    num_sources = len({bag.group for bag in bags})
-    return f"""# Model card: `starter`
+    material: Material
+    runs: Mapping[int, OutOfFold]
+    shifts: Shifts
+    thresholds: Mapping[str, Thresholds]
 
-A **small demonstration model** that ships with the package, so that `avadclip detect` works at once on any machine.
-It knows two classes, `normal` and `fighting`, and was trained on {len(bags)} short videos. It is
-neither a product nor a basis for decisions about people; see [intended use](intended-use.md).
+    @cached_property
+    def seeds(self) -> list[OutOfFold]:
+        """The runs."""
+        return list(self.runs.values())
 
-| | |
-|---|---|
-| networks | audio-visual teacher, and visual student distilled from it (uncertainty-weighted, weight {recipe.distillation.weight:g}); D = {recipe.network.embed_dim}, variant `{recipe.network.variant}` |
-| encoders | `lite-1`, frozen: EfficientNet-Lite0 (ImageNet) with motion energy; log-mel statistics |
-| training data | {len(bags)} real CCTV videos of about 2 s from {num_sources} recordings ({int(truth.sum())} fights, {int((1 - truth).sum())} normal); one label per video, no times. The teacher was trained on the {int(audible.sum())} with audible sound |
-| training data's origin | seymanurakti/fight-detection-surv-dataset, MIT; footage from public web video |
-| recipe | `configs/starter.toml`, {recipe.optimizer.epochs} epochs, last epoch taken (selection: `last`) |
-| repeat | `AVADCLIP_DATA=... make starter` |
+    @cached_property
+    def audible(self) -> NDArray[np.bool_]:
+        """Clips with usable sound, [N]."""
+        return np.array([bag.load().has_usable_sound for bag in self.material.fights])
 
-## Measured
+    @cached_property
+    def truth(self) -> NDArray[np.bool_]:
+        """Fights among the clips, [N]."""
+        return np.array([bag.is_anomalous for bag in self.material.fights])
 
-All figures are **out of fold by recording**: {NUM_FOLDS} folds, no recording in both training and test, scores pooled over
-folds, {len(measured.control)} seeds, mean ± standard deviation over seeds, [95 % bootstrap interval over recordings]. Head: classifier. The shipped
-weights are trained on all videos by the same recipe, and were not measured themselves. The recipe was chosen from about a
-dozen on these same folds, so the figures are optimistic. [More systems on the same folds](fights.md).
+    def peaks(self, name: str) -> list[NDArray[np.float64]]:
+        """Of every clip, per seed."""
+        return [clip_peaks(run, self.material, name) for run in self.seeds]
 
-| per video, highest snippet score | videos | ROC AUC |
-|---|---|---|
-| visual student | all {len(bags)} | {measured.auc(student, everything)} |
-| control: random forest on frame rate, size, length and bit rate, no pixels | all {len(bags)} | {measured.auc(CONTROL, everything)} |
-| visual student minus control | all {len(bags)} | {gain} |
-| teacher | {int(audible.sum())} audible | {measured.auc(teacher, audible)} |
-| visual student, the same videos | {int(audible.sum())} audible | {measured.auc(student, audible)} |
-
-Frame level: videos scored alone, and composed sequences of 40 videos with ten fights isolated (one in every four videos) or in one
-block. A random score gets ROC AUC .5, and AP .25 in sequences.
-
-| frame ROC AUC / AP | alone | isolated | block |
-|---|---|---|---|
-| visual student | {_frames(measured, student)} |
-| teacher | {_frames(measured, teacher)} |
-
-## What these figures mean
-
-- **The network smooths over neighbouring snippets.** Fights in a block of twenty seconds stand out; a fight of two seconds
-  between normal videos is nearly lost: a frame AUC on composed video says as much about the
-  composition as about the model.
-- **File properties alone separate the classes** (the control row): fights and normal videos come from differently encoded
-  uploads. What the model adds is the difference to that row{", and its interval contains zero: this data does not show that the model uses more than file properties" if holds_zero else ""}.
-- **Sound adds nothing here.** Sound and class are confounded in this data (who has a sound track, who a silent one), so the
-  teacher was trained on audible videos only. Expect no difference between teacher and visual student, and read an event's
-  "sound gain" as the network's behaviour, not as evidence.
-- Videos of two seconds, one kind of event, indoor and street CCTV: other cameras, places and events are untested.
-
-## Thresholds
-
-Chosen on the out-of-fold video scores above: of the videos at or above `detection`, 75 % were fights, at or above `alert` 90 %.
-Half of all videos here are fights; in ordinary video, where hardly anything is, far fewer events will be real.
-
-| | detection | alert |
-|---|---|---|
-{_threshold_rows(thresholds)}
-"""
+    @cached_property
+    def default(self) -> str:
+        """The network for picture and sound: the teacher where it is as good as the visual student on audible clips
+        and finds as much of what is only audible as both students; else both students where they are as good as the
+        visual one on audible clips; else the visual student."""
+        auc = {
+            name: clip_auc(self.material, self.peaks(name), self.audible)[0]
+            for name in (TEACHER, VISUAL_STUDENT, BOTH_STUDENTS)
+        }
+        heard = {
+            name: np.mean([frame_aps(run, name)["audible"] for run in self.seeds]) for name in (TEACHER, BOTH_STUDENTS)
+        }
+        if auc[TEACHER] >= auc[VISUAL_STUDENT] and heard[TEACHER] >= heard[BOTH_STUDENTS]:
+            return TEACHER
+        return BOTH_STUDENTS if auc[BOTH_STUDENTS] >= auc[VISUAL_STUDENT] - 0.005 else VISUAL_STUDENT
 
 
-def _frames(measured: Measured, name: str) -> str:
-    return " | ".join(measured.frames(name, arrangement) for arrangement in ARRANGEMENTS)
+def write_card(measured: Measured) -> str:
+    """docs/starter.md."""
+    own = measured.material
+    minutes = sum(bag.load().duration_seconds for bag in own.ordinary) / 60
+    threshold = measured.thresholds[measured.default].detection
+    tagger = own.encoders.tagger
+    with_sounds = count(measured.seeds, measured.default, threshold, tagger)
+    alone = count(measured.seeds, measured.default, threshold, None)
+    on_ordinary = [len(ordinary_alarms(run, own, measured.default, threshold)) for run in measured.seeds]
+    return dedent("""\
+    # Model card: `starter`
+
+    A **small demonstration model** that ships with the package, so that `avadclip detect` works at once on any machine. It
+    knows {classes}; screams, breaking glass and sirens are named by the audio tagger. It is neither a product nor a
+    basis for decisions about people; see [intended use](intended-use.md).
+
+    | | |
+    |---|---|
+    | networks | teacher, visual student, audio student, D = {width}, variant `{variant}`, each by the product's own training; no distillation, which showed no gain for the visual student ([composed data](composed.md)) |
+    | default for picture and sound | **{default}** (`--network` chooses another); silent video: visual student |
+    | encoders | `lite`, frozen: EfficientNet-Lite0 (ImageNet) with motion energy; YAMNet (AudioSet) |
+    | training data | {num_sequences} **composed** sequences of 21 s (real footage and real sounds, chance pairs) from {num_recordings} recordings; for the visual student also {num_clips} CCTV clips of 2 s and {num_ordinary} ordinary videos. One label per sequence or video, no times |
+    | who learns what | the visual student {visible}; the audio student {audible}: what a modality cannot show is normal to it. The teacher learns all |
+    | licences | {licences} |
+    | recipes | `configs/starter/*.toml`, last epoch, chosen on folds of another seed (100) of the same recordings |
+    | repeat | `AVADCLIP_DATA=... make starter` |
+
+    ## Measured
+
+    **Out of fold by session**: {num_folds} folds, no session in training and test, {num_seeds} seeds (folds, sequences and weights drawn anew), mean
+    ± standard deviation over seeds, [95 % bootstrap interval over sessions]. The shipped weights are trained on everything
+    by the same recipes and were not measured themselves. Share-alike sounds are in the test alone.
+
+    Sessions are few, above all of gunshots. Recordings and (sessions) of every fold, seed {first_seed}:
+
+    {fold_table}
+
+    ### Composed test
+
+    Snippets, AP in percent; of other kinds of event left out. Composed: it says nothing about how often the sound of a real event belongs to its picture.
+
+    {ap_table}
+
+    {default} less the linear probe, audible only: {gain}. Scores replaced by their sequence's mean: {means} over all events.
+
+    At the shipped threshold, events that are only audible, all seeds:
+
+    | | with named sounds | without |
+    |---|---|---|
+    {count_rows}
+
+    ### Real videos
+
+    Fights: [the page](fights.md). The {num_ordinary} ordinary videos ({minutes:.1f} minutes, out of fold): {ordinary} events of the model by
+    seed; with none, up to {bound:.0f} an hour remain possible (95 %). It takes hours of your own footage to know more: `avadclip calibrate`.
+
+    ## Thresholds
+
+    At or above `detection`, footage without events (the ordinary videos, and composed sequences of plain backgrounds;
+    {hours:.2f} hours, all seeds) raised {rate:g} alarms an hour; at or above `alert` half as many.
+
+    | | detection | alert |
+    |---|---|---|
+    {threshold_rows}
+    """).format(
+        classes=", ".join(f"`{name}`" for name in CLASSES),
+        width=recipe_of(VISUAL_STUDENT).network.embed_dim,
+        variant=recipe_of(VISUAL_STUDENT).network.variant,
+        default=measured.default,
+        num_sequences=96 * NUM_FOLDS,
+        num_recordings=sum(not each.share_alike for each in own.recordings),
+        num_clips=len(own.fights),
+        num_ordinary=len(own.ordinary),
+        visible=", ".join(VISIBLE),
+        audible=", ".join(AUDIBLE),
+        licences="; ".join(sorted({each.licence for each in own.recordings if not each.share_alike})),
+        num_folds=NUM_FOLDS,
+        num_seeds=len(measured.runs),
+        first_seed=next(iter(measured.runs)),
+        fold_table=_fold_table(own, next(iter(measured.runs))),
+        ap_table=_ap_table(measured),
+        gain=_points(difference(measured.seeds, measured.default, PROBE, "audible")),
+        means=_spread([video_means(run, measured.default) for run in measured.seeds]),
+        count_rows=_count_rows(with_sounds, alone),
+        minutes=minutes,
+        ordinary=", ".join(map(str, on_ordinary)),
+        bound=rate_bound(0, minutes / 60),
+        hours=with_sounds.plain_hours + minutes / 60 * len(measured.runs),
+        rate=ALARMS_PER_HOUR,
+        threshold_rows=_threshold_rows(measured.thresholds),
+    )
+
+
+def write_fights(measured: Measured) -> str:
+    """docs/fights.md."""
+    everything = np.ones(len(measured.truth), dtype=bool)
+    names = [BOTH_STUDENTS, VISUAL_STUDENT, TEACHER, AUDIO_STUDENT, LINEAR, PROPERTIES]
+    rows = [
+        f"| {name} | {_auc(measured, name, everything)} | {_auc(measured, name, measured.audible)} |" for name in names
+    ]
+    pairs = [
+        ("does the network use more than file properties?", VISUAL_STUDENT, PROPERTIES, everything),
+        ("more than a linear layer?", VISUAL_STUDENT, LINEAR, everything),
+        ("does sound cost anything?", BOTH_STUDENTS, VISUAL_STUDENT, measured.audible),
+        ("is the teacher as good?", TEACHER, VISUAL_STUDENT, measured.audible),
+    ]
+    gains = []
+    for question, own, other, which in pairs:
+        mean, low, high = clip_gain(measured.material, measured.peaks(own), measured.peaks(other), which)
+        shown = "not shown: the interval holds zero" if low <= 0 <= high else "yes" if mean > 0 else "no"
+        gains.append(
+            f"| {question} | {own} less {other.removeprefix('control: ')} | {mean:+.3f} [{low:+.2f}, {high:+.2f}] | {shown} |"
+        )
+    threshold = measured.thresholds[measured.default].detection
+    flagged, false = (
+        np.mean([(peaks[which] >= threshold).mean() for peaks in measured.peaks(measured.default)])
+        for which in (measured.truth, ~measured.truth)
+    )
+    at_tenth = np.mean(
+        [
+            (peaks[measured.truth] > np.quantile(peaks[~measured.truth], 0.9)).mean()
+            for peaks in measured.peaks(measured.default)
+        ]
+    )
+    return dedent("""\
+    # Measured on real fights
+
+    {num} real CCTV videos of about 2 s ({num_fights} fights, {num_normal} normal) from {num_sources} recordings
+    (seymanurakti/fight-detection-surv-dataset, MIT), `lite` features, one label per video. They are few and small, and no
+    benchmark of any paper, but the only real footage on which anybody can measure this without a download.
+
+    **Out of fold by recording**, {num_seeds} seeds, mean over seeds [95 % bootstrap interval over recordings], by the networks of
+    [`starter`](starter.md). Repeat with `AVADCLIP_DATA=... make starter`.
+
+    ROC AUC of the highest snippet score of each video, scored alone; {num_audible} videos have audible sound.
+
+    | | all videos | audible videos |
+    |---|---|---|
+    {rows}
+
+    | question | paired difference | ROC AUC | answer |
+    |---|---|---|---|
+    {gains}
+
+    At the shipped threshold {flagged:.0%} of the fights and {false:.0%} of the normal videos are flagged. Where a tenth of the normal ones
+    may be flagged, {at_tenth:.0%} of the fights are.
+
+    ## What this data cannot show
+
+    - **That a network understands fights.** Fights and normal videos come from differently encoded uploads: a forest on frame
+      rate, size, length and bit rate, which sees no pixel, separates them nearly as well.
+    - **That sound helps.** Silent and missing tracks are spread unevenly over the classes, and music was added to many
+      normal videos: no network learns the sound of these videos.
+    - Other cameras, places and events: videos of two seconds, one class, mostly street and shop CCTV.
+    """).format(
+        num=len(measured.truth),
+        num_fights=int(measured.truth.sum()),
+        num_normal=int((~measured.truth).sum()),
+        num_sources=len({bag.group for bag in measured.material.fights}),
+        num_seeds=len(measured.runs),
+        num_audible=int(measured.audible.sum()),
+        rows="\n".join(rows),
+        gains="\n".join(gains),
+        flagged=flagged,
+        false=false,
+        at_tenth=at_tenth,
+    )
+
+
+def _auc(measured: Measured, name: str, which: NDArray[np.bool_]) -> str:
+    peaks = measured.peaks(name)
+    if not all(np.isfinite(each[which]).all() for each in peaks):
+        return ""
+    mean, low, high = clip_auc(measured.material, peaks, which)
+    return f"{mean:.3f} [{low:.2f}, {high:.2f}]"
+
+
+def _fold_table(own: Material, seed: int) -> str:
+    of = own.folds(seed)
+    lines = [f"| | {' | '.join(f'fold {fold + 1}' for fold in range(NUM_FOLDS))} |", "|---" * (NUM_FOLDS + 1) + "|"]
+    for label in CLASSES[1:]:
+        events = [each for each in own.recordings if each.role == "event" and each.label == label]
+        clips = Counter(of[each.session] for each in events)
+        sessions = Counter(of[name] for name in {each.session for each in events})
+        cells = [f"{clips[fold]} ({sessions[fold]})" for fold in range(NUM_FOLDS)]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _ap_table(measured: Measured) -> str:
+    lines = ["| | all | visible only | audible only | both |", "|---|---|---|---|---|"]
+    for name in (BOTH_STUDENTS, TEACHER, VISUAL_STUDENT, AUDIO_STUDENT, PROBE):
+        aps = [frame_aps(run, name) for run in measured.seeds]
+        cells = [_spread([each[kind] for each in aps]) for kind in KINDS]
+        lines.append(f"| {TITLES.get(name, name)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _count_rows(with_sounds: Counted, alone: Counted) -> str:
+    def of(counted: Counted) -> list[str]:
+        rate = counted.num_plain_alarms / counted.plain_hours
+        bound = rate_bound(counted.num_plain_alarms, counted.plain_hours)
+        return [
+            f"{counted.num_found / counted.num_events:.0%} of {counted.num_events}",
+            f"{counted.num_named / max(counted.num_found, 1):.0%}",
+            f"{counted.num_hard_alarmed / counted.num_hard:.0%} of {counted.num_hard}",
+            f"{rate:.1f} an hour, up to {bound:.1f} possible",
+        ]
+
+    titles = ["found", "of these rightly named", "hard negatives under alarm", "alarms on plain backgrounds"]
+    rows = zip(titles, of(with_sounds), of(alone), strict=True)
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _threshold_rows(thresholds: Mapping[str, Thresholds]) -> str:
     return "\n".join(
-        f"| {kind} | {chosen.detection:.3f} | {'none' if chosen.alert is None else f'{chosen.alert:.3f}'} |"
-        for kind, chosen in thresholds.items()
+        f"| {name} | {chosen.detection:.3f} | {'none' if chosen.alert is None else f'{chosen.alert:.3f}'} |"
+        for name, chosen in thresholds.items()
     )
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}"
+
+
+def _points(value: tuple[float, float, float]) -> str:
+    mean, low, high = value
+    return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"

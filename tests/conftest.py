@@ -288,7 +288,7 @@ def composed_fights(development_data: Path, tmp_path_factory: pytest.TempPathFac
     normal, fights = (
         [row["file"] for row in audible if row["label"] == label][::15] for label in ("normal", "fighting")
     )
-    encoders, grid = load_encoders("lite-1"), load_checkpoint("starter").header.features.grid
+    encoders, grid = load_encoders("lite-1"), load_checkpoint("starter-1").header.features.grid
     lines = ["video,label,start,end,split"]
     for name, first in (("yard", 0), ("gate", 2)):
         clips = [normal[first], fights[first], normal[first + 1], fights[first + 1]]

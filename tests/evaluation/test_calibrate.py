@@ -227,7 +227,7 @@ def test_it_runs_on_real_videos_and_composed_sequences_of_them(
         (nights / clip.name).symlink_to(clip)
     new = tmp_path / "quiet.safetensors"
     code, out, err = avadclip_command(
-        *("calibrate", "starter", "--normal", str(nights), "--false-alarms-per-hour", "1"), *("--out", str(new))
+        *("calibrate", "starter-1", "--normal", str(nights), "--false-alarms-per-hour", "1"), *("--out", str(new))
     )
     assert (code, err) == (0, "")
     assert "1 false alarms per hour cannot be promised" in out  # of some seconds of footage
@@ -235,10 +235,12 @@ def test_it_runs_on_real_videos_and_composed_sequences_of_them(
     assert [detector.detect(nights / clip.name).events for clip in clips] == [()] * len(clips)
 
     code, out, err = avadclip_command(
-        *("calibrate", "starter", "--labelled", str(composed_fights / "labels.csv")),
+        *("calibrate", "starter-1", "--labelled", str(composed_fights / "labels.csv")),
         *("--features", str(composed_fights / "rows"), "--out", str(tmp_path / "fit.safetensors")),
     )
     assert (code, err) == (0, "")
     assert "of 2 recordings with 4 annotated events" in out
-    before, after = (load_checkpoint(each).header.thresholds for each in ("starter", str(tmp_path / "fit.safetensors")))
+    before, after = (
+        load_checkpoint(each).header.thresholds for each in ("starter-1", str(tmp_path / "fit.safetensors"))
+    )
     assert all(after[network] != before[network] for network in ("teacher", "visual student"))

@@ -30,7 +30,7 @@ from avadclip.model.either import BothStudents
 from avadclip.tensor_file import HEADER_KEY, TensorFile
 
 MAX_WIDTH = 65_536  # of features; a damaged header must not ask for all memory
-SHIPPED = ("starter",)  # checkpoints inside the package, known by name
+SHIPPED = ("starter", "starter-1")  # checkpoints inside the package, known by name
 RELEASE = "avadclip-xd"  # the authors' checkpoint, downloaded and converted on first use
 
 
@@ -161,7 +161,7 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     """Read a checkpoint, ready to score.
 
     Args:
-        name_or_path: a file, or a name: `starter`, which ships with the package, or `avadclip-xd`.
+        name_or_path: a file, or a name: `starter` and `starter-1`, which ship with the package, or `avadclip-xd`.
 
     Raises:
         CheckpointError: missing, damaged, not a checkpoint, not matching its header, or with a weight

@@ -6,7 +6,7 @@ from avadclip.events import EventRules, SoundRule
 
 
 def make_work(*, sounds: bool = True, **rules: Any) -> DetectionWork:
-    return DetectionJob("starter", None, None, "cpu", None, EventRules(**rules), sounds=sounds).load()
+    return DetectionJob("starter-1", None, None, "cpu", None, EventRules(**rules), sounds=sounds).load()
 
 
 def test_an_archive_of_0_1_0_is_current_without_sounds_and_other_rules_make_another_result() -> None:
@@ -29,6 +29,6 @@ def test_other_sounds_make_another_result() -> None:
     assert (default["sounds"], default["tagger"]["name"]) == (None, "yamnet")
     rule = SoundRule("dog", ("Dog",), 0.4)
     assert make_work(sounds=True).identity() == default
-    assert DetectionWork(DetectionJob("starter", None, None, "cpu", None, EventRules(sounds=(rule,)))).identity()[
+    assert DetectionWork(DetectionJob("starter-1", None, None, "cpu", None, EventRules(sounds=(rule,)))).identity()[
         "sounds"
     ] == (dataclasses.asdict(rule),)

@@ -28,7 +28,7 @@ def test_options_that_do_not_go_together_are_exit_2(
     arguments: tuple[str, ...], tmp_path: Path, avadclip_command: Command
 ) -> None:
     new = tmp_path / "new.safetensors"
-    code, out, _ = avadclip_command("calibrate", "starter", *arguments, "--out", str(new))
+    code, out, _ = avadclip_command("calibrate", "starter-1", *arguments, "--out", str(new))
     assert (code, out) == (2, "")
     assert not new.exists()
 
@@ -37,7 +37,7 @@ def test_footage_that_cannot_be_used_is_one_line_and_leaves_nothing(tmp_path: Pa
     (tmp_path / "a.mp4").write_text("no video")
     for normal in (tmp_path / "a.mp4", tmp_path / "none"):
         new = tmp_path / "new.safetensors"
-        code, out, err = avadclip_command("calibrate", "starter", "--normal", str(normal), *RATE, "--out", str(new))
+        code, out, err = avadclip_command("calibrate", "starter-1", "--normal", str(normal), *RATE, "--out", str(new))
         assert (code, out, err.count("\n")) == (1, "", 1)
         assert str(normal) in err
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]

@@ -156,7 +156,7 @@ def test_it_runs_on_composed_sequences_of_real_videos(
 ) -> None:
     options = ("--data", str(composed_fights / "labels.csv"), "--features", str(composed_fights / "rows"))
     code, document, err = avadclip_command(
-        "robustness", "starter", *options, "--out", str(tmp_path / "out"), "--format", "json"
+        "robustness", "starter-1", *options, "--out", str(tmp_path / "out"), "--format", "json"
     )
     assert (code, err) == (0, "")
     conditions = {each["name"]: each for each in json.loads(document)["conditions"]}

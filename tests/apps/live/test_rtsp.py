@@ -201,7 +201,7 @@ def stamp_of(frame):
 
 def test_from_a_picture_on_the_wire_to_its_score_in_under_2_seconds(server, watch_it) -> None:
     """95 of 100 pictures, with the `lite` encoders and the starter checkpoint, encoding and network included."""
-    starter = load_detector("starter")
+    starter = load_detector("starter-1")
     encoder = Stamped(starter.encoders.visual)
     stamped = Detector(starter.scorer, starter.encoders._replace(visual=encoder), grid=starter.grid)
     server.start()

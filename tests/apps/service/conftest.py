@@ -183,7 +183,7 @@ class Running(NamedTuple):
 @contextlib.contextmanager
 def running(settings: ServiceSettings, load: Callable[[], Any]) -> Iterator[Running]:
     """Serve in a thread."""
-    service = Service(settings, model="starter", load=load, on_fatal=lambda: None)
+    service = Service(settings, model="starter-1", load=load, on_fatal=lambda: None)
     app = create_app(service)
     server = make_server(app, root_path=settings.root_path)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -227,7 +227,7 @@ def served(
     settings = ServiceSettings(
         data=folder, database_url=make_database(folder), folders=(videos_folder,), max_upload_bytes=1_000_000
     )
-    with running(settings, partial(load_by_name, "starter", None, "cpu")) as service:
+    with running(settings, partial(load_by_name, "starter-1", None, "cpu")) as service:
         yield service
 
 

@@ -50,7 +50,9 @@ def test_a_jobs_stream_reports_its_progress_to_the_end(served: Any, make_video: 
 def test_a_result_is_what_the_library_finds(
     served: Any, fight: dict[str, Any], sample_videos: tuple[Path, Path]
 ) -> None:
-    found = json.loads(json.dumps(to_document(load_detector("starter").detect(sample_videos[1]), include_scores=True)))
+    found = json.loads(
+        json.dumps(to_document(load_detector("starter-1").detect(sample_videos[1]), include_scores=True))
+    )
     result = served.client.get(f"/api/jobs/{fight['id']}/result").json()
     for document in (found, result):
         del document["source"]

@@ -68,7 +68,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     by_header = request.param == "header"
     settings = ServiceSettings(data=tmp_path_factory.mktemp("data"), root_path="" if by_header else PREFIX)
     with (
-        running(settings, partial(load_by_name, "starter", None, "cpu")) as service,
+        running(settings, partial(load_by_name, "starter-1", None, "cpu")) as service,
         nginx(tmp_path_factory.mktemp("nginx"), service.url, sends_prefix=by_header) as address,
     ):
         yield address

@@ -29,7 +29,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[..., 
     (folder / "polyglot.html").write_bytes(video.read_bytes() + room + SCRIPT)
     (folder / "polyglot.svg").write_bytes(SVG + make_video(2, suffix=".nut", codec="mpeg4").read_bytes())
     settings = ServiceSettings(data=tmp_path_factory.mktemp("data"), folders=(folder,))
-    with running(settings, partial(load_by_name, "starter", None, "cpu")) as service:
+    with running(settings, partial(load_by_name, "starter-1", None, "cpu")) as service:
         yield service
 
 

@@ -65,7 +65,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, running: Any) -> Iterator[
     settings = ServiceSettings(
         data=tmp_path_factory.mktemp("page"), tokens={"ann": TOKEN}, max_upload_bytes=MAX_UPLOAD_BYTES
     )
-    with running(settings, partial(load_by_name, "starter", None, "cpu")) as served:
+    with running(settings, partial(load_by_name, "starter-1", None, "cpu")) as served:
         served.client.headers["Authorization"] = f"Bearer {TOKEN}"
         yield served
 
