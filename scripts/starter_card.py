@@ -165,7 +165,7 @@ def write_card(measured: Measured) -> str:
         ordinary=", ".join(map(str, on_ordinary)),
         bound=rate_bound(0, minutes / 60),
         hours=with_sounds.plain_hours + minutes / 60 * len(measured.runs),
-        rate=ALARMS_PER_HOUR,
+        rate=ALARMS_PER_HOUR[measured.default],
         threshold_rows=_threshold_rows(measured.thresholds),
     )
 

@@ -109,7 +109,7 @@ def with_classes(bag: Bag, classes: Sequence[str]) -> Bag:
 
 
 def _main(plan: SequencePlan) -> str:
-    """The recording that a sequence's session is taken from: the first event's sound or picture, else the background."""
+    """The recording whose session is the sequence's: of the first event's sound or picture, else of the background."""
     starts = {event.start for event in plan.events}
     heard = [each.recording for each in plan.foregrounds if each.start in starts or not starts]
     seen = [piece.recording for piece in plan.pieces if piece.start in starts]
