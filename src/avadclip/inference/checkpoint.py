@@ -2,6 +2,7 @@
 
 <network>/<parameter>       e.g. `teacher/classifier.classify.weight`
 <network>/class_features    X_c, [C, D], a constant after training; of the paper's networks
+familiarity/<part>          statistics of the training footage, inference.familiarity; may be missing
 header                      `avadclip`: JSON of CheckpointHeader
 """
 
@@ -23,12 +24,14 @@ from avadclip.errors import CheckpointError, ConfigError
 from avadclip.events import Thresholds
 from avadclip.features.snippets import Provenance
 from avadclip.files import write_atomically
+from avadclip.inference.familiarity import Familiarity
 from avadclip.inference.networks import build_network, check_name
 from avadclip.model.base import System, class_names
 from avadclip.tensor_file import HEADER_KEY, TensorFile
 
 MAX_WIDTH = 65_536  # of features; a damaged header must not ask for all memory
 SHIPPED = ("starter",)  # checkpoints inside the package, known by name
+FAMILIARITY = "familiarity/"  # what its tensors begin with
 RELEASE = "avadclip-xd"  # the authors' checkpoint, downloaded and converted on first use
 
 
@@ -129,6 +132,8 @@ class Checkpoint:
     header: CheckpointHeader
     networks: Mapping[str, System]
     """By name, in eval mode."""
+    familiarity: Familiarity | None = None
+    """What a detector calls footage unlike the training by; None: nothing is."""
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -137,6 +142,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     for kind, trained in checkpoint.networks.items():
         for name, tensor in trained.tensors().items():
             tensors[f"{kind}/{name}"] = tensor.detach().cpu().contiguous()
+    if checkpoint.familiarity is not None:
+        tensors |= {f"{FAMILIARITY}{name}": tensor for name, tensor in checkpoint.familiarity.tensors().items()}
     write_atomically(path, save(tensors, metadata={HEADER_KEY: checkpoint.header.model_dump_json()}))
 
 
@@ -153,7 +160,8 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     path = locate_checkpoint(name_or_path)
     with CHECKPOINT_FILE.open(path) as (header, file):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-    return Checkpoint(header, {kind: _load(path, kind, header, tensors) for kind in header.thresholds})
+    networks = {kind: _load(path, kind, header, tensors) for kind in header.thresholds}
+    return Checkpoint(header, networks, _load_familiarity(path, header, tensors))
 
 
 def read_checkpoint_header(name_or_path: str | Path) -> CheckpointHeader:
@@ -207,6 +215,18 @@ def _load(path: Path, kind: str, header: CheckpointHeader, tensors: dict[str, Te
     network = network.with_tensors(network.drop_missing_parts(own))
     network.selection = header.selection[kind]
     return network
+
+
+def _load_familiarity(path: Path, header: CheckpointHeader, tensors: dict[str, Tensor]) -> Familiarity | None:
+    own = {
+        name.removeprefix(FAMILIARITY): tensor for name, tensor in tensors.items() if name.startswith(FAMILIARITY)
+    }
+    try:
+        return Familiarity.from_tensors(own, width=header.visual_dim) if own else None
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path}: the statistics of its training footage are damaged ({error}); get the file again"
+        ) from error
 
 
 def _build(kind: str, header: CheckpointHeader) -> System:
