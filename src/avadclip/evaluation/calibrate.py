@@ -78,7 +78,8 @@ def calibrate(
         wanted: what the lowest thresholds have to keep to; None to fit annotated events (metrics.thresholds).
 
     Returns:
-        The same networks with new thresholds and an extended card; and a Calibration for each network.
+        The same networks with new thresholds and an extended card, no longer with statistics of the training footage:
+        alerts now rest on this footage. And a Calibration for each network.
 
     Raises:
         DataError: the footage leaves nothing to choose by, or no threshold keeps to what is wanted.
@@ -113,7 +114,7 @@ def calibrate(
             "card": _card(header.card, results),
         }
     )
-    return dataclasses.replace(checkpoint, header=changed), results
+    return dataclasses.replace(checkpoint, header=changed, familiarity=None), results
 
 
 def describe(result: Calibration) -> list[str]:

@@ -2,6 +2,7 @@
 
 <network>/<parameter>       e.g. `teacher/classifier.classify.weight`
 <network>/class_features    X_c, [C, D], a constant after training; of the paper's networks
+familiarity/<part>          statistics of the training footage, inference.familiarity; may be missing
 header                      `avadclip`: JSON of CheckpointHeader; `both students` stand in it alone
 """
 
@@ -24,6 +25,7 @@ from avadclip.errors import CheckpointError, ConfigError
 from avadclip.events import Thresholds
 from avadclip.features.snippets import Provenance
 from avadclip.files import write_atomically
+from avadclip.inference.familiarity import Familiarity
 from avadclip.inference.networks import BOTH_STUDENTS, STUDENTS, VISUAL_STUDENT, build_network, check_name, modality_of
 from avadclip.model.base import System, class_names
 from avadclip.model.either import BothStudents
@@ -31,6 +33,7 @@ from avadclip.tensor_file import HEADER_KEY, TensorFile
 
 MAX_WIDTH = 65_536  # of features; a damaged header must not ask for all memory
 SHIPPED = ("starter", "starter-1")  # checkpoints inside the package, known by name
+FAMILIARITY = "familiarity/"  # what its tensors begin with
 RELEASE = "avadclip-xd"  # the authors' checkpoint, downloaded and converted on first use
 
 
@@ -139,6 +142,8 @@ class Checkpoint:
     header: CheckpointHeader
     networks: Mapping[str, System]
     """By name, in eval mode."""
+    familiarity: Familiarity | None = None
+    """What a detector calls footage unlike the training by; None: nothing is."""
 
     def check_holds(self, network: str) -> None:
         """Raise CheckpointError where it has no network of this name."""
@@ -154,6 +159,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     for kind, trained in checkpoint.networks.items():
         for name, tensor in trained.tensors().items():
             tensors[f"{kind}/{name}"] = tensor.detach().cpu().contiguous()
+    if checkpoint.familiarity is not None:
+        tensors |= {f"{FAMILIARITY}{name}": tensor for name, tensor in checkpoint.familiarity.tensors().items()}
     write_atomically(path, save(tensors, metadata={HEADER_KEY: checkpoint.header.model_dump_json()}))
 
 
@@ -174,7 +181,7 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     if BOTH_STUDENTS in header.thresholds:
         networks[BOTH_STUDENTS] = BothStudents(*(networks[kind] for kind in STUDENTS))
         networks[BOTH_STUDENTS].selection = header.selection[BOTH_STUDENTS]
-    return Checkpoint(header, networks)
+    return Checkpoint(header, networks, _load_familiarity(path, header, tensors))
 
 
 def read_checkpoint_header(name_or_path: str | Path) -> CheckpointHeader:
@@ -228,6 +235,18 @@ def _load(path: Path, kind: str, header: CheckpointHeader, tensors: dict[str, Te
     network = network.with_tensors(network.drop_missing_parts(own))
     network.selection = header.selection[kind]
     return network
+
+
+def _load_familiarity(path: Path, header: CheckpointHeader, tensors: dict[str, Tensor]) -> Familiarity | None:
+    own = {
+        name.removeprefix(FAMILIARITY): tensor for name, tensor in tensors.items() if name.startswith(FAMILIARITY)
+    }
+    try:
+        return Familiarity.from_tensors(own, width=header.visual_dim) if own else None
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path}: the statistics of its training footage are damaged ({error}); get the file again"
+        ) from error
 
 
 def _build(kind: str, header: CheckpointHeader) -> System:

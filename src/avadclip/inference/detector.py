@@ -29,6 +29,7 @@ from avadclip.events import (
 from avadclip.features.extract import extract_features, provenance_of
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint, load_checkpoint, read_checkpoint_header
+from avadclip.inference.familiarity import Familiarity
 from avadclip.inference.named_sounds import SoundScorer, named_sounds, sound_spans, sounds_during, summarise
 from avadclip.inference.scorers import ZERO_SHOT, Scorer, TrainedScorer, Verdict, ZeroShotScorer
 from avadclip.inference.scoring import SnippetScores, to_track
@@ -100,10 +101,20 @@ class _Tracks(NamedTuple):
 class Detector:
     """Finds events in videos. Stateless: one detector may serve several threads."""
 
-    def __init__(self, scorer: Scorer, encoders: Encoders, *, grid: SnippetGrid, notes: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        scorer: Scorer,
+        encoders: Encoders,
+        *,
+        grid: SnippetGrid,
+        notes: Sequence[str] = (),
+        familiarity: Familiarity | None = None,
+    ) -> None:
         self.scorer = scorer
         self.encoders = encoders
         self.grid = grid
+        self.familiarity = familiarity
+        """What a video unlike the training footage is told by; then no event is an alert."""
         self.notes = tuple(notes)
         """Part of the notes of every result."""
 
@@ -149,7 +160,9 @@ class Detector:
             None if verdict.audio_scores is None else self._track(verdict.audio_scores, features),
         )
         rules = (rules or EventRules()).resolved(verdict.thresholds.detection)
-        thresholds = replace(verdict.thresholds, detection=rules.start_score)
+        unlike = [] if self.familiarity is None else self.familiarity.notes(features)
+        alert = None if unlike else verdict.thresholds.alert
+        thresholds = Thresholds(detection=rules.start_score, alert=alert)
         events = [
             self._event(span, source=source, verdict=verdict, thresholds=thresholds, tracks=tracks, tags=features.tags)
             for span in find_spans(tracks.chosen, rules)
@@ -174,7 +187,7 @@ class Detector:
                 for number, event in enumerate(events, start=1)
             ),
             encoders=self._identities(),
-            notes=tuple(dict.fromkeys([*media.notes, *features.notes, *self.notes, *_naming_notes(verdict)])),
+            notes=tuple(dict.fromkeys([*media.notes, *features.notes, *self.notes, *_naming_notes(verdict), *unlike])),
             sounds=None if features.tags is None else named_sounds(features.tags, boundaries),
         )
 
@@ -313,7 +326,7 @@ def load_detector(
             f"use --encoders {header.encoders}"
         )
     scorer = TrainedScorer(checkpoint, device=torch.device(device), network=network)
-    return Detector(scorer, loaded, grid=header.features.grid, notes=notes)
+    return Detector(scorer, loaded, grid=header.features.grid, notes=notes, familiarity=checkpoint.familiarity)
 
 
 def _load_encoders(spec: str, options: EncoderOptions, *, sounds: bool) -> tuple[Encoders, list[str]]:
