@@ -238,9 +238,7 @@ def _load(path: Path, kind: str, header: CheckpointHeader, tensors: dict[str, Te
 
 
 def _load_familiarity(path: Path, header: CheckpointHeader, tensors: dict[str, Tensor]) -> Familiarity | None:
-    own = {
-        name.removeprefix(FAMILIARITY): tensor for name, tensor in tensors.items() if name.startswith(FAMILIARITY)
-    }
+    own = {name.removeprefix(FAMILIARITY): tensor for name, tensor in tensors.items() if name.startswith(FAMILIARITY)}
     try:
         return Familiarity.from_tensors(own, width=header.visual_dim) if own else None
     except ValueError as error:

@@ -55,7 +55,9 @@ class Familiarity:
         """
         names = sorted(set(groups))
         if len(names) < 2:
-            raise FeatureError(f"the training footage has {len(names)} recording, needed 2 or more to tell unlike videos")
+            raise FeatureError(
+                f"the training footage has {len(names)} recording, needed 2 or more to tell unlike videos"
+            )
         distances: list[float] = []
         for first in range(min(NUM_FOLDS, len(names))):
             held_out = set(names[first::NUM_FOLDS])
