@@ -68,8 +68,8 @@ def test_the_statistics_against_an_eigendecomposition() -> None:
 
 
 def test_a_group_is_never_in_the_statistics_that_its_limit_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    groups = [f"recording {number % 7}" for number in range(21)]
-    videos = footage(21)
+    groups = [f"recording {number % 7}" for number in range(28)]
+    videos = footage(28)
     group_of = {id(each): group for each, group in zip(videos, groups, strict=True)}
     fitted: dict[int, set[str]] = {}
     measured = []
@@ -90,8 +90,8 @@ def test_a_group_is_never_in_the_statistics_that_its_limit_comes_from(monkeypatc
     monkeypatch.setattr(Familiarity, "distance", watched_distance)
     whole = Familiarity.fit(videos, groups)
     assert fitted[id(whole.mean)] == set(groups)
-    assert len(measured) == 21
-    assert sum(each > whole.limit for each in measured) == 2  # 5 % of 21, rounded up
+    assert len(measured) == 28
+    assert sum(each > whole.limit for each in measured) == 2  # 5 % of 28, rounded up
 
 
 def test_other_footage_is_told_and_like_footage_is_not() -> None:
@@ -108,7 +108,7 @@ def test_one_recording_has_no_limit() -> None:
 
 @pytest.fixture(scope="module")
 def lite() -> Encoders:
-    return load_encoders("lite")._replace(tagger=None)
+    return load_encoders("lite-1")._replace(tagger=None)
 
 
 def alarming(lite: Encoders, familiarity: Familiarity | None) -> Checkpoint:
@@ -118,7 +118,7 @@ def alarming(lite: Encoders, familiarity: Familiarity | None) -> Checkpoint:
     header = CheckpointHeader(
         name="alarming",
         classes=("normal", "fighting"),
-        encoders=lite.name,
+        encoders="lite-1",
         features=provenance_of(lite, SnippetGrid()),
         **dims,
         network=network,
@@ -164,7 +164,7 @@ def test_a_checkpoint_keeps_the_statistics(tmp_path: Path, lite: Encoders, known
     ],
 )
 def test_damaged_statistics_are_refused(
-    tmp_path: Path, lite: Encoders, known: Familiarity, part: str, value: object, said: str
+    tmp_path: Path, lite: Encoders, known: Familiarity, *, part: str, value: object, said: str
 ) -> None:
     path = tmp_path / "a.safetensors"
     save_checkpoint(path, alarming(lite, replace(known, **{part: value})))
