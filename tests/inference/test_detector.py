@@ -147,19 +147,6 @@ def lite() -> Encoders:
     return load_encoders("lite")
 
 
-@pytest.fixture(scope="module")
-def short_clip(sample_videos, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first two seconds of bigbuckbunny.mp4, packets as they are."""
-    path = tmp_path_factory.mktemp("clip") / "short.mp4"
-    with av.open(str(sample_videos[0])) as source, av.open(str(path), "w") as target:
-        streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
-        for packet in source.demux():
-            if packet.dts is not None and packet.dts * packet.time_base < 2.0:
-                packet.stream = streams[packet.stream_index]
-                target.mux(packet)
-    return path
-
-
 def assert_same(found: Detection, expected: Detection) -> None:
     for left, right in ((found.track, expected.track), (found.visual_track, expected.visual_track)):
         assert (left is None) == (right is None)

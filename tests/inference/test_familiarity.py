@@ -175,17 +175,18 @@ def test_damaged_statistics_are_refused(
 
 
 def test_in_unlike_footage_no_event_is_an_alert(
-    tmp_path: Path, lite: Encoders, known: Familiarity, short_clip: Path
+    tmp_path: Path, lite: Encoders, known: Familiarity, short_clip: Path, sample_videos: tuple[Path, Path]
 ) -> None:
-    paths = {}
-    for name, limit in (("like", known.limit), ("unlike", 0.0)):
-        paths[name] = tmp_path / f"{name}.safetensors"
-        save_checkpoint(paths[name], alarming(lite, replace(known, limit=limit)))
-    like = load_detector(paths["like"], sounds=False).detect(short_clip)
-    unlike = load_detector(paths["unlike"], sounds=False).detect(short_clip)
+    path = tmp_path / "a.safetensors"
+    save_checkpoint(path, alarming(lite, known))
+    detector = load_detector(path, sounds=False)
+    like, unlike = detector.detect(short_clip), detector.detect(sample_videos[1])
     assert {event.severity for event in like.events} == {"alert"}
     assert not [note for note in like.notes if "unlike" in note]
     assert {event.severity for event in unlike.events} == {"detection"}
     assert unlike.thresholds == Thresholds(0.0, None)
     assert len([note for note in unlike.notes if note.startswith("unlike the footage this model was trained on")]) == 1
-    np.testing.assert_array_equal(unlike.track.scores, like.track.scores)
+    save_checkpoint(path, alarming(lite, None))
+    silent = load_detector(path, sounds=False).detect(sample_videos[1])
+    assert {event.severity for event in silent.events} == {"alert"}
+    np.testing.assert_array_equal(silent.track.scores, unlike.track.scores)

@@ -75,7 +75,8 @@ class Familiarity:
         deviation += FLOOR * deviation.mean() + np.finfo(np.float32).tiny
         _, sizes, directions = np.linalg.svd((rows - mean) / deviation, full_matrices=False)
         num = min(MOST_DIRECTIONS, len(mean) // 4, np.count_nonzero(sizes > 1e-6 * sizes.max()))
-        return cls(*(part.astype(np.float32) for part in (mean, deviation, directions[:num])), limit=np.inf)
+        mean, deviation, directions = (part.astype(np.float32) for part in (mean, deviation, directions[:num]))
+        return cls(mean, deviation, directions, limit=np.inf)
 
     def distance(self, features: SnippetFeatures) -> float:
         """The video's distance by its first crop, 0 or more; within the training it is about 1 or less."""
