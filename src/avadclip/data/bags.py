@@ -129,6 +129,8 @@ class Dataset:
     """Licences of the recordings that composed sequences are trained on; a model's card names them."""
     why_empty: Mapping[str, str] = field(default_factory=dict)
     """By split, why it has no videos."""
+    normal_has_legacy_truth: bool = True
+    """Whether the benchmark's published mAP script finds the truth of normal videos; UCF-Crime's does not."""
 
     def bags_of(self, split: Literal["train", "validation", "test"]) -> tuple[Bag, ...]:
         """The videos of a split; DataError, with the reason, where there are none."""
