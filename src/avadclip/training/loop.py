@@ -151,7 +151,8 @@ class _Trainer:
         self.config = config
         self.supervision = supervision
         self.accelerator = accelerator
-        self.bags = [bin_bag(bag, config.bags.max_snippets, stretch=config.bags.stretch) for bag in bags]
+        lengths = config.bags
+        self.bags = [bin_bag(bag, lengths.max_snippets, stretch=lengths.stretch, how=lengths.long) for bag in bags]
         self.metrics: list[Metrics] = []
         self.validation = Validation(supervision.validation, supervision.teacher)
         torch.manual_seed(config.seed)
