@@ -163,7 +163,7 @@ def _unmoved(every: Sequence[CropAgreement], found: str) -> str:
 def _by_videos(part: Part, by_features: ComparisonVerdict, fits: Fits) -> ComparisonVerdict:
     evidence = [
         *by_features.evidence,
-        f"{fits.num_snippets} snippets of the videos encoded again, in every way:",
+        f"{fits.num_snippets} snippets of the videos encoded again, one property after the other:",
         f"nearest to mine: {_way_words(fits.mine)}",
         f"nearest to theirs: {_way_words(fits.theirs)}",
     ]
