@@ -108,6 +108,14 @@ def test_a_still_video_has_no_shift() -> None:
     assert (found.their_crop, found.shift, len(found.cosines)) == (0, 0, 9)
 
 
+def test_a_still_video_in_another_precision_is_a_small_difference(tmp_path: Path) -> None:
+    """Its rows differ by noise alone, so that nothing correlates."""
+    still, noise = np.repeat(rows(0, 1), 20, axis=0), 0.01 * rows(1)
+    mine, theirs = save(tmp_path / "m.npy", still + noise), save(tmp_path / "t__0.npy", still)
+    (verdict,) = compare_features(mine, theirs).verdicts
+    assert verdict.causes == ("small difference",)
+
+
 def test_correlation_of_many_videos_is_that_of_their_rows_together() -> None:
     mine, theirs = rows(0, 30) + 3, rows(1, 30) + rows(0, 30) + 3
     parts = [agree(mine[start : start + 10], 0, {0: theirs[start : start + 10]}).moments for start in (0, 10, 20)]

@@ -23,6 +23,7 @@ from avadclip.research.comparison.ways import (
 )
 
 SAME_COSINE = 1 - 1e-6  # of float32 features; other machines round otherwise
+NEAR_COSINE = 0.9995  # of every snippet: a small difference, also where a video hardly changes and nothing correlates
 SAME_SCALE = 1e-3
 # Correlations: after each side's mean feature is subtracted, all rows together.
 SMALL, RELATED = 0.98, 0.3
@@ -148,7 +149,7 @@ def _rest(lowest: float, related: float, *, is_rounded: bool) -> Cause:
     """What is left where crop, shift and scale are accounted for."""
     if lowest >= SAME_COSINE:
         return "none"
-    if related >= SMALL:
+    if related >= SMALL or lowest >= NEAR_COSINE:
         return "precision" if is_rounded else "small difference"
     return "encoded otherwise" if related >= RELATED else "unrelated"
 
@@ -217,7 +218,9 @@ def _way_words(found: Fit) -> str:
 def _lengths(videos: Sequence[Compared]) -> str:
     by_one = sum(abs(video.num_mine - video.num_theirs) == 1 for video in videos)
     equal = sum(video.num_mine == video.num_theirs for video in videos)
-    return f"lengths: {equal} of {len(videos)} equal, {by_one} differ by one snippet, which is normal"
+    more = len(videos) - equal - by_one
+    rest = f"; {more} by more" if more else ""
+    return f"lengths: {equal} of {len(videos)} equal, {by_one} differ by one snippet, which is normal{rest}"
 
 
 def _verdict(
