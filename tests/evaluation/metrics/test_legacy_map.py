@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from avadclip.data.given_scores import GivenScores
 from avadclip.data.published.load import BENCHMARKS, load_benchmark
-from avadclip.evaluation.evaluate import evaluate_given, video_truth
+from avadclip.evaluation.evaluate import evaluate_given
 from avadclip.evaluation.metrics.intervals import IOU_THRESHOLDS, TruthInterval
 from avadclip.evaluation.metrics.legacy_map import legacy_map
+from avadclip.evaluation.truths import video_truth
 
 from .plain_legacy import plain_map
 from .ucf_golden import UCF_GOLDEN

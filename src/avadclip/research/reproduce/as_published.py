@@ -1,11 +1,11 @@
 """The choice of an epoch that published tables rest on: by the test split itself."""
 
-import numpy as np
-
 from avadclip.data.bags import Dataset
 from avadclip.errors import DataError
-from avadclip.evaluation.evaluate import anomaly_curves, score_bag, video_truth
+from avadclip.evaluation.evaluate import anomaly_curves, score_bag
 from avadclip.evaluation.metrics.frame import frame_measures
+from avadclip.evaluation.metrics.truth import join_frames
+from avadclip.evaluation.truths import video_truth
 from avadclip.inference.networks import OWN
 from avadclip.model.base import System
 from avadclip.training.loop import SelectionOnTest
@@ -23,14 +23,13 @@ def select_on_test(dataset: Dataset, kind: str) -> SelectionOnTest:
     Raises:
         DataError: the test split is missing, has no times, or its frames are all of one kind.
     """
-    bags, grid = dataset.bags_of("test"), dataset.grid
-    truths = [video_truth(bag, dataset.classes, grid) for bag in bags]
-    num_positive = np.concatenate([truth.num_positive(grid.snippet_frames) for truth in truths])
+    bags = dataset.bags_of("test")
+    truths = [video_truth(bag, dataset.classes, dataset.grid) for bag in bags]
 
     def score(system: System) -> float:
         curves = anomaly_curves([score_bag(system, bag) for bag in bags])
-        scores = np.concatenate(curves.get("alignment", curves["classifier"]))
-        found = frame_measures(scores, num_positive, grid.snippet_frames).average_precision
+        frames = join_frames(curves.get("alignment", curves["classifier"]), truths)
+        found = frame_measures(frames.scores, frames.num_positive, frames.frames_per_row).average_precision
         if found is None:
             raise DataError(f"the test frames of {dataset.name} are all of one kind; no epoch can be chosen by them")
         return found
