@@ -110,6 +110,8 @@ class OptimizerConfig(FrozenConfig):
     """None: as many as it takes to see all bags once."""
     schedule: Schedule = "milestones"
     """`cosine`: from the learning rate towards 0, epoch by epoch."""
+    cosine_epochs: int | None = Field(None, ge=1)
+    """Epochs after which `cosine` is at 0; None: `epochs`."""
     milestones: tuple[Annotated[int, Field(ge=1)], ...] = (3, 6)
     """Epochs after which the learning rate is cut to a tenth, ascending; unread by `cosine`."""
     precision: Precision = "fp32"
@@ -136,7 +138,9 @@ class BagConfig(FrozenConfig):
     """Length of the bags in training; a test scores videos as they are."""
 
     max_snippets: int = Field(WINDOW_SNIPPETS, ge=1, le=WINDOW_SNIPPETS)
-    """Longer bags are pooled to so many."""
+    """Longer bags are cut down to so many."""
+    long: Literal["pool", "sample"] = "pool"
+    """`pool`: the means of equal bins. `sample`: evenly spaced snippets."""
     stretch: bool = False
     """Whether shorter bags are drawn out to as many, by repeating snippets."""
 

@@ -24,6 +24,7 @@ from avadclip.inference.networks import build_from_recipe
 from avadclip.inference.scoring import score_features
 from avadclip.model.base import Bags, System
 from avadclip.training.loop import Supervision, TrainingProgress, train_network
+from avadclip.training.optimizer import learning_rate
 from avadclip.training.run_folder import RunFolder
 
 from .made_up_bags import make_batch, shake
@@ -238,6 +239,9 @@ def test_published_recipes_have_the_published_numbers(
 def test_published_recipes_have_the_published_lengths() -> None:
     found = {name: read_config(RECIPES / f"{name}.toml", TrainingConfig).optimizer for name in ("hl-net", "macil-sd")}
     assert {(each.epochs, each.batch_size) for each in found.values()} == {(50, 128)}
-    assert (found["hl-net"].milestones, found["macil-sd"].schedule) == ((10,), "cosine")
+    macil_sd = found["macil-sd"]
+    assert (macil_sd.schedule, macil_sd.cosine_epochs) == ("cosine", 60)
+    rates = [learning_rate(found["hl-net"], epoch) for epoch in (9, 10)]  # its scheduler steps before the tenth epoch
+    assert rates == pytest.approx([1e-4, 1e-5])
     ur_dmu = read_config(RECIPES / "ur-dmu.toml", TrainingConfig).optimizer
     assert (ur_dmu.epochs * (ur_dmu.steps_per_epoch or 0), ur_dmu.batch_size) == (3000, 64 + 64)

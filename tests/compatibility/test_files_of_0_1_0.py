@@ -226,6 +226,9 @@ def test_an_interrupted_run_is_refused_in_one_line(tmp_path: Path) -> None:
     expected = EXPECTED["run"]["config"]
     distillation = {**expected["distillation"], "damaged_share": 0.0}
     network = {**expected["network"], "layer_norm": True, "adapter_residual": True}
-    assert config.model_dump(mode="json") == {**expected, "network": network, "distillation": distillation}
+    bags = {**expected["bags"], "long": "pool"}
+    optimizer = {**expected["optimizer"], "cosine_epochs": None}
+    changed = {"network": network, "distillation": distillation, "bags": bags, "optimizer": optimizer}
+    assert config.model_dump(mode="json") == {**expected, **changed}
     with pytest.raises(ConfigError, match="holds the state of another version of this network; choose another --out"):
         train(config, out=tmp_path / "run")

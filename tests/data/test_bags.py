@@ -88,6 +88,15 @@ def test_a_long_bag_is_binned_in_every_crop_and_in_sound() -> None:
     assert bin_bag(make_bag(600, sound=False)).load().audio is None
 
 
+def test_a_long_bag_can_be_sampled_at_even_steps() -> None:
+    """Seven snippets to four: rows 0, 2, 4 and 6; eight to four: 0, 2.33, 4.67 and 7, cut to integers."""
+    for length, kept in ((7, [0, 2, 4, 6]), (8, [0, 2, 4, 7])):
+        bag = make_bag(length)
+        sampled = bin_bag(bag, 4, how="sample").load()
+        np.testing.assert_array_equal(sampled.visual, bag.load().visual[:, kept])
+        np.testing.assert_array_equal(sampled.audio, bag.load().audio[kept])
+
+
 def test_collate_pads_to_the_longest_and_keeps_every_row() -> None:
     bags = [make_bag(3, seed=0), make_bag(7, seed=1), make_bag(1, seed=2)]
     batch = collate(bags)

@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from avadclip.encoders.preprocess import PIXEL_MEAN, PIXEL_STD, crop_frame, normalise_pixels
+from avadclip.encoders.preprocess import PIXEL_MEAN, PIXEL_STD, crop_frame, normalise_pixels, resize_frame
 from avadclip.errors import MediaError
 
 SIZES = [  # height, width
@@ -111,3 +111,12 @@ def test_the_whole_preprocessing_equals_transformers():
     expected = CLIPImageProcessorPil()(Image.fromarray(frame), return_tensors="pt").pixel_values
     difference = (normalise_pixels(crop_frame(frame)) - expected).abs()
     assert (difference <= 1.01 / 255 / min(PIXEL_STD)).float().mean() >= 0.999
+
+
+def test_the_bilinear_kernel_reads_the_two_nearest_pixels_as_opencv_does():
+    """896 columns to 224: column i is the mean of columns 4 i + 1 and 4 i + 2, however many lie between."""
+    columns = np.random.default_rng(0).integers(0, 256, 896).astype(np.uint8)
+    frame = np.ascontiguousarray(np.broadcast_to(columns[None, :, None], (896, 896, 3)))
+    resized = resize_frame(frame, 224, 224, kernel="bilinear")
+    expected = (columns[1::4].astype(int) + columns[2::4]) / 2
+    assert np.abs(resized[0, 100].numpy() - expected).max() <= 0.5

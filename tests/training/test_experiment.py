@@ -1,4 +1,6 @@
 import dataclasses
+import hashlib
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +25,8 @@ from avadclip.events import Thresholds
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from avadclip.timeline import SnippetGrid
-from avadclip.training.experiment import _encoder_options, train
+from avadclip.training.experiment import train
+from avadclip.training.trained import encoder_options
 
 torch.set_num_threads(1)
 
@@ -200,7 +203,35 @@ def test_a_loss_that_leaves_the_numbers_stops_the_run(tmp_path: Path) -> None:
 def test_a_checkpoint_states_the_options_of_its_encoders() -> None:
     made = {"name": "clip", "frame_offsets": [0, 2], "framing": "published", "num_crops": 5, "precision": "bf16"}
     provenance = Provenance(grid=SnippetGrid(snippet_frames=4), visual=made, audio=None)
-    assert _encoder_options(provenance) == EncoderOptions(
+    assert encoder_options(provenance) == EncoderOptions(
         snippet_frames=4, frames_per_snippet=2, framing="published", num_crops=5, precision="bf16", sound=False
     )
-    assert _encoder_options(None) == EncoderOptions()
+    assert encoder_options(None) == EncoderOptions()
+
+
+def test_the_card_names_teacher_distillation_recipe_and_validation(teacher: Path, tmp_path: Path) -> None:
+    config = recipe("visual student", epochs=2)
+    config = config.model_copy(update={"distillation": DistillationConfig(kind="mse", weight=0.25, damaged_share=0.5)})
+    progress = train(config, out=tmp_path / "run", teacher=teacher)
+    card = load_checkpoint(tmp_path / "run" / "last.safetensors").header.card
+    rows = dict(
+        line.strip("| ").split(" | ", 1) for line in card.splitlines() if line.startswith("| ") and line[2] != "|"
+    )
+    assert rows["network"] == "visual student, weights of epoch 2 of 2, the last epoch"
+    assert hashlib.sha256(teacher.read_bytes()).hexdigest() in rows["teacher"]
+    assert rows["teacher"].startswith("synthetic:tiny teacher, selected on the test split")
+    assert rows["distillation"] == "mse, weight 0.25, damaged share 0.5"
+    validation_ap, lead = (progress.metrics[-1][key] for key in ("validation_ap", "lead_over_teacher"))
+    assert f"AP of videos {100 * validation_ap:.1f} %" in rows["validation"]
+    assert f"{100 * lead:+.1f} against the teacher" in rows["validation"]
+    written = tomllib.loads(card.partition("```toml\n")[2].partition("```")[0])
+    assert TrainingConfig.model_validate(written) == config.model_copy(update={"data": None})
+
+
+def test_the_card_of_a_teacher_has_neither(tmp_path: Path) -> None:
+    train(recipe(), out=tmp_path / "run")
+    card = load_checkpoint(tmp_path / "run" / "best.safetensors").header.card
+    assert "| teacher | none |\n| distillation | none |" in card
+    assert "Trained on " in card
+    assert "synthetic features" in card
+    assert "source" not in card  # whoever gets the file need not know where the data lay

@@ -19,6 +19,12 @@ def test_the_rate_falls_along_a_cosine() -> None:
     assert found == pytest.approx([0.2, 0.1 + 0.1 * math.sqrt(0.5), 0.1, 0.1 - 0.1 * math.sqrt(0.5)])
 
 
+def test_a_cosine_may_be_longer_than_the_training() -> None:
+    """MACIL-SD's: 60 epochs to zero, of which 50 are trained; after them 6.7 % of the rate are left."""
+    config = OptimizerConfig(learning_rate=1.0, epochs=50, schedule="cosine", cosine_epochs=60)
+    assert [learning_rate(config, epoch) for epoch in (1, 31, 51)] == pytest.approx([1.0, 0.5, 0.067], abs=5e-4)
+
+
 @pytest.mark.parametrize("kind", ["adamw", "adam", "adagrad"])
 def test_named_parameters_take_their_share_of_every_rate(kind: str) -> None:
     system = HlNet(visual_dim=4, audio_dim=3)

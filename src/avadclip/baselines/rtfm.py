@@ -4,7 +4,8 @@ Tian et al., "Weakly-supervised Video Anomaly Detection with Robust Temporal Fea
 arXiv 2101.10030. From the authors' code: every convolution is followed by ReLU and batch normalisation; in training, a
 snippet is picked only if a dropout on the magnitudes keeps it; smoothness is a sum over all anomalous bags of a batch,
 sparsity the Euclidean norm of all their scores together. Decided here: no smoothness from one bag to the next, which
-that code has by laying the bags in one row; statistics of the batch normalisation leave padding out.
+that code has by laying the bags in one row; statistics of the batch normalisation leave padding out; `reduce` and
+`join` have a bias and the non-local block's `out` has none, which that code has the other way round.
 """
 
 from abc import abstractmethod

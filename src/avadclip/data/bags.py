@@ -1,6 +1,6 @@
 """Bags: one video's snippets under one label, and batches of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, Protocol
 
@@ -129,6 +129,8 @@ class Dataset:
     """Licences of the recordings that composed sequences are trained on; a model's card names them."""
     why_empty: Mapping[str, str] = field(default_factory=dict)
     """By split, why it has no videos."""
+    normal_has_legacy_truth: bool = True
+    """Whether the benchmark's published mAP script finds the truth of normal videos; UCF-Crime's does not."""
 
     def bags_of(self, split: Literal["train", "validation", "test"]) -> tuple[Bag, ...]:
         """The videos of a split; DataError, with the reason, where there are none."""
@@ -162,10 +164,24 @@ def bin_snippets(rows: NDArray[np.float32], num_bins: int = WINDOW_SNIPPETS) -> 
     return (sums / np.maximum(1, np.diff(edges))[:, None]).astype(np.float32)
 
 
-def _bin_features(features: SnippetFeatures, num_bins: int) -> SnippetFeatures:
-    """Features resampled to so many snippets; see bin_snippets."""
-    visual = np.stack([bin_snippets(crop, num_bins) for crop in features.visual])
-    audio = None if features.audio is None else bin_snippets(features.audio, num_bins)
+def sample_snippets(rows: NDArray[np.float32], num_rows: int) -> NDArray[np.float32]:
+    """So many evenly spaced rows, the first and the last among them, positions cut to integers (HL-Net, MACIL-SD)."""
+    sampled: NDArray[np.float32] = rows[np.linspace(0, len(rows) - 1, num_rows).astype(int)]
+    return sampled
+
+
+LongBags = Literal["pool", "sample"]
+SHORTENED: Mapping[LongBags, Callable[[NDArray[np.float32], int], NDArray[np.float32]]] = {
+    "pool": bin_snippets,
+    "sample": sample_snippets,
+}
+
+
+def _bin_features(features: SnippetFeatures, num_bins: int, how: LongBags) -> SnippetFeatures:
+    """Features resampled to so many snippets."""
+    shortened = SHORTENED[how]
+    visual = np.stack([shortened(crop, num_bins) for crop in features.visual])
+    audio = None if features.audio is None else shortened(features.audio, num_bins)
     return replace(features, visual=visual, audio=audio, tags=None)
 
 
@@ -175,6 +191,7 @@ class _BinnedFeatures:
 
     stored: StoredFeatures
     num_bins: int
+    how: LongBags
 
     @property
     def visual_width(self) -> int:
@@ -196,27 +213,28 @@ class _BinnedFeatures:
         return self.num_bins
 
     def load(self) -> SnippetFeatures:
-        return _bin_features(self.stored.load(), self.num_bins)
+        return _bin_features(self.stored.load(), self.num_bins, self.how)
 
 
-def bin_bag(bag: Bag, max_snippets: int = WINDOW_SNIPPETS, *, stretch: bool = False) -> Bag:
+def bin_bag(bag: Bag, max_snippets: int = WINDOW_SNIPPETS, *, stretch: bool = False, how: LongBags = "pool") -> Bag:
     """The bag as training uses it, at most so many snippets long; stored features stay in their files.
 
     Args:
         bag: of any length.
         max_snippets: longer bags are binned.
         stretch: bin shorter bags too, so that all are of one length.
+        how: `pool` as bin_snippets, `sample` as sample_snippets.
     """
     if len(bag.stored) == max_snippets or (len(bag.stored) < max_snippets and not stretch):
         return bag
-    clear = None if bag.clear is None else _bin_stored(bag.clear, max_snippets)
-    return replace(bag, stored=_bin_stored(bag.stored, max_snippets), clear=clear)
+    clear = None if bag.clear is None else _bin_stored(bag.clear, max_snippets, how)
+    return replace(bag, stored=_bin_stored(bag.stored, max_snippets, how), clear=clear)
 
 
-def _bin_stored(stored: StoredFeatures, num_bins: int) -> StoredFeatures:
+def _bin_stored(stored: StoredFeatures, num_bins: int, how: LongBags) -> StoredFeatures:
     if isinstance(stored, SnippetFeatures):
-        return _bin_features(stored, num_bins)
-    return _BinnedFeatures(stored, num_bins)
+        return _bin_features(stored, num_bins, how)
+    return _BinnedFeatures(stored, num_bins, how)
 
 
 def collate(bags: Sequence[Bag], *, pad_to_window: bool = False) -> Batch:

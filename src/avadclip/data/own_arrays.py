@@ -6,7 +6,7 @@ provenance.toml   see StatedProvenance
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -59,18 +59,8 @@ class ArrayFolder:
 
     def __init__(self, folder: Path, paths: list[Path]) -> None:
         self._folder = folder
-        crops: dict[str, dict[int, Path]] = {}
-        audio: dict[str, Path] = {}
-        for path in paths:
-            name = path.relative_to(folder).as_posix()
-            cropped = split_crop(name)
-            if cropped is not None:
-                crops.setdefault(cropped.video, {})[cropped.crop] = path
-            else:
-                stem = name[: -len(ARRAY_SUFFIX)]
-                of_sound = SOUND_SUFFIX.fullmatch(stem)
-                audio[of_sound[1] if of_sound else stem] = path
-        self._crops, self._audio = _with_bare_names(crops), _with_bare_names(audio)
+        crops, audio = sort_arrays(folder, paths)
+        self._crops, self._audio = with_bare_names(crops), with_bare_names(audio)
         self._crop_names, self._audio_names = NameIndex(self._crops), NameIndex(self._audio)
 
     def find(self, video: str) -> VideoArrays | None:
@@ -111,7 +101,23 @@ class ArrayFolder:
         return replace(read_published([files.visual], files.audio, grid=grid), provenance=provenance)
 
 
-def _with_bare_names(items: Mapping[str, ItemT]) -> dict[str, ItemT]:
+def sort_arrays(folder: Path, paths: Iterable[Path]) -> tuple[dict[str, dict[int, Path]], dict[str, Path]]:
+    """Sort .npy files below a folder by their video's path in it: those with a crop's number, and the others."""
+    crops: dict[str, dict[int, Path]] = {}
+    others: dict[str, Path] = {}
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        cropped = split_crop(name)
+        if cropped is not None:
+            crops.setdefault(cropped.video, {})[cropped.crop] = path
+        else:
+            stem = name[: -len(ARRAY_SUFFIX)]
+            of_sound = SOUND_SUFFIX.fullmatch(stem)
+            others[of_sound[1] if of_sound else stem] = path
+    return crops, others
+
+
+def with_bare_names(items: Mapping[str, ItemT]) -> dict[str, ItemT]:
     """The items under their paths, and under the file name where only one has it: sound often has its own folder."""
     by_file: dict[str, list[ItemT]] = {}
     for path, item in items.items():

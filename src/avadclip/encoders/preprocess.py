@@ -20,18 +20,21 @@ PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)  # of RGB within [0, 1]; CLIP's
 PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
 LONGEST_ASPECT = 32  # longer : shorter side; a longer frame would only cost memory
 
+Kernel = Literal["bicubic", "bilinear"]
+"""`bicubic`: antialiased, as CLIP's own. `bilinear`: not antialiased, as OpenCV's resize by default."""
 Framing = Literal["centre", "published"]
 """`centre`: shorter side to 224, centre square. `published`: resized to 340 x 256, one to ten square crops of it."""
 
 
-def crop_frame(frame: Frame, framing: Framing = "centre", num_crops: int = 1) -> Tensor:
-    """Resize one frame (bicubic, antialiased) and cut its crops.
+def crop_frame(frame: Frame, framing: Framing = "centre", num_crops: int = 1, *, kernel: Kernel = "bicubic") -> Tensor:
+    """Resize one frame and cut its crops.
 
     Args:
         frame: [H, W, 3] uint8 RGB.
         framing: see Framing.
         num_crops: 1 (the centre), 5 (and the corners: top left, top right, bottom left, bottom right) or 10 (and the
             mirror images of these five). `centre` has one.
+        kernel: CLIP's; another one only to find out what others took.
 
     Returns:
         [num_crops, 3, 224, 224] uint8
@@ -40,8 +43,8 @@ def crop_frame(frame: Frame, framing: Framing = "centre", num_crops: int = 1) ->
         MediaError: the frame is more than 32 times as long as it is wide.
     """
     if framing == "centre":
-        return _centre_crop(_resize(frame, *_shorter_side_to(frame, INPUT_SIZE)))[None]
-    image = _resize(frame, *PUBLISHED_SIZE)
+        return _centre_crop(resize_frame(frame, *_shorter_side_to(frame, INPUT_SIZE), kernel=kernel))[None]
+    image = resize_frame(frame, *PUBLISHED_SIZE, kernel=kernel)
     crops = torch.stack([_centre_crop(image), *(_corner_crops(image) if num_crops > 1 else [])])
     return torch.cat([crops, crops.flip(-1)]) if num_crops > 5 else crops
 
@@ -66,11 +69,11 @@ def _shorter_side_to(frame: Frame, size: int) -> tuple[int, int]:
     return (size, longer) if height <= width else (longer, size)
 
 
-def _resize(frame: Frame, height: int, width: int) -> Tensor:
+def resize_frame(frame: Frame, height: int, width: int, *, kernel: Kernel = "bicubic") -> Tensor:
     """[H, W, 3] to [3, height, width], uint8."""
     # A view with channels last: torch has a fast 8-bit kernel for it, which rounds as PIL does.
     image = torch.from_numpy(np.require(frame, requirements=["C", "W"])).permute(2, 0, 1)[None]
-    return interpolate(image, size=(height, width), mode="bicubic", antialias=True)[0]
+    return interpolate(image, size=(height, width), mode=kernel, antialias=kernel == "bicubic")[0]
 
 
 def _centre_crop(image: Tensor) -> Tensor:

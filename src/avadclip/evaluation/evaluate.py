@@ -89,6 +89,7 @@ def evaluate(
         classes=classes,
         grid=grid,
         f1_thresholds=f1_thresholds,
+        normal_has_legacy_truth=dataset.normal_has_legacy_truth,
         notes=[*notes, *binary],
     )
 
@@ -130,6 +131,7 @@ def evaluate_given(
         None if probabilities is None else ("given", probabilities),
         classes=classes,
         grid=grid,
+        normal_has_legacy_truth=dataset.normal_has_legacy_truth,
         notes=notes,
     )
 

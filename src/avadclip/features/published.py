@@ -11,6 +11,7 @@ from avadclip.errors import FeatureError
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.timeline import SnippetGrid
 
+CROP_SETS = (1, 5, 10)
 PICKLED = "pickled Python objects"
 MAX_ROW_DIFFERENCE = 1  # snippet; caused by rounding of the track's length, more means another recording
 
@@ -76,6 +77,23 @@ def read_shape(path: Path) -> ArrayShape:
     return ArrayShape(*shape)
 
 
+def read_crops(path: Path) -> NDArray[np.float32]:
+    """Read one crop [T, D], or the K crops of CROP_SETS in one file, [T, K, D] or [K, T, D], as [K, T, D].
+
+    Raises:
+        FeatureError: missing, damaged, or of other shapes.
+    """
+    array = _read_array(path)
+    if array.ndim == 3 and array.shape[1] in CROP_SETS:
+        array = array.transpose(1, 0, 2)
+    elif array.ndim == 2:
+        array = array[None]
+    if array.ndim != 3 or len(array) not in CROP_SETS:
+        raise FeatureError(f"{path} has an array of shape {array.shape}, needed [snippets, width], or 5 or 10 of them")
+    _check_rows(path, array.shape[1:], array.dtype)
+    return np.ascontiguousarray(_floats(array))
+
+
 def read_published(visual_paths: list[Path], audio_path: Path | None, *, grid: SnippetGrid) -> SnippetFeatures:
     """Read one video's published features.
 
@@ -113,12 +131,21 @@ def read_published(visual_paths: list[Path], audio_path: Path | None, *, grid: S
 
 
 def _read_rows(path: Path) -> NDArray[np.float32]:
+    rows = _read_array(path)
+    _check_rows(path, rows.shape, rows.dtype)
+    return _floats(rows)
+
+
+def _read_array(path: Path) -> NDArray[np.generic]:
     try:
         with path.open("rb") as file:  # np.load would also open archives
-            rows = np.lib.format.read_array(file, allow_pickle=False)  # refuses pickled objects
+            array: NDArray[np.generic] = np.lib.format.read_array(file, allow_pickle=False)  # refuses pickled objects
     except Exception as error:  # numpy reads the header as Python source, and a damaged one can fail in any way
         raise _unreadable(path, error) from error
-    _check_rows(path, rows.shape, rows.dtype)
+    return array
+
+
+def _floats(rows: NDArray[np.generic]) -> NDArray[np.float32]:
     floats: NDArray[np.float32] = rows.astype(np.float32, copy=False)
     return floats
 

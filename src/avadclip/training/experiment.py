@@ -1,6 +1,7 @@
 """One run from its recipe to its checkpoints: data in, run folder out."""
 
 import copy
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,12 +15,17 @@ from avadclip.encoders.load import EncoderOptions, load_encoders
 from avadclip.errors import CheckpointError, ConfigError, DataError
 from avadclip.evaluation.metrics.thresholds import choose_thresholds
 from avadclip.events import UNVALIDATED, Thresholds
-from avadclip.features.snippets import Provenance
-from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
+from avadclip.inference.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    locate_checkpoint,
+    save_checkpoint,
+)
 from avadclip.inference.networks import STUDENTS, TEACHER, VISUAL_STUDENT, read_recipe, reads_class_words
-from avadclip.model.base import System
-from avadclip.training.loop import Step, Supervision, TrainingProgress, make_accelerator, train_network
+from avadclip.training.card import NamedTeacher, write_card
+from avadclip.training.loop import SelectionOnTest, Step, Supervision, TrainingProgress, make_accelerator, train_network
 from avadclip.training.run_folder import BEST, LAST, RunFolder
+from avadclip.training.trained import trained_checkpoint
 
 
 def train(
@@ -50,7 +56,20 @@ def train(
         DataError, FeatureError: the data cannot be used.
     """
     config = recipe if isinstance(recipe, TrainingConfig) else read_recipe(Path(recipe))
-    folder = Path(out)
+    return follow_recipe(config, data, Path(out), teacher=teacher, force=force, on_step=on_step)
+
+
+def follow_recipe(
+    config: TrainingConfig,
+    data: Dataset | None,
+    folder: Path,
+    *,
+    teacher: str | Path | None = None,
+    force: bool = False,
+    on_step: Callable[[Step], None] | None = None,
+    on_test: SelectionOnTest | None = None,
+) -> TrainingProgress:
+    """As `train`, whose public interface lacks `on_test`: a choice of the epoch by the test split."""
     _check_distillation(config, teacher)
     accelerator = make_accelerator()
     if data is None:
@@ -60,8 +79,10 @@ def train(
     bags = data.bags_of("train")
     _check_encoders(config, data)
     teacher_checkpoint = None if teacher is None else load_checkpoint(teacher)
-    if teacher_checkpoint is not None:
+    named_teacher = None
+    if teacher is not None and teacher_checkpoint is not None:
         _check_teacher(teacher_checkpoint, config, data, str(teacher))
+        named_teacher = _named_teacher(teacher, teacher_checkpoint)
     run = RunFolder(folder, config, device=str(accelerator.device))
     supervision = Supervision(
         classes=data.classes,
@@ -69,21 +90,23 @@ def train(
         teacher=None if teacher_checkpoint is None else teacher_checkpoint.networks[TEACHER],
         always_taught=force,
         validation=data.validation,
+        on_test=on_test,
     )
 
     def after_epoch(progress: TrainingProgress) -> None:
         thresholds = _thresholds(progress, data.validation)
         files: list[tuple[str, Selection]] = [(LAST, "last")]
         if progress.best is progress.last:  # else its file is there already
-            files.append((BEST, _selection(progress)))
+            files.append((BEST, _selection(progress, on_test)))
         for file, selection in files:
-            checkpoint = _checkpoint(
+            checkpoint = trained_checkpoint(
                 config,
                 data,
                 progress.last,
                 thresholds=thresholds,
                 selection=selection,
                 teacher=teacher_checkpoint,
+                card=write_card(config, data, progress.metrics, selection=selection, teacher=named_teacher),
             )
             save_checkpoint(folder / file, checkpoint)
 
@@ -97,7 +120,7 @@ def train(
         on_epoch=after_epoch if accelerator.is_main_process else None,
     )
     best = copy.copy(progress.best)  # the same weights, under a label of their own
-    best.selection = _selection(progress)
+    best.selection = _selection(progress, on_test)
     return progress._replace(best=best)
 
 
@@ -107,8 +130,10 @@ def _load_data(config: TrainingConfig) -> Dataset:
     return load_dataset(config.data.source, features=config.data.features, seed=config.seed)
 
 
-def _selection(progress: TrainingProgress) -> Selection:
+def _selection(progress: TrainingProgress, on_test: SelectionOnTest | None) -> Selection:
     """How the best network was chosen."""
+    if on_test is not None:
+        return "test"
     return "last" if progress.metrics[-1]["validation_ap"] is None else "validation"
 
 
@@ -166,12 +191,6 @@ def _check_encoders(config: TrainingConfig, dataset: Dataset) -> None:
         )
 
 
-def _licences(dataset: Dataset) -> str:
-    """The card's list of the licences of composed recordings; empty for other data."""
-    lines = [f"- {licence}\n" for licence in dataset.licences]
-    return "".join(["\nLicences of the recordings:\n\n", *lines]) if lines else ""
-
-
 def _check_teacher(checkpoint: Checkpoint, config: TrainingConfig, dataset: Dataset, name: str) -> None:
     if TEACHER not in checkpoint.networks:
         raise CheckpointError(f"{name} holds no teacher ({', '.join(checkpoint.networks)}); give one made by train")
@@ -206,47 +225,10 @@ def _check_teacher(checkpoint: Checkpoint, config: TrainingConfig, dataset: Data
         )
 
 
-def _encoder_options(provenance: Provenance | None) -> EncoderOptions:
-    """How detection loads the encoders, so that its features are made as those of training were."""
-    if provenance is None:
-        return EncoderOptions()
-    return EncoderOptions.behind(provenance.visual, provenance.audio, provenance.grid.snippet_frames)
-
-
-def _checkpoint(
-    config: TrainingConfig,
-    dataset: Dataset,
-    trained: System,
-    *,
-    thresholds: Thresholds,
-    selection: Selection,
-    teacher: Checkpoint | None,
-) -> Checkpoint:
-    """The trained network; a student's checkpoint also has its teacher, with thresholds and selection of its own."""
-    kind = config.network_kind
-    visual_dim, audio_dim = feature_widths(dataset.train)
-    provenance = dataset.train[0].stored.provenance
-    origin = "synthetic features" if dataset.is_synthetic else dataset.name
-    header = CheckpointHeader(
-        name=f"{dataset.name} {kind}",
-        classes=dataset.classes,
-        encoders=config.encoders,
-        encoder_options=_encoder_options(provenance),
-        features=provenance or Provenance(grid=dataset.grid, visual={"name": dataset.name}, audio=None),
-        visual_dim=visual_dim,
-        audio_dim=audio_dim,
-        network=config.network,
-        thresholds={kind: thresholds},
-        selection={kind: selection},
-        card=f"# {dataset.name} {kind}\n\nTrained on {len(dataset.train)} bags of {origin}.\n{_licences(dataset)}",
-    )
-    if teacher is None:
-        return Checkpoint(header, {kind: trained})
-    carried = {
-        "thresholds": {TEACHER: teacher.header.thresholds[TEACHER], kind: thresholds},
-        "selection": {TEACHER: teacher.header.selection[TEACHER], kind: selection},
-    }
-    return Checkpoint(header.model_copy(update=carried), {TEACHER: teacher.networks[TEACHER], kind: trained})
+def _named_teacher(teacher: str | Path, checkpoint: Checkpoint) -> NamedTeacher:
+    with locate_checkpoint(teacher).open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return NamedTeacher(checkpoint.header.name, sha256, checkpoint.header.selection[TEACHER])
 
 
 def _thresholds(progress: TrainingProgress, validation: Sequence[Bag]) -> Thresholds:

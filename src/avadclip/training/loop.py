@@ -31,7 +31,8 @@ Metrics = dict[str, Any]
 """One epoch: its number, mean losses, learning rate, validation AP (None without validation videos of both kinds).
 
 Of a student with a teacher also `is_taught`, whether it learned from the teacher, and `lead_over_teacher`, its AP less
-the teacher's over the validation videos with sound (None where these are not of both kinds).
+the teacher's over the validation videos with sound (None where these are not of both kinds). With a SelectionOnTest
+`test_ap`, its score.
 """
 
 
@@ -47,12 +48,22 @@ class Step(NamedTuple):
     losses: Losses
 
 
+class SelectionOnTest(NamedTuple):
+    """Choice of the best epoch by the test split, as published tables have it; for `avadclip reproduce` alone."""
+
+    score: Callable[[System], float]
+    """Of the network after an epoch; the highest is the best, whatever validation says."""
+    puts_back: bool
+    """Whether the weights of the best epoch replace those of a worse one; the optimizer's moments stay as they are."""
+
+
 class TrainingProgress(NamedTuple):
     """The networks so far, after some epoch or at the end."""
 
     last: System
     best: System
-    """Of the epoch with the highest validation AP; `last` itself where that is the last one, or without validation."""
+    """Of the epoch with the highest validation AP, or by SelectionOnTest; `last` itself where that is the last
+    one, or without validation."""
     metrics: list[Metrics]
     """A line for every epoch so far."""
     validation_scores: NDArray[np.float64] | None = None
@@ -73,6 +84,7 @@ class Supervision:
     """Whether a student learns from its teacher in those epochs too."""
     validation: Sequence[Bag] = field(default=())
     """Validation bags, normal and anomalous; the best epoch has the highest video-level AP on them."""
+    on_test: SelectionOnTest | None = None
 
 
 def make_accelerator() -> Accelerator:
@@ -139,7 +151,8 @@ class _Trainer:
         self.config = config
         self.supervision = supervision
         self.accelerator = accelerator
-        self.bags = [bin_bag(bag, config.bags.max_snippets, stretch=config.bags.stretch) for bag in bags]
+        lengths = config.bags
+        self.bags = [bin_bag(bag, lengths.max_snippets, stretch=lengths.stretch, how=lengths.long) for bag in bags]
         self.metrics: list[Metrics] = []
         self.validation = Validation(supervision.validation, supervision.teacher)
         torch.manual_seed(config.seed)
@@ -199,6 +212,9 @@ class _Trainer:
         # Drawn anew from seed and epoch, so that a resumed run needs no state of any random generator.
         shuffle = torch.Generator().manual_seed(_mix(self.config.seed, epoch))
         torch.manual_seed(_mix(self.config.seed, epoch, 1 + self.accelerator.process_index))
+        on_test = self.supervision.on_test
+        puts_back = on_test is not None and on_test.puts_back
+        before = {name: tensor.clone() for name, tensor in self.system.state_dict().items()} if puts_back else {}
         self.step_losses.train()
         self.system.begin_epoch(epoch, self.config.optimizer.epochs)
         shares, is_taught = self._shares(shuffle), self.is_taught
@@ -221,10 +237,14 @@ class _Trainer:
                 "lower `optimizer.learning_rate`"
             )
         average_precision = self.validation.measure(self.last)
-        previous = [line["validation_ap"] for line in self.metrics]
-        if average_precision is None or all(average_precision > other for other in previous):
-            self.best = self.last
         line = {"epoch": epoch, "learning_rate": rate, **means, "validation_ap": average_precision}
+        if on_test is not None:
+            line["test_ap"] = on_test.score(self.last)
+        decisive = "validation_ap" if on_test is None else "test_ap"
+        if line[decisive] is None or all(line[decisive] > other[decisive] for other in self.metrics):
+            self.best = self.last
+        elif puts_back:
+            self.system.load_state_dict(before)  # those of the best epoch: every worse one was undone
         if self.teacher is not None:
             line |= {"is_taught": is_taught, "lead_over_teacher": self.validation.lead_over_teacher()}
         self.metrics.append(line)

@@ -34,7 +34,8 @@ def build_optimizer(system: System, config: OptimizerConfig) -> Optimizer:
 def learning_rate(config: OptimizerConfig, epoch: int) -> float:
     """Of an epoch, from 1; a parameter group takes its share of it."""
     if config.schedule == "cosine":
-        return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (epoch - 1) / config.epochs))
+        length = config.cosine_epochs or config.epochs
+        return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (epoch - 1) / length))
     return config.learning_rate * DECAY ** sum(epoch > milestone for milestone in config.milestones)
 
 

@@ -1,62 +1,22 @@
 import time
-from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avadclip.evaluation.metrics.intervals import TruthInterval
+from avadclip.data.given_scores import GivenScores
+from avadclip.data.published.load import BENCHMARKS, load_benchmark
+from avadclip.evaluation.evaluate import evaluate_given
+from avadclip.evaluation.metrics.intervals import IOU_THRESHOLDS, TruthInterval
 from avadclip.evaluation.metrics.legacy_map import legacy_map
+from avadclip.evaluation.truths import video_truth
+
+from .plain_legacy import plain_map
+from .ucf_golden import UCF_GOLDEN
 
 PERCENT_OF_AN_ORACLE = (80.27, 80.27, 80.27, 79.69, 79.02)  # at snippet resolution, XD-Violence's test set
-THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5)
-
-
-def plain_map(scores: Sequence[np.ndarray], truth: Sequence[Sequence[TruthInterval]], repeat: int) -> list[float]:
-    """The protocol, sentence by sentence, on frames and sets of frames."""
-    videos = [np.repeat(rows, repeat, axis=0) for rows in scores]
-    best = [np.sort(frames, axis=0)[::-1].copy()[: len(frames) // 16] for frames in videos]
-    strongest = [top.mean(axis=0) if len(top) else np.zeros(top.shape[1], top.dtype) for top in best]
-    num_classes = videos[0].shape[1]
-    ranking: list[list[tuple[int, set[int], float]]] = []
-    for c in range(num_classes):
-        of_class = []
-        for v, frames in enumerate(videos):
-            curve = frames[:, c] if strongest[v][c] > 0 else frames[:, c] * 0
-            threshold = curve.max() - 0.6 * (curve.max() - curve.min())
-            runs, run = [], []
-            for i, value in enumerate([*curve, threshold]):
-                if value > threshold:
-                    run.append(i)
-                elif run:
-                    runs, run = [*runs, run], []
-            runs = [run for run in runs if len(run) >= 2]
-            found = [(v, set(run), float(curve[run].max() + 0.7 * strongest[v][c])) for run in runs]
-            of_class += sorted(found, key=lambda proposal: -proposal[2])
-        if not of_class:
-            return [0.0] * 5
-        ranking.append(sorted(of_class, key=lambda proposal: -proposal[2]))
-    return [np.mean([plain_ap(ranking[c], c, truth, least) for c in range(num_classes)]) for least in THRESHOLDS]
-
-
-def plain_ap(
-    ranking: list[tuple[int, set[int], float]], c: int, truth: Sequence[Sequence[TruthInterval]], least: float
-) -> float:
-    unused = [
-        (v, set(range(int(start), int(end))))
-        for v, intervals in enumerate(truth)
-        for which, start, end in intervals
-        if which == c
-    ]
-    num_truths, hits, total = len(unused), 0, 0.0
-    for rank, (video, frames, _) in enumerate(ranking, 1):
-        overlaps = [len(frames & other) / len(frames | other) if v == video else 0.0 for v, other in unused]
-        if overlaps and max(overlaps) >= least:
-            del unused[overlaps.index(max(overlaps))]
-            hits += 1
-            total += hits / rank
-    return total / num_truths if hits else 0.0
 
 
 def random_case(
@@ -183,3 +143,22 @@ def test_an_oracle_gets_80_on_the_whole_test_set_within_seconds(xd_test_set) -> 
     result = legacy_map(scores, truth, frames_per_snippet=16)
     assert time.perf_counter() - begin < 10
     assert (100 * result.mean).round(2).tolist() == list(PERCENT_OF_AN_ORACLE)
+
+
+def test_ucf_crime_equals_its_own_script_which_never_finds_normal_truth(tmp_path: Path) -> None:
+    golden = np.load(UCF_GOLDEN)
+    scores = np.split(golden["scores"], np.cumsum(golden["snippets"])[:-1])
+    (tmp_path / "Temporal_Anomaly_Annotation.txt").write_text(str(golden["annotations"]))
+    (tmp_path / "Anomaly_Test.txt").write_text("\n".join(golden["list"]))
+    for listed, rows in zip(golden["list"], scores, strict=True):
+        np.save(tmp_path / f"{Path(listed).stem}__0.npy", rows)  # any features of this length
+    dataset = load_benchmark(BENCHMARKS["ucf-crime"], [tmp_path])
+    report = evaluate_given(GivenScores("golden", tuple(scores), 16, ()), dataset)
+    found = [report.percent("map", head="given", protocol="legacy", iou=iou) for iou in IOU_THRESHOLDS]
+    np.testing.assert_allclose(found, golden["expected_percent"], rtol=0, atol=1e-10)
+    assert min(found) > 0
+    assert report.percent("class_ap", head="given", protocol="legacy", iou=0.1, label="normal") == 0
+    assert "mAP legacy counts classes without truth as 0, strict leaves them out: normal" in report.notes
+    # With truth for normal videos, as on XD-Violence, the number would be another.
+    truth = [video_truth(bag, dataset.classes, dataset.grid).intervals for bag in dataset.test]
+    assert 100 * legacy_map(scores, truth, frames_per_snippet=16).mean[0] > found[0] + 0.5

@@ -12,7 +12,7 @@ network_kind = "{kind}"
 embed_dim = 8
 
 [optimizer]
-learning_rate = 1e-3
+learning_rate = {learning_rate}
 batch_size = 20
 epochs = {epochs}
 milestones = []
@@ -22,12 +22,12 @@ kind = "{distillation}"
 """
 
 
-def write_recipes(folder: Path, *, epochs: int = 1) -> Path:
+def write_recipes(folder: Path, *, epochs: int = 1, learning_rate: float = 1e-3) -> Path:
     """The teacher and both students, as small as they get."""
     folder.mkdir(exist_ok=True)
     for kind in ("teacher", "visual student", "audio student"):
         distillation = "none" if kind == "teacher" else "uncertainty"
-        text = RECIPE.format(kind=kind, epochs=epochs, distillation=distillation)
+        text = RECIPE.format(kind=kind, epochs=epochs, learning_rate=learning_rate, distillation=distillation)
         (folder / f"{kind.replace(' ', '_')}.toml").write_text(text)
     return folder
 

@@ -89,6 +89,21 @@ def test_every_output_marks_synthetic_numbers(tmp_path: Path, recipes: Path, ava
     ]
 
 
+def test_every_output_says_that_epochs_were_selected_on_test(
+    tmp_path: Path, recipes: Path, avadclip_command: Command
+) -> None:
+    code, out, err = avadclip_command(
+        *("reproduce", "5", "--data", "synthetic:tiny", "--recipes", str(recipes), "--seeds", "1"),
+        *("--best-on-test", "--out", str(tmp_path / "out")),
+    )
+    assert code == 0, err
+    assert "(synthetic data), selected on the test split" in out
+    for suffix in ("md", "tex"):
+        assert "(synthetic data), selected on the test split" in (tmp_path / "out" / f"table-5.{suffix}").read_text()
+    lines = list(csv.DictReader((tmp_path / "out" / "table-5.csv").open()))
+    assert {line["selection"] for line in lines} == {"test"}
+
+
 def test_failed_rows_are_empty_with_exit_code_3(tmp_path: Path, recipes: Path, avadclip_command: Command) -> None:
     (recipes / "audio_student.toml").unlink()
     code, out, err = avadclip_command(

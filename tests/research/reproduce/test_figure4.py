@@ -24,7 +24,7 @@ def test_first_video_of_every_class_is_chosen() -> None:
 def test_pictures_use_the_runs_of_the_tables(tmp_path: Path, recipes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sources = make_sources("synthetic:tiny", recipes=recipes)
     run_jobs([TableJob(run) for run in FIGURE_4], sources, tmp_path / "out", num_seeds=1)
-    monkeypatch.delattr("avadclip.research.reproduce.runner.train")  # nothing is trained again
+    monkeypatch.delattr("avadclip.research.reproduce.runner.follow_recipe")  # nothing is trained again
     drawn = {}
 
     def keep(track, intervals, *, video, name, baseline):

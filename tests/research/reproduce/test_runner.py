@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 import avadclip.research.reproduce.runner
 import avadclip.research.reproduce.sources
@@ -12,6 +14,9 @@ from avadclip.data.datasets import load_dataset
 from avadclip.data.synthetic import load_synthetic
 from avadclip.errors import DataError
 from avadclip.features.store import write_features
+from avadclip.inference.checkpoint import load_checkpoint
+from avadclip.research.reproduce.as_published import select_on_test
+from avadclip.research.reproduce.measuring import measure_checkpoint
 from avadclip.research.reproduce.plans import (
     AUDIO_STUDENT,
     OTHER_TEACHER,
@@ -21,8 +26,10 @@ from avadclip.research.reproduce.plans import (
     Run,
     TableJob,
 )
-from avadclip.research.reproduce.runner import Outcomes, run_jobs
+from avadclip.research.reproduce.runner import Outcomes, SeedRuns, run_jobs
 from avadclip.research.reproduce.sources import make_sources
+
+from .conftest import write_recipes
 
 STUDENTS = [TableJob(VISUAL_STUDENT), TableJob(AUDIO_STUDENT)]
 
@@ -31,13 +38,13 @@ STUDENTS = [TableJob(VISUAL_STUDENT), TableJob(AUDIO_STUDENT)]
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Every training that really takes place: network and seed."""
     calls: list[tuple[str, int]] = []
-    real_train = avadclip.research.reproduce.runner.train
+    real_train = avadclip.research.reproduce.runner.follow_recipe
 
-    def watched(config, data, **options):
+    def watched(config, data, folder, **options):
         calls.append((config.network_kind, config.seed))
-        return real_train(config, data, **options)
+        return real_train(config, data, folder, **options)
 
-    monkeypatch.setattr(avadclip.research.reproduce.runner, "train", watched)
+    monkeypatch.setattr(avadclip.research.reproduce.runner, "follow_recipe", watched)
     return calls
 
 
@@ -159,3 +166,61 @@ def test_a_table_of_frames_needs_times(monkeypatch: pytest.MonkeyPatch, run: Cal
     monkeypatch.setattr(avadclip.research.reproduce.sources, "load_dataset", without_times)
     outcome = run([TableJob(TEACHER)])[TableJob(TEACHER), 0]
     assert "has no annotated intervals, which the tables need" in outcome.problem
+
+
+def lines_of(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def chosen(tmp_path: Path) -> Callable[[str, bool], tuple[Path, list[dict[str, float]]]]:
+    """Trains one run over six epochs, long enough to get worse in some."""
+
+    def call(name: str, best_on_test: bool) -> tuple[Path, list[dict[str, float]]]:
+        recipes = write_recipes(tmp_path / "longer", epochs=6, learning_rate=0.05)
+        runs = SeedRuns(make_sources("synthetic:tiny", recipes=recipes), tmp_path / "out", 0, best_on_test)
+        system = Run(name, "teacher" if name == "teacher" else f"baselines/{name}", (("optimizer.epochs", 6),))
+        folder = runs.train(system).folder
+        return folder, lines_of(folder)
+
+    return call
+
+
+def test_with_best_on_test_a_worse_epoch_is_undone_and_marked_as_selected_on_test(
+    chosen: Callable[[str, bool], tuple[Path, list[dict[str, float]]]],
+) -> None:
+    folder, lines = chosen("teacher", True)
+    values = [line["test_ap"] for line in lines]
+    worse = [index for index in range(1, 6) if values[index] <= max(values[:index])]
+    assert worse, "every epoch was better than those before it, so this test shows nothing"
+    best = load_checkpoint(folder / "best.safetensors")
+    assert best.header.selection == {"teacher": "test"}
+    report = measure_checkpoint(
+        folder / "best.safetensors", "teacher", load_dataset("synthetic:tiny"), is_foreign=False
+    )
+    assert report.percent("frame_ap", head="alignment") == pytest.approx(100 * max(values))
+    assert report.selection == "test"
+    # The state that the next epoch would start from is that of the best epoch, not of the last.
+    state = load_file(folder / "state.safetensors")
+    kept = load_file(folder / "best.safetensors")
+    shared = [name for name in kept if f"current/{name.removeprefix('teacher/')}" in state]
+    assert len(shared) > 10
+    assert all(torch.equal(kept[name], state[f"current/{name.removeprefix('teacher/')}"]) for name in shared)
+
+
+def test_without_the_option_the_test_split_is_not_looked_at(
+    chosen: Callable[[str, bool], tuple[Path, list[dict[str, float]]]],
+) -> None:
+    folder, lines = chosen("teacher", False)
+    assert all("test_ap" not in line for line in lines)
+    assert load_checkpoint(folder / "best.safetensors").header.selection == {"teacher": "validation"}
+    assert chosen("teacher", True)[0] != folder
+
+
+def test_compared_systems_are_chosen_on_test_but_go_on_from_their_last_epoch() -> None:
+    dataset = load_synthetic("tiny")
+    assert {kind: select_on_test(dataset, kind).puts_back for kind in ("teacher", "visual student", "hl-net")} == {
+        "teacher": True,
+        "visual student": True,
+        "hl-net": False,
+    }

@@ -19,7 +19,8 @@ from avadclip.apps.cli.data import data_app
 from avadclip.apps.cli.detect import detect
 from avadclip.apps.cli.doctor import doctor
 from avadclip.apps.cli.evaluate import evaluate
-from avadclip.apps.cli.extract import extract
+from avadclip.apps.cli.features.compare import compare_features
+from avadclip.apps.cli.features.extract import extract
 from avadclip.apps.cli.report import report
 from avadclip.apps.cli.reproduce import reproduce
 from avadclip.apps.cli.robustness import robustness
@@ -85,6 +86,7 @@ app.command(
 app.command(
     epilog="Example: avadclip extract videos/ --out features --encoders clip --crops published-5",
 )(extract)
+app.command(epilog="Example: avadclip compare-features features /data/xd --videos videos")(compare_features)
 app.command(epilog="Example: avadclip train configs/synthetic/teacher.toml --out runs/teacher")(train)
 app.command(
     epilog="Example: avadclip distill configs/synthetic/visual_student.toml --teacher runs/teacher/best.safetensors "

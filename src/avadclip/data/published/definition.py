@@ -74,6 +74,8 @@ class Benchmark:
     """Tables of the AVadCLIP paper with this benchmark."""
     caveats: tuple[str, ...] = ()
     """Caveats for its results."""
+    normal_has_legacy_truth: bool = True
+    """See Dataset."""
 
 
 def read_csv_list(path: Path, read_label: Callable[[str], Labels]) -> list[ListedVideo]:

@@ -60,6 +60,7 @@ def load_benchmark(benchmark: Benchmark, folders: Sequence[Path], *, seed: int =
         test=tuple(_test(survey)) if survey.test.is_usable else (),
         notes=(*_notes(survey), *benchmark.caveats),
         why_empty=why_empty,
+        normal_has_legacy_truth=benchmark.normal_has_legacy_truth,
     )
 
 

@@ -58,4 +58,5 @@ UCF_CRIME = Benchmark(
     is_trained_on=True,
     tables=(),
     caveats=("papers report ROC AUC here; the AVadCLIP paper does not use it, since it has no sound",),
+    normal_has_legacy_truth=False,
 )

@@ -31,6 +31,7 @@ def legacy_map(
     truth: Sequence[Sequence[TruthInterval]],
     *,
     frames_per_snippet: int,
+    normal_has_truth: bool = True,
 ) -> MapResult:
     """Mean average precision over all classes and all videos, as the published script computes it.
 
@@ -42,6 +43,8 @@ def legacy_map(
         probabilities: per video [T, C], softmax over the classes; arithmetic stays in their dtype, as in the script.
         truth: per video, in frames, not clipped, `normal` included: a normal video has one interval over its length.
         frames_per_snippet: how many frames a row stands for; 16, CCTV-Fights 4.
+        normal_has_truth: False leaves the intervals of `normal` out. On UCF-Crime the script looks for them under
+            `Normal`, but the label file calls them `A`, so that class 0 counts as 0 in the mean over all 14.
 
     Returns:
         All zeros where any class has no proposal in any video; see `num_proposals`. A class without truth counts
@@ -52,7 +55,8 @@ def legacy_map(
     of_class: list[list[tuple[int, TruthInterval]]] = [[] for _ in range(num_classes)]
     for video, intervals in enumerate(truth):
         for class_index, start, end in intervals:
-            of_class[class_index].append((video, TruthInterval(class_index, int(start), int(end))))
+            if class_index or normal_has_truth:
+                of_class[class_index].append((video, TruthInterval(class_index, int(start), int(end))))
     num_proposals = np.array([len(each) for each in proposals])
     per_class = np.zeros((num_classes, len(IOU_THRESHOLDS)))
     if num_proposals.all():

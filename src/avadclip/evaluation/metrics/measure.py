@@ -50,6 +50,7 @@ def measure(
     classes: Sequence[str],
     grid: SnippetGrid,
     f1_thresholds: F1Thresholds | None = None,
+    normal_has_legacy_truth: bool = True,
     notes: Sequence[str] = (),
 ) -> Report:
     """Hold scores against truth.
@@ -63,6 +64,7 @@ def measure(
         classes: C names, `normal` first.
         grid: of the snippets; its frame rate turns frames into hours.
         f1_thresholds: see f1.choose_f1_thresholds; without them no F1.
+        normal_has_legacy_truth: see legacy_map.
         notes: to be kept in the report, before its own.
     """
     is_anomalous = [truth.is_anomalous for truth in truths]
@@ -71,7 +73,9 @@ def measure(
         _measure_head(subject, head, curves, truths, times_drawn, frame_rate_hz=grid.frame_rate_hz)
         for head, curves in anomaly.items()
     ]
-    events, event_notes = _measure_events(subject, truths, probabilities, classes)
+    events, event_notes = _measure_events(
+        subject, truths, probabilities, classes, normal_has_legacy_truth=normal_has_legacy_truth
+    )
     is_positive = np.concatenate([truth.is_positive for truth in truths])
     normal_hours = int((~is_positive).sum()) / grid.frame_rate_hz / 3600
     hard = [truth for truth in truths if truth.is_hard]
@@ -182,6 +186,8 @@ def _measure_events(
     truths: Sequence[VideoTruth],
     probabilities: tuple[Head, Curves] | None,
     classes: Sequence[str],
+    *,
+    normal_has_legacy_truth: bool,
 ) -> tuple[list[Measure], list[str]]:
     """mAP by both protocols, and notes; nothing without class probabilities."""
     if probabilities is None:
@@ -189,7 +195,7 @@ def _measure_events(
     head, curves = probabilities
     frames_per_row = len(truths[0].is_positive) // len(curves[0])
     intervals = [truth.intervals for truth in truths]
-    legacy = legacy_map(curves, intervals, frames_per_snippet=frames_per_row)
+    legacy = legacy_map(curves, intervals, frames_per_snippet=frames_per_row, normal_has_truth=normal_has_legacy_truth)
     strict = strict_map(curves, intervals, frames_per_snippet=frames_per_row)
     measures = _event_level(subject, head, "legacy", legacy, classes)
     return measures + _event_level(subject, head, "strict", strict, classes), _legacy_notes(legacy, classes)

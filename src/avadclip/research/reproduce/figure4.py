@@ -13,6 +13,7 @@ from avadclip.report.figures.panels import write_figure
 from avadclip.report.figures.truth import Baseline, draw_against_truth
 from avadclip.report.words import origin_words
 from avadclip.research.reproduce.plans import FIGURE_4
+from avadclip.research.reproduce.results import SELECTED_ON_TEST
 from avadclip.research.reproduce.runner import SeedRuns, TrainedRun
 from avadclip.research.reproduce.sources import Sources
 from avadclip.training.run_folder import BEST
@@ -21,17 +22,18 @@ SEED = 0
 FOLDER = "figure-4"
 
 
-def write_figure_4(sources: Sources, out: Path) -> list[Path]:
+def write_figure_4(sources: Sources, out: Path, *, best_on_test: bool = False) -> list[Path]:
     """Draw one picture per class, of the first run of each network; raises AvadclipError.
 
     Args:
         sources: only the first is used.
         out: folder of the runs, and of the new folder of figures.
+        best_on_test: see run_jobs.
     """
-    runs = SeedRuns(sources, out, SEED)
+    runs = SeedRuns(sources, out, SEED, best_on_test)
     dataset = runs.load("first").dataset
     teacher, baseline = (_Scorer(runs.train(run)) for run in FIGURE_4)
-    origin = origin_words(dataset.name, is_synthetic=dataset.is_synthetic)
+    origin = origin_words(dataset.name, is_synthetic=dataset.is_synthetic) + (SELECTED_ON_TEST if best_on_test else "")
     paths = []
     for label, bag in one_of_each_class(dataset.bags_of("test"), dataset.classes).items():
         features = bag.load()

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Mapping
 
-from avadclip.research.reproduce.results import Cell, ResultRow, ResultTable
+from avadclip.research.reproduce.results import SELECTED_ON_TEST, Cell, ResultRow, ResultTable
 
 LATEX_ESCAPES = str.maketrans(
     {
@@ -104,8 +104,8 @@ FORMATS: Mapping[str, Callable[[ResultTable], str]] = {".md": to_markdown, ".tex
 
 
 def subject(table: ResultTable) -> str:
-    """The title, and what our numbers were measured on."""
-    return f"{table.title}; ours on {table.measured_on}"
+    """The title, what our numbers were measured on, and whether they were selected there."""
+    return f"{table.title}; ours on {table.measured_on}{SELECTED_ON_TEST if table.is_selected_on_test else ''}"
 
 
 def headings(table: ResultTable) -> list[str]:

@@ -13,6 +13,7 @@ from avadclip.research.reproduce.printed import PRINTED, PRINTED_SELECTION
 from avadclip.research.reproduce.runner import Outcomes, RunOutcome
 
 RANDOM_SELECTION = "none"
+SELECTED_ON_TEST = ", selected on the test split"
 
 
 class Cell(NamedTuple):
@@ -58,6 +59,11 @@ class ResultTable(NamedTuple):
     columns: tuple[Column, ...]
     rows: tuple[ResultRow, ...]
     notes: tuple[str, ...]
+
+    @property
+    def is_selected_on_test(self) -> bool:
+        """Whether the epoch of any run was chosen on the split that it is measured on."""
+        return any("test" in row.selection.split(", ") for row in self.rows)
 
 
 def fill_table(plan: TablePlan, outcomes: Outcomes, *, num_seeds: int, names: Mapping[Side, str]) -> ResultTable:
@@ -143,6 +149,8 @@ def _how_measured(plan: TablePlan, reports: Sequence[Report], num_seeds: int) ->
     splits = ", ".join(dict.fromkeys(report.split for report in reports))
     selections = ", ".join(dict.fromkeys(each.selection for each in reports if each.selection != RANDOM_SELECTION))
     yield f"ours: percent, {seeds}; split: {splits or 'none'}; epoch selected on: {selections or 'none'}"
+    if any(each.selection == "test" for each in reports):
+        yield "selected on test: too high for footage never seen, and comparable with published figures only"
     for protocol in dict.fromkeys(column.protocol for column in plan.columns):
         own = [column for column in plan.columns if column.protocol == protocol]
         titles = ", ".join(column.title for column in own)

@@ -24,11 +24,12 @@ from avadclip.data.bags import Dataset
 from avadclip.errors import AvadclipError
 from avadclip.evaluation.metrics.records import Report
 from avadclip.files import write_atomically
+from avadclip.research.reproduce.as_published import select_on_test
 from avadclip.research.reproduce.measuring import measure_checkpoint, measure_random
 from avadclip.research.reproduce.plans import Run, Side, TableJob
 from avadclip.research.reproduce.recipes import recipe_of_run
 from avadclip.research.reproduce.sources import Sources
-from avadclip.training.experiment import train
+from avadclip.training.experiment import follow_recipe
 from avadclip.training.run_folder import BEST
 
 FINISHED = "finished.json"
@@ -53,6 +54,7 @@ def run_jobs(
     out: Path,
     *,
     num_seeds: int,
+    best_on_test: bool = False,
     on_job: Callable[[TableJob, int], None] | None = None,
 ) -> Outcomes:
     """Run every job for seeds 0 .. num_seeds - 1, or read its earlier result.
@@ -64,17 +66,18 @@ def run_jobs(
         sources: of every side that the jobs name.
         out: folder to keep the runs in.
         num_seeds: at least 1.
+        best_on_test: choose every run's epoch by the test split; see as_published.
         on_job: called before every job.
 
     Raises:
         AvadclipError: a dataset cannot be read at all, or the first has nothing to test on.
     """
     outcomes: dict[tuple[TableJob, int], RunOutcome] = {}
-    first = SeedRuns(sources, out, seed=0)
+    first = SeedRuns(sources, out, seed=0, best_on_test=best_on_test)
     for side in {job.tested_on for job in jobs}:
         first.load(side).dataset.bags_of("test")
     for seed in range(num_seeds):
-        runs = SeedRuns(sources, out, seed) if seed else first
+        runs = SeedRuns(sources, out, seed, best_on_test) if seed else first
         for job in jobs:
             if on_job is not None:
                 on_job(job, seed)
@@ -92,6 +95,8 @@ class SeedRuns:
     sources: Sources
     out: Path
     seed: int
+    best_on_test: bool = False
+    """See as_published."""
     _loaded: dict[Side, "LoadedSource"] = field(default_factory=dict, init=False)
 
     def test(self, job: TableJob) -> Report:
@@ -120,12 +125,20 @@ class SeedRuns:
             "recipe": config.model_dump(mode="json"),
             "teacher": None if teacher is None else f"{teacher.parent.name}/{teacher.name}",
             "data": self.load(run.trained_on).fingerprint,
+            **({"selection": "test"} if self.best_on_test else {}),
         }
         folder = self.out / RUNS / run.name / f"seed-{self.seed}-{_hash(what)}"
         if not (folder / FINISHED).is_file():
             data = self.load(run.trained_on).dataset
             # Distillation is what Table 6 measures, so it is not left out where a student does better than its teacher.
-            train(config, data, out=folder, teacher=None if teacher is None else teacher / BEST, force=True)
+            follow_recipe(
+                config,
+                data,
+                folder,
+                teacher=None if teacher is None else teacher / BEST,
+                force=True,
+                on_test=select_on_test(data, config.network_kind) if self.best_on_test else None,
+            )
             write_atomically(folder / FINISHED, json.dumps(what, indent=2) + "\n")
         return TrainedRun(folder, config.network_kind)
 
