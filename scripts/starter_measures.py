@@ -57,12 +57,14 @@ class Shifts(NamedTuple):
 
 def scores_without(run: OutOfFold, material: Material, name: str) -> list[Watched]:
     """Footage without events, scored by one network: plain sequences, and ordinary videos where it scores them."""
-    plain = [
-        (scores, bag) for scores, bag in zip(run.sequence_scores[name], run.sequences, strict=True) if is_plain(bag)
+    pairs = zip(run.sequence_scores[name], run.sequences, strict=True)
+    videos = run.video_scores[name]
+    found = [scores for scores, bag in pairs if is_plain(bag)]
+    found += [videos[bag.name] for bag in material.ordinary if bag.name in videos]
+    return [
+        Watched(each.anomaly_scores, np.zeros(len(each.anomaly_scores), dtype=bool), 1 / GRID.snippet_seconds)
+        for each in found
     ]
-    videos = run.video_scores.get(name, {})
-    plain += [(videos[bag.name], bag) for bag in material.ordinary if bag.name in videos]
-    return [Watched(track_of(scores, bag), np.zeros((0, 2))) for scores, bag in plain]
 
 
 def is_plain(bag: Bag) -> bool:
