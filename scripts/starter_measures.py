@@ -11,7 +11,7 @@ from starter_folds import OutOfFold
 
 from avadclip.data.bags import Bag, Interval
 from avadclip.encoders.base import SoundTagger
-from avadclip.evaluation.metrics.alarms import Watched
+from avadclip.evaluation.metrics.alarms import Watched, join_videos
 from avadclip.evaluation.metrics.thresholds import thresholds_for_rate
 from avadclip.events import EventRules, ScoreTrack, Thresholds, best_anomaly_class, find_spans
 from avadclip.inference.named_sounds import SoundScorer, sound_spans
@@ -19,7 +19,7 @@ from avadclip.inference.networks import AUDIO_STUDENT, BOTH_STUDENTS, TEACHER, V
 from avadclip.inference.scoring import SnippetScores, to_track
 from avadclip.timeline import SnippetGrid
 
-NUM_RESAMPLES = 2000
+NUM_RESAMPLES = 1000
 NUM_RESAMPLES_OF_SNIPPETS = 300  # each ranks 7,680 snippets a seed and network
 ALARMS_PER_HOUR = {VISUAL_STUDENT: 1.0, AUDIO_STUDENT: 2.0, TEACHER: 3.0, BOTH_STUDENTS: 3.0}
 """Of footage without events, plain backgrounds and ordinary videos; half as many alerts."""
@@ -84,7 +84,7 @@ def choose(runs: Sequence[OutOfFold], material: Material, name: str) -> Threshol
     """Thresholds of a network at ALARMS_PER_HOUR on footage without events, out of fold, all seeds together."""
     watched = [each for run in runs for each in scores_without(run, material, name)]
     rate = ALARMS_PER_HOUR[name]
-    chosen = thresholds_for_rate(watched, per_hour=rate, alerts_per_hour=rate / 2)
+    chosen = thresholds_for_rate(join_videos(watched), per_hour=rate, alerts_per_hour=rate / 2)
     assert chosen is not None, "no network gives ordinary footage the highest score there is"
     return chosen
 

@@ -378,7 +378,7 @@ def test_the_network_may_be_chosen(with_both_students: Path, short_clip: Path, s
     assert (found.network, found.reason, found.thresholds.detection) == ("teacher", "it was asked for", 0.2)
     silent = load_detector(with_both_students, sounds=False, network="audio student").detect(sample_videos[1])
     assert silent.network == "visual student"
-    assert silent.reason == "audio student needs sound, but the file has no sound track"
+    assert silent.reason == "the file has no sound track; audio student was asked for"
 
 
 def test_the_starter_model_is_the_default(short_clip: Path) -> None:

@@ -162,7 +162,7 @@ def test_a_silent_video_is_scored_by_its_picture_whatever_was_asked_for() -> Non
     checkpoint, silent = make_checkpoint_with_both(), make_features(audio=None)
     for network in ("teacher", "audio student", BOTH_STUDENTS):
         verdict = scorer_of(checkpoint, network).judge(silent)
-        expected = ("visual student", f"{network} needs sound, but the file has no sound track")
+        expected = ("visual student", f"the file has no sound track; {network} was asked for")
         assert (verdict.network, verdict.reason) == expected
     asked = scorer_of(checkpoint, "visual student").judge(silent)
     assert (asked.network, asked.reason) == ("visual student", "it was asked for")

@@ -131,7 +131,7 @@ class TrainedScorer:
         if wanted is not None and (no_sound is None or not self._networks[wanted].uses_audio):
             return wanted, "it was asked for"
         if no_sound is not None:
-            return NETWORK_FOR["visual"], no_sound if wanted is None else f"{wanted} needs sound, but {no_sound}"
+            return NETWORK_FOR["visual"], no_sound if wanted is None else f"{no_sound}; {wanted} was asked for"
         return self._for_picture_and_sound()
 
     def _for_picture_and_sound(self) -> tuple[str, str]:

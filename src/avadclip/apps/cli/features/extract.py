@@ -49,8 +49,8 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
     paths: Annotated[list[str], typer.Argument(help="Video files, folders (recursive), glob patterns, http(s) URLs.")],
     out: Annotated[str, typer.Option(metavar="DIRECTORY", help="Output folder for the feature files, one per video.")],
     encoders: Annotated[
-        str, typer.Option(help="lite, lite-1, clip, clip:FOLDER or onnx:FOLDER; starter was trained on lite-1.")
-    ] = "lite-1",
+        str, typer.Option(help="lite, lite-1, clip, clip:FOLDER or onnx:FOLDER; starter was trained on lite.")
+    ] = "lite",
     crops: Annotated[
         Crops,
         typer.Option(
