@@ -27,8 +27,7 @@ def main() -> None:
     videos = sys.argv[1:]
     if not videos:
         cartoon, street = videos = shipped_videos()
-        print("Real videos without a fight: a cartoon with 5.1 sound, and a street without sound. A `fighting` event")
-        print("in them is a false alarm of the small shipped model.")
+        print("Real videos without an event: a cartoon with 5.1 sound, and a street without sound.")
         try:
             videos += map(str, make_videos(Path(street), Path(cartoon), obtain_boom(), OUT))
             print("Then the same street with quiet sound, without and with an explosion at 0:06.\n", flush=True)
