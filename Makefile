@@ -32,7 +32,7 @@ lint: $(INSTALLED_DEV)
 docs: $(INSTALLED_DEV)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-# Measure on the shared fights, train the starter checkpoint again, and write both pages about it; needs the shared fights in AVADCLIP_DATA.
+# Measure out of fold, train the starter checkpoint again, and write both pages about it; needs the development data in AVADCLIP_DATA.
 starter: $(INSTALLED_DEV)
 	@$(BIN)/python scripts/train_starter.py
 

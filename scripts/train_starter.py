@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 
 import torch
-from avadclip.inference.familiarity import Familiarity
 from starter_card import Measured, write_card, write_fights
 from starter_data import CLASSES, NUM_FOLDS, Material, read_material
 from starter_folds import PROBE, ROLES, OutOfFold, recipe_of, score_fold, train_role
@@ -23,6 +22,7 @@ from avadclip.encoders.load import load_encoders
 from avadclip.errors import AvadclipError, DataError
 from avadclip.files import write_atomically
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
+from avadclip.inference.familiarity import Familiarity
 from avadclip.inference.networks import AUDIO_STUDENT, BOTH_STUDENTS, TEACHER, VISUAL_STUDENT
 from avadclip.model.base import System
 from avadclip.model.either import BothStudents
@@ -62,13 +62,13 @@ def _material() -> Material:
 
 def measure() -> Measured:
     """All networks out of fold, on all cores, one thread each: the networks are small."""
+    own = _material()  # before any other process needs its features
     with multiprocessing.get_context("spawn").Pool(min(len(FOLDS), os.cpu_count() or 1)) as pool:
         pool.starmap(compose, FOLDS, chunksize=1)
         parts = pool.starmap(score, FOLDS, chunksize=1)
     runs = {seed: OutOfFold() for seed in SEEDS}
     for (seed, _), part in zip(FOLDS, parts, strict=True):
         runs[seed].add(part)
-    own = _material()
     by = shifts(list(runs.values()), own)
     add_both(list(runs.values()), by)
     thresholds = {name: choose(list(runs.values()), own, name) for name in NETWORKS}
