@@ -110,7 +110,7 @@ def test_good_videos_are_done_and_each_broken_one_is_one_line(tmp_path: Path, sa
     documents = {Path(document["source"]).stem: document for document in json.loads(done.stdout)}
     said = {name: (document["modality"], document["reason"]) for name, document in documents.items()}
     assert said == {
-        "sound": ("audio-visual", "the file has picture and sound"),
+        "sound": ("audio-visual", "the checkpoint's default for picture and sound"),
         "no sound": ("visual", "the file has no sound track"),
         "cut, index first": ("visual", "the file has no sound track"),
     }

@@ -386,14 +386,14 @@ def test_the_starter_model_is_the_default(short_clip: Path) -> None:
     found = detector.detect(short_clip)
     header = load_checkpoint("starter").header
     assert found.model == header.name == "starter"
-    assert found.track.classes == ("normal", "fighting")
-    assert found.network == "teacher"
+    assert found.track.classes == ("normal", "fighting", "shooting", "explosion")
+    assert found.network == header.default == "both students"
     assert found.visual_track is not None
     assert_same(detector.detect(str(short_clip)), found)
-    assert found.thresholds == header.thresholds[found.network]
+    assert found.thresholds.detection == header.thresholds[found.network].detection
     assert {kind: identity["name"] for kind, identity in found.encoders.items()} == {
         "visual": "lite",
-        "audio": "log-mel",
+        "audio": "yamnet",
         "sounds": "yamnet",
     }
 
@@ -525,7 +525,7 @@ def test_without_the_tagger_the_notes_say_why_no_sound_is_named(monkeypatch: pyt
         raise WeightsError("no network")
 
     monkeypatch.setattr(avadclip.inference.detector, "load_tagger", fail)
-    detector = load_detector("starter")
+    detector = load_detector("starter-1")
     assert detector.notes == ("sounds are not named: no network",)
     assert detector.encoders.audio.name == "log-mel"
-    assert load_detector("starter", sounds=False).notes == ()
+    assert load_detector("starter-1", sounds=False).notes == ()

@@ -52,7 +52,7 @@ class Media:
     """Extracts a video into `out` and detects in it."""
 
     def __init__(self) -> None:
-        loaded = load_detector()
+        loaded = load_detector("starter-1")
         self._encoders = loaded.encoders._replace(visual=Remembering(loaded.encoders.visual))
         self._detector = Detector(loaded.scorer, self._encoders, grid=loaded.grid)
         zeros = np.zeros((1, 16_000), np.float32)

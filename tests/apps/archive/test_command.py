@@ -44,7 +44,7 @@ def test_detect_on_ray_writes_what_detect_writes_and_leaves_nothing_behind(
     (tmp_path / "yard" / "broken.mp4").write_bytes(b"no video")
     monkeypatch.chdir(tmp_path)
     torch.set_num_threads(1)  # as the worker below
-    detector = load_detector("starter-1")
+    detector = load_detector("starter")
     for name in "ab":
         detection = detector.detect(f"yard/{name}.mp4", rules=EventRules(threshold=0.2, min_seconds=0.1))
         write_report(detection, Path("plain") / name)

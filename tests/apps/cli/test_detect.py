@@ -255,4 +255,4 @@ def test_a_precision_reaches_the_detector(detector, videos: Path, avadclip_comma
 def test_auto_precision_uses_the_models_encoders(detector, videos: Path, avadclip_command) -> None:
     code, _, err = avadclip_command("detect", "yard/a.mp4", "--precision", "auto")
     assert (code, detector.loaded["precision"]) == (0, "fp32")
-    assert "note: --precision auto picked fp32: lite-1 supports no other" in err  # the starter's encoders
+    assert "note: --precision auto picked fp32: lite supports no other" in err  # the starter's encoders

@@ -16,7 +16,7 @@ from safetensors.numpy import save
 
 from .case import Case, written
 
-STARTER = Path(str(resources.files("avadclip"))) / "checkpoints" / "starter.safetensors"
+STARTER = Path(str(resources.files("avadclip"))) / "checkpoints" / "starter-1.safetensors"
 TWO_NUMBERS = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
 FEATURE_HEADER = {
     "format": 1,
