@@ -66,7 +66,8 @@ class Killable:
     def __init__(self, folder: Path, *options: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
-        command = [sys.executable, "-m", "avadclip", "serve", "--data", str(folder / "data"), "--port", str(port)]
+        command = [sys.executable, "-m", "avadclip", "serve", "--model", "starter-1"]  # which finds events
+        command += ["--data", str(folder / "data"), "--port", str(port)]
         shim = os.pathsep.join([str(folder / "clock"), os.environ.get("PYTHONPATH", "")])
         environment = os.environ | {"PYTHONPATH": shim, "TRIAL_CLOCK_OFFSET": str(folder / "clock" / "offset")}
         self.log = folder / "log"

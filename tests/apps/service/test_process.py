@@ -37,7 +37,8 @@ def free_port() -> int:
 def serving(data: Path, log: Path, *options: str) -> Iterator[tuple[psutil.Process, httpx2.Client]]:
     """A service as a process of its own; ended with it is every child."""
     port = free_port()
-    command = [sys.executable, "-m", "avadclip", "serve", "--data", str(data), "--port", str(port), *options]
+    command = [sys.executable, "-m", "avadclip", "serve", "--model", "starter-1", "--data", str(data)]
+    command += ["--port", str(port), *options]
     with log.open("ab") as stderr:
         process = subprocess.Popen(command, stderr=stderr)
     try:

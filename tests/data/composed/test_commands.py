@@ -40,7 +40,7 @@ def test_a_reproduced_table_calls_its_numbers_composed_and_is_resumed(
         assert f"ours on {name}" in (tmp_path / "out" / f"table-5.{suffix}").read_text()
     table = (tmp_path / "out" / "table-5.csv").read_text()
     lines = list(csv.DictReader(table.splitlines()))
-    assert len(lines) == 5 * 3  # kinds of fusion and the linear probe; AP, AVG and AVG strict
+    assert len(lines) == 5 * 5  # kinds of fusion and the linear probe; AP, its control and margin, AVG and AVG strict
     assert {(line["measured_on"], line["composed"], line["synthetic"]) for line in lines} == {(name, "true", "false")}
     monkeypatch.delattr("avadclip.research.reproduce.runner.train")  # nothing is trained again
     code, _, err = avadclip_command("reproduce", "5", *options)
