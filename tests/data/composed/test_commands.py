@@ -42,7 +42,7 @@ def test_a_reproduced_table_calls_its_numbers_composed_and_is_resumed(
     lines = list(csv.DictReader(table.splitlines()))
     assert len(lines) == 5 * 5  # kinds of fusion and the linear probe; AP, its control and margin, AVG and AVG strict
     assert {(line["measured_on"], line["composed"], line["synthetic"]) for line in lines} == {(name, "true", "false")}
-    monkeypatch.delattr("avadclip.research.reproduce.runner.train")  # nothing is trained again
+    monkeypatch.delattr("avadclip.research.reproduce.runner.follow_recipe")  # nothing is trained again
     code, _, err = avadclip_command("reproduce", "5", *options)
     assert code == 0, err
     assert (tmp_path / "out" / "table-5.csv").read_text() == table
