@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import numpy as np
 from numpy.typing import NDArray
-from starter_data import AUDIBLE, CLASSES, NUM_FOLDS, VISIBLE, Material
+from starter_data import AUDIBLE, CLASSES, NUM_FOLDS, SIZE, VISIBLE, Material
 from starter_folds import LINEAR, PROBE, PROPERTIES, OutOfFold, recipe_of
 from starter_measures import (
     ALARMS_PER_HOUR,
@@ -149,7 +149,7 @@ def write_card(measured: Measured) -> str:
         width=recipe_of(VISUAL_STUDENT).network.embed_dim,
         variant=recipe_of(VISUAL_STUDENT).network.variant,
         default=measured.default,
-        num_sequences=96 * NUM_FOLDS,
+        num_sequences=SIZE.num_sequences["train"] * NUM_FOLDS,
         num_recordings=sum(not each.share_alike for each in own.recordings),
         num_clips=len(own.fights),
         num_ordinary=len(own.ordinary),

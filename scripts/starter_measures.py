@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 from starter_data import CLASSES, Material
@@ -17,6 +18,8 @@ from avadclip.events import EventRules, ScoreTrack, Thresholds, best_anomaly_cla
 from avadclip.inference.named_sounds import SoundScorer, sound_spans
 from avadclip.inference.networks import AUDIO_STUDENT, BOTH_STUDENTS, TEACHER, VISUAL_STUDENT
 from avadclip.inference.scoring import SnippetScores, to_track
+from avadclip.model.base import Outputs
+from avadclip.model.either import join
 from avadclip.timeline import SnippetGrid
 
 NUM_RESAMPLES = 1000
@@ -125,14 +128,16 @@ def shifted(scores: SnippetScores, by: float) -> SnippetScores:
 
 
 def either(seen: SnippetScores, heard: SnippetScores) -> SnippetScores:
-    """Of what either student reports."""
-    assert seen.class_probabilities is not None
-    assert heard.class_probabilities is not None
-    joined = 1 - (1 - seen.anomaly_scores) * (1 - heard.anomaly_scores)
-    both = seen.class_probabilities[:, 1:] + heard.class_probabilities[:, 1:]
-    return SnippetScores(
-        joined, np.column_stack([1 - joined, joined[:, None] * both / both.sum(axis=1, keepdims=True)])
-    )
+    """Of what either student reports, as the network of both joins it."""
+    joined = join(*map(_as_outputs, (seen, heard)))
+    assert joined.class_logits is not None
+    return SnippetScores(joined.scores.numpy(), joined.class_logits.softmax(dim=-1).numpy())
+
+
+def _as_outputs(scores: SnippetScores) -> Outputs:
+    assert scores.class_probabilities is not None, "students name classes"
+    logits = logit(scores.anomaly_scores.astype(np.float64)).astype(np.float32)
+    return Outputs(torch.from_numpy(logits), torch.from_numpy(scores.class_probabilities.astype(np.float32)).log())
 
 
 def frame_aps(run: OutOfFold, name: str, pick: NDArray[np.intp] | None = None) -> dict[str, float]:

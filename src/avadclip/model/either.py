@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from avadclip.model.base import Bags, Batch, Losses, Outputs, System
+from avadclip.model.heads import shared_class_logits
 
 
 class Apart(NamedTuple):
@@ -75,6 +76,5 @@ def join(seen: Outputs, heard: Outputs) -> Outputs:
     class_maps = [each.class_logits for each in (seen, heard) if each.class_logits is not None]
     weights = functional.logsigmoid(torch.stack([visual, audio])).log_softmax(dim=0)
     shares = torch.stack(class_maps)[..., 1:].log_softmax(dim=-1)
-    anomalies = functional.logsigmoid(anomaly_logits)[..., None] + (weights[..., None] + shares).logsumexp(dim=0)
-    normal = functional.logsigmoid(-anomaly_logits)[..., None]
-    return Outputs(anomaly_logits, torch.cat([normal, anomalies], dim=-1))
+    joined = (weights[..., None] + shares).logsumexp(dim=0)
+    return Outputs(anomaly_logits, shared_class_logits(anomaly_logits, joined))

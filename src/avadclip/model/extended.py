@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from avadclip.model.avadclip import AVadCLIP, Encoded
 from avadclip.model.base import Bags, Outputs
+from avadclip.model.heads import shared_class_logits
 from avadclip.model.projection import FeatureProjection, fit_projection
 
 
@@ -74,6 +74,4 @@ def mixed(outputs: Outputs) -> Outputs:
     anomaly_logits, class_logits = outputs.anomaly_logits, outputs.class_logits
     assert class_logits is not None, "AVadCLIP predicts classes"
     shares = class_logits[..., 1:].log_softmax(dim=-1)
-    normal = functional.logsigmoid(-anomaly_logits)[..., None]
-    anomalies = functional.logsigmoid(anomaly_logits)[..., None] + shares
-    return outputs._replace(class_logits=torch.cat([normal, anomalies], dim=-1))
+    return outputs._replace(class_logits=shared_class_logits(anomaly_logits, shares))

@@ -44,6 +44,21 @@ def alignment_map(features: Tensor, class_vectors: Tensor) -> Tensor:
     return features @ class_vectors.transpose(1, 2) / TEMPERATURE
 
 
+def shared_class_logits(anomaly_logits: Tensor, log_shares: Tensor) -> Tensor:
+    """Log-probabilities of p(normal) = 1 - A and p(c) = A times the share of c, A the sigmoid of the anomaly logits.
+
+    Args:
+        anomaly_logits: [B, T]
+        log_shares: of the anomaly classes, which sum to 1 after exp, [B, T, C - 1].
+
+    Returns:
+        [B, T, C]
+    """
+    normal = functional.logsigmoid(-anomaly_logits)[..., None]
+    anomalies = functional.logsigmoid(anomaly_logits)[..., None] + log_shares
+    return torch.cat([normal, anomalies], dim=-1)
+
+
 def normalised(features: Tensor) -> Tensor:
     """Layer norm without weights, [.., D]: mean 0 and deviation 1 over the channels of every snippet."""
     return functional.layer_norm(features, features.shape[-1:])
