@@ -38,10 +38,15 @@ def click_at(seconds: float, length_seconds: float, rate_hz: int = 48_000) -> ND
     return samples
 
 
+def black_picture(width: int, height: int) -> av.VideoFrame:
+    """A black frame; the memory of a new one holds what lay there before, so that no two files would be equal."""
+    return av.VideoFrame.from_ndarray(np.zeros((height, width), np.uint8), format="gray").reformat(format="yuv420p")
+
+
 def _write_cover(stream) -> list:
     stream.height, stream.width, stream.pix_fmt = 300, 400, "yuvj420p"
     stream.disposition = Disposition.attached_pic
-    return stream.encode(av.VideoFrame(400, 300, "yuvj420p")) + stream.encode(None)
+    return stream.encode(black_picture(400, 300).reformat(format="yuvj420p")) + stream.encode(None)
 
 
 @dataclass

@@ -13,6 +13,8 @@ from avadclip.media.container import MAX_PIXELS, open_media
 from avadclip.media.probe import probe
 from avadclip.media.video import VideoReader
 
+from .made_videos import black_picture
+
 
 def refusal(path) -> str:
     with pytest.raises(MediaError) as caught, open_media(path):
@@ -85,7 +87,7 @@ def test_sound_alone_is_refused(tmp_path):
 
 @pytest.mark.parametrize(("codec", "side"), [("libx264", 8192), ("mpeg4", 8190)])
 def test_a_huge_picture_is_refused_by_its_header(tmp_path, make_video, monkeypatch, codec, side):
-    picture = av.VideoFrame(side, side, "yuv420p")
+    picture = black_picture(side, side)
     options = {"preset": "ultrafast"} if codec == "libx264" else {}
     path = make_video(
         tmp_path / "huge.mp4", pictures=[picture], times=[0.0], size=(side, side), codec=codec, codec_options=options

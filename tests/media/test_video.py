@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from avadclip.errors import MediaError
 from avadclip.media.video import VideoReader
 
+from .made_videos import black_picture
+
 
 def every(rate_hz):
     return (i / rate_hz for i in itertools.count())
@@ -166,7 +168,7 @@ def test_colours_follow_the_files_matrix_and_range(tmp_path, make_video, case):
 
 
 def test_a_matrix_that_cannot_be_converted_is_noted(tmp_path, make_video):
-    picture = av.VideoFrame(64, 48, "yuv420p")
+    picture = black_picture(64, 48)
     picture.colorspace = 8  # YCgCo
     path = make_video(
         tmp_path / "a.mp4", pictures=[picture], times=[0], setup=lambda s: setattr(s.codec_context, "colorspace", 8)

@@ -8,13 +8,13 @@ from pathlib import Path
 import av
 import numpy as np
 
-from ...media.made_videos import Sound, write_video
+from ...media.made_videos import Sound, black_picture, write_video
 from .case import Case
 from .samples import NUM_FRAMES, sample, tone, video, with_content
 
 
 def _blank(size: tuple[int, int], codec: str, name: str, num: int = 1) -> Callable[[Path], Path]:
-    picture = av.VideoFrame(size[1], size[0], "yuv420p")
+    picture = black_picture(size[1], size[0])
     options = {"preset": "ultrafast"} if codec == "libx264" else {}
     return video(name, pictures=[picture] * num, times=[i / 24 for i in range(num)], size=size, codec=codec,
                  codec_options=options, sound=None)  # fmt: skip

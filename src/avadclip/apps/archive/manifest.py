@@ -61,6 +61,7 @@ class Manifest:
         self._rows = self._read()
         self._changed = False
         self._next_write = 0.0
+        self._has_written = False
 
     def get(self, source: str) -> ManifestRow | None:
         """The row of a video, if any."""
@@ -83,7 +84,9 @@ class Manifest:
         self._storage.write(MANIFEST, file.getvalue())
         self._changed = False
         now = time.monotonic()
-        self._next_write = now + (now - started) * (1 / MAX_WRITING_SHARE - 1)
+        if self._has_written:  # the first time includes loading pyarrow's writer
+            self._next_write = now + (now - started) * (1 / MAX_WRITING_SHARE - 1)
+        self._has_written = True
 
     def _table(self) -> Any:
         types = {
