@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from composed_runs import Candidate, Outcome, Trial
+from composed_runs import EXTENDED, Candidate, Outcome, Trial
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 from sklearn.metrics import average_precision_score
@@ -15,7 +15,7 @@ from avadclip.files import write_atomically
 from avadclip.inference.networks import AUDIO_STUDENT, TEACHER, VISUAL_STUDENT
 
 DOCS = Path(__file__).parents[1] / "docs"
-BEGIN, END = "<!-- table -->", "<!-- end -->"
+BEGIN, BEGIN_FRONT, END = "<!-- table -->", "<!-- front -->", "<!-- end -->"
 PROBE = "linear-probe"
 FROM_DESCRIPTION = ("avvd", "fvai", "cu-net", "avcl")  # of these, only a paper's description is public
 TITLES = {
@@ -80,6 +80,16 @@ TABLE_6 = {
     "visual student, no adapter": "picture, without the adapter",
     TEACHER: "picture and sound",
 }
+FRONT = {
+    EXTENDED: "AVadCLIP, variant `extended`",
+    TEACHER: "AVadCLIP",
+    "adapter replaces": "AVadCLIP, the adapter replaces the features",
+    VISUAL_STUDENT: "AVadCLIP, picture only",
+    AUDIO_STUDENT: "AVadCLIP, sound only",
+    "hl-net": "HL-Net",
+    PROBE: "control: linear probe",
+}
+"""Whose differences take more seeds to tell."""
 SCALES = {
     TEACHER: "AVadCLIP",
     "no layer norm": "no layer norm before fusion",
@@ -119,11 +129,27 @@ def interval(differences: Sequence[float]) -> tuple[float, float]:
 
 def write_pages(results: Sequence[Results], rows: Sequence[Candidate], trials: Mapping[str, Trial]) -> None:
     """Write both pages."""
-    tables = {row.name: [measures_of(each.outcomes[row.name].scores, each.bags) for each in results] for row in rows}
+    tables = _measured(results, [row.name for row in rows])
     seconds = {row.name: float(np.median([each.outcomes[row.name].seconds for each in results])) for row in rows}
     chance = np.mean([100 * (_kinds(each.bags) != "").mean() for each in results])
     _write_between(DOCS / "baselines.md", _race(tables, seconds, trials, float(chance)))
     _write_between(DOCS / "composed.md", _claims(tables, rows))
+
+
+def write_front(results: Sequence[Results]) -> None:
+    """Write the section of docs/composed.md that has more seeds."""
+    tables = _measured(results, list(FRONT))
+    pairs = [
+        (f"{FRONT[one]} less: {FRONT[other]}", one, other)
+        for index, one in enumerate((EXTENDED, TEACHER))
+        for other in list(FRONT)[index + 1 :]
+    ]
+    lines = [f"{len(results)} seeds.", "", *_table(tables, FRONT, KINDS), "", *_differences(tables, pairs, KINDS)]
+    _write_between(DOCS / "composed.md", lines, BEGIN_FRONT)
+
+
+def _measured(results: Sequence[Results], names: Sequence[str]) -> dict[str, list[dict[str, float]]]:
+    return {name: [measures_of(each.outcomes[name].scores, each.bags) for each in results] for name in names}
 
 
 def _race(
@@ -237,7 +263,7 @@ def _composition(bag: Bag):
     return bag.composition
 
 
-def _write_between(page: Path, lines: Sequence[str]) -> None:
+def _write_between(page: Path, lines: Sequence[str], begin: str = BEGIN) -> None:
     """Replace what stands between the markers of a page."""
-    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    write_atomically(page, before + "\n".join([BEGIN, "", *lines, "", END]) + rest.split(END)[1])
+    before, rest = page.read_text(encoding="utf-8").split(begin)
+    write_atomically(page, before + "\n".join([begin, "", *lines, "", END]) + rest.split(END, maxsplit=1)[1])

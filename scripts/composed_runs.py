@@ -28,6 +28,7 @@ from avadclip.training.loop import Supervision, train_network
 REPOSITORY = Path(__file__).parents[1]
 RUNS = REPOSITORY / "runs" / "composed"
 BATCH_SIZE = 32
+EXTENDED = "extended"  # the teacher of this variant
 WIDTH = 64  # D of AVadCLIP's own networks; the compared systems have the widths of their papers
 
 Trial = tuple[float, int]
@@ -98,6 +99,7 @@ def candidates() -> dict[str, Candidate]:
         *(Candidate(kind, kind) for kind in OWN),
         *(Candidate(name, name) for name in SYSTEMS),
         Candidate("vadclip", VISUAL_STUDENT, network=changed(own, enhancement_blocks=0, **AS_PUBLISHED), focal=False),
+        Candidate(EXTENDED, TEACHER, network=changed(own, variant="extended")),
         Candidate("no layer norm", TEACHER, TEACHER, changed(own, layer_norm=False)),
         Candidate("adapter replaces", TEACHER, TEACHER, changed(own, adapter_residual=False)),
         Candidate("as in 0.1.0", TEACHER, TEACHER, changed(own, layer_norm=False, adapter_residual=False)),
