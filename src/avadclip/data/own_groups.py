@@ -25,7 +25,7 @@ PART = re.compile(
 """An end of a name that counts the parts of a recording, or its copies."""
 NUMBER = re.compile(r"[\s._-]+\d{1,3}$")  # longer numbers are years and times of day
 NEARLY_EQUAL = 0.95
-"""Similarity from which two videos are near-duplicates. Of six clips encoded again at a low rate, at half the size, cut,
+"""Similarity from which two videos are near-duplicates. Of six clips encoded again at a low rate, at half the size, cut
 or brightened, five were above it in every way; of 25,000 pairs of clips from different uploads 11, all neighbours."""
 COMPARED_SNIPPETS = 8  # of a video, evenly spaced
 FEWEST_TO_COLLAPSE = 5  # videos of a kind; fewer may well be one recording
