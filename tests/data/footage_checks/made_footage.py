@@ -30,7 +30,9 @@ def _draw(random: np.random.Generator, num_recordings: int, *, mixed: bool) -> I
         is_anomalous = bool(random.random() < 0.5)
         for part in range(random.integers(1, 9)):
             is_anomalous = bool(random.random() < 0.5) if mixed else is_anomalous
-            facts = FileFacts(random.lognormal(3, 0.8), has_sound, width, height, rate_hz, bits * random.lognormal(0, 0.2))
+            facts = FileFacts(
+                random.lognormal(3, 0.8), has_sound, width, height, rate_hz, bits * random.lognormal(0, 0.2)
+            )
             labels = ("fighting",) if is_anomalous else ("normal",)
             split = "validation" if number % 10 == 0 else "train"
             yield FootageVideo(f"{number}/{part}", str(number), split, labels, facts, has_sound)

@@ -28,7 +28,8 @@ def test_a_rare_class_is_named_with_its_number(sizes: dict[str, int], words: str
 
 
 @pytest.mark.parametrize(
-    "sizes", [{"normal": 100, "fighting": 100}, {"normal": 100, "fighting": 20}, {"normal": 90, "fighting": 50, "riot": 10}]
+    "sizes",
+    [{"normal": 100, "fighting": 100}, {"normal": 100, "fighting": 20}, {"normal": 90, "fighting": 50, "riot": 10}],
 )
 def test_up_to_five_times_is_balanced(sizes: dict[str, int]) -> None:
     assert check_class_sizes(videos(**sizes)) is None

@@ -16,24 +16,21 @@ def changed(videos: list[FootageVideo], change: Callable[[FootageVideo, FileFact
 
 @pytest.mark.parametrize("mixed", [False, True])
 def test_files_that_say_nothing_seldom_alarm(mixed: bool) -> None:
-    """Of 400 such collections 14 did: 3.5 %."""
-    found = [check_file_properties(make_footage(seed, num_recordings=30, mixed=mixed)) for seed in range(12)]
-    assert sum(warning is not None for warning in found) <= 2
+    """Of 269 such collections of 24 or 60 recordings 8 did: 3 %."""
+    found = [check_file_properties(make_footage(seed, num_recordings=30, mixed=mixed)) for seed in range(6)]
+    assert sum(warning is not None for warning in found) <= 1
 
 
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("bits per second", lambda video, facts: facts._replace(bits_per_second=facts.bits_per_second * 3)),
-        ("frame rate", lambda video, facts: facts._replace(frame_rate_hz=25.0)),
-        ("length", lambda video, facts: facts._replace(seconds=facts.seconds / 6)),
+        ("bits per second", lambda facts: facts._replace(bits_per_second=facts.bits_per_second * 3)),
+        ("frame rate", lambda facts: facts._replace(frame_rate_hz=25.0)),
     ],
 )
-def test_the_property_that_tells_the_kinds_apart_is_named(
-    name: str, change: Callable[[FootageVideo, FileFacts], FileFacts]
-) -> None:
+def test_the_property_that_tells_the_kinds_apart_is_named(name: str, change: Callable[[FileFacts], FileFacts]) -> None:
     def of_anomalous(video: FootageVideo, facts: FileFacts) -> FileFacts:
-        return change(video, facts) if video.is_anomalous else facts
+        return change(facts) if video.is_anomalous else facts
 
     warning = check_file_properties(changed(make_footage(0), of_anomalous))
     assert warning is not None
@@ -79,7 +76,12 @@ def test_shared_fights_are_told_by_their_files(development_data: Path) -> None:
     with (folder / "clips.csv").open(newline="") as file:
         videos = [
             FootageVideo(
-                row["file"], row["source"], None, (row["label"],), read_file_facts(folder / row["file"]), row["audible"] == "1"
+                row["file"],
+                row["source"],
+                None,
+                (row["label"],),
+                read_file_facts(folder / row["file"]),
+                row["audible"] == "1",
             )
             for row in csv.DictReader(file)
         ]

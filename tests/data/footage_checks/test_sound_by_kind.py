@@ -9,7 +9,9 @@ from .made_footage import make_footage
 def videos(anomalous: tuple[int, int], normal: tuple[int, int], *, per_recording: int = 1) -> list[FootageVideo]:
     """So many with sound of so many, of each kind."""
     return [
-        FootageVideo(f"{label} {number}", f"{label} {number // per_recording}", None, (label,), None, number < num_audible)
+        FootageVideo(
+            f"{label} {number}", f"{label} {number // per_recording}", None, (label,), None, number < num_audible
+        )
         for label, (num_audible, num) in (("fighting", anomalous), ("normal", normal))
         for number in range(num)
     ]

@@ -8,7 +8,9 @@ from avadclip.data.footage_checks.videos import FootageVideo
 
 def videos(num_anomalous: int, num_normal: int, split: str, *, per_recording: int = 1) -> list[FootageVideo]:
     return [
-        FootageVideo(f"{split} {label} {number}", f"{split} {label} {number // per_recording}", split, (label,), None, True)
+        FootageVideo(
+            f"{split} {label} {number}", f"{split} {label} {number // per_recording}", split, (label,), None, True
+        )
         for label, num in (("fighting", num_anomalous), ("normal", num_normal))
         for number in range(num)
     ]

@@ -119,12 +119,12 @@ def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None, force: bo
     last = progress.metrics[-1]
     chosen = max(progress.metrics, key=lambda line: line["validation_ap"] or 0.0)
     report_success(f"last: epoch {last['epoch']}, loss {last['total']:.4f}, {out / 'last.safetensors'}")
-    if progress.validation_scores is None:
+    if chosen["validation_ap"] is None:
         return
     if any(warning.kind == "validation too small" for warning in warnings):
         report_success(
-            f"best: epoch {chosen['epoch']}, but {len(progress.validation_scores)} validation videos cannot tell "
-            f"epochs apart; use {out / 'last.safetensors'}"
+            f"best: epoch {chosen['epoch']}, but so few validation videos cannot tell epochs apart: "
+            f"use {out / 'last.safetensors'}"
         )
     else:
         report_success(

@@ -4,19 +4,20 @@ from collections.abc import Sequence
 
 from avadclip.data.footage_checks.class_sizes import check_class_sizes
 from avadclip.data.footage_checks.file_properties import check_file_properties
+from avadclip.data.footage_checks.near_duplicates import check_near_duplicates
 from avadclip.data.footage_checks.sound_by_kind import check_sound
 from avadclip.data.footage_checks.validation_size import check_validation_size
 from avadclip.data.footage_checks.videos import FootageVideo
 from avadclip.data.footage_checks.warning import FootageWarning
 
-CHECKS = (check_validation_size, check_class_sizes, check_sound, check_file_properties)
+CHECKS = (check_validation_size, check_class_sizes, check_near_duplicates, check_sound, check_file_properties)
 
 
 def footage_warnings(videos: Sequence[FootageVideo]) -> list[FootageWarning]:
     """What is wrong with the footage that no figure of the training would show.
 
     On footage without a flaw the two that are tests warn by chance: sound in at most 1 of 100 collections (Fisher's
-    exact test), file properties in fewer than 5 of 100.
+    exact test), file properties in 8 of 269 that were drawn (24 or 60 recordings of up to 8 videos).
 
     Args:
         videos: all that are labelled, divided into splits or not.
