@@ -13,6 +13,7 @@ from avadclip.data.datasets import load_dataset
 from avadclip.data.footage_checks.videos import dataset_videos
 from avadclip.data.footage_checks.warning import FootageWarning
 from avadclip.data.footage_checks.warnings import footage_warnings
+from avadclip.data.published.load import BENCHMARKS
 from avadclip.encoders.clip_text import ClipTextEncoder
 from avadclip.encoders.load import EncoderOptions, load_encoders
 from avadclip.errors import CheckpointError, ConfigError, DataError
@@ -90,7 +91,7 @@ def follow_recipe(
         _check_teacher(teacher_checkpoint, config, data, str(teacher))
         named_teacher = _named_teacher(teacher, teacher_checkpoint)
     run = RunFolder(folder, config, device=str(accelerator.device))
-    warnings = [] if data.is_synthetic else footage_warnings(dataset_videos(data))
+    warnings = _warnings(data)
     if on_warning is not None:
         for warning in warnings:
             on_warning(warning)
@@ -140,6 +141,12 @@ def _load_data(config: TrainingConfig) -> Dataset:
     if config.data is None:
         raise ConfigError("the recipe names no data; add [data] with `source`")
     return load_dataset(config.data.source, features=config.data.features, seed=config.seed)
+
+
+def _warnings(data: Dataset) -> list[FootageWarning]:
+    """Flaws of a user's own footage; nobody can mend those of a benchmark, and made data is made without."""
+    is_made = data.is_synthetic or data.train[0].composition is not None
+    return [] if is_made or data.name in BENCHMARKS else footage_warnings(dataset_videos(data))
 
 
 def _selection(progress: TrainingProgress, on_test: SelectionOnTest | None) -> Selection:
