@@ -17,7 +17,7 @@ def footage_warnings(videos: Sequence[FootageVideo]) -> list[FootageWarning]:
     """What is wrong with the footage that no figure of the training would show.
 
     On footage without a flaw the two that are tests warn by chance: sound in at most 1 of 100 collections (Fisher's
-    exact test), file properties in 8 of 269 that were drawn (24 or 60 recordings of up to 8 videos).
+    exact test), file properties in 8 of 329 that were drawn (24 or 60 recordings of up to 8 videos).
 
     Args:
         videos: all that are labelled, divided into splits or not.
