@@ -98,3 +98,12 @@ def test_what_leads_to_no_footage_is_refused(folder: Path) -> None:
         find_normal_footage(folder / "nights", features=folder / "rows")
     with pytest.raises(AvadclipError, match="no feature file in"):
         find_normal_footage(write_csv(folder, "nights/b.mp4,normal,,"), features=folder / "rows")
+
+
+def test_where_thresholds_come_from_normal_footage_events_need_no_times(folder: Path) -> None:
+    source = write_csv(folder, "nights/b.mp4,fighting,,", "nights/deep/a.mkv,normal,,")
+    fight, normal = find_labelled_footage(source, needs_times=False)
+    assert (fight.intervals, normal.intervals) == (None, ())
+    fight.check_times(1.0)
+    with pytest.raises(AvadclipError, match="lists no event"):
+        find_labelled_footage(write_csv(folder, "nights/b.mp4,normal,,"), needs_times=False)

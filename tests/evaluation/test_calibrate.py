@@ -1,5 +1,6 @@
 import csv
 import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from avadclip.data.bags import Bag, Interval
 from avadclip.data.datasets import load_dataset
 from avadclip.data.footage import FootageFile
 from avadclip.errors import DataError, FeatureError
-from avadclip.evaluation.calibrate import CARD_HEADING, Wanted, calibrate, describe
+from avadclip.evaluation.calibrate import calibrate
+from avadclip.evaluation.calibration import CARD_HEADING, Wanted, describe
 from avadclip.events import Thresholds
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.features.store import write_features
@@ -111,8 +113,67 @@ def test_annotated_events_choose_the_thresholds(read: Callable[[FootageFile], Sn
     footage = [FootageFile(Path("night"), (Interval("fighting", 50.0, 51.0),))]
     _, (_, student) = calibrate(make_checkpoint(), footage, read, wanted=None)
     assert dataclasses.astuple(student.thresholds) == pytest.approx((0.7, 0.7))
-    assert (student.num_events, student.num_found, student.num_false) == (1, 1, 0)
-    assert "found there: 1 of 1 events" in describe(student)
+    (known,) = student.known
+    assert (known.what, known.num, known.num_found, student.num_false) == ("events", 1, 1, 0)
+    assert (
+        "found: 1 of 1 known events (100 %, 95 % interval 3 to 100 %), 1 of them as alerts; the thresholds were chosen "
+        "by them"
+    ) in describe(student)
+
+
+LABELLED = [
+    FootageFile(Path("fights"), (Interval("fighting", 50.0, 51.0), Interval("fighting", 900.5, 950.5))),
+    FootageFile(Path("calm"), ()),
+    FootageFile(Path("whole"), None),
+    FootageFile(Path("heard"), None),
+]
+
+
+def test_labelled_footage_beside_normal_footage_is_measured_and_chooses_nothing(
+    read: Callable[[FootageFile], SnippetFeatures],
+) -> None:
+    alone, _ = calibrate(make_checkpoint(), NIGHTS, read, wanted=Wanted(12.0, 2.0))
+    changed, (teacher, student) = calibrate(
+        make_checkpoint(), NIGHTS, read, wanted=Wanted(12.0, 2.0), measured=LABELLED
+    )
+    assert changed.header.thresholds == alone.header.thresholds
+    assert (student.num_videos, student.hours, student.num_false) == (2, 1.0, 10)
+    events, videos = student.known
+    assert (events.what, events.num, events.num_found, events.num_alerted) == ("events", 2, 1, 1)
+    assert (videos.what, videos.num, videos.num_found) == ("videos", 2, 2)
+    lines = describe(student)
+    assert "found: 1 of 2 known events (50 %, 95 % interval 1 to 99 %), 1 of them as alerts" in lines
+    assert any(line.startswith("found: 2 of 2 known videos (100 %, 95 % interval 16 to 100 %)") for line in lines)
+    assert [(each.what, each.num) for each in teacher.known] == [("videos", 1)]  # the others have no sound
+    assert all(f"- {line}" in changed.header.card for line in lines)
+
+
+def test_a_threshold_above_every_known_event_is_a_warning_with_what_finding_one_costs(
+    read: Callable[[FootageFile], SnippetFeatures],
+) -> None:
+    quiet = [FootageFile(Path("far"), (Interval("fighting", 200.0, 210.0),)), FootageFile(Path("off"), None)]
+
+    def faint(file: FootageFile) -> SnippetFeatures:
+        features = read(file)
+        dimmed = np.minimum(features.visual, 0.3) if file.path.name in {"far", "off"} else features.visual
+        return dataclasses.replace(features, visual=dimmed)
+
+    _, (_, student) = calibrate(make_checkpoint(), NIGHTS, faint, wanted=Wanted(2.0, 1.0), measured=quiet)
+    assert dataclasses.astuple(student.thresholds)[0] == pytest.approx(0.7)
+    (warning,) = [line for line in describe(student) if line.startswith("warning: ")]
+    assert "the threshold 0.7000 lies above every one of the 1 known event and 1 known video: nothing would" in warning
+    assert "the highest score among them is 0.3000, where it has 10.00 false alarms per hour: allow more" in warning
+
+
+@pytest.mark.parametrize("measured", [[], LABELLED[:1]])
+def test_no_known_event_is_told_apart_from_none_found(
+    read: Callable[[FootageFile], SnippetFeatures], measured: list[FootageFile]
+) -> None:
+    _, (teacher, student) = calibrate(make_checkpoint(), NIGHTS, read, wanted=Wanted(12.0, 2.0), measured=measured)
+    unknown = "what would be found is not known: no labelled footage that this network can score was given"
+    assert unknown in describe(teacher)
+    assert (unknown in describe(student)) == (not measured)
+    assert not any(line.startswith("warning") for result in (teacher, student) for line in describe(result))
 
 
 def test_the_card_says_how_and_is_not_piled_up(read: Callable[[FootageFile], SnippetFeatures], tmp_path: Path) -> None:
@@ -201,6 +262,7 @@ def test_it_runs_on_the_synthetic_benchmark(tmp_path: Path, avadclip_command: Ca
     assert "wanted at most 30)" in out
     thresholds = load_checkpoint(new).header.thresholds["teacher"]
     assert thresholds != BEFORE
+    assert "what would be found is not known" in out
     with (tmp_path / "labels.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["video", "label", "start", "end"])
@@ -211,6 +273,13 @@ def test_it_runs_on_the_synthetic_benchmark(tmp_path: Path, avadclip_command: Ca
     code, out, err = avadclip_command("calibrate", teacher, *labelled, "--out", str(tmp_path / "fit.safetensors"))
     assert (code, err) == (0, "")
     assert "annotated events" in out
+    code, out, err = avadclip_command(
+        *("calibrate", teacher, "--normal", str(tmp_path / "nights"), "--false-alarms-per-hour", "30", *labelled),
+        *("--out", str(tmp_path / "both.safetensors")),
+    )
+    assert (code, err) == (0, "")
+    assert re.search(r"found: \d+ of \d+ known events \(\d+ %, 95 % interval", out)
+    assert load_checkpoint(str(tmp_path / "both.safetensors")).header.thresholds["teacher"] == thresholds
     code, out, _ = avadclip_command("calibrate", teacher, *labelled, "--out", str(new))
     assert code == 2
     assert load_checkpoint(new).header.thresholds["teacher"] == thresholds

@@ -1,4 +1,4 @@
-"""A user's footage for calibration: videos or feature files, either without events or fully annotated."""
+"""A user's footage for calibration: videos or feature files, without events or labelled."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +19,8 @@ class FootageFile(NamedTuple):
 
     path: Path
     """A video, or its feature file."""
-    intervals: tuple[Interval, ...]
-    """Annotated events; () if there are none."""
+    intervals: tuple[Interval, ...] | None
+    """Annotated events; () if there are none, None for an anomalous video without times."""
     origins: tuple[str, ...] = ()
     """Location of every event, for messages: `labels.csv:7`."""
 
@@ -31,11 +31,12 @@ class FootageFile(NamedTuple):
 
     def check_times(self, duration_seconds: float) -> None:
         """Raise DataError where an event is not within this length of the recording."""
-        origins = self.origins or [str(self.path)] * len(self.intervals)
+        intervals = self.intervals or ()
+        origins = self.origins or [str(self.path)] * len(intervals)
         check_event_times(
             [
                 TimedEvent(interval, self.path.name, origin, duration_seconds)
-                for interval, origin in zip(self.intervals, origins, strict=True)
+                for interval, origin in zip(intervals, origins, strict=True)
             ]
         )
 
@@ -81,21 +82,26 @@ def find_normal_footage(source: Path, *, features: Path | None = None) -> list[F
     return [FootageFile(path, ()) for path in files]
 
 
-def find_labelled_footage(source: Path, *, features: Path | None = None) -> list[FootageFile]:
-    """Find footage whose events a CSV file lists with their times; see find_normal_footage.
+def find_labelled_footage(source: Path, *, features: Path | None = None, needs_times: bool = True) -> list[FootageFile]:
+    """Find footage whose events a CSV file lists; see find_normal_footage.
+
+    Args:
+        source: the CSV file.
+        features: as there.
+        needs_times: whether every anomalous video needs the times of its events.
 
     Raises:
-        DataError: an anomalous video without times, no anomalous video, or a missing video.
+        DataError: an anomalous video without needed times, no anomalous video, or a missing video.
         FeatureError: a feature file is missing.
     """
     videos = read_label_csv(source)
     for video in videos:
-        if video.intervals is None:
+        if video.intervals is None and needs_times:
             raise DataError(
                 f"{video.origin}: {video.video} is {', '.join(video.labels)}, but has no times; "
-                "give `start` and `end` in seconds"
+                "give `start` and `end` in seconds, or thresholds by --normal, which need none"
             )
-    if not any(video.intervals for video in videos):
+    if all(video.intervals == () for video in videos):
         raise DataError(f"{source} lists no event; for normal footage use --normal with a false-alarm rate")
     return list(_of_csv(source, videos, features))
 
@@ -107,7 +113,7 @@ def _of_csv(source: Path, videos: list[LabelledVideo], features: Path | None) ->
         if path is None:
             assert folder is not None, "a video that is not there has raised"
             raise FeatureError(f"no feature file in {folder.folder} of {folder.why_missing(video)}; extract it")
-        yield FootageFile(path, video.intervals or (), video.interval_origins)
+        yield FootageFile(path, video.intervals, video.interval_origins)
 
 
 def _find_beside(source: Path, video: LabelledVideo) -> Path:

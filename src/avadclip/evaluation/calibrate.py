@@ -1,7 +1,7 @@
 """Set a checkpoint's thresholds from a user's own footage, and state what so much footage can show."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,52 +11,24 @@ from avadclip.data.bags import Interval
 from avadclip.data.footage import FootageFile
 from avadclip.data.published.annotations import build_frame_truth
 from avadclip.errors import DataError, FeatureError
+from avadclip.evaluation.calibration import Calibration, Wanted, add_to_card
+from avadclip.evaluation.known_events import KnownFound, KnownKind, measure_known
 from avadclip.evaluation.metrics.alarms import Watched, find_alarms, join_videos
-from avadclip.evaluation.metrics.thresholds import (
-    ALERT_PRECISION,
-    CONFIDENCE,
-    MOST_PER_HOUR,
-    rate_bound,
-    thresholds_for_events,
-    thresholds_for_rate,
-)
+from avadclip.evaluation.metrics.thresholds import MOST_PER_HOUR, thresholds_for_events, thresholds_for_rate
 from avadclip.events import Thresholds
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint
 from avadclip.inference.scoring import score_features
 from avadclip.timeline import SnippetGrid
 
-CARD_HEADING = "## Thresholds set from own footage"
-PERCENT = round(100 * CONFIDENCE)
 
+class ScoredFootage(NamedTuple):
+    """Footage as one network scores it, a piece for every recording that it can score."""
 
-class Wanted(NamedTuple):
-    """The most false alarms that one can live with."""
-
-    per_hour: float
-    """Of either severity; above 0 and below 60."""
-    alerts_per_hour: float
-    """Of severity `alert`."""
-
-
-class Calibration(NamedTuple):
-    """How the thresholds of one network came about."""
-
-    network: str
-    before: Thresholds
-    thresholds: Thresholds
-    wanted: Wanted | None
-    """None where the thresholds fit annotated events."""
-    num_videos: int
-    """That this network could score; with none it keeps its thresholds."""
-    hours: float
-    """Footage in which nothing is annotated."""
-    num_events: int
-    """Annotated, and touching ones counted as one."""
-    num_found: int
-    num_false: int
-    """False alarms, each counted once for every minute begun."""
-    num_false_alerts: int
+    timed: list[Watched]
+    """Normal recordings, and those whose events have times."""
+    untimed: list[Watched]
+    """Anomalous recordings without times; all their frames are positive."""
 
 
 def calibrate(
@@ -65,6 +37,7 @@ def calibrate(
     read: Callable[[FootageFile], SnippetFeatures],
     *,
     wanted: Wanted | None,
+    measured: Sequence[FootageFile] = (),
 ) -> tuple[Checkpoint, list[Calibration]]:
     """Choose both thresholds of every network on footage it was not trained on.
 
@@ -73,9 +46,11 @@ def calibrate(
 
     Args:
         checkpoint: stays as it is.
-        footage: from data.footage.
+        footage: from data.footage, events with times.
         read: gives a file's features, extracted or stored.
         wanted: what the lowest thresholds have to keep to; None to fit annotated events (metrics.thresholds).
+        measured: labelled footage, with or without times, that chooses nothing: what the thresholds find there is
+            counted.
 
     Returns:
         The same networks with new thresholds and an extended card, no longer with statistics of the training footage:
@@ -90,8 +65,18 @@ def calibrate(
             f"{wanted.per_hour:g} false alarms and {wanted.alerts_per_hour:g} alerts per hour cannot be aimed at; "
             f"needed rates above 0, and below {MOST_PER_HOUR:g}, as an alarm counts once for every minute"
         )
+    chosen_by = score_footage(checkpoint, footage, read)
+    if not any(scored.timed for scored in chosen_by.values()):
+        raise DataError(f"no network of {checkpoint.header.name} can score this footage: all of it is without sound")
+    return set_thresholds(checkpoint, chosen_by, score_footage(checkpoint, measured, read), wanted=wanted)
+
+
+def score_footage(
+    checkpoint: Checkpoint, footage: Sequence[FootageFile], read: Callable[[FootageFile], SnippetFeatures]
+) -> dict[str, ScoredFootage]:
+    """The footage as each network of the checkpoint scores it; see calibrate."""
     header = checkpoint.header
-    watched: dict[str, list[Watched]] = {kind: [] for kind in checkpoint.networks}
+    scored = {kind: ScoredFootage([], []) for kind in checkpoint.networks}
     for file in footage:
         features = read(file)
         file.check_times(features.duration_seconds)
@@ -100,49 +85,45 @@ def calibrate(
             raise FeatureError(
                 f"{file.path} does not fit {header.name} ({misfit}); extract it with --encoders {header.encoders}"
             )
+        is_positive = _frames(file.intervals or (), len(features), header.features.grid)
         for kind, trained in checkpoint.networks.items():
             if features.has_usable_sound or not trained.uses_audio:
                 scores = score_features(trained, features).anomaly_scores
-                is_positive = _frames(file.intervals, len(features), header.features.grid)
-                watched[kind].append(Watched(scores, is_positive, header.features.grid.frame_rate_hz))
-    if not any(watched.values()):
-        raise DataError(f"no network of {header.name} can score this footage: all of it is without sound")
-    results = [_calibrate_network(kind, header.thresholds[kind], videos, wanted) for kind, videos in watched.items()]
+                rate_hz = header.features.grid.frame_rate_hz
+                if file.intervals is None:
+                    scored[kind].untimed.append(Watched(scores, np.full_like(is_positive, True), rate_hz))
+                else:
+                    scored[kind].timed.append(Watched(scores, is_positive, rate_hz))
+    return scored
+
+
+def set_thresholds(
+    checkpoint: Checkpoint,
+    chosen_by: Mapping[str, ScoredFootage],
+    measured: Mapping[str, ScoredFootage],
+    *,
+    wanted: Wanted | None,
+) -> tuple[Checkpoint, list[Calibration]]:
+    """As calibrate, of pieces that are scored already, by network; `measured` has every network too."""
+    header = checkpoint.header
+    results = [
+        _calibrate_network(kind, header.thresholds[kind], scored.timed, measured[kind], wanted)
+        for kind, scored in chosen_by.items()
+    ]
     changed = header.model_copy(
         update={
             "thresholds": {result.network: result.thresholds for result in results},
-            "card": _card(header.card, results),
+            "card": add_to_card(header.card, results),
         }
     )
     return dataclasses.replace(checkpoint, header=changed, familiarity=None), results
 
 
-def describe(result: Calibration) -> list[str]:
-    """Describe the thresholds and their measured rates, a sentence a line, for the card and the terminal."""
-    if result.num_videos == 0:
-        return ["no footage that this network can score: its thresholds stay as they were"]
-    lines = [
-        f"detection {_score(result.thresholds.detection)} (before {_score(result.before.detection)}), "
-        f"alert {_score(result.thresholds.alert)} (before {_score(result.before.alert)})",
-        f"chosen on {_duration(result.hours)} in which nothing is annotated, of {result.num_videos} recordings"
-        + (f" with {result.num_events} annotated events" if result.num_events else ""),
-    ]
-    if result.wanted is None:
-        precision = f"{100 * ALERT_PRECISION:g} %"
-        lines.append(f"detection has the best F1 of time under alarm; from alert on, {precision} of alerts are right")
-    if result.num_events:
-        lines.append(f"found there: {result.num_found} of {result.num_events} events")
-    if result.hours > 0:
-        wanted = (None, None) if result.wanted is None else result.wanted
-        lines += _rate_lines("false alarms", result.num_false, result.hours, wanted[0])
-        if result.thresholds.alert is not None:
-            lines += _rate_lines("false alerts", result.num_false_alerts, result.hours, wanted[1])
-    return lines
-
-
-def _calibrate_network(kind: str, before: Thresholds, videos: list[Watched], wanted: Wanted | None) -> Calibration:
+def _calibrate_network(
+    kind: str, before: Thresholds, videos: list[Watched], measured: ScoredFootage, wanted: Wanted | None
+) -> Calibration:
     if not videos:
-        return Calibration(kind, before, before, wanted, 0, 0.0, 0, 0, 0, 0)
+        return Calibration(kind, before, before, wanted, 0, 0.0, (), None, 0, 0)
     joined = join_videos(videos)
     if wanted is None:
         if joined.num_stretches == 0:
@@ -160,6 +141,9 @@ def _calibrate_network(kind: str, before: Thresholds, videos: list[Watched], wan
         thresholds = quiet
     alarms = find_alarms(joined, thresholds.detection)
     is_alert = alarms.peak >= (2.0 if thresholds.alert is None else thresholds.alert)
+    known = _measure_known(videos, measured, thresholds)
+    lost = bool(known) and joined.hours > 0 and not any(each.num_found for each in known)
+    reachable = max((each.highest_score for each in known), default=1.0)
     return Calibration(
         network=kind,
         before=before,
@@ -167,44 +151,22 @@ def _calibrate_network(kind: str, before: Thresholds, videos: list[Watched], wan
         wanted=wanted,
         num_videos=len(videos),
         hours=joined.hours,
-        num_events=joined.num_stretches,
-        num_found=alarms.num_found,
+        known=known,
+        per_hour_to_find=find_alarms(joined, reachable).num_false / joined.hours if lost else None,
         num_false=alarms.num_false,
         num_false_alerts=int(alarms.counts[~alarms.is_right & is_alert].sum()),
     )
 
 
-def _rate_lines(what: str, count: int, hours: float, wanted: float | None) -> list[str]:
-    aim = "" if wanted is None else f", wanted at most {wanted:g}"
-    lines = [
-        f"{what} there: {count} ({count / hours:.2f} per hour{aim}); on footage like this below "
-        f"{rate_bound(count, hours):.2f} per hour at {PERCENT} % confidence"
-    ]
-    if wanted is not None and wanted * hours < 1:
-        lines.append(
-            f"{wanted:g} {what} per hour cannot be promised from {_duration(hours)}, where a single one would be "
-            f"{1 / hours:.2f} per hour: none is let through there; it takes {rate_bound(0, wanted):.1f} h "
-            "without any to show it"
-        )
-    return lines
-
-
-def _duration(hours: float) -> str:
-    return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.1f} min"
+def _measure_known(
+    videos: Sequence[Watched], measured: ScoredFootage, thresholds: Thresholds
+) -> tuple[KnownFound, ...]:
+    """What is found of all events with times, and of whole videos."""
+    timed = [video for video in (*videos, *measured.timed) if video.is_positive.any()]
+    pieces: tuple[tuple[KnownKind, Sequence[Watched]], ...] = (("events", timed), ("videos", measured.untimed))
+    return tuple(measure_known(own, thresholds, what) for what, own in pieces if own)
 
 
 def _frames(intervals: Iterable[Interval], num_snippets: int, grid: SnippetGrid) -> NDArray[np.bool_]:
     spans = [(round(each.start * grid.frame_rate_hz), round(each.end * grid.frame_rate_hz)) for each in intervals]
     return build_frame_truth(spans, num_snippets, snippet_frames=grid.snippet_frames)
-
-
-def _card(card: str, results: Sequence[Calibration]) -> str:
-    """The card with one section on these thresholds at its end, in the place of an earlier one."""
-    lines = [CARD_HEADING, "", "They replace those that training chose."]
-    for result in results:
-        lines += ["", f"**{result.network}**", "", *(f"- {line}" for line in describe(result))]
-    return card.partition(CARD_HEADING)[0].rstrip() + "\n\n" + "\n".join(lines) + "\n"
-
-
-def _score(threshold: float | None) -> str:
-    return "none" if threshold is None else f"{threshold:.4f}"

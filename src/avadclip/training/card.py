@@ -8,6 +8,7 @@ import tomli_w
 from avadclip import __version__
 from avadclip.config import Selection, TrainingConfig
 from avadclip.data.bags import Dataset
+from avadclip.data.footage_checks.warning import FootageWarning
 
 CARD = """\
 # {dataset} {network}
@@ -21,7 +22,7 @@ Trained on {bags} bags of {origin}.
 | distillation | {distillation} |
 | validation | {validation} |
 | made by | avadclip {version} |
-{licences}
+{warnings}{licences}
 ## Recipe
 
 ```toml
@@ -50,6 +51,7 @@ def write_card(
     *,
     selection: Selection,
     teacher: NamedTeacher | None,
+    warnings: Sequence[FootageWarning],
 ) -> str:
     """The card, Markdown.
 
@@ -59,6 +61,7 @@ def write_card(
         metrics: a line for every epoch up to the one whose weights these are; see training.loop.
         selection: of these weights.
         teacher: None where there is none.
+        warnings: about the footage.
     """
     return CARD.format(
         dataset=dataset.name,
@@ -70,7 +73,8 @@ def write_card(
         distillation=_distillation_words(config),
         validation=_validation_words(dataset, metrics[-1]),
         version=__version__,
-        licences=_licences(dataset),
+        warnings=_section("Warnings about the footage", [warning.text for warning in warnings]),
+        licences=_section("Licences of the recordings", dataset.licences),
         recipe=tomli_w.dumps(config.model_dump(mode="json", exclude_none=True, exclude={"data"})),
     )
 
@@ -99,7 +103,6 @@ def _validation_words(dataset: Dataset, line: dict[str, Any]) -> str:
     return words if lead is None else f"{words}; {100 * lead:+.1f} against the teacher, on those with sound"
 
 
-def _licences(dataset: Dataset) -> str:
-    """The list of the licences of composed recordings; empty for other data."""
-    lines = [f"- {licence}\n" for licence in dataset.licences]
-    return "".join(["\nLicences of the recordings:\n\n", *lines]) if lines else ""
+def _section(title: str, items: Sequence[str]) -> str:
+    """A list under its title; empty without items."""
+    return "".join([f"\n{title}:\n\n", *(f"- {item}\n" for item in items)]) if items else ""

@@ -10,6 +10,10 @@ import numpy as np
 from avadclip.config import Selection, TrainingConfig
 from avadclip.data.bags import Bag, Dataset, feature_widths
 from avadclip.data.datasets import load_dataset
+from avadclip.data.footage_checks.videos import dataset_videos
+from avadclip.data.footage_checks.warning import FootageWarning
+from avadclip.data.footage_checks.warnings import footage_warnings
+from avadclip.data.published.load import BENCHMARKS
 from avadclip.encoders.clip_text import ClipTextEncoder
 from avadclip.encoders.load import EncoderOptions, load_encoders
 from avadclip.errors import CheckpointError, ConfigError, DataError
@@ -36,6 +40,7 @@ def train(
     teacher: str | Path | None = None,
     force: bool = False,
     on_step: Callable[[Step], None] | None = None,
+    on_warning: Callable[[FootageWarning], None] | None = None,
 ) -> TrainingProgress:
     """Train by a recipe and keep everything in a run folder; an interrupted run resumes after its last epoch.
 
@@ -46,6 +51,7 @@ def train(
         teacher: checkpoint that holds a teacher; a student's checkpoint then holds both.
         force: a student learns from its teacher also in epochs at whose start it is better than it on validation.
         on_step: called after every step.
+        on_warning: called before the first step with every flaw found in the footage; the card has them too.
 
     Returns:
         Networks of the last and of the best epoch, each ready to score, and the metrics of every epoch.
@@ -56,7 +62,7 @@ def train(
         DataError, FeatureError: the data cannot be used.
     """
     config = recipe if isinstance(recipe, TrainingConfig) else read_recipe(Path(recipe))
-    return follow_recipe(config, data, Path(out), teacher=teacher, force=force, on_step=on_step)
+    return follow_recipe(config, data, Path(out), teacher=teacher, force=force, on_step=on_step, on_warning=on_warning)
 
 
 def follow_recipe(
@@ -67,6 +73,7 @@ def follow_recipe(
     teacher: str | Path | None = None,
     force: bool = False,
     on_step: Callable[[Step], None] | None = None,
+    on_warning: Callable[[FootageWarning], None] | None = None,
     on_test: SelectionOnTest | None = None,
 ) -> TrainingProgress:
     """As `train`, whose public interface lacks `on_test`: a choice of the epoch by the test split."""
@@ -84,6 +91,10 @@ def follow_recipe(
         _check_teacher(teacher_checkpoint, config, data, str(teacher))
         named_teacher = _named_teacher(teacher, teacher_checkpoint)
     run = RunFolder(folder, config, device=str(accelerator.device))
+    warnings = _warnings(data)
+    if on_warning is not None:
+        for warning in warnings:
+            on_warning(warning)
     supervision = Supervision(
         classes=data.classes,
         text=_text_encoder(config, data),
@@ -106,7 +117,9 @@ def follow_recipe(
                 thresholds=thresholds,
                 selection=selection,
                 teacher=teacher_checkpoint,
-                card=write_card(config, data, progress.metrics, selection=selection, teacher=named_teacher),
+                card=write_card(
+                    config, data, progress.metrics, selection=selection, teacher=named_teacher, warnings=warnings
+                ),
             )
             save_checkpoint(folder / file, checkpoint)
 
@@ -128,6 +141,12 @@ def _load_data(config: TrainingConfig) -> Dataset:
     if config.data is None:
         raise ConfigError("the recipe names no data; add [data] with `source`")
     return load_dataset(config.data.source, features=config.data.features, seed=config.seed)
+
+
+def _warnings(data: Dataset) -> list[FootageWarning]:
+    """Flaws of a user's own footage; nobody can mend those of a benchmark, and made data is made without."""
+    is_made = data.is_synthetic or data.train[0].composition is not None
+    return [] if is_made or data.name in BENCHMARKS else footage_warnings(dataset_videos(data))
 
 
 def _selection(progress: TrainingProgress, on_test: SelectionOnTest | None) -> Selection:

@@ -16,7 +16,8 @@ RATE = ("--false-alarms-per-hour", "1")
     "arguments",
     [
         RATE,
-        ("--normal", "nights", "--labelled", "labels.csv"),
+        ("--normal", "nights", "--labelled", "labels.csv"),  # no rate
+        (),
         ("--normal", "nights"),
         ("--labelled", "labels.csv", *RATE),
         ("--labelled", "labels.csv", "--alerts-per-hour", "1"),

@@ -169,6 +169,16 @@ def test_own_videos_are_counted_by_split(tmp_path: Path, avadclip_command: Comma
     assert found["splits"][2]["hours"] == pytest.approx(18 * 16 / 24 / 3600)
 
 
+def test_flaws_of_own_videos_are_warnings(tmp_path: Path, avadclip_command: Command) -> None:
+    labels, features = write_own(tmp_path, end=4)
+    code, out, _ = avadclip_command("data", "check", labels, "--features", features, "--format", "json")
+    kinds = [warning["kind"] for warning in json.loads(out)["warnings"]]
+    assert (code, kinds) == (0, ["validation too small", "near-duplicates"])  # all pictures are one of two
+    _, out, _ = avadclip_command("data", "check", labels, "--features", features)
+    assert re.search(r"^warning: validation holds 0 anomalous and 0 normal videos: no epoch", out, re.MULTILINE)
+    assert re.search(r"^warning: 2 pairs of videos in different splits look nearly equal", out, re.MULTILINE)
+
+
 def test_own_times_after_the_end_are_one_line(tmp_path: Path, avadclip_command: Command) -> None:
     labels, features = write_own(tmp_path, end=96)
     code, out, err = avadclip_command("data", "check", labels, "--features", features)

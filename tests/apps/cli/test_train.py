@@ -10,11 +10,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from avadclip.features.snippets import SnippetFeatures
+from avadclip.features.store import write_features
 from avadclip.inference.checkpoint import load_checkpoint
 
 Command = Callable[..., tuple[int, str, str]]
@@ -137,6 +140,34 @@ def test_a_distilled_student_brings_its_teacher_along(teacher: Path, tmp_path: P
     original = load_checkpoint(teacher / "best.safetensors").networks["teacher"].state_dict()
     kept = checkpoint.networks["teacher"].state_dict()
     assert all(torch.equal(original[name], kept[name]) for name in original)
+
+
+def test_own_footage_gets_its_warnings_and_a_tiny_validation_praises_no_epoch(
+    tmp_path: Path, avadclip_command: Command
+) -> None:
+    lines = ["video,label"]
+    random = np.random.default_rng(0)
+    for number in range(24):
+        rows = random.normal(size=(9, 8)).astype(np.float32)
+        made = SnippetFeatures.from_arrays(rows, rows, visual_encoder="i3d", audio_encoder="vggish")
+        write_features(tmp_path / "features" / f"{number}.safetensors", made)
+        lines.append(f"{number},{'riot' if number % 2 else 'normal'}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    source = f'{tmp_path / "labels.csv"}"\nfeatures = "{tmp_path / "features"}'
+    recipe = write_recipe(tmp_path / "recipe.toml", source=source, batch_size=4, epochs=1)
+    recipe.write_text(recipe.read_text().replace('encoders = "synthetic"', 'encoders = "i3d"'))
+    code, out, err = avadclip_command("train", str(recipe), "--out", str(tmp_path / "run"))
+    assert code == 0, err
+    found = "validation holds 1 anomalous and 1 normal videos"
+    assert err.startswith(f"avadclip: note: {found}")
+    assert err.count("note:") == 1
+    (best,) = [line for line in out.splitlines() if line.startswith("best")]
+    assert best.endswith(f"cannot tell epochs apart: use {tmp_path / 'run' / 'last.safetensors'}")
+    card = load_checkpoint(tmp_path / "run" / "last.safetensors").header.card
+    assert f"\nWarnings about the footage:\n\n- {found}" in card
+    code, out, err = avadclip_command("train", str(recipe), "--out", str(tmp_path / "run"), "--quiet")
+    assert (code, out) == (0, "")
+    assert found in err  # a run that is there already has no other footage
 
 
 @pytest.mark.parametrize("options", [(), ("--force",)])

@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import poisson
+from scipy.stats import binom, poisson
 
 from avadclip.evaluation.metrics.alarms import Footage, Watched, find_alarms, join_videos
-from avadclip.evaluation.metrics.thresholds import rate_bound, rate_interval, thresholds_for_events, thresholds_for_rate
+from avadclip.evaluation.metrics.thresholds import (
+    rate_bound,
+    rate_interval,
+    share_interval,
+    thresholds_for_events,
+    thresholds_for_rate,
+)
 from avadclip.events import Thresholds
 
 VIDEOS = st.lists(
@@ -123,3 +129,11 @@ def test_the_interval_leaves_two_and_a_half_percent_on_each_side(count: int) -> 
     assert poisson.sf(count - 1, 2.0 * low) == pytest.approx(0.025)
     assert poisson.cdf(count, 2.0 * high) == pytest.approx(0.025)
     assert rate_interval(0, hours=2.0) == (0.0, pytest.approx(3.689 / 2, abs=0.001))
+
+
+@pytest.mark.parametrize(("count", "total"), [(0, 10), (3, 38), (19, 38), (38, 38)])
+def test_the_interval_of_a_share_leaves_a_fortieth_at_either_side(count: int, total: int) -> None:
+    low, high = share_interval(count, total)
+    assert low <= count / total <= high
+    assert (low == 0) if count == 0 else binom.sf(count - 1, total, low) == pytest.approx(0.025)
+    assert (high == 1) if count == total else binom.cdf(count, total, high) == pytest.approx(0.025)

@@ -41,7 +41,12 @@ def calibrate(  # noqa: PLR0917  Typer's way to declare options
         ),
     ] = None,
     labelled: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="A CSV file of footage with the times of all events.")
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            help="A CSV file of footage with the times of all events. With --normal it only measures what is found, "
+            "and needs no times.",
+        ),
     ] = None,
     features: Annotated[
         Path | None,
@@ -52,24 +57,25 @@ def calibrate(  # noqa: PLR0917  Typer's way to declare options
 ) -> None:
     """Set a model's two thresholds from your own footage, in a new checkpoint.
 
-    With --normal, the lowest thresholds that keep the false-alarm rates.
-    With --labelled, the detection threshold with the best F1, and an alert
+    With --normal, the lowest thresholds that keep the false-alarm rates;
+    give --labelled too, and what they find of known events is counted. With
+    --labelled alone, the detection threshold with the best F1, and an alert
     threshold with nine of ten alerts correct. The output states how much
     the amount of footage can support.
     """
     set_offline(offline)
-    if (normal is None) == (labelled is None):
-        raise typer.BadParameter("give either --normal or --labelled")
+    if normal is None and labelled is None:
+        raise typer.BadParameter("give --normal, --labelled or both")
     if normal is not None and false_alarms_per_hour is None:
         raise typer.BadParameter("--normal needs --false-alarms-per-hour, the highest accepted rate")
-    if labelled is not None and (false_alarms_per_hour is not None or alerts_per_hour is not None):
-        raise typer.BadParameter("false-alarm rates need --normal; --labelled fits the events")
+    if normal is None and (false_alarms_per_hour is not None or alerts_per_hour is not None):
+        raise typer.BadParameter("false-alarm rates need --normal; --labelled alone fits the events")
     if out.exists():
         raise typer.BadParameter(f"{out} exists already; give the new checkpoint another name")
 
     from avadclip.data.footage import find_labelled_footage, find_normal_footage
-    from avadclip.evaluation.calibrate import Wanted, describe
     from avadclip.evaluation.calibrate import calibrate as choose
+    from avadclip.evaluation.calibration import Wanted, describe
     from avadclip.inference.checkpoint import load_checkpoint, save_checkpoint
 
     wanted = None
@@ -77,18 +83,20 @@ def calibrate(  # noqa: PLR0917  Typer's way to declare options
         alerts = ALERT_SHARE * false_alarms_per_hour if alerts_per_hour is None else alerts_per_hour
         wanted = Wanted(false_alarms_per_hour, alerts)
     loaded = load_checkpoint(checkpoint)
+    known = [] if labelled is None else find_labelled_footage(labelled, features=features, needs_times=normal is None)
+    footage, measured = known, []
     if normal is not None:
-        footage = find_normal_footage(normal, features=features)
-    elif labelled is not None:
-        footage = find_labelled_footage(labelled, features=features)
-    with show_work(len(footage)) as work:
+        of_csv = normal.suffix.lower() == ".csv" or labelled is None
+        footage, measured = find_normal_footage(normal, features=features if of_csv else None), known
+    every = [*footage, *measured]
+    with show_work(len(every)) as work:
         read = _reader(checkpoint, device)
 
         def begin_and_read(file: "FootageFile") -> "SnippetFeatures":
-            work.begin(str(file.path), footage.index(file))
+            work.begin(str(file.path), every.index(file))
             return read(file)
 
-        calibrated, results = choose(loaded, footage, begin_and_read, wanted=wanted)
+        calibrated, results = choose(loaded, footage, begin_and_read, wanted=wanted, measured=measured)
     save_checkpoint(out, calibrated)
     for result in results:
         typer.echo(network_words(result.network))

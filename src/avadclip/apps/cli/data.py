@@ -64,9 +64,10 @@ def check(
 ) -> None:
     """Check data: what is present, missing or wrong, and for a benchmark which commands can run.
 
-    Of a benchmark only the headers of feature files are read; of recordings to
-    compose, features are not made. Exit codes: 0 complete; 3 partly usable;
-    1 unusable.
+    Own videos also get warnings: flaws of the footage that training would not
+    show. Of a benchmark only the headers of feature files are read; of
+    recordings to compose, features are not made. Exit codes: 0 complete; 3
+    partly usable; 1 unusable.
     """
     from avadclip.data.composed.dataset import COMPOSED
     from avadclip.data.published.load import BENCHMARKS
@@ -83,7 +84,7 @@ def check(
         _show(check_composed(source), print_composed_check, output_format)
     elif path is None and Path(source).exists():
         from avadclip.data.datasets import load_dataset
-        from avadclip.data.own_check import check_own
+        from avadclip.data.footage_checks.own_check import check_own
 
         # Loaded as training does: what is wrong is an error of one line.
         _show(check_own(source, load_dataset(source, features=features)), print_own_check, output_format)

@@ -8,11 +8,12 @@ import typer
 
 from avadclip.apps.cli.options import Offline, set_offline
 from avadclip.apps.cli.terminal.console import is_quiet, note, report_success, resumable
-from avadclip.apps.cli.terminal.progress import is_main_process, show_steps
+from avadclip.apps.cli.terminal.progress import bars_hidden, is_main_process, show_steps
 from avadclip.errors import AvadclipError
 
 if TYPE_CHECKING:
     from avadclip.config import TrainingConfig
+    from avadclip.data.footage_checks.warning import FootageWarning
 
 ConfigFile = Annotated[Path, typer.Argument(help="Training recipe (TOML); see configs/ for examples.")]
 OutFolder = Annotated[
@@ -82,6 +83,14 @@ def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None, force: bo
     from avadclip.training.launch import is_launched, report_to_launcher
     from avadclip.training.loop import Step
 
+    warnings: list[FootageWarning] = []
+
+    def warn(warning: "FootageWarning") -> None:
+        warnings.append(warning)
+        if is_main_process():
+            with bars_hidden():
+                note(warning.text)
+
     with show_steps(f"training the {config.network_kind}") as show_step:
 
         def show(step: Step) -> None:
@@ -91,7 +100,7 @@ def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None, force: bo
 
         progress = None
         try:
-            progress = train_by(config, out=out, teacher=teacher, force=force, on_step=show)
+            progress = train_by(config, out=out, teacher=teacher, force=force, on_step=show, on_warning=warn)
         except (AvadclipError, KeyboardInterrupt) as stop:
             if not is_launched():
                 raise
@@ -110,7 +119,14 @@ def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None, force: bo
     last = progress.metrics[-1]
     chosen = max(progress.metrics, key=lambda line: line["validation_ap"] or 0.0)
     report_success(f"last: epoch {last['epoch']}, loss {last['total']:.4f}, {out / 'last.safetensors'}")
-    if chosen["validation_ap"] is not None:
+    if chosen["validation_ap"] is None:
+        return
+    if any(warning.kind == "validation too small" for warning in warnings):
+        report_success(
+            f"best: epoch {chosen['epoch']}, but so few validation videos cannot tell epochs apart: "
+            f"use {out / 'last.safetensors'}"
+        )
+    else:
         report_success(
             f"best: epoch {chosen['epoch']}, video AP {chosen['validation_ap']:.4f} on validation, "
             f"{out / 'best.safetensors'}"

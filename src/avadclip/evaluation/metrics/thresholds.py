@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaincinv
+from scipy.special import betaincinv, gammaincinv
 from sklearn.metrics import precision_recall_curve
 
 from avadclip.evaluation.metrics.alarms import ALARM_SECONDS, ROUNDING, Footage, find_alarms
@@ -96,6 +96,17 @@ def rate_interval(count: int, hours: float) -> tuple[float, float]:
     tail = (1 - CONFIDENCE) / 2
     low = float(gammaincinv(count, tail)) if count else 0.0
     return low / hours, float(gammaincinv(count + 1, 1 - tail)) / hours
+
+
+def share_interval(count: int, total: int) -> tuple[float, float]:
+    """The shares between which so many of a total leave it, at 95 % confidence, two-sided.
+
+    Exact for trials that are independent of each other (Clopper and Pearson, 1934).
+    """
+    tail = (1 - CONFIDENCE) / 2
+    low = float(betaincinv(count, total - count + 1, tail)) if count else 0.0
+    high = float(betaincinv(count + 1, total - count, 1 - tail)) if count < total else 1.0
+    return low, high
 
 
 def _just_above(score: float) -> float | None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from avadclip.data.bags import EventKind
     from avadclip.data.composed.check import ComposedCheck
-    from avadclip.data.own_check import OwnCheck
+    from avadclip.data.footage_checks.own_check import OwnCheck
     from avadclip.data.published.check import DataCheck
 
 PROBLEMS_SHOWN = 5  # of each split and kind
@@ -32,6 +32,8 @@ def print_own_check(found: "OwnCheck") -> None:
     console.print(table)
     for note in found.notes:
         console.print(printable(f"note: {note}"), style="dim", soft_wrap=True)
+    for warning in found.warnings:
+        console.print(printable(f"warning: {warning.text}"), soft_wrap=True)
 
 
 def print_composed_check(found: "ComposedCheck") -> None:

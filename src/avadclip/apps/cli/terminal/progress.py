@@ -136,7 +136,7 @@ def _show(*columns: "ProgressColumn", is_shown: bool = True) -> Iterator[tuple["
     console = Console(stderr=True)
     is_shown = is_shown and not is_quiet()
     with (
-        _outer_hidden(),
+        bars_hidden(),
         Progress(
             TextColumn("{task.description}", markup=False),
             *columns,
@@ -158,8 +158,8 @@ _drawn: list["Progress"] = []  # the bars of the blocks that this process is in,
 
 
 @contextmanager
-def _outer_hidden() -> Iterator[None]:
-    """Hide the bars of the block around this one, which would be drawn over those of this one."""
+def bars_hidden() -> Iterator[None]:
+    """Hide the bars of the block around this one: what is printed or drawn inside would be drawn over."""
     outer = _drawn[-1:]
     for bars in outer:
         bars.stop()

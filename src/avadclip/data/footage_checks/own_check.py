@@ -1,11 +1,15 @@
 """Report of `avadclip data check` on a user's own videos: what training and evaluation would use."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from avadclip.data.bags import Bag, Dataset
+from avadclip.data.footage_checks.videos import dataset_videos
+from avadclip.data.footage_checks.warning import FootageWarning
+from avadclip.data.footage_checks.warnings import footage_warnings
 
 
 class OwnSplit(BaseModel):
@@ -33,10 +37,18 @@ class OwnCheck(BaseModel):
     classes: tuple[str, ...]
     splits: tuple[OwnSplit, ...]
     notes: tuple[str, ...]
+    warnings: tuple[FootageWarning, ...]
+    """Flaws of the footage that training would not show."""
 
 
 def check_own(source: str, dataset: Dataset) -> OwnCheck:
-    """Count what was loaded; loading has found it usable."""
+    """Count what was loaded, and look for flaws; loading has found it usable.
+
+    Args:
+        source: the CSV file or folder. Videos found from there are opened, for the properties of their files.
+        dataset: loaded from it.
+    """
+    path = Path(source)
     snippet_hours = dataset.grid.snippet_seconds / 3600
     splits: tuple[tuple[Literal["train", "validation", "test"], Sequence[Bag]], ...] = (
         ("train", dataset.train),
@@ -58,4 +70,5 @@ def check_own(source: str, dataset: Dataset) -> OwnCheck:
             for name, bags in splits
         ),
         notes=dataset.notes,
+        warnings=tuple(footage_warnings(dataset_videos(dataset, files=path if path.is_dir() else path.parent))),
     )
