@@ -9,10 +9,12 @@ import typer
 from avadclip.apps.cli.options import Device, Network, Offline, set_offline
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
+
     from avadclip.apps.live.config import StoreConfig, WatchConfig
     from avadclip.apps.live.messages import Message
-    from avadclip.apps.live.watch import Watch
-    from avadclip.apps.service.live_sink import StoreSink
+    from avadclip.apps.live.watch import Publish, Watch
+    from avadclip.inference.detector import Detector
 
 SOURCE_NAME = "camera"  # of a source named on the command line
 
@@ -80,26 +82,47 @@ def _run(config: "WatchConfig", *, show_scores: bool) -> None:
 
     logging.basicConfig(format="avadclip: %(message)s", level=logging.WARNING)
     detector = load_live_detector(config)
+    show = _print_scores if show_scores else _print
     with ExitStack() as cleanup:
         cleanup.callback(os.umask, os.umask(PRIVATE_UMASK))  # state and recordings are for their owner alone
-        sinks = [] if config.store is None else [_open_store(config.store)]
-        for sink in sinks:
-            cleanup.callback(sink.close)
-        watch = Watch(config, detector, _print_scores if show_scores else _print, deliverers=sinks)
+        if config.store is None:
+            watch = Watch(config, detector, show)
+        else:
+            watch = _stored_watch(config, config.store, detector, show, cleanup)
         _stop_on_signals(watch)
         watch.run()
 
 
-def _open_store(config: "StoreConfig") -> "StoreSink":
+def _stored_watch(
+    config: "WatchConfig", store: "StoreConfig", detector: "Detector", show: "Publish", cleanup: "ExitStack"
+) -> "Watch":
+    """A watch whose events and cameras the service shows."""
+    from avadclip.apps.live.watch import Watch
+    from avadclip.apps.service.cameras.reporter import CameraReporter
     from avadclip.apps.service.live_sink import StoreSink
     from avadclip.apps.service.ownership import check_sqlite_file
     from avadclip.apps.service.settings import ServiceSettings, default_data
 
-    url = None if config.database is None else config.database.get_secret_value()
-    settings = ServiceSettings(data=config.data or default_data(), database_url=url)
+    url = None if store.database is None else store.database.get_secret_value()
+    settings = ServiceSettings(data=store.data or default_data(), database_url=url)
     if url is None:
         check_sqlite_file(settings)
-    return StoreSink(settings.store_url)
+    sink = StoreSink(settings.store_url)
+    cleanup.callback(sink.close)
+    reporter = CameraReporter(
+        settings.store_url,
+        pictures=settings.cameras if store.has_folder else None,
+        recordings=None if config.recording is None else config.recording.folder,
+    )
+
+    def publish(message: "Message") -> None:
+        show(message)
+        reporter.take(message)
+
+    watch = Watch(config, detector, publish, deliverers=[sink])
+    reporter.follow(watch)
+    cleanup.callback(reporter.finish)
+    return watch
 
 
 def _stop_on_signals(watch: "Watch") -> None:

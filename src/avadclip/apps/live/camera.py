@@ -11,6 +11,7 @@ from typing import Any
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from avadclip.apps.live.live_snippet import LONGEST_FREEZE_SECONDS, ClockStep, LiveSnippet, Picture, SnippetCutter
@@ -41,8 +42,12 @@ class CameraOptions:
     """None: audio is not read."""
     speed: float = 1.0
     """Playback speed of files."""
+    takes_pictures: bool = False
+    """Whether the last picture is wanted; see last_picture."""
 
 
+FrameTap = Callable[[VideoFrame], None]
+"""Called with every frame that a snippet samples."""
 PacketTap = Callable[["Packet[Any]"], None]
 """Called with every packet used; timestamps are on the stream's clock, which begins with the first frame."""
 
@@ -76,6 +81,7 @@ class CameraReader:
         self._order = DisplayOrder(is_reordered=is_reordered, begins_at=0)
         self._count = DecodeCount()
         self._converter = RgbConverter(options.frame_size)
+        self._on_frame: FrameTap | None = None
         self._cutter = SnippetCutter(
             options.grid,
             options.frame_offsets,
@@ -108,8 +114,9 @@ class CameraReader:
         """Why the stream ended; valid after the last snippet."""
         return self._count.read_error or "the stream ended"
 
-    def snippets(self, tap: PacketTap) -> Iterator[LiveSnippet]:
+    def snippets(self, tap: PacketTap, on_frame: FrameTap | None = None) -> Iterator[LiveSnippet]:
         """Yield snippets as they arrive, until the stream ends or fails; MediaError if this machine's clock is set."""
+        self._on_frame = on_frame
         for packet in readable(self._container.demux(self._streams()), self._count):
             if packet.size == 0 or not self._set_clock(packet):
                 continue
@@ -121,7 +128,7 @@ class CameraReader:
                 self._decode_sound(packet)
             tap(packet)
         for frame in decode_packet(self.picture.codec_context, None, self._count):
-            yield from self._show(self._order.start_of(frame), partial(self._converter.convert, frame))
+            yield from self._show(self._order.start_of(frame), partial(self._convert, frame))
         yield from self._cutter.finish(self._end)
 
     def _make_clock(self) -> ArrivalClock | RateClock:
@@ -162,7 +169,7 @@ class CameraReader:
         self._order.look_at(packet)
         for taken in self._order.follow([packet]):
             for frame in decode_packet(self.picture.codec_context, taken, self._count):
-                yield from self._show(self._order.start_of(frame), partial(self._converter.convert, frame))
+                yield from self._show(self._order.start_of(frame), partial(self._convert, frame))
 
     def _show(self, pts: int | None, convert: Callable[[], Picture | None]) -> Iterator[LiveSnippet]:
         start = self._start(pts)
@@ -183,10 +190,15 @@ class CameraReader:
         """Decode a picture on demand; for a damaged one the last good one stands in, as long as a freeze may last."""
         start = float((packet.dts or 0) * packet.time_base)
         for frame in decode_packet(self.picture.codec_context, packet, self._count):
-            self._good = start, self._converter.convert(frame)
+            self._good = start, self._convert(frame)
         if self._good is None or start - self._good[0] > LONGEST_FREEZE_SECONDS:
             return None
         return self._good[1]
+
+    def _convert(self, frame: VideoFrame) -> Picture:
+        if self._on_frame is not None:
+            self._on_frame(frame)
+        return self._converter.convert(frame)
 
     def _decode_sound(self, packet: "Packet[Any]") -> None:
         assert self.sound is not None

@@ -175,7 +175,12 @@ class StoreConfig(FrozenConfig):
     database: SecretStr | None = None
     """URL as for `avadclip serve --database`, or sqlite:///FILE; by default the SQLite file in `data`."""
     data: Path | None = None
-    """The service's folder, as for `avadclip serve --data`; by default the current user's."""
+    """The service's folder, as for `avadclip serve --data`; by default, and without `database`, the current user's."""
+
+    @property
+    def has_folder(self) -> bool:
+        """Whether the service's folder is known, for pictures of the cameras."""
+        return self.data is not None or self.database is None
 
 
 class RecordingConfig(FrozenConfig):

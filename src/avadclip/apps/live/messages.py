@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from avadclip.events import BaseEvent
+from avadclip.events import BaseEvent, NamedSound
 
 CameraState = Literal["connecting", "online", "offline", "finished"]
 
@@ -75,6 +75,8 @@ class ScoreMessage(_Message):
     network: str
     delay_seconds: float
     """From the snippet's end, on this machine's clock, to this score."""
+    sounds: tuple[NamedSound, ...] = ()
+    """The sounds recognised in the snippet, the most probable first."""
 
 
 class CameraStats(_Message):

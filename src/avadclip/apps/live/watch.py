@@ -17,10 +17,12 @@ from avadclip.apps.live.causal import Judgement
 from avadclip.apps.live.config import CameraConfig, WatchConfig
 from avadclip.apps.live.delivery import Deliverer, Delivery
 from avadclip.apps.live.inbox import CameraFinished, Connecting, Inbox, Lost, News
+from avadclip.apps.live.last_picture import LastPicture
 from avadclip.apps.live.ledger import Ledger
 from avadclip.apps.live.live_snippet import LiveSnippet
 from avadclip.apps.live.messages import (
     CameraState,
+    CameraStats,
     EventMessage,
     Message,
     SinkStats,
@@ -93,17 +95,31 @@ class Watch:
 
     def stats(self) -> StatsMessage:
         """Current counts."""
-        cameras = {name: camera.stats(self._inbox) for name, camera in self._cameras.items()}
         sinks = {
             name: SinkStats(waiting=delivery.num_waiting, given_up=delivery.num_given_up)
             for name, delivery in self._deliveries.items()
         }
-        return StatsMessage(time=time.time(), memory_bytes=_resident_bytes(), cameras=cameras, sinks=sinks)
+        return StatsMessage(time=time.time(), memory_bytes=_resident_bytes(), cameras=self.camera_stats(), sinks=sinks)
+
+    def camera_stats(self) -> dict[str, CameraStats]:
+        """Current counts of the cameras; also after the watch has ended."""
+        return {name: camera.stats(self._inbox) for name, camera in self._cameras.items()}
+
+    def pictures(self) -> dict[str, LastPicture]:
+        """The last picture of each camera that has shown one."""
+        taken = {name: camera.process.last_picture for name, camera in self._cameras.items()}
+        return {name: picture for name, picture in taken.items() if picture is not None}
 
     def _make_camera(self, name: str, config: CameraConfig, detector: Detector) -> WatchedCamera:
         buffer_seconds = None if self._recordings is None else self._recordings.buffer_seconds(config.min_seconds)
         return make_camera(
-            name, config, detector, self._inbox, scoring=self._config.scoring, buffer_seconds=buffer_seconds
+            name,
+            config,
+            detector,
+            self._inbox,
+            scoring=self._config.scoring,
+            buffer_seconds=buffer_seconds,
+            takes_pictures=self._config.store is not None and self._config.store.has_folder,
         )
 
     def _open_state(self, folder: Path, deliverers: Sequence[Deliverer]) -> None:

@@ -52,6 +52,7 @@ class WatchedCamera:
             score=round(float(snippet.score), 6),
             network=judgement.network,
             delay_seconds=round(time.time() - judgement.due, 3),
+            sounds=snippet.sounds,
         )
         return [*self.events.push(judgement), score]
 
@@ -64,6 +65,7 @@ def make_camera(
     *,
     scoring: ScoringConfig,
     buffer_seconds: float | None,
+    takes_pictures: bool = False,
 ) -> WatchedCamera:
     """Make a camera, ready to start.
 
@@ -74,6 +76,7 @@ def make_camera(
         inbox: receives what its process sends.
         scoring: see CausalScorer.
         buffer_seconds: see run_camera.
+        takes_pictures: see CameraOptions.
 
     Raises:
         ConfigError: a sound that the detector's tagger does not know.
@@ -89,7 +92,7 @@ def make_camera(
     )
     process = CameraProcess(
         name,
-        _camera_options(config, encoders, detector.grid),
+        _camera_options(config, encoders, detector.grid, takes_pictures=takes_pictures),
         inbox,
         queue_seconds=config.queue_seconds,
         watchdog_seconds=config.watchdog_seconds,
@@ -108,7 +111,9 @@ def _sounds(name: str, config: CameraConfig, tagger: SoundTagger) -> tuple[Sound
         raise ConfigError(f"camera {name}: {error}") from error
 
 
-def _camera_options(config: CameraConfig, encoders: Encoders, grid: SnippetGrid) -> CameraOptions:
+def _camera_options(
+    config: CameraConfig, encoders: Encoders, grid: SnippetGrid, *, takes_pictures: bool
+) -> CameraOptions:
     """What the camera's process reads: frames and audio windows as these encoders need them."""
     window_seconds = longest_window(encoders.audio, encoders.tagger) if config.sound else 0.0
     return CameraOptions(
@@ -118,4 +123,5 @@ def _camera_options(config: CameraConfig, encoders: Encoders, grid: SnippetGrid)
         frame_size=encoders.visual.frame_size,
         window_seconds=window_seconds or None,
         speed=config.speed,
+        takes_pictures=takes_pictures,
     )

@@ -180,7 +180,7 @@ def make_link(request: Request, service: TheService, job_id: JobIdInPath) -> Res
     """Create a link to the job's result page."""
     _done(service, job_id)
     key, expires_at = service.links.key(job_id)
-    return ResultLink(href=f"{_root(request)}/results/{key}/", expires_at=expires_at)
+    return ResultLink(href=f"{root_of(request)}/results/{key}/", expires_at=expires_at)
 
 
 @router.get("/events")
@@ -194,7 +194,7 @@ def find_events(service: TheService, query: Annotated[EventQuery, Query()]) -> P
 def find_live_events(service: TheService, query: Annotated[LiveEventQuery, Query()]) -> Page[StoredLiveEvent]:
     """Search the events of cameras, which `avadclip watch` stores in the same database, newest first."""
     found, total = service.store.live_events(query)
-    return Page(items=found, total=total)
+    return Page(items=service.camera_media.with_media(found), total=total)
 
 
 @router.get("/labels")
@@ -205,7 +205,7 @@ def list_labels(service: TheService) -> list[str]:
 
 @router.get("/cameras")
 def list_cameras(service: TheService) -> list[str]:
-    """List the cameras with stored events."""
+    """List the names of cameras with stored events, or with a state."""
     return service.store.cameras()
 
 
@@ -257,11 +257,11 @@ def show_metrics(service: TheService) -> Response:
 
 def _made(request: Request, response: Response, job: Job) -> Job:
     request.state.job_id = job.id  # for the audit
-    response.headers["Location"] = f"{_root(request)}/api/jobs/{job.id}"
+    response.headers["Location"] = f"{root_of(request)}/api/jobs/{job.id}"
     return job
 
 
-def _root(request: Request) -> str:
+def root_of(request: Request) -> str:
     """What links begin with: the prefix of a proxy, "" without one."""
     prefix: str = request.scope["root_path"]
     return prefix

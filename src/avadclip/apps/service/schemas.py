@@ -90,6 +90,10 @@ class StoredLiveEvent(_Model, BaseEvent):
     """Whether it continues, as of the latest message."""
     note: str | None
     """Why it ended, where not because it grew quiet."""
+    has_picture: bool = False
+    """Whether the service has a picture of it; see `POST /api/camera-link`."""
+    has_recording: bool = False
+    """Whether the service can play its recording."""
 
 
 class AuditEntry(_Model):

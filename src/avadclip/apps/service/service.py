@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from avadclip.apps.service.audit_log import AuditLog
+from avadclip.apps.service.cameras.media import CameraMedia
 from avadclip.apps.service.jobs.intake import Intake
 from avadclip.apps.service.jobs.janitor import Janitor
 from avadclip.apps.service.jobs.media_folder import MediaFolder
@@ -56,6 +57,7 @@ class Service:
         reserve.fill()
         self.audit = AuditLog(self.store)
         self.media = MediaFolder(settings, kept_bytes=self.store.kept_bytes())
+        self.camera_media = CameraMedia(settings, self.store)
         self.hub = ProgressHub()
         self.links = LinkSigner()
         self.metrics = Metrics(self._read)
@@ -67,7 +69,15 @@ class Service:
             timeout_seconds=settings.max_video_seconds,
             on_fatal=on_fatal,
         )
-        self.janitor = Janitor(settings, self.store, self.media, self.runner, self.hub, reserve=reserve)
+        self.janitor = Janitor(
+            settings,
+            self.store,
+            self.media,
+            self.runner,
+            self.hub,
+            camera_media=self.camera_media,
+            reserve=reserve,
+        )
         self.intake = Intake(settings, self.store, self.media, self.runner, self.hub)
 
     def start(self) -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from sqlalchemy.exc import SQLAlchemyError
 
 from avadclip.apps.retention import RetentionClock
+from avadclip.apps.service.cameras.media import CameraMedia
 from avadclip.apps.service.jobs.media_folder import MediaFolder, ids_of_files
 from avadclip.apps.service.jobs.progress import ProgressHub
 from avadclip.apps.service.jobs.queue import JobRunner
@@ -34,10 +35,11 @@ class Janitor:
         runner: JobRunner,
         hub: ProgressHub,
         *,
+        camera_media: CameraMedia,
         reserve: Reserve,
     ) -> None:
         self._settings, self._store, self._media, self._runner, self._hub = settings, store, media, runner, hub
-        self._reserve = reserve
+        self._camera_media, self._reserve = camera_media, reserve
         self._clock = RetentionClock(store.identity().seen_until)
         self._deleting = threading.Lock()
         self._stopping = threading.Event()
@@ -102,6 +104,7 @@ class Janitor:
             for job_id in self._store.ended_before(oldest):
                 self.delete(job_id)
             self._reserve.use(lambda: self._store.forget_live_events(oldest))
+            self._camera_media.forget(self._reserve.use(lambda: self._store.camera_store.forget(oldest)))
         self._reserve.use(lambda: self._store.forget_audit(now - AUDIT_DAYS * DAY_SECONDS))
         self._reserve.fill()
 
