@@ -30,6 +30,7 @@ from avadclip.apps.service.schemas import (
     Version,
 )
 from avadclip.apps.service.service import Service
+from avadclip.report.words import DEMONSTRATION_MODELS
 
 MAX_NAME = 255  # characters
 NAME_HELP = "File name for display; a form has its own"
@@ -224,6 +225,7 @@ def show_version(service: TheService) -> Version:
     return Version(
         version=__version__,
         model=service.model,
+        is_demonstration=service.model in DEMONSTRATION_MODELS,
         has_folders=bool(settings.folders),
         fetch_hosts=sorted(settings.fetch_hosts),
         max_upload_bytes=settings.max_upload_bytes,

@@ -144,6 +144,8 @@ class Version(_Model):
 
     version: str
     model: str
+    is_demonstration: bool
+    """Whether the model only shows how avadclip works."""
     has_folders: bool
     """Whether jobs may name files of folders on the server."""
     fetch_hosts: list[str]

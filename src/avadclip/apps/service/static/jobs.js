@@ -2,6 +2,7 @@
 
 import { request } from "./api.js";
 import { byId, make } from "./dom.js";
+import { progressBar, progressWords } from "./job_progress.js";
 
 const PAGE = 50;
 const { clock, counted } = globalThis.avadclip.words;
@@ -58,9 +59,9 @@ export function createJobList({ onProblem, onChange }) {
 
   function draw(job) {
     const isDone = job.state === "done";
-    const name = isDone
-      ? make("a", { className: "job-name", href: `?job=${job.id}`, textContent: job.name })
-      : make("span", { className: "job-name", textContent: job.name });
+    const name = job.state === "failed"
+      ? make("span", { className: "job-name", textContent: job.name })
+      : make("a", { className: "job-name", href: `?job=${job.id}`, textContent: job.name });
     const remove = make("button", { type: "button", className: "quiet", textContent: "Delete" });
     remove.setAttribute("aria-label", `Delete ${job.name}`);
     remove.addEventListener("click", () => deleteJob(job));
@@ -94,7 +95,7 @@ export function createJobList({ onProblem, onChange }) {
 function result(job) {
   const line = make("span", { className: "job-result" });
   if (job.state === "queued") line.append("queued");
-  if (job.state === "running") line.append(make("progress", { max: 1, value: job.progress ?? 0, ariaLabel: `Scoring ${job.name}` }));
+  if (job.state === "running") line.append(progressBar(job), make("span", { className: "faint job-left", textContent: progressWords(job) }));
   if (job.state === "failed") line.append(make("span", { className: "job-error", textContent: "failed" }));
   if (job.state === "done") {
     line.append(
