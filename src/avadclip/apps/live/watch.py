@@ -17,6 +17,7 @@ from avadclip.apps.live.causal import Judgement
 from avadclip.apps.live.config import CameraConfig, WatchConfig
 from avadclip.apps.live.delivery import Deliverer, Delivery
 from avadclip.apps.live.inbox import CameraFinished, Connecting, Inbox, Lost, News
+from avadclip.apps.live.key_frame import EventPictures
 from avadclip.apps.live.ledger import Ledger
 from avadclip.apps.live.live_snippet import LiveSnippet
 from avadclip.apps.live.messages import (
@@ -62,7 +63,11 @@ class Watch:
         self, config: WatchConfig, detector: Detector, publish: Publish, *, deliverers: Sequence[Deliverer] = ()
     ) -> None:
         self._config = config
-        self._recordings = None if config.recording is None else Recordings(config.recording)
+        self._kept = None if config.kept is None else Recordings(config.kept)
+        self._pictures = None
+        if config.kept is not None:
+            root = None if config.service is None else config.service.root
+            self._pictures = EventPictures(config.kept.folder, root)
         self._inbox = Inbox()
         self._sinks: list[Publish] = [publish]
         self._cleanup = ExitStack()
@@ -101,10 +106,20 @@ class Watch:
         return StatsMessage(time=time.time(), memory_bytes=_resident_bytes(), cameras=cameras, sinks=sinks)
 
     def _make_camera(self, name: str, config: CameraConfig, detector: Detector) -> WatchedCamera:
-        buffer_seconds = None if self._recordings is None else self._recordings.buffer_seconds(config.min_seconds)
+        recordings = self._recordings
         return make_camera(
-            name, config, detector, self._inbox, scoring=self._config.scoring, buffer_seconds=buffer_seconds
+            name,
+            config,
+            detector,
+            self._inbox,
+            scoring=self._config.scoring,
+            buffer_seconds=None if recordings is None else recordings.buffer_seconds(config.min_seconds),
+            pictures=self._pictures,
         )
+
+    @property
+    def _recordings(self) -> Recordings | None:
+        return None if self._config.recording is None else self._kept
 
     def _open_state(self, folder: Path, deliverers: Sequence[Deliverer]) -> None:
         self._ledger = Ledger(folder)
@@ -145,8 +160,8 @@ class Watch:
             if time.monotonic() >= self._next_stats:
                 self._next_stats += self._config.stats_seconds
                 self._publish(self.stats())
-                if self._recordings is not None:
-                    self._recordings.make_room()
+                if self._kept is not None:
+                    self._kept.make_room()
 
     def _take(self, camera: WatchedCamera, news: News) -> None:
         match news:

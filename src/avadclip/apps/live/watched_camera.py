@@ -8,6 +8,7 @@ from avadclip.apps.live.causal import CausalScorer, Judgement
 from avadclip.apps.live.config import CameraConfig, ScoringConfig
 from avadclip.apps.live.event_stream import CameraEvents
 from avadclip.apps.live.inbox import Inbox
+from avadclip.apps.live.key_frame import EventPictures
 from avadclip.apps.live.messages import CameraStats, Message, ScoreMessage
 from avadclip.encoders.base import Encoders, SoundTagger
 from avadclip.errors import ConfigError
@@ -64,6 +65,7 @@ def make_camera(
     *,
     scoring: ScoringConfig,
     buffer_seconds: float | None,
+    pictures: EventPictures | None = None,
 ) -> WatchedCamera:
     """Make a camera, ready to start.
 
@@ -74,6 +76,7 @@ def make_camera(
         inbox: receives what its process sends.
         scoring: see CausalScorer.
         buffer_seconds: see run_camera.
+        pictures: keeps the events' pictures; None: they have none.
 
     Raises:
         ConfigError: a sound that the detector's tagger does not know.
@@ -86,10 +89,11 @@ def make_camera(
         model=detector.scorer.name,
         tagger="" if tagger is None else tagger.name,
         sounds=() if tagger is None else _sounds(name, config, tagger),
+        pictures=pictures,
     )
     process = CameraProcess(
         name,
-        _camera_options(config, encoders, detector.grid),
+        _camera_options(config, encoders, detector.grid, takes_pictures=pictures is not None),
         inbox,
         queue_seconds=config.queue_seconds,
         watchdog_seconds=config.watchdog_seconds,
@@ -108,7 +112,9 @@ def _sounds(name: str, config: CameraConfig, tagger: SoundTagger) -> tuple[Sound
         raise ConfigError(f"camera {name}: {error}") from error
 
 
-def _camera_options(config: CameraConfig, encoders: Encoders, grid: SnippetGrid) -> CameraOptions:
+def _camera_options(
+    config: CameraConfig, encoders: Encoders, grid: SnippetGrid, *, takes_pictures: bool
+) -> CameraOptions:
     """What the camera's process reads: frames and audio windows as these encoders need them."""
     window_seconds = longest_window(encoders.audio, encoders.tagger) if config.sound else 0.0
     return CameraOptions(
@@ -118,4 +124,5 @@ def _camera_options(config: CameraConfig, encoders: Encoders, grid: SnippetGrid)
         frame_size=encoders.visual.frame_size,
         window_seconds=window_seconds or None,
         speed=config.speed,
+        takes_pictures=takes_pictures,
     )

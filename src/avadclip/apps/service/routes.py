@@ -10,9 +10,11 @@ from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse
 
 from avadclip import __version__
+from avadclip.apps.service.event_picture import read_picture
 from avadclip.apps.service.http.guard import MAX_BODY_BYTES
 from avadclip.apps.service.http.multipart import FORM, FormFile
 from avadclip.apps.service.problems import RefusedError, documented
+from avadclip.apps.service.results import PRIVATE
 from avadclip.apps.service.schemas import (
     ENDED,
     AuditEntry,
@@ -195,6 +197,20 @@ def find_live_events(service: TheService, query: Annotated[LiveEventQuery, Query
     """Search the events of cameras, which `avadclip watch` stores in the same database, newest first."""
     found, total = service.store.live_events(query)
     return Page(items=found, total=total)
+
+
+@router.get(
+    "/live-events/{event_id}/picture",
+    response_class=Response,
+    responses={HTTPStatus.OK: {"content": {"image/jpeg": {"schema": _FILE}}}, **NOT_FOUND},
+)
+def show_event_picture(service: TheService, event_id: str) -> Response:
+    """Get the picture of a camera's event: its highest-scored moment so far, JPEG."""
+    event = service.store.live_event(event_id)
+    jpeg = None if event is None else read_picture(service.settings, event)
+    if jpeg is None:
+        raise RefusedError(HTTPStatus.NOT_FOUND, "the event has no picture in a folder of the service")
+    return Response(jpeg, media_type="image/jpeg", headers=PRIVATE)
 
 
 @router.get("/labels")

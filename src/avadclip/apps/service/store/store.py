@@ -233,6 +233,13 @@ class Store:
         rows, total = self._part(part, sa.select(sa.func.count()).select_from(live_events).where(*conditions))
         return [StoredLiveEvent.model_validate(row) for row in rows], total
 
+    def live_event(self, event_id: str) -> StoredLiveEvent | None:
+        """The event of a camera; None for an unknown one."""
+        query = sa.select(live_events).where(live_events.c.id == event_id)
+        with self.database.reading() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else StoredLiveEvent.model_validate(dict(row))
+
     def cameras(self) -> list[str]:
         """Cameras that events came from."""
         query = sa.select(live_events.c.source).distinct().order_by(live_events.c.source)
