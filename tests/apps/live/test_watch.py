@@ -186,13 +186,14 @@ def test_recordings_go_when_their_time_is_over(bright_is_bad, write_yard, tmp_pa
     """Also where no event begins that would need the room."""
     folder = tmp_path / "recordings"
     folder.mkdir()
-    for name, age_days in {"over.mkv": 2.1, "not over.mkv": 1.9, "over.txt": 3}.items():
+    ages = {"over.mkv": 2.1, "over.jpg": 2.1, "not over.mkv": 1.9, "not over.jpg": 1.9, "over.txt": 3}
+    for name, age_days in ages.items():
         (folder / name).touch()
         os.utime(folder / name, (time.time() - age_days * 86400,) * 2)
     path = write_yard(tmp_path / "yard.mkv", [0.1, 0.1, 0.1])
     recording = {"folder": str(folder), "retention_days": 2}
     run(bright_is_bad, {"yard": {"source": str(path), "speed": 4.0}}, recording=recording, stats_seconds=0.1)
-    assert {file.name for file in folder.glob("[!.]*")} == {"not over.mkv", "over.txt"}
+    assert {file.name for file in folder.glob("[!.]*")} == {"not over.mkv", "not over.jpg", "over.txt"}
 
 
 @pytest.mark.parametrize("is_restarted", [False, True])

@@ -98,8 +98,8 @@ def _stored_watch(
 ) -> "Watch":
     """A watch whose events and cameras the service shows."""
     from avadclip.apps.live.watch import Watch
+    from avadclip.apps.service.cameras.live_sink import StoreSink
     from avadclip.apps.service.cameras.reporter import CameraReporter
-    from avadclip.apps.service.live_sink import StoreSink
     from avadclip.apps.service.ownership import check_sqlite_file
     from avadclip.apps.service.settings import ServiceSettings, default_data
 

@@ -11,7 +11,6 @@ from typing import Any
 from av.packet import Packet
 
 from avadclip.apps.live.camera import CameraOptions, open_camera
-from avadclip.apps.live.last_picture import PictureTaker
 from avadclip.apps.live.recording.packet_recorder import PacketRecorder
 from avadclip.encoders.downloads.notice import go_offline
 from avadclip.errors import AvadclipError
@@ -58,9 +57,7 @@ class Ended:
 
 
 def run_camera(options: CameraOptions, buffer_seconds: float | None, pipe: Connection) -> None:
-    """Read one connection to its end; send what it brings, then Ended; execute commands meanwhile.
-
-    It brings Opened, snippets, RecordingFailed and, where they are wanted, LastPicture.
+    """Read one connection to its end; send Opened, snippets, RecordingFailed and Ended; execute commands meanwhile.
 
     Args:
         options: what to read.
@@ -95,10 +92,9 @@ def _read(options: CameraOptions, buffer_seconds: float | None, pipe: Connection
             while pipe.poll():
                 _execute(pipe.recv(), recorder)
 
-        on_frame = PictureTaker(pipe.send).look_at if options.takes_pictures else None
         pipe.send(reader.opened)
         try:
-            for snippet in reader.snippets(tap, on_frame):
+            for snippet in reader.snippets(tap):
                 pipe.send(snippet)
         finally:
             if recorder is not None:

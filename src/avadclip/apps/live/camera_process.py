@@ -11,7 +11,6 @@ from multiprocessing.process import BaseProcess
 from avadclip.apps.live.camera import CameraOptions
 from avadclip.apps.live.camera_child import Command, Ended, run_camera
 from avadclip.apps.live.inbox import CameraFinished, Connecting, Inbox, Lost, News
-from avadclip.apps.live.last_picture import LastPicture
 from avadclip.apps.live.live_snippet import LiveSnippet
 
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 1.0, 10.0  # doubled with every failure
@@ -44,7 +43,6 @@ class CameraProcess(threading.Thread):
         super().__init__(name=f"camera {name}", daemon=True)
         self.num_starts = 0
         self.process_id: int | None = None
-        self.last_picture: LastPicture | None = None
         self._camera = name
         self._options = options
         self._inbox = inbox
@@ -126,9 +124,6 @@ class CameraProcess(threading.Thread):
                 return Ended(f"reader process died (exit code {process.exitcode})", is_finished=False), has_shown
             if isinstance(news, Ended):
                 return news, has_shown
-            if isinstance(news, LastPicture):
-                self.last_picture = news
-                continue
             has_shown |= isinstance(news, LiveSnippet)
             deadline = time.monotonic() + self._watchdog_seconds
             self._put(news)

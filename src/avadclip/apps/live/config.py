@@ -7,7 +7,16 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, StringConstraints, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from avadclip.apps.live.schedule import Period, parse_period
@@ -37,6 +46,12 @@ def _check_bare_host(host: str) -> str:
             kind = SECRET_ERROR if "@" in host else "host"
             raise PydanticCustomError(kind, "needed a host name or address alone; `port` is another key") from None
     return _check_host(host)
+
+
+def _check_no_password(url: Any) -> Any:
+    if "@" in re.split(r"[/?#]", str(url).partition("://")[2])[0]:
+        raise PydanticCustomError(SECRET_ERROR, "needed a URL without user and password, which are not sent")
+    return url
 
 
 class ScoringConfig(FrozenConfig):
@@ -115,17 +130,10 @@ class CameraConfig(FrozenConfig):
 class WebhookConfig(FrozenConfig):
     """Webhook for events, by the Standard Webhooks specification."""
 
-    url: AnyHttpUrl
+    url: Annotated[AnyHttpUrl, BeforeValidator(_check_no_password)]
     """http:// or https:// URL, which may hold any letters; redirects are not followed."""
     secret: SecretStr
     """`whsec_` and base64 of 24 to 64 bytes, shared with the receiver."""
-
-    @field_validator("url", mode="before")
-    @classmethod
-    def _has_no_password(cls, url: Any) -> Any:
-        if "@" in re.split(r"[/?#]", str(url).partition("://")[2])[0]:
-            raise PydanticCustomError(SECRET_ERROR, "needed a URL without user and password, which are not sent")
-        return url
 
     @field_validator("url")
     @classmethod
@@ -200,6 +208,18 @@ class RecordingConfig(FrozenConfig):
     """Recordings are deleted after this time; 0 keeps them."""
 
 
+class ServiceConfig(FrozenConfig):
+    """Where `avadclip serve` shows the events of the store."""
+
+    address: Annotated[AnyHttpUrl, BeforeValidator(_check_no_password)]
+    """http:// or https:// address, as those reach it who follow a link to a picture."""
+
+    @property
+    def root(self) -> str:
+        """The address without the slash at its end."""
+        return str(self.address).rstrip("/")
+
+
 class WatchConfig(FrozenConfig):
     """Everything."""
 
@@ -220,6 +240,7 @@ class WatchConfig(FrozenConfig):
     mqtt: MqttConfig | None = None
     store: StoreConfig | None = None
     recording: RecordingConfig | None = None
+    service: ServiceConfig | None = None
     state: Path | None = Field(None, validate_default=True)
     """Folder for open events and undelivered messages; needed with a webhook, MQTT or a store."""
 
@@ -231,3 +252,10 @@ class WatchConfig(FrozenConfig):
                 "state", "needed `state = FOLDER`, which stores messages until they are delivered"
             )
         return state
+
+    @property
+    def kept(self) -> RecordingConfig | None:
+        """Folder and limits of recordings and pictures; without `[recording]`, of the pictures in the state folder."""
+        if self.recording is None and self.state is not None:
+            return RecordingConfig(folder=self.state / "pictures")
+        return self.recording

@@ -1,11 +1,12 @@
 """The messages of a watch: events, the cameras' states, scores and statistics, as JSON for every sink."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from avadclip.events import BaseEvent, NamedSound
 
+_NAMES = {"snapshot": "picture"}  # of keys in messages of 0.1.0, which a ledger may still hold
 CameraState = Literal["connecting", "online", "offline", "finished"]
 
 
@@ -26,8 +27,16 @@ class LiveEvent(_Message, BaseEvent):
 
     threshold: float
     """As configured or in the checkpoint, not rounded."""
-    snapshot: str | None = None
-    """Path of a picture; None where none was written."""
+    picture: str | None = None
+    """Path of the JPEG of the highest-scored snippet so far; None where none was written."""
+    picture_link: str | None = None
+    """Its address at `avadclip serve`; None without `[service]`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_version_0_1_0(cls, values: Any) -> Any:
+        """Give the key `snapshot` of 0.1.0 its present name."""
+        return {_NAMES.get(key, key): value for key, value in values.items()} if isinstance(values, dict) else values
 
 
 class EventMessage(_Message):

@@ -17,7 +17,7 @@ from avadclip.apps.live.causal import Judgement
 from avadclip.apps.live.config import CameraConfig, WatchConfig
 from avadclip.apps.live.delivery import Deliverer, Delivery
 from avadclip.apps.live.inbox import CameraFinished, Connecting, Inbox, Lost, News
-from avadclip.apps.live.last_picture import LastPicture
+from avadclip.apps.live.key_frame import EventPictures
 from avadclip.apps.live.ledger import Ledger
 from avadclip.apps.live.live_snippet import LiveSnippet
 from avadclip.apps.live.messages import (
@@ -30,7 +30,7 @@ from avadclip.apps.live.messages import (
     StatusMessage,
 )
 from avadclip.apps.live.recording.recordings import Recordings
-from avadclip.apps.live.watched_camera import WatchedCamera, make_camera
+from avadclip.apps.live.watched_camera import LastPicture, WatchedCamera, make_camera
 from avadclip.apps.live.webhook import Webhook
 from avadclip.errors import ConfigError
 from avadclip.extras import require_extra
@@ -64,7 +64,11 @@ class Watch:
         self, config: WatchConfig, detector: Detector, publish: Publish, *, deliverers: Sequence[Deliverer] = ()
     ) -> None:
         self._config = config
-        self._recordings = None if config.recording is None else Recordings(config.recording)
+        self._kept = None if config.kept is None else Recordings(config.kept)
+        self._pictures = None
+        if config.kept is not None:
+            root = None if config.service is None else config.service.root
+            self._pictures = EventPictures(config.kept.folder, root)
         self._inbox = Inbox()
         self._sinks: list[Publish] = [publish]
         self._cleanup = ExitStack()
@@ -107,20 +111,24 @@ class Watch:
 
     def pictures(self) -> dict[str, LastPicture]:
         """The last picture of each camera that has shown one."""
-        taken = {name: camera.process.last_picture for name, camera in self._cameras.items()}
+        taken = {name: camera.last_picture for name, camera in self._cameras.items()}
         return {name: picture for name, picture in taken.items() if picture is not None}
 
     def _make_camera(self, name: str, config: CameraConfig, detector: Detector) -> WatchedCamera:
-        buffer_seconds = None if self._recordings is None else self._recordings.buffer_seconds(config.min_seconds)
+        recordings = self._recordings
         return make_camera(
             name,
             config,
             detector,
             self._inbox,
             scoring=self._config.scoring,
-            buffer_seconds=buffer_seconds,
-            takes_pictures=self._config.store is not None and self._config.store.has_folder,
+            buffer_seconds=None if recordings is None else recordings.buffer_seconds(config.min_seconds),
+            pictures=self._pictures,
         )
+
+    @property
+    def _recordings(self) -> Recordings | None:
+        return None if self._config.recording is None else self._kept
 
     def _open_state(self, folder: Path, deliverers: Sequence[Deliverer]) -> None:
         self._ledger = Ledger(folder)
@@ -161,8 +169,8 @@ class Watch:
             if time.monotonic() >= self._next_stats:
                 self._next_stats += self._config.stats_seconds
                 self._publish(self.stats())
-                if self._recordings is not None:
-                    self._recordings.make_room()
+                if self._kept is not None:
+                    self._kept.make_room()
 
     def _take(self, camera: WatchedCamera, news: News) -> None:
         match news:

@@ -11,6 +11,7 @@ from fastapi.sse import EventSourceResponse
 
 from avadclip import __version__
 from avadclip.apps.service.http.guard import MAX_BODY_BYTES
+from avadclip.apps.service.http.headers import PRIVATE
 from avadclip.apps.service.http.multipart import FORM, FormFile
 from avadclip.apps.service.problems import RefusedError, documented
 from avadclip.apps.service.schemas import (
@@ -196,6 +197,24 @@ def find_live_events(service: TheService, query: Annotated[LiveEventQuery, Query
     """Search the events of cameras, which `avadclip watch` stores in the same database, newest first."""
     found, total = service.store.live_events(query)
     return Page(items=service.camera_media.with_media(found), total=total)
+
+
+@router.get(
+    "/live-events/{event_id}/picture",
+    response_class=Response,
+    responses={HTTPStatus.OK: {"content": {"image/jpeg": {"schema": _FILE}}}, **NOT_FOUND},
+)
+def show_event_picture(service: TheService, event_id: str) -> Response:
+    """Get the picture of a camera's event: its highest-scored moment so far, JPEG."""
+    return picture_response(service, event_id)
+
+
+def picture_response(service: Service, event_id: str) -> Response:
+    """The picture of a camera's event; RefusedError (404) where there is none."""
+    jpeg = service.camera_media.event_picture(event_id)
+    if jpeg is None:
+        raise RefusedError(HTTPStatus.NOT_FOUND, "the event has no picture in a folder of the service")
+    return Response(jpeg, media_type="image/jpeg", headers=PRIVATE)
 
 
 @router.get("/labels")

@@ -90,6 +90,8 @@ class StoredLiveEvent(_Model, BaseEvent):
     """Whether it continues, as of the latest message."""
     note: str | None
     """Why it ended, where not because it grew quiet."""
+    picture: str | None = Field(None, exclude=True)
+    """Path of its JPEG, as the watch wrote it; see `GET /api/live-events/EVENT/picture`."""
     has_picture: bool = False
     """Whether the service has a picture of it; see `POST /api/camera-link`."""
     has_recording: bool = False

@@ -40,11 +40,12 @@ class CameraMedia:
 
     def picture(self, camera: str) -> bytes | None:
         """The last picture of a camera, JPEG; None where there is none."""
-        path = self._allowed(self._settings.cameras / f"{camera}.jpg")
-        try:
-            return None if path is None else path.read_bytes()  # whole: the watch replaces the file at any time
-        except FileNotFoundError:
-            return None
+        return self._read(self._allowed(self._settings.cameras / f"{camera}.jpg"))
+
+    def event_picture(self, event_id: str) -> bytes | None:
+        """The picture of an event, its highest-scored moment so far, JPEG; None where there is none."""
+        event = self._store.live_event(event_id)
+        return None if event is None else self._read(self._picture_of(event))
 
     def recording(self, event_id: str) -> Playable | None:
         """The recording of an event, copied to mp4 on the first call where that lets browsers play it."""
@@ -62,7 +63,12 @@ class CameraMedia:
         """The events, with what can be shown of them."""
         folders = self._recordings()
         return [
-            event.model_copy(update={"has_recording": self._recording_of(event, folders) is not None})
+            event.model_copy(
+                update={
+                    "has_picture": self._picture_of(event) is not None,
+                    "has_recording": self._recording_of(event, folders) is not None,
+                }
+            )
             for event in events
         ]
 
@@ -79,6 +85,17 @@ class CameraMedia:
     def _recording_of(self, event: StoredLiveEvent, folders: dict[str, str | None]) -> Path | None:
         folder = folders.get(event.source)
         return None if folder is None else self._allowed(Path(folder) / f"{event.id}.mkv")
+
+    def _picture_of(self, event: StoredLiveEvent) -> Path | None:
+        path = None if event.picture is None else self._allowed(Path(event.picture))
+        return path if path is not None and path.suffix == ".jpg" else None
+
+    @staticmethod
+    def _read(path: Path | None) -> bytes | None:
+        """The file, whole: the watch replaces it at any time."""
+        with suppress(OSError):  # it was deleted
+            return None if path is None else path.read_bytes()
+        return None
 
     def _allowed(self, path: Path) -> Path | None:
         """The file, links resolved; None where there is none, or it lies elsewhere."""

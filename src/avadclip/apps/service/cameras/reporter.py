@@ -9,8 +9,8 @@ from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from avadclip.apps.live.last_picture import LastPicture
 from avadclip.apps.live.messages import CameraState, CameraStats, Message, ScoreMessage, StatusMessage
+from avadclip.apps.live.watched_camera import LastPicture
 from avadclip.apps.service.cameras.schemas import CameraScore, CameraStatus
 from avadclip.apps.service.store.camera_store import CURVE_SECONDS
 from avadclip.apps.service.store.database import reason_of

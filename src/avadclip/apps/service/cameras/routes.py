@@ -9,10 +9,11 @@ from fastapi.responses import FileResponse
 
 from avadclip.apps.live.config import CameraName
 from avadclip.apps.service.cameras.schemas import Camera, CameraScore, shown_camera
+from avadclip.apps.service.http.headers import PRIVATE
 from avadclip.apps.service.links import CAMERAS
 from avadclip.apps.service.problems import RefusedError
-from avadclip.apps.service.results import PRIVATE, serve_file
-from avadclip.apps.service.routes import TheService, root_of
+from avadclip.apps.service.results import serve_file
+from avadclip.apps.service.routes import TheService, picture_response, root_of
 from avadclip.apps.service.schemas import LiveEventQuery, ResultLink
 
 router = APIRouter(prefix="/api")
@@ -63,6 +64,12 @@ def show_picture(service: TheService, camera: CameraName) -> Response:
     if jpeg is None:
         raise RefusedError(HTTPStatus.NOT_FOUND, "the camera has no picture")
     return Response(jpeg, media_type="image/jpeg", headers=PRIVATE)
+
+
+@media_router.api_route("/events/{event_id}/picture", methods=["GET", "HEAD"])
+def show_event_picture(service: TheService, event_id: str) -> Response:
+    """Serve the picture of an event."""
+    return picture_response(service, event_id)
 
 
 @media_router.api_route("/events/{event_id}/recording", methods=["GET", "HEAD"])
