@@ -226,6 +226,23 @@ def test_a_recording_in_an_allowed_folder_is_given_out(
     assert recorded(videos_folder / "recordings", "yard-4")["has_recording"]
 
 
+def test_the_picture_of_an_event_is_given_out_from_the_services_folders_alone(cameras: Any, tmp_path: Path) -> None:
+    folder = cameras.service.settings.data / "recordings"
+    folder.mkdir(exist_ok=True)
+    for number, path in enumerate((folder / "yard-5.jpg", tmp_path / "yard-5.jpg", folder / "store-id.txt")):
+        path.write_bytes(b"\xff\xd8moment")
+        cameras.service.store.keep_live_event(make_live_event(id=f"yard-{number}", start=number, picture=str(path)))
+    cameras.service.store.keep_live_event(make_live_event(id="yard-3", start=3.0, picture=None))
+    shown = {event["id"]: event["has_picture"] for event in cameras.client.get("/api/live-events").json()["items"]}
+    assert shown == {"yard-0": True, "yard-1": False, "yard-2": False, "yard-3": False}
+    link = link_of(cameras)
+    answers = [
+        cameras.client.get(f"{link}events/yard-{number}/picture", headers={"Authorization": ""}) for number in range(4)
+    ]
+    assert [answer.status_code for answer in answers] == [200, 404, 404, 404]
+    assert answers[0].content == b"\xff\xd8moment"
+
+
 @pytest.mark.parametrize("event_id", ["yard-9", "..%2F..%2Fstore-id", "yard%00"])
 def test_an_unknown_event_has_no_recording(cameras: Any, recorded: Callable[..., Any], event_id: str) -> None:
     recorded(cameras.service.settings.data / "recordings")

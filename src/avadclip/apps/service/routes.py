@@ -23,6 +23,7 @@ from avadclip.apps.service.schemas import (
     Job,
     JobId,
     JobState,
+    ListedJob,
     LiveEventQuery,
     Page,
     ResultLink,
@@ -123,10 +124,20 @@ async def make_job(
 
 
 @router.get("/jobs")
-def list_jobs(service: TheService, state: JobState | None = None, limit: Limit = 100, offset: Offset = 0) -> Page[Job]:
+def list_jobs(
+    request: Request, service: TheService, state: JobState | None = None, limit: Limit = 100, offset: Offset = 0
+) -> Page[ListedJob]:
     """List jobs, newest first."""
     jobs, total = service.store.jobs(state=state, limit=limit, offset=offset)
-    return Page(items=[service.hub.with_progress(job) for job in jobs], total=total)
+    pictures = service.pictures_of(jobs)
+    items = [
+        ListedJob(
+            **dict(service.hub.with_progress(job)),
+            picture=f"{root_of(request)}{pictures[job.id]}" if job.id in pictures else None,
+        )
+        for job in jobs
+    ]
+    return Page(items=items, total=total)
 
 
 @router.get("/jobs/{job_id}", responses=NOT_FOUND)

@@ -67,6 +67,13 @@ class Job(_Model):
     """Share of the video that is scored, 0 to 1; only while it runs."""
 
 
+class ListedJob(Job):
+    """A job as lists have it."""
+
+    picture: str | None = None
+    """Address of the picture of its highest-scored event, for some hours; needs no token."""
+
+
 class StoredEvent(_Model, BaseEvent):
     """One anomalous stretch of a job's video, half open [start, end), seconds from the video's start."""
 

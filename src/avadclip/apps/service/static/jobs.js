@@ -31,16 +31,19 @@ export function createJobList({ onProblem, onChange }) {
       if (known) forget(job.id);
       return;
     }
-    const element = draw(job);
+    const isNew = job.state === "done" && known?.job.state !== "done";
+    const element = draw({ picture: known?.job.picture, ...job });
     if (known) {
       known.element.replaceWith(element);
     } else {
       byId("jobs").prepend(element);
       total += 1;
     }
-    jobs.set(job.id, { job, element });
+    jobs.set(job.id, { job: { picture: known?.job.picture, ...job }, element });
     count();
-    if (job.state === "done" && known?.job.state !== "done") onChange();
+    if (!isNew) return;
+    onChange();
+    load().catch(({ message }) => onProblem(message)); // its picture is in the list alone
   }
 
   function forget(id) {
@@ -68,6 +71,7 @@ export function createJobList({ onProblem, onChange }) {
     const element = make(
       "li",
       { className: "job" },
+      job.picture ? make("img", { className: "job-picture", src: job.picture, alt: "", loading: "lazy" }) : make("span", { className: "job-picture" }),
       make("span", {}, name, make("span", { className: "faint", textContent: ` ${whenMade(job)}` })),
       result(job),
       make("span", { className: "job-length faint", textContent: isDone ? clock(job.duration_seconds) : "" }),

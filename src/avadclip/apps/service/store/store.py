@@ -200,6 +200,17 @@ class Store:
         rows, total = self._part(part, sa.select(sa.func.count()).select_from(joined).where(*conditions))
         return [StoredEvent.model_validate(row) for row in rows], total
 
+    def best_events(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """The id of the highest-scored event of each of these jobs that has any, by job."""
+        order = sa.func.row_number().over(
+            partition_by=events.c.job_id, order_by=(events.c.score.desc(), events.c.start, events.c.id)
+        )
+        ranked = sa.select(events.c.job_id, events.c.id, order.label("place")).where(events.c.job_id.in_(job_ids))
+        best = ranked.subquery()
+        with self.database.reading() as connection:
+            rows = connection.execute(sa.select(best.c.job_id, best.c.id).where(best.c.place == 1)).mappings()
+            return {row["job_id"]: row["id"] for row in rows}
+
     def labels(self) -> list[str]:
         """Classes that events have, those of cameras too."""
         labels = sa.union(sa.select(events.c.label), sa.select(live_events.c.label)).subquery()
