@@ -96,12 +96,30 @@ def write_quick_copy(source: str | Path | MediaFile, target: Path) -> None:
 def _copy_pictures(
     container: InputContainer, picture: VideoStream, target: VideoStream, zero_seconds: float
 ) -> "Iterator[Packet[Any]]":
-    for packet in readable(container.demux(picture), DecodeCount()):
-        if packet.size == 0 or packet.dts is None or packet.pts is None:
+    packets = (packet for packet in readable(container.demux(picture), DecodeCount()) if packet.size > 0)
+    for packet in _with_decoding_times(packets):
+        if packet.pts is None or packet.dts is None:
             continue
         shift = round(zero_seconds / packet.time_base)
         packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, target
         yield packet
+
+
+def _with_decoding_times(packets: "Iterable[Packet[Any]]") -> "Iterator[Packet[Any]]":
+    """The packets; Matroska has no decoding times, and FFmpeg cannot tell those of the first packets."""
+    waiting: list[Packet[Any]] = []
+    for packet in packets:
+        if packet.dts is None:
+            waiting.append(packet)
+            continue
+        for place, early in enumerate(waiting):
+            early.dts = packet.dts - (len(waiting) - place) * max(packet.duration or 1, 1)
+        yield from waiting
+        waiting = []
+        yield packet
+    for early in waiting:  # none has one: too few packets for a picture to be out of order
+        early.dts = early.pts
+    yield from waiting
 
 
 @contextmanager

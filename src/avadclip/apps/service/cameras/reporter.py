@@ -28,7 +28,7 @@ WARN_SECONDS = 60.0  # at most one line about failures so often
 log = logging.getLogger(__name__)
 
 
-class Watched(Protocol):
+class ReportedWatch(Protocol):
     """What the reporter asks a watch, from its own thread."""
 
     def camera_stats(self) -> dict[str, CameraStats]:
@@ -81,13 +81,13 @@ class CameraReporter(threading.Thread):
         self._pictures = pictures
         self._recordings = None if recordings is None else str(recordings.resolve())
         self._store: Store | None = None
-        self._watch: Watched | None = None
+        self._watch: ReportedWatch | None = None
         self._known: defaultdict[str, _Known] = defaultdict(_Known)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._next_warning = float("-inf")
 
-    def follow(self, watch: Watched) -> None:
+    def follow(self, watch: ReportedWatch) -> None:
         """Start writing about this watch."""
         self._watch = watch
         self.start()

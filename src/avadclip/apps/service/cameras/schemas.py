@@ -20,11 +20,11 @@ _SHOWN: dict[str, ShownState] = {
 }
 
 
-class _Model(BaseModel):
+class _CameraModel(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, extra="forbid")
 
 
-class CameraStatus(_Model):
+class CameraStatus(_CameraModel):
     """A camera's row of the store, which its watch writes every few seconds. Times are Unix seconds."""
 
     name: str
@@ -49,14 +49,14 @@ class CameraStatus(_Model):
         return "stale" if shown != "ended" and now - self.written_at > STALE_SECONDS else shown
 
 
-class CameraScore(_Model):
+class CameraScore(_CameraModel):
     """The highest score in a few seconds of a camera's video."""
 
     start: float
     score: float
 
 
-class Camera(_Model):
+class Camera(_CameraModel):
     """A camera as of now. Times are Unix seconds."""
 
     name: str

@@ -99,12 +99,14 @@ class Janitor:
         """Complete deletions; delete the jobs, camera events and audit entries whose retention is over."""
         self._complete_deletions()
         now = self._note_time()
+        gone: list[str] = []
         if self._settings.retention_days is not None:
             oldest = now - self._settings.retention_days * DAY_SECONDS
             for job_id in self._store.ended_before(oldest):
                 self.delete(job_id)
             self._reserve.use(lambda: self._store.forget_live_events(oldest))
-            self._camera_media.forget(self._reserve.use(lambda: self._store.camera_store.forget(oldest)))
+            gone = self._reserve.use(lambda: self._store.camera_store.forget(oldest))
+        self._camera_media.forget(gone)
         self._reserve.use(lambda: self._store.forget_audit(now - AUDIT_DAYS * DAY_SECONDS))
         self._reserve.fill()
 
