@@ -1,6 +1,9 @@
 """`avadclip watch`."""
 
 import signal
+import sys
+from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +16,14 @@ if TYPE_CHECKING:
     from avadclip.apps.live.messages import Message
     from avadclip.apps.live.watch import Watch
     from avadclip.apps.service.live_sink import StoreSink
+
+
+class WatchFormat(StrEnum):
+    """What goes to stdout."""
+
+    TEXT = "text"
+    JSON = "json"
+
 
 SOURCE_NAME = "camera"  # of a source named on the command line
 
@@ -42,13 +53,21 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
     no_sounds: Annotated[bool, typer.Option("--no-sounds", help="Do not name sounds; with SOURCE.")] = False,
     speed: Annotated[float, typer.Option(min=0.01, max=100, help="Playback speed of a file; with SOURCE.")] = 1.0,
     scores: Annotated[bool, typer.Option("--scores", help="Also print every snippet's score.")] = False,
+    output_format: Annotated[
+        WatchFormat | None,
+        typer.Option(
+            "--format",
+            help="Output on stdout: lines for people, or JSON lines for programs.",
+            show_default="text on a terminal, else json",
+        ),
+    ] = None,
     offline: Offline = False,
 ) -> None:
     """Watch cameras, or a file in real time, and report events as they happen.
 
-    Prints one JSON object per line on stdout when an event begins (new),
-    changes (update) and ends (end), and when a camera's state changes.
-    Ctrl-C stops and ends the open events.
+    Prints one line on stdout when an event begins (new), changes (update)
+    and ends (end), and when a camera's state changes: for people on a
+    terminal, JSON in a pipe or file. Ctrl-C stops and ends the open events.
     """
     set_offline(offline)
     if (source is None) == (config is None):
@@ -67,10 +86,15 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
         camera = {"source": source, "threshold": threshold, "speed": speed, "sounds": sounds}
         content = {"model": model, "network": network, "device": device, "cameras": {SOURCE_NAME: camera}}
         wanted = parse_config(content, WatchConfig, origin="watch")
-    _run(wanted, show_scores=scores)
+    is_text = _is_terminal() if output_format is None else output_format is WatchFormat.TEXT
+    _run(wanted, _text_printer() if is_text else _print_json, show_scores=scores)
 
 
-def _run(config: "WatchConfig", *, show_scores: bool) -> None:
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def _run(config: "WatchConfig", show: "Callable[[Message], None]", *, show_scores: bool) -> None:
     import logging
     import os
     from contextlib import ExitStack
@@ -85,7 +109,12 @@ def _run(config: "WatchConfig", *, show_scores: bool) -> None:
         sinks = [] if config.store is None else [_open_store(config.store)]
         for sink in sinks:
             cleanup.callback(sink.close)
-        watch = Watch(config, detector, _print_scores if show_scores else _print, deliverers=sinks)
+
+        def publish(message: "Message") -> None:
+            if show_scores or message.type != "score":
+                show(message)
+
+        watch = Watch(config, detector, publish, deliverers=sinks)
         _stop_on_signals(watch)
         watch.run()
 
@@ -111,10 +140,16 @@ def _stop_on_signals(watch: "Watch") -> None:
         signal.signal(number, stop)
 
 
-def _print(message: "Message") -> None:
-    if message.type != "score":
-        _print_scores(message)
-
-
-def _print_scores(message: "Message") -> None:
+def _print_json(message: "Message") -> None:
     print(message.to_json(), flush=True)  # noqa: T201
+
+
+def _text_printer() -> "Callable[[Message], None]":
+    from avadclip.apps.cli.terminal.live_lines import live_line
+
+    def print_text(message: "Message") -> None:
+        line = live_line(message)
+        if line is not None:
+            print(line, flush=True)  # noqa: T201
+
+    return print_text

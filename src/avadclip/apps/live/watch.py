@@ -6,8 +6,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -18,7 +19,7 @@ from avadclip.apps.live.config import CameraConfig, WatchConfig
 from avadclip.apps.live.delivery import Deliverer, Delivery
 from avadclip.apps.live.inbox import CameraFinished, Connecting, Inbox, Lost, News
 from avadclip.apps.live.key_frame import EventPictures
-from avadclip.apps.live.ledger import Ledger
+from avadclip.apps.live.ledger import Ledger, PlannedNotice
 from avadclip.apps.live.live_snippet import LiveSnippet
 from avadclip.apps.live.messages import (
     CameraState,
@@ -30,14 +31,18 @@ from avadclip.apps.live.messages import (
 )
 from avadclip.apps.live.recording.recordings import Recordings
 from avadclip.apps.live.watched_camera import WatchedCamera, make_camera
-from avadclip.apps.live.webhook import Webhook
 from avadclip.errors import ConfigError
 from avadclip.extras import require_extra
+from avadclip.files import write_atomically
 from avadclip.inference.detector import Detector, load_detector
 from avadclip.inference.scorers import ZERO_SHOT
 
+if TYPE_CHECKING:
+    from avadclip.apps.live.sinks.notice_plan import NoticePlan
+
 WAIT_SECONDS = 0.5  # how soon a stop is noticed
 DRAIN_SECONDS = 5.0  # at the end, for due messages; the rest is sent after the next start
+STATS_FILE = "stats.json"  # in the state folder: the last statistics
 RESTARTED = "avadclip was restarted; the event's end time is unknown"
 
 log = logging.getLogger(__name__)
@@ -73,6 +78,8 @@ class Watch:
         self._cleanup = ExitStack()
         self._ledger: Ledger | None = None
         self._deliveries: dict[str, Delivery] = {}
+        self._event_sinks: list[str] = []  # which get every message, unlike notices
+        self._notice_plans: list[NoticePlan] = []
         self._stopping = threading.Event()
         self._next_stats = time.monotonic() + config.stats_seconds
         self._cameras = {name: self._make_camera(name, camera, detector) for name, camera in config.cameras.items()}
@@ -100,7 +107,9 @@ class Watch:
         """Current counts."""
         cameras = {name: camera.stats(self._inbox) for name, camera in self._cameras.items()}
         sinks = {
-            name: SinkStats(waiting=delivery.num_waiting, given_up=delivery.num_given_up)
+            name: SinkStats(
+                waiting=delivery.num_waiting, given_up=delivery.num_given_up, last_error=delivery.last_error
+            )
             for name, delivery in self._deliveries.items()
         }
         return StatsMessage(time=time.time(), memory_bytes=_resident_bytes(), cameras=cameras, sinks=sinks)
@@ -124,21 +133,36 @@ class Watch:
     def _open_state(self, folder: Path, deliverers: Sequence[Deliverer]) -> None:
         self._ledger = Ledger(folder)
         self._cleanup.callback(self._ledger.close)
+        self._cleanup.callback(lambda: self._write_stats(self.stats()))  # once deliveries have ended
         sinks = [*deliverers]
-        if self._config.webhook is not None:
-            sinks.append(Webhook(self._config.webhook))
-        if self._config.mqtt is not None:
+        if self._config.needs_live_extra:
             require_extra("live")
-            from avadclip.apps.live.mqtt import MqttSink
+            sinks += self._open_sinks()
+        notices = {plan.sink for plan in self._notice_plans}
+        for each in sinks:
+            delivery = Delivery(each, self._ledger, folder / "undelivered.jsonl")
+            self._cleanup.callback(delivery.finish, DRAIN_SECONDS)
+            self._deliveries[each.name] = delivery
+        self._event_sinks = [name for name in self._deliveries if name not in notices]
 
-            sink = MqttSink(self._config.mqtt, self._config.cameras)
+    def _open_sinks(self) -> list[Deliverer]:
+        from avadclip.apps.live.sinks.mqtt import MqttSink
+        from avadclip.apps.live.sinks.notice import NoticeSink
+        from avadclip.apps.live.sinks.notice_plan import NoticePlan
+        from avadclip.apps.live.sinks.webhook import Webhook
+
+        config = self._config
+        sinks: list[Deliverer] = [NoticeSink(notice) for notice in config.notice]
+        self._notice_plans = [NoticePlan(notice, config.cameras) for notice in config.notice]
+        if config.webhook is not None:
+            sinks.append(Webhook(config.webhook))
+        if config.mqtt is not None:
+            sink = MqttSink(config.mqtt, config.cameras)
             sink.start()
             self._cleanup.callback(sink.stop)
             self._sinks.append(sink.send)
             sinks.append(sink)
-        for each in sinks:
-            self._deliveries[each.name] = Delivery(each, self._ledger, folder / "undelivered.jsonl")
-            self._cleanup.callback(self._deliveries[each.name].finish, DRAIN_SECONDS)
+        return sinks
 
     def _end_open_events(self) -> None:
         """End the events that were still open when an earlier process ended."""
@@ -159,9 +183,19 @@ class Watch:
                     running.discard(name)
             if time.monotonic() >= self._next_stats:
                 self._next_stats += self._config.stats_seconds
-                self._publish(self.stats())
+                self._publish_stats()
                 if self._kept is not None:
                     self._kept.make_room()
+
+    def _publish_stats(self) -> None:
+        stats = self.stats()
+        self._publish(stats)
+        self._write_stats(stats)
+
+    def _write_stats(self, stats: StatsMessage) -> None:
+        if self._config.state is not None:
+            with suppress(OSError):  # a full disk must not end the watch
+                write_atomically(self._config.state / STATS_FILE, stats.to_json() + "\n")
 
     def _take(self, camera: WatchedCamera, news: News) -> None:
         match news:
@@ -215,13 +249,17 @@ class Watch:
 
     def _publish(self, message: Message) -> None:
         if isinstance(message, EventMessage) and self._ledger is not None:
-            self._ledger.record(message, self._deliveries)
+            self._ledger.record(message, self._event_sinks, self._plan_notices(message, self._ledger))
             for delivery in self._deliveries.values():
                 delivery.notify()
         for sink in self._sinks:
             sink(message)
         if isinstance(message, EventMessage):
             self._record(message)
+
+    def _plan_notices(self, message: EventMessage, ledger: Ledger) -> list[PlannedNotice]:
+        planned = [plan.plan(message, ledger.cooldown(plan.sink, message.after.source)) for plan in self._notice_plans]
+        return [notice for notice in planned if notice is not None]
 
     def _record(self, message: EventMessage) -> None:
         command = None if self._recordings is None else self._recordings.command(message)
