@@ -19,27 +19,46 @@ import threading
 import time
 from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 PERIOD_SECONDS, EVENT_SECONDS = 5, 2
 LIMIT_SECONDS = 5.0  # of the 95th percentile
 SERVER = Path(__file__).parents[1] / "tests" / "apps" / "live" / "rtsp_server.py"
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
-JPEG_BEGIN = b"\xff\xd8"
 
 
 class Arrivals:
-    """Unix times at which each sink had an event with its picture, by sink and event id."""
+    """Unix times at which each sink had an event, by sink and the moment at which the event begins."""
 
     def __init__(self) -> None:
-        self.times: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        self.times: defaultdict[str, dict[int, float]] = defaultdict(dict)
 
-    def add(self, sink: str, event: str) -> None:
-        """Only the first arrival counts."""
-        self.times[sink].setdefault(event, time.time())
+    def add(self, sink: str, moment: float) -> None:
+        """Only the first arrival of an event counts."""
+        self.times[sink].setdefault(beginning(moment), time.time())
+
+    def add_picture(self, sink: str, jpeg: bytes) -> None:
+        """The picture says by itself which event it is of."""
+        self.add(sink, shown_time(np.asarray(Image.open(BytesIO(jpeg)))))
+
+
+def beginning(moment: float) -> int:
+    """Unix time at which the event of this moment begins."""
+    return round(moment / PERIOD_SECONDS) * PERIOD_SECONDS
+
+
+def shown_time(picture: Any) -> float:
+    """The burnt-in time of a picture: bars of the upper half are milliseconds modulo 2^32, lowest bit left."""
+    height, width, _ = picture.shape
+    bars = picture[height // 4, (np.arange(32) * width + width // 2) // 32].mean(axis=-1) > 128
+    milliseconds = sum(1 << int(bit) for bit in np.flatnonzero(bars))
+    now = int(time.time() * 1000)
+    return (now - (now - milliseconds) % 2**32) / 1000
 
 
 class Receiver(BaseHTTPRequestHandler):
@@ -54,11 +73,10 @@ class Receiver(BaseHTTPRequestHandler):
         self.end_headers()
         if self.path.startswith("/hook"):
             if body["type"] == "new" and body["after"]["picture_link"]:
-                self.arrivals.add("webhook", body["after"]["id"])
+                self.arrivals.add("webhook, with a link", body["after"]["start"])
         else:
             (picture,) = body["attachments"]
-            assert base64.b64decode(picture["base64"]).startswith(JPEG_BEGIN)
-            self.arrivals.add("notice (Apprise)", picture["filename"].removesuffix(".jpg"))
+            self.arrivals.add_picture("notice (Apprise), with the picture", base64.b64decode(picture["base64"]))
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
@@ -75,14 +93,8 @@ class ClockEncoder:
         return getattr(self._encoder, name)
 
     def prepare(self, frame: Any) -> Any:
-        """Read the bars of the upper half: milliseconds, lowest bit left."""
-        height, width, _ = frame.shape
-        row = frame[height // 4, (np.arange(32) * width + width // 2) // 32].mean(axis=-1) > 128
-        milliseconds = sum(1 << bit for bit in np.flatnonzero(row))
-        # The burnt-in time is modulo 2^32 ms; the rest comes from this machine's clock.
-        now = int(time.time() * 1000)
-        shown = now - (now - milliseconds) % 2**32
-        self._last = shown / 1000 % PERIOD_SECONDS < EVENT_SECONDS
+        """Read its time."""
+        self._last = shown_time(frame) % PERIOD_SECONDS < EVENT_SECONDS
         return self._encoder.prepare(frame)
 
     def encode(self, frames: list[Any]) -> Any:
@@ -115,17 +127,16 @@ def free_port() -> int:
 
 
 def subscribe(port: int, arrivals: Arrivals) -> Any:
-    """Note the pictures of events; a picture belongs to the event announced before it or after it."""
+    """Note events and their pictures, which come by topics of their own."""
     import paho.mqtt.client as paho
 
     client = paho.Client(paho.CallbackAPIVersion.VERSION2)
 
     def take(_: Any, __: Any, message: Any) -> None:
         if message.topic.endswith("/picture"):
-            assert message.payload.startswith(JPEG_BEGIN)
-            arrivals.times["picture"][str(time.time())] = time.time()
+            arrivals.add_picture("MQTT, the picture", message.payload)
         elif (event := json.loads(message.payload))["type"] == "new":
-            arrivals.add("MQTT event", event["after"]["id"])
+            arrivals.add("MQTT, the event", event["after"]["start"])
 
     client.on_connect = lambda *_: client.subscribe([("avadclip/events", 1), ("avadclip/yard/picture", 1)])
     client.on_message = take
@@ -173,11 +184,11 @@ def measure(num_events: int, folder: Path) -> dict[str, list[float]]:
         encoder = ClockEncoder(detector.encoders.visual)
         scorer = ClockScorer(detector.scorer, encoder)
         detector = Detector(scorer, detector.encoders._replace(visual=encoder), grid=detector.grid)  # type: ignore[arg-type]
-        begun: dict[str, float] = {}
+        begun: list[int] = []
 
         def take(message: Any) -> None:
             if isinstance(message, EventMessage) and message.type == "new":
-                begun[message.after.id] = round(message.after.start / PERIOD_SECONDS) * PERIOD_SECONDS
+                begun.append(beginning(message.after.start))
                 print(f"\r{len(begun)} of {num_events} events", end="", file=sys.stderr, flush=True)
                 if len(begun) > num_events:
                     watch.stop()
@@ -190,15 +201,8 @@ def measure(num_events: int, folder: Path) -> dict[str, list[float]]:
         camera.kill()
         broker.kill()
         http.shutdown()
-    counted = list(begun)[1 : num_events + 1]  # without the first: the watch may have begun in its midst
-    delays = {
-        sink: [times[event] - begun[event] for event in counted]
-        for sink, times in arrivals.times.items()
-        if sink != "picture"
-    }
-    pictures = sorted(arrivals.times["picture"].values())
-    delays["MQTT picture"] = [min(at for at in pictures if at >= begun[event]) - begun[event] for event in counted]
-    return delays
+    counted = begun[1 : num_events + 1]  # without the first: the watch may have begun in its midst
+    return {sink: [times[event] - event for event in counted] for sink, times in arrivals.times.items()}
 
 
 def main() -> int:

@@ -287,8 +287,3 @@ class WatchConfig(FrozenConfig):
         if self.recording is None and self.state is not None:
             return RecordingConfig(folder=self.state / "pictures")
         return self.recording
-
-    @property
-    def needs_live_extra(self) -> bool:
-        """Whether there is a sink whose library comes with the extra `live`."""
-        return bool(self.webhook or self.mqtt or self.notice)
