@@ -76,7 +76,7 @@ class Subscriber:
 
     def _take(self, client, _userdata, message):
         client.ack(message.mid, message.qos)  # before it counts as taken; see settle
-        self.taken.append((message.topic, message.payload.decode()))
+        self.taken.append((message.topic, message.payload.decode("latin-1")))
 
     def settle(self):
         """Wait until the broker knows what was taken: it reads a connection in order. Else it would send it again."""
@@ -234,7 +234,7 @@ def test_the_picture_of_the_last_event_is_retained(broker, subscriber, make_sink
     sink.send(shown)
     topic = "site/avadclip/yard/picture"
     late = Subscriber(broker, topic)
-    wait_until(lambda: late.taken == [(topic, b"\xff\xd8 second")])
+    wait_until(lambda: late.taken == [(topic, "\xff\xd8 second")])
     late.close()
 
 

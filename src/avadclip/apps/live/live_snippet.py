@@ -116,7 +116,7 @@ class SnippetCutter:
         self._index = 0  # of the snippet at work
         self._frames: list[Picture] = []
         self._key_frame: bytes | None = None
-        self._shown: _Shown | None = None
+        self._shown: _OnDisplay | None = None
         self._intervals: deque[float] = deque(maxlen=NUM_INTERVALS)  # between the last frames
         self._waiting: deque[tuple[float, list[Picture], bytes | None]] = deque()  # for their sound
         self._blocks: deque[SoundBlock] = deque()
@@ -145,7 +145,7 @@ class SnippetCutter:
             self._shown = None
         if self._shown is None:
             self._zero, self._index, self._frames = start, 0, []
-        self._shown = _Shown(start, _once(convert), draw)
+        self._shown = _OnDisplay(start, _once(convert), draw)
         yield from self._complete(start)
 
     def finish(self, end: float) -> Iterator[LiveSnippet]:
@@ -216,7 +216,7 @@ class SnippetCutter:
         return window if num_samples >= MIN_SOUND_SHARE * len(window) else None
 
 
-class _Shown(NamedTuple):
+class _OnDisplay(NamedTuple):
     """The frame on display; see add_picture."""
 
     start: float
