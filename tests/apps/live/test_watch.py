@@ -121,7 +121,11 @@ def test_undelivered_messages_are_in_stats_and_status(bright_is_bad, write_yard,
         messages = run(bright_is_bad, cameras, webhook=webhook, state=str(tmp_path / "state"), stats_seconds=0.01)
     assert [m.type for m in of_type(messages, EventMessage)] == ["new", "end"]
     assert [of_type(messages, StatusMessage)[i].undelivered for i in (0, -1)] == [0, 2]
-    assert of_type(messages, StatsMessage)[-1].sinks == {"webhook": SinkStats(waiting=2, given_up=0)}
+    (stats,) = of_type(messages, StatsMessage)[-1].sinks.items()
+    assert stats == ("webhook", SinkStats(waiting=2, given_up=0, last_error=stats[1].last_error))
+    assert stats[1].last_error.startswith("the receiver cannot be reached (")
+    written = StatsMessage.model_validate_json((tmp_path / "state" / "stats.json").read_text())
+    assert written.sinks == dict([stats])
 
 
 def test_an_event_is_recorded_with_what_came_before_it(bright_is_bad, write_yard, tmp_path) -> None:

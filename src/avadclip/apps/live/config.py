@@ -6,6 +6,7 @@ import re
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +21,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from avadclip.apps.live.schedule import Period, parse_period
+from avadclip.apps.live.sinks.notice_config import NoticeConfig
 from avadclip.config import SECRET_ERROR, FrozenConfig
 from avadclip.events import EventRules
 
@@ -91,7 +93,9 @@ class CameraConfig(FrozenConfig):
     cooldown_seconds: float = Field(0.0, ge=0.0)
     """Events that begin within this time after an event are counted but not sent."""
     schedule: tuple[str, ...] = ()
-    """When events are sent, e.g. "mon-fri 22:00-06:00" or "sun", in this machine's local time; empty: always."""
+    """When events are sent, e.g. "mon-fri 22:00-06:00" or "sun", in the camera's time zone; empty: always."""
+    time_zone: str | None = None
+    """Of the schedules, such as "Europe/Berlin"; by default this machine's local time."""
     queue_seconds: float = Field(5.0, gt=0.0, le=60.0)
     """Length of video that may wait for the model; beyond it the oldest is dropped and counted."""
     watchdog_seconds: float = Field(20.0, ge=2.0)
@@ -110,6 +114,19 @@ class CameraConfig(FrozenConfig):
         for text in schedule:
             parse_period(text)
         return schedule
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_known(cls, time_zone: str | None) -> str | None:
+        try:
+            return time_zone and ZoneInfo(time_zone).key
+        except (KeyError, OSError, ValueError) as error:
+            raise PydanticCustomError("time_zone", "needed a name such as `Europe/Berlin`") from error
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """The time zone; None: this machine's."""
+        return None if self.time_zone is None else ZoneInfo(self.time_zone)
 
     @property
     def names_sounds(self) -> bool:
@@ -154,11 +171,6 @@ class WebhookConfig(FrozenConfig):
         if prefix != "whsec" or not 24 <= length <= 64:
             raise PydanticCustomError(SECRET_ERROR, "needed `whsec_` and base64 of 24 to 64 random bytes")
         return secret
-
-    @property
-    def key(self) -> bytes:
-        """The signing key."""
-        return base64.b64decode(self.secret.get_secret_value().removeprefix("whsec_"))
 
 
 class MqttConfig(FrozenConfig):
@@ -241,13 +253,34 @@ class WatchConfig(FrozenConfig):
     store: StoreConfig | None = None
     recording: RecordingConfig | None = None
     service: ServiceConfig | None = None
+    notice: tuple[NoticeConfig, ...] = ()
+    """One table per address, `[[notice]]`."""
     state: Path | None = Field(None, validate_default=True)
-    """Folder for open events and undelivered messages; needed with a webhook, MQTT or a store."""
+    """Folder for open events and undelivered messages; needed with a webhook, MQTT, notices or a store."""
+
+    @field_validator("notice", mode="before")
+    @classmethod
+    def _are_tables(cls, notice: Any) -> Any:
+        if not isinstance(notice, list | tuple) or not all(isinstance(each, dict | NoticeConfig) for each in notice):
+            raise PydanticCustomError(SECRET_ERROR, "needed tables `[[notice]]`, each with one `url`")
+        return notice
+
+    @field_validator("notice")
+    @classmethod
+    def _notices_are_clear(cls, notice: tuple[NoticeConfig, ...], others: ValidationInfo) -> tuple[NoticeConfig, ...]:
+        names = [each.name for each in notice]
+        if len(set(names)) < len(names):
+            raise PydanticCustomError(SECRET_ERROR, "needed tables with different names")
+        cameras = others.data.get("cameras", {})
+        unknown = [camera for each in notice for camera in each.cameras if camera not in cameras]
+        if cameras and unknown:
+            raise PydanticCustomError(SECRET_ERROR, f"needed cameras of this file, not `{unknown[0]}`")
+        return notice
 
     @field_validator("state")
     @classmethod
     def _deliveries_are_remembered(cls, state: Path | None, others: ValidationInfo) -> Path | None:
-        if state is None and any(others.data.get(sink) for sink in ("webhook", "mqtt", "store")):
+        if state is None and any(others.data.get(sink) for sink in ("webhook", "mqtt", "notice", "store")):
             raise PydanticCustomError(
                 "state", "needed `state = FOLDER`, which stores messages until they are delivered"
             )

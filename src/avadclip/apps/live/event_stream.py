@@ -204,7 +204,7 @@ class EventStream:
     def _is_wanted(self, span: LiveSpan) -> bool:
         # Negative: the clock was set back, and must not silence the camera until it is there again.
         is_cool = not 0 <= span.start - self._last_end < self._config.cooldown_seconds
-        return is_cool and is_due(self._config.periods, datetime.fromtimestamp(span.start))
+        return is_cool and is_due(self._config.periods, datetime.fromtimestamp(span.start, self._config.zone))
 
     def _describe(self, change: Change, network: "_Network") -> LiveEvent:
         span = change.span

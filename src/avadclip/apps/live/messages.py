@@ -111,6 +111,8 @@ class SinkStats(_Message):
     """To be sent again."""
     given_up: int
     """Since the start; they are in the file of undelivered messages."""
+    last_error: str | None = None
+    """Why the last attempt failed; None where it succeeded. MQTT and a store wait instead of failing."""
 
 
 class StatsMessage(_Message):
@@ -122,7 +124,7 @@ class StatsMessage(_Message):
     """Resident, of this process without the cameras' own."""
     cameras: dict[str, CameraStats]
     sinks: dict[str, SinkStats]
-    """By `webhook`, `mqtt` and `store`."""
+    """By `webhook`, `mqtt`, `store` and `notice NAME`."""
 
 
 Message = EventMessage | StatusMessage | ScoreMessage | StatsMessage

@@ -62,6 +62,7 @@ def _known_job(request: Request, job_id: JobId) -> Job:
 TheService = Annotated[Service, Depends(_service_of)]
 Client = Annotated[str, Depends(_client_name)]
 JobIdInPath = Annotated[JobId, Path(description="The id in the response that created the job")]
+LiveEventIdInPath = Annotated[str, Path(max_length=200, pattern=r"^[\w.-]+$", description="The id of a camera's event")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Offset = Annotated[int, Query(ge=0, le=10**9)]
 
@@ -215,7 +216,7 @@ def find_live_events(service: TheService, query: Annotated[LiveEventQuery, Query
     response_class=Response,
     responses={HTTPStatus.OK: {"content": {"image/jpeg": {"schema": _FILE}}}, **NOT_FOUND},
 )
-def show_event_picture(service: TheService, event_id: str) -> Response:
+def show_event_picture(service: TheService, event_id: LiveEventIdInPath) -> Response:
     """Get the picture of a camera's event: its highest-scored moment so far, JPEG."""
     return picture_response(service, event_id)
 
