@@ -312,7 +312,7 @@ def test_the_address_of_a_job_turns_into_its_result_without_a_click(
     tab.click("#login button")
     tab.wait_for_selector("#waiting:not([hidden])")
     assert not tab.locator("#drop").is_visible()
-    until(lambda: "/results/" in tab.url)
+    tab.wait_for_url(re.compile("/results/"))
     tab.close()
     for made in jobs:
         service.client.delete(f"/api/jobs/{made['id']}")

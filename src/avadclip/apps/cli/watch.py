@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from avadclip.apps.live.config import StoreConfig, WatchConfig
     from avadclip.apps.live.messages import Message
     from avadclip.apps.live.watch import Publish, Watch
+    from avadclip.apps.service.cameras.live_sink import StoreSink
+    from avadclip.apps.service.settings import ServiceSettings
     from avadclip.inference.detector import Detector
 
 
@@ -126,17 +128,11 @@ def _stored_watch(
 ) -> "Watch":
     """A watch whose events and cameras the service shows."""
     from avadclip.apps.live.watch import Watch
-    from avadclip.apps.service.cameras.live_sink import StoreSink
     from avadclip.apps.service.cameras.reporter import CameraReporter
-    from avadclip.apps.service.ownership import check_sqlite_file
-    from avadclip.apps.service.settings import ServiceSettings, default_data
 
-    url = None if store.database is None else store.database.get_secret_value()
-    settings = ServiceSettings(data=store.data or default_data(), database_url=url)
-    if url is None:
-        check_sqlite_file(settings)
-    sink = StoreSink(settings.store_url)
+    sink = _open_store(store)
     cleanup.callback(sink.close)
+    settings = _store_settings(store)
     reporter = CameraReporter(
         settings.store_url,
         pictures=settings.cameras if store.has_folder else None,
@@ -151,6 +147,23 @@ def _stored_watch(
     reporter.follow(watch)
     cleanup.callback(reporter.finish)
     return watch
+
+
+def _open_store(config: "StoreConfig") -> "StoreSink":
+    from avadclip.apps.service.cameras.live_sink import StoreSink
+    from avadclip.apps.service.ownership import check_sqlite_file
+
+    settings = _store_settings(config)
+    if config.database is None:
+        check_sqlite_file(settings)
+    return StoreSink(settings.store_url)
+
+
+def _store_settings(config: "StoreConfig") -> "ServiceSettings":
+    from avadclip.apps.service.settings import ServiceSettings, default_data
+
+    url = None if config.database is None else config.database.get_secret_value()
+    return ServiceSettings(data=config.data or default_data(), database_url=url)
 
 
 def _stop_on_signals(watch: "Watch") -> None:
