@@ -51,6 +51,7 @@ class Run:
         self.scores: list[tuple[float, dict[str, Any]]] = []
         self.stats: dict[str, Any] = {}
         self.samples: list[Sample] = []
+        (folder / "data").mkdir()
         config = [f"state = '{folder}/state'", "stats_seconds = 5", f"[store]\ndata = '{folder}/data'"]
         config.append(f"[recording]\nfolder = '{folder}/data/recordings'\nmax_gigabytes = 0.2")
         for name, camera in cameras.items():
