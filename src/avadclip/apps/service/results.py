@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
+from avadclip.apps.service.http.headers import PRIVATE
 from avadclip.apps.service.jobs.media_folder import is_file
 from avadclip.apps.service.jobs.result_folder import MEDIA_NAME, VIDEO_URL, read_media, read_media_type
 from avadclip.apps.service.links import job_named_by
@@ -28,7 +29,6 @@ FILE_TYPES = {
     ".mp4": "video/mp4",
 }
 """Of the files that the service itself writes."""
-PRIVATE = {"Cache-Control": "private, no-cache"}
 
 router = APIRouter(include_in_schema=False)
 

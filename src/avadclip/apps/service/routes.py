@@ -12,9 +12,9 @@ from fastapi.sse import EventSourceResponse
 from avadclip import __version__
 from avadclip.apps.service.event_picture import read_picture
 from avadclip.apps.service.http.guard import MAX_BODY_BYTES
+from avadclip.apps.service.http.headers import PRIVATE
 from avadclip.apps.service.http.multipart import FORM, FormFile
 from avadclip.apps.service.problems import RefusedError, documented
-from avadclip.apps.service.results import PRIVATE
 from avadclip.apps.service.schemas import (
     ENDED,
     AuditEntry,
