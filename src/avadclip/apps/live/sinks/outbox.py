@@ -89,16 +89,20 @@ class Outbox:
 
     def _open_sinks(self, config: WatchConfig, cleanup: ExitStack) -> list[Deliverer]:
         """Open the sinks that need the extra; return those of notices."""
-        from avadclip.apps.live.sinks.mqtt import MqttSink
-        from avadclip.apps.live.sinks.notice import NoticeSink
-        from avadclip.apps.live.sinks.notice_plan import NoticePlan
-        from avadclip.apps.live.sinks.webhook import Webhook
+        notices: list[Deliverer] = []
+        if config.notice:
+            from avadclip.apps.live.sinks.notice import NoticeSink
+            from avadclip.apps.live.sinks.notice_plan import NoticePlan
 
-        notices: list[Deliverer] = [NoticeSink(notice) for notice in config.notice]
-        self._notice_plans = [NoticePlan(notice, config.cameras) for notice in config.notice]
+            notices += [NoticeSink(notice) for notice in config.notice]
+            self._notice_plans += [NoticePlan(notice, config.cameras) for notice in config.notice]
         if config.webhook is not None:
+            from avadclip.apps.live.sinks.webhook import Webhook
+
             self._event_sinks.append(Webhook(config.webhook))
         if config.mqtt is not None:
+            from avadclip.apps.live.sinks.mqtt import MqttSink
+
             sink = MqttSink(config.mqtt, config.cameras)
             sink.start()
             cleanup.callback(sink.stop)
