@@ -1,4 +1,4 @@
-# The service: docs/service.md. Build: docker build -t avadclip .
+# The service and the watch of cameras: docs/service.md. Build: docker build -t avadclip .
 FROM python:3.12-slim AS build
 WORKDIR /build
 RUN python -m venv /opt/avadclip
@@ -6,7 +6,8 @@ RUN python -m venv /opt/avadclip
 RUN /opt/avadclip/bin/pip install --no-cache-dir torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu
 COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./
 COPY src src
-RUN /opt/avadclip/bin/pip install --no-cache-dir --constraint constraints.txt ".[serve]"
+# `live` is for `avadclip watch`, which compose.yaml starts from the same image.
+RUN /opt/avadclip/bin/pip install --no-cache-dir --constraint constraints.txt ".[serve,live]"
 # Into the system's cache, which every user reads: the running container needs no network.
 RUN XDG_CACHE_HOME=/var/cache /opt/avadclip/bin/avadclip weights get yamnet
 
@@ -21,4 +22,4 @@ EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
     CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
 # Only reachable inside the container's network, and only with a token: mount a file of tokens at /run/secrets/tokens.
-ENTRYPOINT ["avadclip", "serve", "--host", "0.0.0.0", "--data", "/data", "--token-file", "/run/secrets/tokens"]
+ENTRYPOINT ["avadclip", "serve", "--host", "0.0.0.0", "--data", "/data", "--token-file", "/run/secrets/tokens", "--log-format", "json"]

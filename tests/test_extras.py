@@ -25,7 +25,7 @@ PLACES = {
     "train": "training/",
     "serve": "apps/service/",
     "ray": "apps/archive/",
-    "live": "apps/live/mqtt.py",
+    "live": "apps/live/sinks/",
     "export": "report/timeline_file.py",
     "bench": "research/speed/",
 }
@@ -62,6 +62,8 @@ NEEDS = [
     ("serve", ["serve"]),
     ("serve", ["watch", "--config", "store.toml"]),
     ("live", ["watch", "--config", "mqtt.toml"]),
+    ("live", ["watch", "--config", "webhook.toml"]),
+    ("live", ["watch", "--config", "notice.toml"]),
     ("ray", ["detect", "no.mp4", "--ray", "local", "--out", "found"]),
     ("ray", ["extract", "no.mp4", "--ray", "local", "--out", "features"]),
     ("export", ["detect", "no.mp4", "--report", "pages", "--also", "opentimelineio"]),
@@ -89,6 +91,10 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, str]]:
     camera = '[cameras.yard]\nsource = "rtsp://127.0.0.1:9/"\n'
     (folder / "store.toml").write_text(f'state = "state"\n[store]\n{camera}')
     (folder / "mqtt.toml").write_text(f'state = "state"\n[mqtt]\nhost = "localhost"\n{camera}')
+    webhook = f'[webhook]\nurl = "https://localhost"\nsecret = "whsec_{"A" * 32}"\n'
+    (folder / "webhook.toml").write_text(f'state = "state"\n{webhook}{camera}')
+    notice = '[[notice]]\nname = "phone"\nurl = "ntfy://topic"\n'
+    (folder / "notice.toml").write_text(f'state = "state"\n{notice}{camera}')
     commands = json.dumps([command for _, command in (*NEEDS, *NEED_NONE)])
     done = subprocess.run(
         [sys.executable, "-c", RUNNER], input=commands, cwd=folder, capture_output=True, text=True, check=True

@@ -223,8 +223,8 @@ def _table(path: Sequence[int | str], model: type[BaseModel]) -> type[BaseModel]
     parts = iter(path)
     for part in parts:
         annotation = model.model_fields[str(part)].annotation
-        if get_origin(annotation) is dict:
-            next(parts, None)  # the user's own name for one of several tables
+        if get_origin(annotation) in (dict, tuple):
+            next(parts, None)  # the user's own name for one of several tables, or its number
         candidates = [annotation, *get_args(annotation)]  # a field may be `DataConfig | None`
         model = next(kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel))
     return model

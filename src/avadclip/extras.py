@@ -31,7 +31,7 @@ EXTRAS = {
             "prometheus_client",
         ),
     ),
-    "live": OptionalPart("MQTT", ("paho",)),
+    "live": OptionalPart("a webhook, MQTT or a notice", ("paho", "standardwebhooks", "apprise")),
     "ray": OptionalPart("--ray", ("ray", "pyarrow", "fsspec", "s3fs")),
     "export": OptionalPart("the export to OpenTimelineIO", ("opentimelineio",)),
     "bench": OptionalPart("the benchmark", (*TRAINING, "cv2")),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from avadclip.errors import MediaError
 from avadclip.media.audio import SoundReader
-from avadclip.media.mp4_copy import write_copy
+from avadclip.media.mp4_copy import write_copy, write_quick_copy
 from avadclip.media.playable import why_unplayable
 from avadclip.media.probe import probe
 from avadclip.media.video import VideoReader
@@ -159,3 +159,29 @@ def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_text("no video")
     with pytest.raises(MediaError):
         write_copy(tmp_path / "a.mp4", tmp_path / "copy.mp4")
+
+
+def test_a_quick_copy_has_the_same_pictures_and_sound_at_their_times(
+    make_video: MakeVideo, number_of: NumberOf, sound_track: Any, click_at: Any, *, tmp_path: Path
+) -> None:
+    track = sound_track(click_at(1.25, 3.0, 8_000), start_seconds=0.3, rate_hz=8_000)
+    source = make_video(tmp_path / "a.mkv", times=[index / 24 for index in range(72)], sound=track)
+    assert why_unplayable(source) is not None
+    write_quick_copy(source, tmp_path / "copy.mp4")
+    assert why_unplayable(tmp_path / "copy.mp4") is None
+    times = [(number + 0.5) / 24 for number in range(72)]
+    assert numbers_at(tmp_path / "copy.mp4", times, number_of) == numbers_at(source, times, number_of)
+    assert loudest_second(tmp_path / "copy.mp4", 4) == pytest.approx(1.55, abs=0.003)
+    assert num_packets(tmp_path / "copy.mp4") == num_packets(source)
+
+
+def num_packets(path: Path) -> int:
+    with av.open(str(path)) as container:
+        return sum(packet.size > 0 for packet in container.demux(video=0))
+
+
+def test_a_quick_copy_of_what_browsers_cannot_play_is_refused(make_video: MakeVideo, tmp_path: Path) -> None:
+    source = make_video(tmp_path / "a.mkv", codec="mpeg4", num_frames=24)
+    with pytest.raises(MediaError, match=r"has mpeg4 pictures, yuv420p, that browsers cannot play; transcode it"):
+        write_quick_copy(source, tmp_path / "copy.mp4")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]

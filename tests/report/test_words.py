@@ -1,6 +1,7 @@
 import pytest
 
-from avadclip.report.words import clock, counted, describe_network, network_words
+from avadclip.inference.checkpoint import SHIPPED
+from avadclip.report.words import DEMONSTRATION_MODELS, clock, counted, describe_network, network_words
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,7 @@ def test_a_network_is_described_without_repeating_its_words():
     assert describe_network("teacher", "the file has picture and sound") == "picture and sound (the file has both)"
     assert describe_network("visual student", "no sound track") == "picture only (no sound track)"
     assert describe_network("ur-dmu", "ur-dmu has no other") == "ur-dmu (ur-dmu has no other)"
+
+
+def test_every_shipped_model_is_called_a_demonstration() -> None:
+    assert set(DEMONSTRATION_MODELS) == set(SHIPPED)

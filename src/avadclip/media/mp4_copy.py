@@ -12,15 +12,17 @@ import av
 import numpy as np
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from avadclip.errors import MediaError
 from avadclip.files import atomic_path
 from avadclip.media.container import keep_only, open_media, picture_stream, sound_stream
 from avadclip.media.decode import DecodeCount, decode, readable
+from avadclip.media.playable import PIXELS
 from avadclip.media.probe import MediaFile, MediaInfo
 from avadclip.media.times.clock import Clock, longest_pause, sound_packets
 from avadclip.media.times.frame_rate import NOMINAL_RATE_HZ
@@ -65,6 +67,59 @@ def write_copy(
             tracks.append(_encode_sound(media, sound))
         for packet in heapq.merge(*tracks, key=_decoding_seconds):
             output.mux(packet)
+
+
+def write_quick_copy(source: str | Path | MediaFile, target: Path) -> None:
+    """Copy the pictures of an H.264 video as they are, with its audio track as AAC, whole or not at all.
+
+    Zero is the first frame, as in `write_copy`; the video needs to begin with a key frame.
+
+    Raises:
+        MediaError: the source cannot be read, or its pictures are not H.264 as browsers play it.
+        OSError: the target cannot be written.
+    """
+    media = MediaFile.open(source)
+    with open_media(media.path) as container:
+        picture = picture_stream(container)
+        codec, pixels = picture.codec_context.codec.canonical_name, picture.codec_context.pix_fmt
+        if codec != "h264" or pixels not in PIXELS:
+            raise MediaError(f"{media.path} has {codec} pictures, {pixels}, that browsers cannot play; transcode it")
+        keep_only(container, picture)
+        with atomic_path(target) as temporary, _written(temporary, target) as output:
+            tracks = [_copy_pictures(container, picture, output.add_stream_from_template(picture), media.zero_seconds)]
+            if media.has_sound:
+                tracks.append(_encode_sound(media, output.add_stream("aac", rate=SOUND_RATE_HZ, layout="stereo")))
+            for packet in heapq.merge(*tracks, key=_decoding_seconds):
+                output.mux(packet)
+
+
+def _copy_pictures(
+    container: InputContainer, picture: VideoStream, target: VideoStream, zero_seconds: float
+) -> "Iterator[Packet[Any]]":
+    packets = (packet for packet in readable(container.demux(picture), DecodeCount()) if packet.size > 0)
+    for packet in _with_decoding_times(packets):
+        if packet.pts is None or packet.dts is None:
+            continue
+        shift = round(zero_seconds / packet.time_base)
+        packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, target
+        yield packet
+
+
+def _with_decoding_times(packets: "Iterable[Packet[Any]]") -> "Iterator[Packet[Any]]":
+    """The packets; Matroska has no decoding times, and FFmpeg cannot tell those of the first packets."""
+    waiting: list[Packet[Any]] = []
+    for packet in packets:
+        if packet.dts is None:
+            waiting.append(packet)
+            continue
+        for place, early in enumerate(waiting):
+            early.dts = packet.dts - (len(waiting) - place) * max(packet.duration or 1, 1)
+        yield from waiting
+        waiting = []
+        yield packet
+    for early in waiting:  # none has one: too few packets for a picture to be out of order
+        early.dts = early.pts
+    yield from waiting
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from avadclip.files import write_atomically
-from avadclip.report.words import clock, counted, describe_network, network_words
+from avadclip.report.words import DEMONSTRATION_MODELS, clock, counted, describe_network, network_words
 
 SCRIPTS = (
     "plotly.min.js",
@@ -106,7 +106,13 @@ def render_page(document: Mapping[str, Any], media: PageMedia, places: PagePlace
         places: URLs of everything else.
     """
     return _templates.get_template("page.html").render(
-        document=document, media=media, places=places, policy=POLICY, scripts=SCRIPTS, styles=STYLES
+        document=document,
+        media=media,
+        places=places,
+        is_demonstration=document["model"] in DEMONSTRATION_MODELS,
+        policy=POLICY,
+        scripts=SCRIPTS,
+        styles=STYLES,
     )
 
 

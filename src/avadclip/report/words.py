@@ -9,6 +9,9 @@ NETWORK_WORDS = {
 }
 """Names of the paper's networks in pages, tables and terminal output; files and the API keep the keys."""
 
+DEMONSTRATION_MODELS = ("starter", "starter-1")
+"""Models that only show how avadclip works; they ship with the package."""
+
 
 def network_words(name: str) -> str:
     """A network's name for people; names that are not in NETWORK_WORDS are returned unchanged."""

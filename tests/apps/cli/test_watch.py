@@ -1,7 +1,15 @@
 import json
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from avadclip.apps.cli.terminal.live_lines import live_line
+from avadclip.apps.live.config import WatchConfig
+from avadclip.apps.live.messages import EventMessage, LiveEvent, Message, SinkStats, StatsMessage, StatusMessage
+from avadclip.events import NamedSound
 
 
 @pytest.mark.parametrize("arguments", [[], ["yard.mp4", "--config", "watch.toml"]])
@@ -53,3 +61,54 @@ def test_a_file_is_watched_to_its_end(avadclip_command, monkeypatch, sample_vide
     states = [message["state"] for message in messages if message["type"] == "status"]
     assert (states[0], states[1], states[-1]) == ("connecting", "online", "finished")
     assert any(message["type"] == "score" for message in messages)
+
+
+def message(kind: str, **event: Any) -> EventMessage:
+    shout = NamedSound(name="Shout", probability=0.41, start=1.0, end=2.0)
+    known = {
+        "id": "yard-1", "source": "yard", "label": "fighting", "score": 0.953, "start": 1.0, "end": None,
+        "severity": "alert", "modality": "visual", "model": "tiny", "threshold": 0.5, "sounds": (shout,),
+    }  # fmt: skip
+    return EventMessage(type=kind, id="yard-1.0", before=None, after=LiveEvent(**{**known, **event}))
+
+
+def test_a_line_for_people_has_time_camera_class_severity_score_and_sounds() -> None:
+    local = datetime.fromtimestamp(1).isoformat(sep=" ")
+    assert live_line(message("new")).split("  ")[0] == local
+    assert live_line(message("new")).split()[2:] == [
+        "yard",
+        "fighting",
+        "alert",
+        "0.95",
+        "began",
+        "sounds:",
+        "Shout",
+        "0.41",
+    ]
+    ended = live_line(message("end", end=8.5, sounds=()))
+    assert " ".join(ended.split()[2:]) == "yard fighting alert 0.95 ended after 7.5 s"
+    hostile = StatusMessage(camera="yard", time=1, state="offline", reason="\x1b[2J gone\n", undelivered=2)
+    assert "\x1b" not in live_line(hostile)
+    assert live_line(hostile).endswith("(2 messages undelivered)")
+
+
+def test_undelivered_notices_are_a_line_and_other_statistics_none() -> None:
+    stats = StatsMessage(time=1, memory_bytes=1, cameras={}, sinks={"mqtt": SinkStats(waiting=0, given_up=0)})
+    assert live_line(stats) is None
+    behind = {"notice phone": SinkStats(waiting=3, given_up=0, last_error="ntfy responded with status 403")}
+    line = live_line(stats.model_copy(update={"sinks": behind}))
+    assert line.endswith("undelivered   notice phone 3 (last error: ntfy responded with status 403)")
+
+
+@pytest.mark.parametrize(
+    ("options", "is_terminal", "is_json"),
+    [([], False, True), ([], True, False), (["--format", "json"], True, True), (["--format", "text"], False, False)],
+)
+def test_a_terminal_gets_lines_and_a_pipe_json(avadclip_command, monkeypatch, options, is_terminal, is_json) -> None:
+    def run(config: WatchConfig, show: Callable[[Message], None], *, show_scores: bool) -> None:
+        show(message("new"))
+
+    monkeypatch.setattr("avadclip.apps.cli.watch._run", run)
+    monkeypatch.setattr("avadclip.apps.cli.watch._is_terminal", lambda: is_terminal)
+    code, out, _ = avadclip_command("watch", "yard.mp4", *options)
+    assert (code, out.count("\n"), out.startswith("{")) == (0, 1, is_json)

@@ -49,7 +49,7 @@ def test_a_whole_file_is_read(tmp_path) -> None:
     assert config.cameras["door"].sounds == {"Gunshot, gunfire": 0.4, "glass": 0.5}
     assert [camera.names_sounds for camera in config.cameras.values()] == [True, False, True, False]
     assert config.webhook is not None
-    assert len(config.webhook.key) == 24
+    assert config.webhook.secret.get_secret_value() == SECRET
     assert SECRET not in str(config)
 
 
@@ -65,6 +65,7 @@ URLS = {
     "http://": "empty host",
 }
 HOSTS = ("", "a" * 64, "a..b", "a b", "mqtt://broker", "broker:1883", "ann:sesame@broker", "a\tb")
+NOTICE = {"name": "phone", "url": "json://ann:sesame@h"}
 PREFIXES = ("", "a/+", "#", "a b", "/a", "a//b", "a/", "$SYS/a", "a\0b", "a" * 201)
 
 
@@ -88,6 +89,18 @@ PREFIXES = ("", "a/+", "#", "a b", "/a", "a//b", "a/", "$SYS/a", "a\0b", "a" * 2
         *(({"cameras": {"a": CAMERA}, "mqtt": {"host": host}}, "mqtt.host") for host in HOSTS),
         *(({"cameras": {"a": CAMERA}, "mqtt": {"host": "h", "prefix": each}}, "mqtt.prefix") for each in PREFIXES),
         ({"cameras": {"a": CAMERA}, "mqtt": {"host": "h", "port": 0}}, "mqtt.port"),
+        ({"cameras": {"a": {**CAMERA, "time_zone": "Mars/Base"}}}, "`Europe/Berlin`"),
+        ({"cameras": {"a": {**CAMERA, "time_zone": "../etc/passwd"}}}, "`Europe/Berlin`"),
+        ({"cameras": {"a": CAMERA}, "service": {"address": "https://ann:sesame@h"}}, "without user and password"),
+        ({"cameras": {"a": CAMERA}, "service": {"address": "h/x"}}, "service.address"),
+        ({"cameras": {"a": CAMERA}, "notice": [NOTICE]}, "state = FOLDER"),
+        ({"cameras": {"a": CAMERA}, "notice": NOTICE}, "`[[notice]]`"),
+        ({"cameras": {"a": CAMERA}, "notice": [NOTICE["url"]]}, "`[[notice]]`"),
+        ({"cameras": {"a": CAMERA}, "notice": [{**NOTICE, "url": [NOTICE["url"]]}]}, "one address"),
+        ({"cameras": {"a": CAMERA}, "notice": [{"url": NOTICE["url"]}]}, "name"),
+        ({"cameras": {"a": CAMERA}, "notice": [NOTICE, NOTICE]}, "different names"),
+        ({"cameras": {"a": CAMERA}, "notice": [{**NOTICE, "cameras": ["b"]}]}, "not `b`"),
+        ({"cameras": {"a": CAMERA}, "notice": [{**NOTICE, "schedule": ["monday"]}]}, "mon-fri 22:00-06:00"),
     ],
 )
 def test_what_is_wrong_is_named(content, said) -> None:

@@ -16,7 +16,7 @@ from avadclip.apps.live.config import WebhookConfig
 from avadclip.apps.live.delivery import Delivery, DeliveryError
 from avadclip.apps.live.ledger import Ledger
 from avadclip.apps.live.messages import EventMessage, LiveEvent
-from avadclip.apps.live.webhook import Webhook
+from avadclip.apps.live.sinks.webhook import Webhook
 from avadclip.errors import ConfigError
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()

@@ -50,7 +50,8 @@ def test_new_update_and_end_are_what_the_scores_imply() -> None:
         "sound_gain": 0.125,
         "kind": "model",
         "sounds": (),
-        "snapshot": None,
+        "picture": None,
+        "picture_link": None,
     }
     assert new.before is None
     assert (update.before, update.after.score, update.after.severity) == (new.after, 0.9, "alert")
@@ -203,7 +204,8 @@ def test_a_sound_raises_an_event_of_its_own() -> None:
         "sound_gain": None,
         "kind": "sound",
         "sounds": (),
-        "snapshot": None,
+        "picture": None,
+        "picture_link": None,
     }
 
 

@@ -10,12 +10,12 @@ import time
 import paho.mqtt.client as paho
 import pytest
 
-import avadclip.apps.live.mqtt
+import avadclip.apps.live.sinks.mqtt
 from avadclip.apps.live.config import MqttConfig
 from avadclip.apps.live.delivery import Delivery
 from avadclip.apps.live.ledger import Ledger
-from avadclip.apps.live.messages import EventMessage, LiveEvent, StatusMessage
-from avadclip.apps.live.mqtt import MqttSink
+from avadclip.apps.live.messages import EventMessage, LiveEvent, ScoreMessage, StatusMessage
+from avadclip.apps.live.sinks.mqtt import MqttSink
 
 PATIENCE = 30.0
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
@@ -76,7 +76,7 @@ class Subscriber:
 
     def _take(self, client, _userdata, message):
         client.ack(message.mid, message.qos)  # before it counts as taken; see settle
-        self.taken.append((message.topic, message.payload.decode()))
+        self.taken.append((message.topic, message.payload.decode("latin-1")))
 
     def settle(self):
         """Wait until the broker knows what was taken: it reads a connection in order. Else it would send it again."""
@@ -171,7 +171,7 @@ def test_a_message_that_was_not_acknowledged_stays_for_the_next_start(broker, ma
 
 
 def test_events_go_out_again_after_pahos_thread_died(broker, make_sink, tmp_path, monkeypatch, caplog) -> None:
-    monkeypatch.setattr(avadclip.apps.live.mqtt, "WARN_SECONDS", 0.5)
+    monkeypatch.setattr(avadclip.apps.live.sinks.mqtt, "WARN_SECONDS", 0.5)
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     greet, errors = MqttSink._greet, [RuntimeError("made up")]
     monkeypatch.setattr(MqttSink, "_greet", lambda *given: _raise(errors.pop()) if errors else greet(*given))
@@ -210,7 +210,7 @@ def test_states_are_retained_and_published_for_home_assistant(broker, subscriber
     sink.send(message(1, "end", "yard.glass-1"))
     wait_until(lambda: subscriber.payloads("site/avadclip/yard/anomaly") == ["OFF", "ON", "ON", "ON", "OFF"])
     late = Subscriber(broker, "homeassistant/#")
-    wait_until(lambda: len(late.taken) == 2)
+    wait_until(lambda: len(late.taken) == 4)
     late.close()
     announced = {topic: json.loads(payload) for topic, payload in late.taken}
     anomaly = announced["homeassistant/binary_sensor/site-avadclip-yard/anomaly/config"]
@@ -219,3 +219,33 @@ def test_states_are_retained_and_published_for_home_assistant(broker, subscriber
     status = announced["homeassistant/binary_sensor/site-avadclip-yard/camera/config"]
     (payload,) = subscriber.payloads(status["state_topic"])
     assert json.loads(payload)["state"] == "online"
+
+
+def test_the_picture_of_the_last_event_is_retained(broker, subscriber, make_sink, tmp_path) -> None:
+    sink, picture = make_sink(), tmp_path / "yard-1.jpg"
+    picture.write_bytes(b"\xff\xd8 first")
+    new = message(0, "new")
+    shown = new.model_copy(update={"after": new.after.model_copy(update={"picture": str(picture)})})
+    wait_until(lambda: subscriber.payloads("site/avadclip/available") == ["online"])
+    sink.send(shown)
+    picture.write_bytes(b"\xff\xd8 second")
+    sink.send(shown)
+    picture.unlink()  # to make room
+    sink.send(shown)
+    topic = "site/avadclip/yard/picture"
+    late = Subscriber(broker, topic)
+    wait_until(lambda: late.taken == [(topic, "\xff\xd8 second")])
+    late.close()
+
+
+def test_the_highest_score_of_every_ten_seconds_is_published_for_home_assistant(
+    broker, subscriber, make_sink, monkeypatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("avadclip.apps.live.sinks.mqtt.time.monotonic", lambda: now[0])
+    sink, topic = make_sink(home_assistant=True), "site/avadclip/yard/score"
+    wait_until(lambda: subscriber.payloads("site/avadclip/available") == ["online"])
+    for seconds, score in [(0, 0.1), (1, 0.9), (2, 0.3), (9.9, 0.2), (10, 0.4), (20, 0.05)]:
+        now[0] = 1000.0 + seconds
+        sink.send(ScoreMessage(camera="yard", start=0, end=1, score=score, network="teacher", delay_seconds=0))
+    wait_until(lambda: subscriber.payloads(topic) == ["0.1000", "0.9000", "0.0500"])

@@ -121,7 +121,11 @@ def test_undelivered_messages_are_in_stats_and_status(bright_is_bad, write_yard,
         messages = run(bright_is_bad, cameras, webhook=webhook, state=str(tmp_path / "state"), stats_seconds=0.01)
     assert [m.type for m in of_type(messages, EventMessage)] == ["new", "end"]
     assert [of_type(messages, StatusMessage)[i].undelivered for i in (0, -1)] == [0, 2]
-    assert of_type(messages, StatsMessage)[-1].sinks == {"webhook": SinkStats(waiting=2, given_up=0)}
+    (stats,) = of_type(messages, StatsMessage)[-1].sinks.items()
+    assert stats == ("webhook", SinkStats(waiting=2, given_up=0, last_error=stats[1].last_error))
+    assert stats[1].last_error.startswith("the receiver cannot be reached (")
+    written = StatsMessage.model_validate_json((tmp_path / "state" / "stats.json").read_text())
+    assert written.sinks == dict([stats])
 
 
 def test_an_event_is_recorded_with_what_came_before_it(bright_is_bad, write_yard, tmp_path) -> None:
@@ -186,13 +190,14 @@ def test_recordings_go_when_their_time_is_over(bright_is_bad, write_yard, tmp_pa
     """Also where no event begins that would need the room."""
     folder = tmp_path / "recordings"
     folder.mkdir()
-    for name, age_days in {"over.mkv": 2.1, "not over.mkv": 1.9, "over.txt": 3}.items():
+    ages = {"over.mkv": 2.1, "over.jpg": 2.1, "not over.mkv": 1.9, "not over.jpg": 1.9, "over.txt": 3}
+    for name, age_days in ages.items():
         (folder / name).touch()
         os.utime(folder / name, (time.time() - age_days * 86400,) * 2)
     path = write_yard(tmp_path / "yard.mkv", [0.1, 0.1, 0.1])
     recording = {"folder": str(folder), "retention_days": 2}
     run(bright_is_bad, {"yard": {"source": str(path), "speed": 4.0}}, recording=recording, stats_seconds=0.1)
-    assert {file.name for file in folder.glob("[!.]*")} == {"not over.mkv", "over.txt"}
+    assert {file.name for file in folder.glob("[!.]*")} == {"not over.mkv", "not over.jpg", "over.txt"}
 
 
 @pytest.mark.parametrize("is_restarted", [False, True])

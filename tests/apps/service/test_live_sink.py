@@ -15,7 +15,7 @@ import avadclip.apps.service.store.database
 from avadclip.apps.live.delivery import Delivery, DeliveryError
 from avadclip.apps.live.ledger import Ledger
 from avadclip.apps.live.messages import EventMessage, LiveEvent
-from avadclip.apps.service.live_sink import StoreSink, stored_event
+from avadclip.apps.service.cameras.live_sink import StoreSink, stored_event
 from avadclip.apps.service.schemas import LiveEventQuery
 from avadclip.apps.service.settings import ServiceSettings
 from avadclip.apps.service.store.store import Store
@@ -120,6 +120,32 @@ def test_a_service_shows_what_a_watch_finds_while_it_goes_on(
 
 def _is_within(score: dict[str, Any], event: dict[str, Any]) -> bool:
     return bool(event["start"] - 0.01 < score["start"] and score["end"] < event["end"] + 0.01)
+
+
+def test_the_picture_of_an_event_is_served_from_the_services_folders_alone(
+    make_database: Any, running: Any, tmp_path: Path
+) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    paths = {"inside": pictures / "inside.jpg", "outside": tmp_path / "outside.jpg", "gone": pictures / "gone.jpg"}
+    for name in ("inside", "outside"):
+        paths[name].write_bytes(b"\xff\xd8 of " + name.encode())
+    (pictures / "link.jpg").symlink_to(paths["outside"])
+    settings = ServiceSettings(
+        data=tmp_path / "served", database_url=make_database(tmp_path), folders=(pictures.resolve(),)
+    )
+    with running(settings, service_fakes.Refusing) as service:
+        store = Store(settings.store_url)
+        for name, path in {**paths, "link": pictures / "link.jpg", "none": None}.items():
+            event = stored_event(message(0, kind="new"))
+            store.keep_live_event(event.model_copy(update={"id": name, "picture": path and str(path)}))
+        store.close()
+        answers = {n: service.client.get(f"/api/live-events/{n}/picture") for n in (*paths, "link", "none", "unknown")}
+        assert {name for name, answer in answers.items() if answer.status_code == 200} == {"inside"}
+        assert {answer.status_code for answer in answers.values()} == {200, 404}
+        assert answers["inside"].content == b"\xff\xd8 of inside"
+        assert answers["inside"].headers["content-type"] == "image/jpeg"
+        assert all("picture" not in event for event in service.client.get("/api/live-events").json()["items"])
 
 
 @pytest.mark.system

@@ -100,9 +100,12 @@ def scored(tab: Any, two_rides: Path, sample_videos: tuple[Path, Path]) -> Any:
     tab.evaluate(
         """() => {
           globalThis.seen = [];
+          globalThis.told = [];
           new MutationObserver(() => {
             const bar = document.querySelector(".job[data-state=running] progress");
             if (bar) seen.push(bar.value);
+            const left = document.querySelector(".job[data-state=running] .job-left");
+            if (left) told.push(left.textContent);
           }).observe(document.getElementById("jobs"), { childList: true, subtree: true, attributes: true });
         }"""
     )
@@ -118,9 +121,13 @@ def job(tab: Any, name: str) -> Any:
 def test_uploads_appear_with_live_progress_and_end_in_results(scored: Any) -> None:
     shares = scored.evaluate("seen")
     assert any(0 < share < 1 for share in shares)
+    assert all(re.fullmatch(r"\d+ %(, \d+:\d\d left)?", text) for text in scored.evaluate("told"))
+    assert scored.locator("#demonstration").is_visible()
     assert "1 event" in job(scored, "bikes.mp4").inner_text()
     assert "no events" in job(scored, "two rides.mp4").inner_text()
     assert scored.locator("#uploads > li").count() == 0
+    until(lambda: job(scored, "bikes.mp4").locator("img").evaluate("image => image.naturalWidth") == 320)
+    assert job(scored, "two rides.mp4").locator("img").count() == 0  # no event, no picture
     assert scored.locator("#jobs-count").inner_text() == "2 videos"
 
 
@@ -269,6 +276,46 @@ def test_the_slider_cuts_events_anew_and_next_goes_through_them(open_result: Cal
     second = until(lambda: (at := settle(tab)) > first + 1 and at)
     assert 8 < first < 14.6
     assert 22.5 < second < 29.2
+
+
+def test_a_page_without_events_leads_to_the_highest_score(open_result: Callable[..., Any]) -> None:
+    tab = open_result("two rides.mp4")
+    assert "demonstration model" in tab.locator(".demonstration").inner_text()
+    tab.click("#highest")
+    highest = until(lambda: (at := settle(tab)) > 1 and at)
+    assert 8 < highest < 14.6 or 22.5 < highest < 29.2  # the bikes
+    tab.locator("#threshold").fill("0.1")
+    assert not tab.locator("#highest").is_visible()
+
+
+def test_space_plays_and_pauses_after_a_click_on_a_button(open_result: Callable[..., Any]) -> None:
+    tab = open_result("two rides.mp4")
+    tab.click("#theme")
+    theme = tab.evaluate("document.documentElement.dataset.theme")
+    for is_paused in (False, True):
+        tab.keyboard.press("Space")
+        until(lambda: tab.evaluate("document.getElementById('video').paused") == is_paused)  # noqa: B023
+    assert tab.evaluate("document.documentElement.dataset.theme") == theme
+    tab.locator("#theme").focus()
+    tab.keyboard.press("Space")  # who came by keyboard presses the button
+    assert tab.evaluate("document.documentElement.dataset.theme") != theme
+
+
+def test_the_address_of_a_job_turns_into_its_result_without_a_click(
+    scored: Any, service: Any, sample_videos: tuple[Path, Path]
+) -> None:
+    content = sample_videos[1].read_bytes()
+    jobs = [service.client.post(f"/api/uploads?name=late{n}.mp4", content=content).json() for n in range(2)]
+    tab = scored.context.new_page()
+    tab.goto(f"{service.url}/?job={jobs[1]['id']}")
+    tab.fill("#token", TOKEN)
+    tab.click("#login button")
+    tab.wait_for_selector("#waiting:not([hidden])")
+    assert not tab.locator("#drop").is_visible()
+    tab.wait_for_url(re.compile("/results/"))
+    tab.close()
+    for made in jobs:
+        service.client.delete(f"/api/jobs/{made['id']}")
 
 
 def test_a_deep_link_leads_to_its_moment(open_result: Callable[..., Any]) -> None:

@@ -69,6 +69,20 @@ def wait_for_progress(client: httpx2.Client, job_id: str) -> None:
     pytest.fail("the job ended before it told its progress")
 
 
+def test_the_address_is_one_plain_line_and_requests_are_logged_on_demand(
+    tmp_path: Path, wait_until: Callable[..., Any]
+) -> None:
+    for options, is_json in (((), False), (("--log-format", "json"), True)):
+        log = tmp_path / f"{is_json}.log"
+        with serving(tmp_path / "data", log, *options) as (_, client):
+            wait_until(lambda: answers(client), what="the service")
+            line = f"avadclip is at {str(client.base_url).rstrip('/')} (Ctrl-C stops it)"
+            wait_until(lambda: line in log.read_text().splitlines(), what="the address")  # noqa: B023
+        others = [each for each in log.read_text().splitlines() if each != line]
+        assert is_json == any("/healthz" in each for each in others)
+        assert all(json.loads(each)["level"] for each in others) if is_json else others == []
+
+
 def test_a_job_whose_service_is_killed_ends_after_the_restart_once_and_whole(
     make_database: Callable[[Path], str],
     tmp_path: Path,

@@ -29,7 +29,7 @@ from avadclip.apps.service.schemas import (
 from avadclip.apps.service.store import database
 from avadclip.apps.service.store.database import open_database
 from avadclip.apps.service.store.store import Store
-from avadclip.apps.service.store.tables import metadata
+from avadclip.apps.service.store.tables import LIVE_MEDIA, metadata
 from avadclip.errors import ConfigError
 from avadclip.events import NamedSound
 
@@ -222,7 +222,7 @@ def test_events_from_before_named_sounds_are_of_the_model(url: str) -> None:
         command.downgrade(config, "0002")
         columns = {column["name"] for column in sa.inspect(connection).get_columns("live_events")}
         assert not {"kind", "sounds"} & columns
-        values = make_live_event().model_dump(exclude={"kind", "sounds"}) | {"number": 0}
+        values = make_live_event().model_dump(exclude={"kind", "sounds", *LIVE_MEDIA}) | {"number": 0}
         old = sa.table("live_events", *map(sa.column, values))
         connection.execute(sa.insert(old).values(values))
     engine.dispose()

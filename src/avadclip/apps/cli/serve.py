@@ -1,5 +1,6 @@
 """`avadclip serve`."""
 
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,13 @@ import typer
 from avadclip.apps.cli.options import Device, Network, Offline, set_offline
 
 GB = 1_000_000_000
+
+
+class LogFormat(StrEnum):
+    """Forms of the log."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 def serve(  # noqa: PLR0917  Typer's way to declare options
@@ -57,11 +65,15 @@ def serve(  # noqa: PLR0917  Typer's way to declare options
     fetch_network: Annotated[
         list[str] | None, typer.Option(help="Private network such hosts may be in, for example 10.1.0.0/16.")
     ] = None,
+    log_format: Annotated[
+        LogFormat,
+        typer.Option(help="text: warnings and errors; json: one object per line, with every request."),
+    ] = LogFormat.TEXT,
     offline: Offline = False,
 ) -> None:
     """Serve detection to browsers and programs, until Ctrl-C.
 
-    The web page is at / and the API documentation at /docs. Logs go to stderr, one JSON object per line.
+    The web page is at / and the API documentation at /docs. The address and the log go to stderr.
     """
     set_offline(offline)
     from avadclip.apps.service import server
@@ -87,7 +99,16 @@ def serve(  # noqa: PLR0917  Typer's way to declare options
         fetch_hosts=frozenset(name.lower() for name in fetch_host or []),
         fetch_networks=tuple(_network(text) for text in fetch_network or []),
     )
-    server.serve(settings, host=host, port=port, model=model, encoders=encoders, device=device, network=network)
+    server.serve(
+        settings,
+        host=host,
+        port=port,
+        model=model,
+        encoders=encoders,
+        device=device,
+        network=network,
+        log_json=log_format is LogFormat.JSON,
+    )
 
 
 def _prefix(text: str) -> str:

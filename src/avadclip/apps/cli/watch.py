@@ -1,6 +1,9 @@
 """`avadclip watch`."""
 
 import signal
+import sys
+from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,10 +12,22 @@ import typer
 from avadclip.apps.cli.options import Device, Network, Offline, set_offline
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
+
     from avadclip.apps.live.config import StoreConfig, WatchConfig
     from avadclip.apps.live.messages import Message
-    from avadclip.apps.live.watch import Watch
-    from avadclip.apps.service.live_sink import StoreSink
+    from avadclip.apps.live.watch import Publish, Watch
+    from avadclip.apps.service.cameras.live_sink import StoreSink
+    from avadclip.apps.service.settings import ServiceSettings
+    from avadclip.inference.detector import Detector
+
+
+class WatchFormat(StrEnum):
+    """What goes to stdout."""
+
+    TEXT = "text"
+    JSON = "json"
+
 
 SOURCE_NAME = "camera"  # of a source named on the command line
 
@@ -42,13 +57,21 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
     no_sounds: Annotated[bool, typer.Option("--no-sounds", help="Do not name sounds; with SOURCE.")] = False,
     speed: Annotated[float, typer.Option(min=0.01, max=100, help="Playback speed of a file; with SOURCE.")] = 1.0,
     scores: Annotated[bool, typer.Option("--scores", help="Also print every snippet's score.")] = False,
+    output_format: Annotated[
+        WatchFormat | None,
+        typer.Option(
+            "--format",
+            help="Output on stdout: lines for people, or JSON lines for programs.",
+            show_default="text on a terminal, else json",
+        ),
+    ] = None,
     offline: Offline = False,
 ) -> None:
     """Watch cameras, or a file in real time, and report events as they happen.
 
-    Prints one JSON object per line on stdout when an event begins (new),
-    changes (update) and ends (end), and when a camera's state changes.
-    Ctrl-C stops and ends the open events.
+    Prints one line on stdout when an event begins (new), changes (update)
+    and ends (end), and when a camera's state changes: for people on a
+    terminal, JSON in a pipe or file. Ctrl-C stops and ends the open events.
     """
     set_offline(offline)
     if (source is None) == (config is None):
@@ -67,10 +90,15 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
         camera = {"source": source, "threshold": threshold, "speed": speed, "sounds": sounds}
         content = {"model": model, "network": network, "device": device, "cameras": {SOURCE_NAME: camera}}
         wanted = parse_config(content, WatchConfig, origin="watch")
-    _run(wanted, show_scores=scores)
+    is_text = _is_terminal() if output_format is None else output_format is WatchFormat.TEXT
+    _run(wanted, _text_printer() if is_text else _print_json, show_scores=scores)
 
 
-def _run(config: "WatchConfig", *, show_scores: bool) -> None:
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def _run(config: "WatchConfig", show: "Callable[[Message], None]", *, show_scores: bool) -> None:
     import logging
     import os
     from contextlib import ExitStack
@@ -82,24 +110,60 @@ def _run(config: "WatchConfig", *, show_scores: bool) -> None:
     detector = load_live_detector(config)
     with ExitStack() as cleanup:
         cleanup.callback(os.umask, os.umask(PRIVATE_UMASK))  # state and recordings are for their owner alone
-        sinks = [] if config.store is None else [_open_store(config.store)]
-        for sink in sinks:
-            cleanup.callback(sink.close)
-        watch = Watch(config, detector, _print_scores if show_scores else _print, deliverers=sinks)
+
+        def publish(message: "Message") -> None:
+            if show_scores or message.type != "score":
+                show(message)
+
+        if config.store is None:
+            watch = Watch(config, detector, publish)
+        else:
+            watch = _stored_watch(config, config.store, detector, publish, cleanup)
         _stop_on_signals(watch)
         watch.run()
 
 
+def _stored_watch(
+    config: "WatchConfig", store: "StoreConfig", detector: "Detector", show: "Publish", cleanup: "ExitStack"
+) -> "Watch":
+    """A watch whose events and cameras the service shows."""
+    from avadclip.apps.live.watch import Watch
+    from avadclip.apps.service.cameras.reporter import CameraReporter
+
+    sink = _open_store(store)
+    cleanup.callback(sink.close)
+    settings = _store_settings(store)
+    reporter = CameraReporter(
+        settings.store_url,
+        pictures=settings.cameras if store.has_folder else None,
+        recordings=None if config.recording is None else config.recording.folder,
+    )
+
+    def show_and_report(message: "Message") -> None:
+        show(message)
+        reporter.take(message)
+
+    watch = Watch(config, detector, show_and_report, deliverers=[sink])
+    reporter.follow(watch)
+    cleanup.callback(reporter.finish)
+    return watch
+
+
 def _open_store(config: "StoreConfig") -> "StoreSink":
-    from avadclip.apps.service.live_sink import StoreSink
+    from avadclip.apps.service.cameras.live_sink import StoreSink
     from avadclip.apps.service.ownership import check_sqlite_file
+
+    settings = _store_settings(config)
+    if config.database is None:
+        check_sqlite_file(settings)
+    return StoreSink(settings.store_url)
+
+
+def _store_settings(config: "StoreConfig") -> "ServiceSettings":
     from avadclip.apps.service.settings import ServiceSettings, default_data
 
     url = None if config.database is None else config.database.get_secret_value()
-    settings = ServiceSettings(data=config.data or default_data(), database_url=url)
-    if url is None:
-        check_sqlite_file(settings)
-    return StoreSink(settings.store_url)
+    return ServiceSettings(data=config.data or default_data(), database_url=url)
 
 
 def _stop_on_signals(watch: "Watch") -> None:
@@ -111,10 +175,16 @@ def _stop_on_signals(watch: "Watch") -> None:
         signal.signal(number, stop)
 
 
-def _print(message: "Message") -> None:
-    if message.type != "score":
-        _print_scores(message)
-
-
-def _print_scores(message: "Message") -> None:
+def _print_json(message: "Message") -> None:
     print(message.to_json(), flush=True)  # noqa: T201
+
+
+def _text_printer() -> "Callable[[Message], None]":
+    from avadclip.apps.cli.terminal.live_lines import live_line
+
+    def print_text(message: "Message") -> None:
+        line = live_line(message)
+        if line is not None:
+            print(line, flush=True)  # noqa: T201
+
+    return print_text

@@ -6,13 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from avadclip.apps.live.key_frame import KeyFrameMaker
 from avadclip.apps.live.live_snippet import LONGEST_FREEZE_SECONDS, ClockStep, LiveSnippet, Picture, SnippetCutter
 from avadclip.errors import MediaError
 from avadclip.media.container import keep_only, open_media, picture_stream, sound_stream
@@ -41,6 +43,16 @@ class CameraOptions:
     """None: audio is not read."""
     speed: float = 1.0
     """Playback speed of files."""
+    takes_pictures: bool = False
+    """Whether every snippet comes with a JPEG."""
+
+
+class _Good(NamedTuple):
+    """A picture that was decoded on demand."""
+
+    start: float
+    picture: Picture
+    frame: VideoFrame
 
 
 PacketTap = Callable[["Packet[Any]"], None]
@@ -76,6 +88,7 @@ class CameraReader:
         self._order = DisplayOrder(is_reordered=is_reordered, begins_at=0)
         self._count = DecodeCount()
         self._converter = RgbConverter(options.frame_size)
+        self._key_frames = KeyFrameMaker() if options.takes_pictures else None
         self._cutter = SnippetCutter(
             options.grid,
             options.frame_offsets,
@@ -88,7 +101,7 @@ class CameraReader:
         self._clock_step = ClockStep()
         self._begun: float | None = None
         self._end = 0.0
-        self._good: tuple[float, Picture] | None = None  # last picture decoded on demand, and its start
+        self._good: _Good | None = None  # last picture decoded on demand
 
     @property
     def opened(self) -> Opened:
@@ -121,7 +134,7 @@ class CameraReader:
                 self._decode_sound(packet)
             tap(packet)
         for frame in decode_packet(self.picture.codec_context, None, self._count):
-            yield from self._show(self._order.start_of(frame), partial(self._converter.convert, frame))
+            yield from self._show_frame(frame)
         yield from self._cutter.finish(self._end)
 
     def _make_clock(self) -> ArrivalClock | RateClock:
@@ -157,20 +170,26 @@ class CameraReader:
     def _show_packet(self, packet: "Packet[Any]") -> Iterator[LiveSnippet]:
         """Show the frames of a packet; if the codec has key frames only, none is decoded that no snippet samples."""
         if self.picture.codec_context.codec.intra_only:
-            yield from self._show(packet.pts, partial(self._picture_of, packet))
+            yield from self._show(packet.pts, partial(self._picture_of, packet), self._draw_good)
             return
         self._order.look_at(packet)
         for taken in self._order.follow([packet]):
             for frame in decode_packet(self.picture.codec_context, taken, self._count):
-                yield from self._show(self._order.start_of(frame), partial(self._converter.convert, frame))
+                yield from self._show_frame(frame)
 
-    def _show(self, pts: int | None, convert: Callable[[], Picture | None]) -> Iterator[LiveSnippet]:
+    def _show_frame(self, frame: VideoFrame) -> Iterator[LiveSnippet]:
+        convert, draw = partial(self._converter.convert, frame), partial(self._draw, frame)
+        yield from self._show(self._order.start_of(frame), convert, draw)
+
+    def _show(
+        self, pts: int | None, convert: Callable[[], Picture | None], draw: Callable[[], bytes | None]
+    ) -> Iterator[LiveSnippet]:
         start = self._start(pts)
         # How long a picture lasts that is dated by arrival, only the next one tells.
         self._end = start if isinstance(self._undated, ArrivalClock) else start + 1.0 / self._rate_hz
         if self._is_paced:
             self._wait_for(start)
-        yield from self._cutter.add_picture(start, convert, time.time())
+        yield from self._cutter.add_picture(start, convert, time.time(), draw)
 
     def _start(self, pts: int | None) -> float:
         """Time at which a frame is displayed."""
@@ -183,10 +202,16 @@ class CameraReader:
         """Decode a picture on demand; for a damaged one the last good one stands in, as long as a freeze may last."""
         start = float((packet.dts or 0) * packet.time_base)
         for frame in decode_packet(self.picture.codec_context, packet, self._count):
-            self._good = start, self._converter.convert(frame)
-        if self._good is None or start - self._good[0] > LONGEST_FREEZE_SECONDS:
+            self._good = _Good(start, self._converter.convert(frame), frame)
+        if self._good is None or start - self._good.start > LONGEST_FREEZE_SECONDS:
             return None
-        return self._good[1]
+        return self._good.picture
+
+    def _draw(self, frame: VideoFrame) -> bytes | None:
+        return None if self._key_frames is None else self._key_frames.jpeg(frame)
+
+    def _draw_good(self) -> bytes | None:
+        return None if self._good is None else self._draw(self._good.frame)
 
     def _decode_sound(self, packet: "Packet[Any]") -> None:
         assert self.sound is not None

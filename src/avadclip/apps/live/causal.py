@@ -52,6 +52,7 @@ class _Row(NamedTuple):
     audio: NDArray[np.float32] | None  # [1, Da]
     tags: SoundTags | None  # one row
     peak: float
+    key_frame: bytes | None
 
 
 class CausalScorer:
@@ -90,7 +91,9 @@ class CausalScorer:
         heard, peak = HeardWindows(None, None), 0.0
         if snippet.sound is not None:
             heard, peak = self._windows.encode(snippet.sound[None]), float(np.abs(snippet.sound).max())
-        return _Row(snippet.start, snippet.end, snippet.due, visual, heard.features, heard.tags, peak)
+        return _Row(
+            snippet.start, snippet.end, snippet.due, visual, heard.features, heard.tags, peak, snippet.key_frame
+        )
 
     def _judge(self, positions: list[int]) -> list[Judgement]:
         rows = self._audible_rows() or list(self._rows)
@@ -136,7 +139,8 @@ def _scored(row: _Row, track: ScoreTrack, seen: SnippetScores | None, position: 
     score = track.scores[position]
     gain = None if seen is None else float(score - seen.anomaly_scores[position])
     sounds = sounds_during(row.tags, np.array([row.start, row.end]), (0, 1))
-    return ScoredSnippet(row.start, row.end, score, track.class_probabilities[position], gain, sounds)
+    probabilities = track.class_probabilities[position]
+    return ScoredSnippet(row.start, row.end, score, probabilities, gain, sounds, row.key_frame)
 
 
 def _reason(verdict: Verdict, features: SnippetFeatures) -> str:

@@ -6,11 +6,22 @@ import re
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, StringConstraints, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from avadclip.apps.live.schedule import Period, parse_period
+from avadclip.apps.live.sinks.notice_config import NoticeConfig
 from avadclip.config import SECRET_ERROR, FrozenConfig
 from avadclip.events import EventRules
 
@@ -37,6 +48,12 @@ def _check_bare_host(host: str) -> str:
             kind = SECRET_ERROR if "@" in host else "host"
             raise PydanticCustomError(kind, "needed a host name or address alone; `port` is another key") from None
     return _check_host(host)
+
+
+def _check_no_password(url: Any) -> Any:
+    if "@" in re.split(r"[/?#]", str(url).partition("://")[2])[0]:
+        raise PydanticCustomError(SECRET_ERROR, "needed a URL without user and password, which are not sent")
+    return url
 
 
 class ScoringConfig(FrozenConfig):
@@ -76,7 +93,9 @@ class CameraConfig(FrozenConfig):
     cooldown_seconds: float = Field(0.0, ge=0.0)
     """Events that begin within this time after an event are counted but not sent."""
     schedule: tuple[str, ...] = ()
-    """When events are sent, e.g. "mon-fri 22:00-06:00" or "sun", in this machine's local time; empty: always."""
+    """When events are sent, e.g. "mon-fri 22:00-06:00" or "sun", in the camera's time zone; empty: always."""
+    time_zone: str | None = None
+    """Of the schedules, such as "Europe/Berlin"; by default this machine's local time."""
     queue_seconds: float = Field(5.0, gt=0.0, le=60.0)
     """Length of video that may wait for the model; beyond it the oldest is dropped and counted."""
     watchdog_seconds: float = Field(20.0, ge=2.0)
@@ -95,6 +114,19 @@ class CameraConfig(FrozenConfig):
         for text in schedule:
             parse_period(text)
         return schedule
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_known(cls, time_zone: str | None) -> str | None:
+        try:
+            return time_zone and ZoneInfo(time_zone).key
+        except (KeyError, OSError, ValueError) as error:
+            raise PydanticCustomError("time_zone", "needed a name such as `Europe/Berlin`") from error
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """The time zone; None: this machine's."""
+        return None if self.time_zone is None else ZoneInfo(self.time_zone)
 
     @property
     def names_sounds(self) -> bool:
@@ -115,17 +147,10 @@ class CameraConfig(FrozenConfig):
 class WebhookConfig(FrozenConfig):
     """Webhook for events, by the Standard Webhooks specification."""
 
-    url: AnyHttpUrl
+    url: Annotated[AnyHttpUrl, BeforeValidator(_check_no_password)]
     """http:// or https:// URL, which may hold any letters; redirects are not followed."""
     secret: SecretStr
     """`whsec_` and base64 of 24 to 64 bytes, shared with the receiver."""
-
-    @field_validator("url", mode="before")
-    @classmethod
-    def _has_no_password(cls, url: Any) -> Any:
-        if "@" in re.split(r"[/?#]", str(url).partition("://")[2])[0]:
-            raise PydanticCustomError(SECRET_ERROR, "needed a URL without user and password, which are not sent")
-        return url
 
     @field_validator("url")
     @classmethod
@@ -146,11 +171,6 @@ class WebhookConfig(FrozenConfig):
         if prefix != "whsec" or not 24 <= length <= 64:
             raise PydanticCustomError(SECRET_ERROR, "needed `whsec_` and base64 of 24 to 64 random bytes")
         return secret
-
-    @property
-    def key(self) -> bytes:
-        """The signing key."""
-        return base64.b64decode(self.secret.get_secret_value().removeprefix("whsec_"))
 
 
 class MqttConfig(FrozenConfig):
@@ -175,7 +195,12 @@ class StoreConfig(FrozenConfig):
     database: SecretStr | None = None
     """URL as for `avadclip serve --database`, or sqlite:///FILE; by default the SQLite file in `data`."""
     data: Path | None = None
-    """The service's folder, as for `avadclip serve --data`; by default the current user's."""
+    """The service's folder, as for `avadclip serve --data`; by default, and without `database`, the current user's."""
+
+    @property
+    def has_folder(self) -> bool:
+        """Whether the service's folder is known, for pictures of the cameras."""
+        return self.data is not None or self.database is None
 
 
 class RecordingConfig(FrozenConfig):
@@ -193,6 +218,18 @@ class RecordingConfig(FrozenConfig):
     """Limit of all recordings in the folder; the oldest are deleted."""
     retention_days: float = Field(30.0, ge=0.0)
     """Recordings are deleted after this time; 0 keeps them."""
+
+
+class ServiceConfig(FrozenConfig):
+    """Where `avadclip serve` shows the events of the store."""
+
+    address: Annotated[AnyHttpUrl, BeforeValidator(_check_no_password)]
+    """http:// or https:// address, as those reach it who follow a link to a picture."""
+
+    @property
+    def root(self) -> str:
+        """The address without the slash at its end."""
+        return str(self.address).rstrip("/")
 
 
 class WatchConfig(FrozenConfig):
@@ -215,14 +252,43 @@ class WatchConfig(FrozenConfig):
     mqtt: MqttConfig | None = None
     store: StoreConfig | None = None
     recording: RecordingConfig | None = None
+    service: ServiceConfig | None = None
+    notice: tuple[NoticeConfig, ...] = ()
+    """One table per address, `[[notice]]`."""
     state: Path | None = Field(None, validate_default=True)
-    """Folder for open events and undelivered messages; needed with a webhook, MQTT or a store."""
+    """Folder for open events and undelivered messages; needed with a webhook, MQTT, notices or a store."""
+
+    @field_validator("notice", mode="before")
+    @classmethod
+    def _are_tables(cls, notice: Any) -> Any:
+        if not isinstance(notice, list | tuple) or not all(isinstance(each, dict | NoticeConfig) for each in notice):
+            raise PydanticCustomError(SECRET_ERROR, "needed tables `[[notice]]`, each with one `url`")
+        return notice
+
+    @field_validator("notice")
+    @classmethod
+    def _notices_are_clear(cls, notice: tuple[NoticeConfig, ...], others: ValidationInfo) -> tuple[NoticeConfig, ...]:
+        names = [each.name for each in notice]
+        if len(set(names)) < len(names):
+            raise PydanticCustomError(SECRET_ERROR, "needed tables with different names")
+        cameras = others.data.get("cameras", {})
+        unknown = [camera for each in notice for camera in each.cameras if camera not in cameras]
+        if cameras and unknown:
+            raise PydanticCustomError(SECRET_ERROR, f"needed cameras of this file, not `{unknown[0]}`")
+        return notice
 
     @field_validator("state")
     @classmethod
     def _deliveries_are_remembered(cls, state: Path | None, others: ValidationInfo) -> Path | None:
-        if state is None and any(others.data.get(sink) for sink in ("webhook", "mqtt", "store")):
+        if state is None and any(others.data.get(sink) for sink in ("webhook", "mqtt", "notice", "store")):
             raise PydanticCustomError(
                 "state", "needed `state = FOLDER`, which stores messages until they are delivered"
             )
         return state
+
+    @property
+    def kept(self) -> RecordingConfig | None:
+        """Folder and limits of recordings and pictures; without `[recording]`, of the pictures in the state folder."""
+        if self.recording is None and self.state is not None:
+            return RecordingConfig(folder=self.state / "pictures")
+        return self.recording

@@ -54,6 +54,7 @@ class Delivery(threading.Thread):
         self._next_warning = -math.inf
         self._delivered: set[int] = set()  # and still in the ledger, if that could not be written
         self.num_given_up = 0
+        self.last_error: str | None = None
 
     def notify(self) -> None:
         """Notify the thread of a new message."""
@@ -110,9 +111,11 @@ class Delivery(threading.Thread):
     def _try(self, message: Waiting) -> bool:
         """Whether the sink has the message, or it was given up."""
         try:
-            return self._sink.deliver(message, self._stopping)
+            is_delivered = self._sink.deliver(message, self._stopping)
+            self.last_error = None if is_delivered else self.last_error
+            return is_delivered
         except Exception as error:  # also one that no sink should raise: an alarm is never lost with its thread
-            reason = _one_line(error)
+            reason = self.last_error = _one_line(error)
         if message.attempts + 1 >= MAX_ATTEMPTS:
             log.error("%s: %s; gave up after %d attempts", self._sink.name, reason, message.attempts + 1)
             with self._undelivered.open("a", encoding="utf-8") as file:

@@ -11,6 +11,7 @@ import numpy as np
 
 from avadclip.apps.live.causal import Judgement
 from avadclip.apps.live.config import CameraConfig
+from avadclip.apps.live.key_frame import EventPicture, EventPictures
 from avadclip.apps.live.messages import EventMessage, LiveEvent
 from avadclip.apps.live.schedule import is_due
 from avadclip.apps.live.spans import Change, LiveSpan, SpanFinder
@@ -31,18 +32,33 @@ class CameraEvents:
         model: name of the checkpoint.
         tagger: name of the audio tagger.
         sounds: see SoundRule.
+        pictures: keeps the events' pictures; None: they have none.
     """
 
     def __init__(
-        self, camera: str, config: CameraConfig, *, model: str, tagger: str = "", sounds: Sequence[SoundRule] = ()
+        self,
+        camera: str,
+        config: CameraConfig,
+        *,
+        model: str,
+        tagger: str = "",
+        sounds: Sequence[SoundRule] = (),
+        pictures: EventPictures | None = None,
     ) -> None:
-        self._model_events = EventStream(camera, config, model=model)
+        self._model_events = EventStream(camera, config, model=model, pictures=pictures)
         own = config.model_copy(update={"threshold": None, "alert": None})  # those are about the model's scores
         self._sound_events = [
             (
                 rule,
                 SoundScorer(rule),
-                EventStream(camera, own, model=tagger, kind="sound", prefix=f"{camera}.{_word(rule.label)}"),
+                EventStream(
+                    camera,
+                    own,
+                    model=tagger,
+                    kind="sound",
+                    prefix=f"{camera}.{_word(rule.label)}",
+                    pictures=pictures,
+                ),
             )
             for rule in sounds
         ]
@@ -105,10 +121,18 @@ class EventStream:
         model: of the events.
         kind: of the events.
         prefix: of the events' ids; by default the camera's name.
+        pictures: keeps the events' pictures; None: they have none.
     """
 
     def __init__(
-        self, camera: str, config: CameraConfig, *, model: str, kind: EventKind = "model", prefix: str | None = None
+        self,
+        camera: str,
+        config: CameraConfig,
+        *,
+        model: str,
+        kind: EventKind = "model",
+        prefix: str | None = None,
+        pictures: EventPictures | None = None,
     ) -> None:
         self.num_events = 0
         self.num_unsent = 0
@@ -117,10 +141,12 @@ class EventStream:
         self._model = model
         self._kind: EventKind = kind
         self._prefix = prefix or camera
+        self._pictures = pictures
         self._network: _Network | None = None
         self._open: EventMessage | None = None  # the last one about the open event
         self._last_time = 0.0  # of the video, at that message
         self._failure: str | None = None  # of its recording
+        self._picture: EventPicture | None = None
         self._ended: deque[EventMessage] = deque(maxlen=RECENT_EVENTS)
         self._last_end = float("-inf")
 
@@ -157,7 +183,7 @@ class EventStream:
             if not self._is_wanted(change.span):
                 self.num_unsent += 1
                 return []
-            self._failure = None
+            self._failure = self._picture = None
             self._open, self._last_time = _message("new", self._describe(change, network)), change.span.end
             return [self._open]
         if self._open is None:
@@ -178,12 +204,15 @@ class EventStream:
     def _is_wanted(self, span: LiveSpan) -> bool:
         # Negative: the clock was set back, and must not silence the camera until it is there again.
         is_cool = not 0 <= span.start - self._last_end < self._config.cooldown_seconds
-        return is_cool and is_due(self._config.periods, datetime.fromtimestamp(span.start))
+        return is_cool and is_due(self._config.periods, datetime.fromtimestamp(span.start, self._config.zone))
 
     def _describe(self, change: Change, network: "_Network") -> LiveEvent:
         span = change.span
+        event_id = f"{self._prefix}-{round(span.start * 1000)}"
+        if self._pictures is not None and span.key_frame is not None:
+            self._picture = self._pictures.keep(event_id, span.key_frame, self._picture)
         return LiveEvent(
-            id=f"{self._prefix}-{round(span.start * 1000)}",
+            id=event_id,
             source=self._camera,
             label=span.best_anomaly_class(network.classes),
             score=float(span.peak),
@@ -196,6 +225,8 @@ class EventStream:
             sound_gain=span.sound_gain,
             kind=self._kind,
             sounds=span.sounds,
+            picture=None if self._picture is None else self._picture.path,
+            picture_link=None if self._picture is None else self._picture.link,
         ).rounded()
 
 

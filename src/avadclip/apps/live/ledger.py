@@ -1,5 +1,6 @@
-"""State that survives a restart, in one SQLite file: open events and undelivered messages."""
+"""State that survives a restart, in one SQLite file: open events, cooldowns and undelivered messages."""
 
+import json
 import sqlite3
 import threading
 import time
@@ -27,6 +28,13 @@ CREATE TABLE IF NOT EXISTS outbox (
     due REAL NOT NULL,
     UNIQUE (sink, id)
 );
+CREATE TABLE IF NOT EXISTS cooldowns (
+    sink TEXT NOT NULL,
+    camera TEXT NOT NULL,
+    since REAL NOT NULL,
+    held_back TEXT NOT NULL,
+    PRIMARY KEY (sink, camera)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS reserve (room BLOB);
 """
 # Only the oldest message of an event may be sent: a receiver never gets an end before the beginning.
@@ -52,8 +60,28 @@ class Waiting(NamedTuple):
     """Unix time of the next attempt."""
 
 
+class Cooldown(NamedTuple):
+    """A notice sink's state for one camera."""
+
+    since: float
+    """Unix time at which the event of the last notice began."""
+    held_back: dict[str, int]
+    """Events by label that were not noticed since."""
+
+
+class PlannedNotice(NamedTuple):
+    """What an event comes to for a notice sink."""
+
+    sink: str
+    camera: str
+    cooldown: Cooldown
+    """From now on."""
+    body: str | None
+    """Of the notice; None: the event is only counted."""
+
+
 class Ledger:
-    """Store of open events and undelivered messages; thread-safe, one process per folder.
+    """Store of open events, cooldowns and undelivered messages; thread-safe, one process per folder.
 
     Raises:
         ConfigError: another process uses the folder, or it cannot be written.
@@ -76,18 +104,32 @@ class Ledger:
                 f"{path} cannot be used ({error}); each `avadclip watch` needs a state folder of its own"
             ) from error
 
-    def record(self, message: EventMessage, sinks: Iterable[str]) -> None:
-        """Store the event's state and a copy of the message for every sink, in one transaction."""
+    def record(self, message: EventMessage, sinks: Iterable[str], notices: Iterable[PlannedNotice] = ()) -> None:
+        """Store the event's state, a copy of the message for every sink, and its notices, in one transaction."""
         event, body, now = message.after.id, message.to_json(), time.time()
         with self._transaction() as database:
             if message.type == "end":
                 database.execute("DELETE FROM open_events WHERE event = ?", (event,))
             else:
                 database.execute("REPLACE INTO open_events VALUES (?, ?)", (event, body))
+            bodies = [(sink, body) for sink in sinks]
+            for notice in notices:
+                since, held_back = notice.cooldown
+                row = (notice.sink, notice.camera, since, json.dumps(held_back))
+                database.execute("REPLACE INTO cooldowns VALUES (?, ?, ?, ?)", row)
+                if notice.body is not None:
+                    bodies.append((notice.sink, notice.body))
             database.executemany(
                 "INSERT OR IGNORE INTO outbox (sink, event, id, body, created, due) VALUES (?, ?, ?, ?, ?, ?)",
-                [(sink, event, message.id, body, now, now) for sink in sinks],
+                [(sink, event, message.id, each, now, now) for sink, each in bodies],
             )
+
+    def cooldown(self, sink: str, camera: str) -> Cooldown | None:
+        """A notice sink's state for a camera; None before its first notice."""
+        query = "SELECT since, held_back FROM cooldowns WHERE sink = ? AND camera = ?"
+        with self._transaction() as database:
+            row = database.execute(query, (sink, camera)).fetchone()
+        return None if row is None else Cooldown(row[0], json.loads(row[1]))
 
     def open_events(self) -> list[EventMessage]:
         """The last message of every open event."""

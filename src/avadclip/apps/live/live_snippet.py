@@ -34,6 +34,8 @@ class LiveSnippet(NamedTuple):
     """The window centred on the snippet, [N], mono at track.SAMPLE_RATE_HZ; None with too little audio."""
     due: float
     """When its end was due on this machine's clock; what comes later is delay."""
+    key_frame: bytes | None = None
+    """JPEG of the middle frame; None where no pictures are taken."""
 
 
 class ClockStep:
@@ -113,29 +115,37 @@ class SnippetCutter:
         self._zero = 0.0  # stream second at which the grid begins
         self._index = 0  # of the snippet at work
         self._frames: list[Picture] = []
-        self._shown: tuple[float, Callable[[], Picture | None]] | None = None
+        self._key_frame: bytes | None = None
+        self._shown: _OnDisplay | None = None
         self._intervals: deque[float] = deque(maxlen=NUM_INTERVALS)  # between the last frames
-        self._waiting: deque[tuple[float, list[Picture]]] = deque()  # for their sound: start, frames
+        self._waiting: deque[tuple[float, list[Picture], bytes | None]] = deque()  # for their sound
         self._blocks: deque[SoundBlock] = deque()
         self._sound_until = -math.inf
         self._unix_end = -math.inf
 
-    def add_picture(self, start: float, convert: Callable[[], Picture | None], now: float) -> Iterator[LiveSnippet]:
+    def add_picture(
+        self,
+        start: float,
+        convert: Callable[[], Picture | None],
+        now: float,
+        draw: Callable[[], bytes | None] | None = None,
+    ) -> Iterator[LiveSnippet]:
         """Add the next decoded frame and yield the completed snippets.
 
         Args:
             start: stream second at which it is displayed.
             convert: converts it to RGB; called at most once, only if a snippet needs it. None if it is damaged.
             now: Unix time of its arrival.
+            draw: makes a JPEG of it, after `convert`; called for the middle frame of a snippet.
         """
         self._clock.observe(start, now)
-        if self._shown is not None and self._continues(start - self._shown[0]):
+        if self._shown is not None and self._continues(start - self._shown.start):
             self._sample_until(start)
         else:
             self._shown = None
         if self._shown is None:
             self._zero, self._index, self._frames = start, 0, []
-        self._shown = (start, _once(convert))
+        self._shown = _OnDisplay(start, _once(convert), draw)
         yield from self._complete(start)
 
     def finish(self, end: float) -> Iterator[LiveSnippet]:
@@ -160,13 +170,16 @@ class SnippetCutter:
         """Use the current frame for every requested model frame before this stream second; forget a damaged one."""
         assert self._shown is not None
         while self._next_time() + TICK_SECONDS < time:
-            picture = self._shown[1]()
+            picture = self._shown.convert()
             if picture is None:
                 self._shown = None
                 return
+            if self._shown.draw is not None and len(self._frames) == len(self._offsets) // 2:
+                self._key_frame = self._shown.draw()
             self._frames.append(picture)
             if len(self._frames) == len(self._offsets):
-                self._waiting.append((self._zero + self._index * self._grid.snippet_seconds, self._frames))
+                start = self._zero + self._index * self._grid.snippet_seconds
+                self._waiting.append((start, self._frames, self._key_frame))
                 self._index, self._frames = self._index + 1, []
 
     def _next_time(self) -> float:
@@ -176,7 +189,7 @@ class SnippetCutter:
     def _complete(self, now: float) -> Iterator[LiveSnippet]:
         """Yield snippets that are over and whose sound has arrived or is too late; `now` in stream seconds."""
         while self._waiting:
-            start, frames = self._waiting[0]
+            start, frames, key_frame = self._waiting[0]
             end = start + self._grid.snippet_seconds
             sound_end = (start + end) / 2 + (self._num_samples or 0) / SAMPLE_RATE_HZ / 2
             has_sound = now - self._sound_until < LOST_SOUND_SECONDS
@@ -186,7 +199,8 @@ class SnippetCutter:
             # Times never decrease, even if the clock is corrected backwards.
             unix_start = max(self._clock.unix(start), self._unix_end)
             self._unix_end = max(self._clock.unix(end), unix_start)
-            yield LiveSnippet(unix_start, self._unix_end, frames, self._sound((start + end) / 2), self._clock.due(end))
+            sound, due = self._sound((start + end) / 2), self._clock.due(end)
+            yield LiveSnippet(unix_start, self._unix_end, frames, sound, due, key_frame)
 
     def _sound(self, centre: float) -> NDArray[np.float32] | None:
         if self._num_samples is None:
@@ -200,6 +214,14 @@ class SnippetCutter:
             block.copy_into(window, first)
             num_samples += max(min(block.end, first + len(window)) - max(block.start, first), 0)
         return window if num_samples >= MIN_SOUND_SHARE * len(window) else None
+
+
+class _OnDisplay(NamedTuple):
+    """The frame on display; see add_picture."""
+
+    start: float
+    convert: Callable[[], Picture | None]
+    draw: Callable[[], bytes | None] | None
 
 
 def _once(convert: Callable[[], Picture | None]) -> Callable[[], Picture | None]:

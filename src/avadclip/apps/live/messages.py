@@ -1,11 +1,12 @@
 """The messages of a watch: events, the cameras' states, scores and statistics, as JSON for every sink."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from avadclip.events import BaseEvent
+from avadclip.events import BaseEvent, NamedSound
 
+_NAMES = {"snapshot": "picture"}  # of keys in messages of 0.1.0, which a ledger may still hold
 CameraState = Literal["connecting", "online", "offline", "finished"]
 
 
@@ -26,8 +27,16 @@ class LiveEvent(_Message, BaseEvent):
 
     threshold: float
     """As configured or in the checkpoint, not rounded."""
-    snapshot: str | None = None
-    """Path of a picture; None where none was written."""
+    picture: str | None = None
+    """Path of the JPEG of the highest-scored snippet so far; None where none was written."""
+    picture_link: str | None = None
+    """Its address at `avadclip serve`; None without `[service]`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_version_0_1_0(cls, values: Any) -> Any:
+        """Give the key `snapshot` of 0.1.0 its present name."""
+        return {_NAMES.get(key, key): value for key, value in values.items()} if isinstance(values, dict) else values
 
 
 class EventMessage(_Message):
@@ -75,6 +84,8 @@ class ScoreMessage(_Message):
     network: str
     delay_seconds: float
     """From the snippet's end, on this machine's clock, to this score."""
+    sounds: tuple[NamedSound, ...] = ()
+    """The sounds recognised in the snippet, the most probable first."""
 
 
 class CameraStats(_Message):
@@ -100,6 +111,8 @@ class SinkStats(_Message):
     """To be sent again."""
     given_up: int
     """Since the start; they are in the file of undelivered messages."""
+    last_error: str | None = None
+    """Why the last attempt failed; None where it succeeded. MQTT and a store wait instead of failing."""
 
 
 class StatsMessage(_Message):
@@ -111,7 +124,7 @@ class StatsMessage(_Message):
     """Resident, of this process without the cameras' own."""
     cameras: dict[str, CameraStats]
     sinks: dict[str, SinkStats]
-    """By `webhook`, `mqtt` and `store`."""
+    """By `webhook`, `mqtt`, `store` and `notice NAME`."""
 
 
 Message = EventMessage | StatusMessage | ScoreMessage | StatsMessage

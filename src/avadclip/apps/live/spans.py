@@ -24,6 +24,8 @@ class ScoredSnippet:
     """Teacher minus visual student; None where either is missing."""
     sounds: tuple[NamedSound, ...] = ()
     """The most probable named sounds."""
+    key_frame: bytes | None = None
+    """JPEG of the snippet."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,23 @@ class LiveSpan:
     """None if a snippet lacked it."""
     sounds: tuple[NamedSound, ...]
     """The most probable sounds so far, each name once, from its first to its last snippet."""
+    key_frame: bytes | None
+    """That of the first of the highest-scored snippets."""
 
     @classmethod
     def of(cls, snippet: ScoredSnippet) -> "LiveSpan":
         """The span of one snippet."""
         probabilities = snippet.class_probabilities.astype(np.float64)
-        return cls(snippet.start, snippet.end, snippet.score, 1, probabilities, snippet.sound_gain, snippet.sounds)
+        return cls(
+            snippet.start,
+            snippet.end,
+            snippet.score,
+            1,
+            probabilities,
+            snippet.sound_gain,
+            snippet.sounds,
+            snippet.key_frame,
+        )
 
     def joined(self, later: "LiveSpan") -> "LiveSpan":
         """This span merged with a later one."""
@@ -59,6 +72,7 @@ class LiveSpan:
             probability_sums=self.probability_sums + later.probability_sums,
             gain_sum=None if gains[0] is None or gains[1] is None else gains[0] + gains[1],
             sounds=_joined_sounds(self.sounds, later.sounds),
+            key_frame=later.key_frame if later.peak > self.peak else self.key_frame,
         )
 
     @property

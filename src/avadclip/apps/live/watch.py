@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import torch
@@ -15,28 +15,28 @@ from avadclip.apps.live.camera import Opened, check_source
 from avadclip.apps.live.camera_child import BeginRecording, RecordingFailed
 from avadclip.apps.live.causal import Judgement
 from avadclip.apps.live.config import CameraConfig, WatchConfig
-from avadclip.apps.live.delivery import Deliverer, Delivery
+from avadclip.apps.live.delivery import Deliverer
 from avadclip.apps.live.inbox import CameraFinished, Connecting, Inbox, Lost, News
-from avadclip.apps.live.ledger import Ledger
+from avadclip.apps.live.key_frame import EventPictures
 from avadclip.apps.live.live_snippet import LiveSnippet
 from avadclip.apps.live.messages import (
     CameraState,
+    CameraStats,
     EventMessage,
     Message,
-    SinkStats,
     StatsMessage,
     StatusMessage,
 )
 from avadclip.apps.live.recording.recordings import Recordings
-from avadclip.apps.live.watched_camera import WatchedCamera, make_camera
-from avadclip.apps.live.webhook import Webhook
+from avadclip.apps.live.sinks.outbox import Outbox
+from avadclip.apps.live.watched_camera import LastPicture, WatchedCamera, make_camera
 from avadclip.errors import ConfigError
-from avadclip.extras import require_extra
+from avadclip.files import write_atomically
 from avadclip.inference.detector import Detector, load_detector
 from avadclip.inference.scorers import ZERO_SHOT
 
 WAIT_SECONDS = 0.5  # how soon a stop is noticed
-DRAIN_SECONDS = 5.0  # at the end, for due messages; the rest is sent after the next start
+STATS_FILE = "stats.json"  # in the state folder: the last statistics
 RESTARTED = "avadclip was restarted; the event's end time is unknown"
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Watch:
         config: cameras and sinks.
         detector: scores the snippets of all cameras.
         publish: called with every message.
-        deliverers: sinks of events besides webhook and MQTT, fed from the state folder like those.
+        deliverers: sinks of events besides those of the config, fed from the state folder like those.
 
     Raises:
         ConfigError: the state folder is in use, a sink's library is missing, or a camera's sound is unknown.
@@ -62,17 +62,21 @@ class Watch:
         self, config: WatchConfig, detector: Detector, publish: Publish, *, deliverers: Sequence[Deliverer] = ()
     ) -> None:
         self._config = config
-        self._recordings = None if config.recording is None else Recordings(config.recording)
+        self._kept = None if config.kept is None else Recordings(config.kept)
+        self._pictures = None
+        if config.kept is not None:
+            root = None if config.service is None else config.service.root
+            self._pictures = EventPictures(config.kept.folder, root)
         self._inbox = Inbox()
         self._sinks: list[Publish] = [publish]
         self._cleanup = ExitStack()
-        self._ledger: Ledger | None = None
-        self._deliveries: dict[str, Delivery] = {}
+        self._outbox: Outbox | None = None
         self._stopping = threading.Event()
         self._next_stats = time.monotonic() + config.stats_seconds
         self._cameras = {name: self._make_camera(name, camera, detector) for name, camera in config.cameras.items()}
         if config.state is not None:
-            self._open_state(config.state, deliverers)
+            self._outbox = Outbox(config.state, config, deliverers, self._cleanup, self._write_stats)
+            self._sinks += self._outbox.subscribers
 
     def stop(self) -> None:
         """Make `run` end the open events and return within seconds; safe in signal handlers."""
@@ -81,8 +85,8 @@ class Watch:
     def run(self) -> None:
         """Watch."""
         with self._cleanup:
-            for delivery in self._deliveries.values():
-                delivery.start()
+            if self._outbox is not None:
+                self._outbox.start()
             self._end_open_events()
             for camera in self._cameras.values():
                 camera.process.start()
@@ -93,41 +97,37 @@ class Watch:
 
     def stats(self) -> StatsMessage:
         """Current counts."""
-        cameras = {name: camera.stats(self._inbox) for name, camera in self._cameras.items()}
-        sinks = {
-            name: SinkStats(waiting=delivery.num_waiting, given_up=delivery.num_given_up)
-            for name, delivery in self._deliveries.items()
-        }
-        return StatsMessage(time=time.time(), memory_bytes=_resident_bytes(), cameras=cameras, sinks=sinks)
+        sinks = {} if self._outbox is None else self._outbox.stats()
+        return StatsMessage(time=time.time(), memory_bytes=_resident_bytes(), cameras=self.camera_stats(), sinks=sinks)
+
+    def camera_stats(self) -> dict[str, CameraStats]:
+        """Current counts of the cameras; also after the watch has ended."""
+        return {name: camera.stats(self._inbox) for name, camera in self._cameras.items()}
+
+    def pictures(self) -> dict[str, LastPicture]:
+        """The last picture of each camera that has shown one."""
+        taken = {name: camera.last_picture for name, camera in self._cameras.items()}
+        return {name: picture for name, picture in taken.items() if picture is not None}
 
     def _make_camera(self, name: str, config: CameraConfig, detector: Detector) -> WatchedCamera:
-        buffer_seconds = None if self._recordings is None else self._recordings.buffer_seconds(config.min_seconds)
+        recordings = self._recordings
         return make_camera(
-            name, config, detector, self._inbox, scoring=self._config.scoring, buffer_seconds=buffer_seconds
+            name,
+            config,
+            detector,
+            self._inbox,
+            scoring=self._config.scoring,
+            buffer_seconds=None if recordings is None else recordings.buffer_seconds(config.min_seconds),
+            pictures=self._pictures,
         )
 
-    def _open_state(self, folder: Path, deliverers: Sequence[Deliverer]) -> None:
-        self._ledger = Ledger(folder)
-        self._cleanup.callback(self._ledger.close)
-        sinks = [*deliverers]
-        if self._config.webhook is not None:
-            sinks.append(Webhook(self._config.webhook))
-        if self._config.mqtt is not None:
-            require_extra("live")
-            from avadclip.apps.live.mqtt import MqttSink
-
-            sink = MqttSink(self._config.mqtt, self._config.cameras)
-            sink.start()
-            self._cleanup.callback(sink.stop)
-            self._sinks.append(sink.send)
-            sinks.append(sink)
-        for each in sinks:
-            self._deliveries[each.name] = Delivery(each, self._ledger, folder / "undelivered.jsonl")
-            self._cleanup.callback(self._deliveries[each.name].finish, DRAIN_SECONDS)
+    @property
+    def _recordings(self) -> Recordings | None:
+        return None if self._config.recording is None else self._kept
 
     def _end_open_events(self) -> None:
         """End the events that were still open when an earlier process ended."""
-        for last in [] if self._ledger is None else self._ledger.open_events():
+        for last in [] if self._outbox is None else self._outbox.open_events():
             event, number = last.after, last.number + 1
             self._publish(
                 EventMessage(type="end", id=f"{event.id}.{number}", before=event, after=event, note=RESTARTED)
@@ -144,9 +144,18 @@ class Watch:
                     running.discard(name)
             if time.monotonic() >= self._next_stats:
                 self._next_stats += self._config.stats_seconds
-                self._publish(self.stats())
-                if self._recordings is not None:
-                    self._recordings.make_room()
+                self._publish_stats()
+                if self._kept is not None:
+                    self._kept.make_room()
+
+    def _publish_stats(self) -> None:
+        self._publish(self.stats())
+        self._write_stats()
+
+    def _write_stats(self) -> None:
+        if self._config.state is not None:
+            with suppress(OSError):  # a full disk must not end the watch
+                write_atomically(self._config.state / STATS_FILE, self.stats().to_json() + "\n")
 
     def _take(self, camera: WatchedCamera, news: News) -> None:
         match news:
@@ -186,7 +195,7 @@ class Watch:
             self._publish(message)
 
     def _publish_status(self, camera: WatchedCamera, state: CameraState, reason: str) -> None:
-        undelivered = sum(delivery.num_waiting for delivery in self._deliveries.values())
+        undelivered = 0 if self._outbox is None else self._outbox.num_waiting
         self._publish(
             StatusMessage(
                 camera=camera.name,
@@ -199,10 +208,8 @@ class Watch:
         )
 
     def _publish(self, message: Message) -> None:
-        if isinstance(message, EventMessage) and self._ledger is not None:
-            self._ledger.record(message, self._deliveries)
-            for delivery in self._deliveries.values():
-                delivery.notify()
+        if isinstance(message, EventMessage) and self._outbox is not None:
+            self._outbox.record(message)
         for sink in self._sinks:
             sink(message)
         if isinstance(message, EventMessage):

@@ -1,6 +1,7 @@
 """One camera of a watch: its process, its scorer and its events, as the camera's configuration wants them."""
 
 import time
+from typing import NamedTuple
 
 from avadclip.apps.live.camera import CameraOptions
 from avadclip.apps.live.camera_process import CameraProcess
@@ -8,6 +9,7 @@ from avadclip.apps.live.causal import CausalScorer, Judgement
 from avadclip.apps.live.config import CameraConfig, ScoringConfig
 from avadclip.apps.live.event_stream import CameraEvents
 from avadclip.apps.live.inbox import Inbox
+from avadclip.apps.live.key_frame import EventPictures
 from avadclip.apps.live.messages import CameraStats, Message, ScoreMessage
 from avadclip.encoders.base import Encoders, SoundTagger
 from avadclip.errors import ConfigError
@@ -16,6 +18,14 @@ from avadclip.features.streams import longest_window
 from avadclip.inference.detector import Detector
 from avadclip.inference.named_sounds import sound_rules
 from avadclip.timeline import SnippetGrid
+
+
+class LastPicture(NamedTuple):
+    """The last picture of a camera."""
+
+    time: float
+    """Unix time of its snippet's end."""
+    jpeg: bytes
 
 
 class WatchedCamera:
@@ -27,6 +37,7 @@ class WatchedCamera:
         self.scorer = scorer
         self.events = events
         self.network: str | None = None
+        self.last_picture: LastPicture | None = None
         self.num_snippets = 0
         self.num_failed_recordings = 0
 
@@ -45,6 +56,8 @@ class WatchedCamera:
     def messages_about(self, judgement: Judgement) -> list[Message]:
         """Messages about events that this snippet gives rise to, then its score."""
         snippet = judgement.snippet
+        if snippet.key_frame is not None:
+            self.last_picture = LastPicture(snippet.end, snippet.key_frame)
         score = ScoreMessage(
             camera=self.name,
             start=round(snippet.start, 3),
@@ -52,6 +65,7 @@ class WatchedCamera:
             score=round(float(snippet.score), 6),
             network=judgement.network,
             delay_seconds=round(time.time() - judgement.due, 3),
+            sounds=snippet.sounds,
         )
         return [*self.events.push(judgement), score]
 
@@ -64,6 +78,7 @@ def make_camera(
     *,
     scoring: ScoringConfig,
     buffer_seconds: float | None,
+    pictures: EventPictures | None = None,
 ) -> WatchedCamera:
     """Make a camera, ready to start.
 
@@ -74,6 +89,7 @@ def make_camera(
         inbox: receives what its process sends.
         scoring: see CausalScorer.
         buffer_seconds: see run_camera.
+        pictures: keeps the events' pictures; None: they have none.
 
     Raises:
         ConfigError: a sound that the detector's tagger does not know.
@@ -86,10 +102,11 @@ def make_camera(
         model=detector.scorer.name,
         tagger="" if tagger is None else tagger.name,
         sounds=() if tagger is None else _sounds(name, config, tagger),
+        pictures=pictures,
     )
     process = CameraProcess(
         name,
-        _camera_options(config, encoders, detector.grid),
+        _camera_options(config, encoders, detector.grid, takes_pictures=pictures is not None),
         inbox,
         queue_seconds=config.queue_seconds,
         watchdog_seconds=config.watchdog_seconds,
@@ -108,7 +125,9 @@ def _sounds(name: str, config: CameraConfig, tagger: SoundTagger) -> tuple[Sound
         raise ConfigError(f"camera {name}: {error}") from error
 
 
-def _camera_options(config: CameraConfig, encoders: Encoders, grid: SnippetGrid) -> CameraOptions:
+def _camera_options(
+    config: CameraConfig, encoders: Encoders, grid: SnippetGrid, *, takes_pictures: bool
+) -> CameraOptions:
     """What the camera's process reads: frames and audio windows as these encoders need them."""
     window_seconds = longest_window(encoders.audio, encoders.tagger) if config.sound else 0.0
     return CameraOptions(
@@ -118,4 +137,5 @@ def _camera_options(config: CameraConfig, encoders: Encoders, grid: SnippetGrid)
         frame_size=encoders.visual.frame_size,
         window_seconds=window_seconds or None,
         speed=config.speed,
+        takes_pictures=takes_pictures,
     )

@@ -14,6 +14,7 @@ from fastapi_offline import FastAPIOffline
 
 from avadclip import __version__
 from avadclip.apps.service import results
+from avadclip.apps.service.cameras import routes as camera_routes
 from avadclip.apps.service.http.guard import UPLOADS, Guard
 from avadclip.apps.service.http.headers import DOCS_POLICY, PAGE_POLICY
 from avadclip.apps.service.problems import add_problem_handlers, describe_problems, documented
@@ -64,12 +65,18 @@ def create_app(service: Service) -> FastAPI:
         responses=INTAKE,
         openapi_extra=UPLOAD_BODY,
     )
+    app.include_router(camera_routes.router)
     app.include_router(results.router)
+    app.include_router(camera_routes.media_router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
     @app.get("/", include_in_schema=False)
     def show_page() -> FileResponse:
         return _page("index.html", PAGE_POLICY)
+
+    @app.get("/cameras", include_in_schema=False)
+    def show_cameras() -> FileResponse:
+        return _page("cameras/index.html", PAGE_POLICY)
 
     @app.get("/docs", include_in_schema=False)
     def show_documentation() -> FileResponse:

@@ -7,7 +7,9 @@ import secrets
 import time
 
 HOURS = 12
-_KEY = re.compile(r"([0-9a-f]{32})\.([0-9]{1,12})\.([0-9a-f]{64})")
+CAMERAS = "cameras"
+"""What a key is for that opens the pictures and recordings of all cameras, in place of a job."""
+_KEY = re.compile(rf"([0-9a-f]{{32}}|{CAMERAS})\.([0-9]{{1,12}})\.([0-9a-f]{{64}})")
 
 
 class LinkSigner:
@@ -18,12 +20,12 @@ class LinkSigner:
         self._clock_offset = time.time() - time.monotonic()  # fixed: a clock that is set does not change a link's hours
 
     def key(self, job_id: str) -> tuple[str, float]:
-        """Create a key for one job's result; return it and its expiry time."""
+        """Create a key for one job's result, or CAMERAS; return it and its expiry time."""
         expires_at = int(self._now()) + HOURS * 3600
         return f"{job_id}.{expires_at}.{self._sign(job_id, expires_at)}", float(expires_at)
 
     def opens(self, key: str) -> str | None:
-        """The job that a key opens; None for an invalid or expired key."""
+        """The job, or CAMERAS, that a key opens; None for an invalid or expired key."""
         match = _KEY.fullmatch(key)
         if match is None:
             return None

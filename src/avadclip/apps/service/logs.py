@@ -1,4 +1,4 @@
-"""Log of the service: one JSON object per line on stderr, without keys of result pages, and never a flood."""
+"""Log of the service on stderr, without keys of result pages, and never a flood."""
 
 import json
 import logging
@@ -35,6 +35,16 @@ class JsonLines(logging.Formatter):
         return without_keys(json.dumps(line, ensure_ascii=False, default=str))
 
 
+class PlainLines(logging.Formatter):
+    """Log formatter for people: level, message and the `extra` fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format a record as one line, and its trace as more."""
+        extra = ", ".join(f"{key} {value}" for key, value in vars(record).items() if key not in _STANDARD)
+        line = f"avadclip: {record.levelname.lower()}: {record.getMessage()}{f' ({extra})' if extra else ''}"
+        return without_keys("\n".join([line, *([self.formatException(record.exc_info)] if record.exc_info else [])]))
+
+
 class FloodLimit(logging.Filter):
     """Leaves out repetitions beyond a number a minute; `left_out` of the next line from there has their number."""
 
@@ -65,11 +75,15 @@ class FloodLimit(logging.Filter):
             return True
 
 
-def log_to_stderr() -> None:
-    """Log from level `info` to stderr; the guard logs requests, so uvicorn's own request log is off."""
+def log_to_stderr(*, as_json: bool) -> None:
+    """Log to stderr: warnings and errors for people, or from level `info` on, each request too, as JSON lines.
+
+    The guard logs requests, so uvicorn's own request log is off.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonLines() if as_json else PlainLines())
     handler.addFilter(FloodLimit())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    level = logging.INFO if as_json else logging.WARNING
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").disabled = True

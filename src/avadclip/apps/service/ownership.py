@@ -16,7 +16,18 @@ from avadclip.files import make_private, write_atomically
 
 ID_FILE = "store-id"
 MAX_ID_CHARACTERS = 32
-OWN_FILES = ("uploads", "uploads/*", "results", "results/**/*", "avadclip.sqlite*", ID_FILE, "lock", "reserve")
+OWN_FILES = (
+    "uploads",
+    "uploads/*",
+    "results",
+    "results/**/*",
+    "cameras",
+    "cameras/**/*",
+    "avadclip.sqlite*",
+    ID_FILE,
+    "lock",
+    "reserve",
+)
 
 
 class OwnershipError(ConfigError):

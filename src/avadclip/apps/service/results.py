@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
+from avadclip.apps.service.http.headers import PRIVATE
 from avadclip.apps.service.jobs.media_folder import is_file
 from avadclip.apps.service.jobs.result_folder import MEDIA_NAME, VIDEO_URL, read_media, read_media_type
 from avadclip.apps.service.links import job_named_by
@@ -28,7 +29,6 @@ FILE_TYPES = {
     ".mp4": "video/mp4",
 }
 """Of the files that the service itself writes."""
-PRIVATE = {"Cache-Control": "private, no-cache"}
 
 router = APIRouter(include_in_schema=False)
 
@@ -67,14 +67,14 @@ def stream_video(service: TheService, job: JobOfKey) -> FileResponse:
         raise RefusedError(HTTPStatus.NOT_FOUND, str(error)) from error
     if not is_file(path):  # a video in an allowed folder may have been removed
         raise RefusedError(HTTPStatus.NOT_FOUND, "file not found")
-    return _file(path, read_media_type(folder, path), name=job.name)
+    return serve_file(path, read_media_type(folder, path), name=job.name)
 
 
 @router.api_route("/results/{key}/{name:path}", methods=["GET", "HEAD"])
 def show_file(service: TheService, job: JobOfKey, name: str) -> FileResponse:
     """Serve a file of the result."""
     path = service.media.result_file(job.id, name)
-    return _file(path, FILE_TYPES.get(path.suffix), name=path.name)
+    return serve_file(path, FILE_TYPES.get(path.suffix), name=path.name)
 
 
 @router.get("/static/report/{name}")
@@ -93,7 +93,7 @@ def _page(service: Service, job: Job) -> str:
     return render_page(document, read_media(path.parent), places)
 
 
-def _file(path: Path, media_type: str | None, *, name: str) -> FileResponse:
+def serve_file(path: Path, media_type: str | None, *, name: str) -> FileResponse:
     """A file as this media type and no other; one without is only for saving under the name."""
     if media_type is None:
         return FileResponse(path, media_type="application/octet-stream", filename=name, headers=PRIVATE)

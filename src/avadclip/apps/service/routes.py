@@ -11,6 +11,7 @@ from fastapi.sse import EventSourceResponse
 
 from avadclip import __version__
 from avadclip.apps.service.http.guard import MAX_BODY_BYTES
+from avadclip.apps.service.http.headers import PRIVATE
 from avadclip.apps.service.http.multipart import FORM, FormFile
 from avadclip.apps.service.problems import RefusedError, documented
 from avadclip.apps.service.schemas import (
@@ -22,6 +23,7 @@ from avadclip.apps.service.schemas import (
     Job,
     JobId,
     JobState,
+    ListedJob,
     LiveEventQuery,
     Page,
     ResultLink,
@@ -30,6 +32,7 @@ from avadclip.apps.service.schemas import (
     Version,
 )
 from avadclip.apps.service.service import Service
+from avadclip.report.words import DEMONSTRATION_MODELS
 
 MAX_NAME = 255  # characters
 NAME_HELP = "File name for display; a form has its own"
@@ -59,6 +62,7 @@ def _known_job(request: Request, job_id: JobId) -> Job:
 TheService = Annotated[Service, Depends(_service_of)]
 Client = Annotated[str, Depends(_client_name)]
 JobIdInPath = Annotated[JobId, Path(description="The id in the response that created the job")]
+LiveEventIdInPath = Annotated[str, Path(max_length=200, pattern=r"^[\w.-]+$", description="The id of a camera's event")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Offset = Annotated[int, Query(ge=0, le=10**9)]
 
@@ -121,10 +125,20 @@ async def make_job(
 
 
 @router.get("/jobs")
-def list_jobs(service: TheService, state: JobState | None = None, limit: Limit = 100, offset: Offset = 0) -> Page[Job]:
+def list_jobs(
+    request: Request, service: TheService, state: JobState | None = None, limit: Limit = 100, offset: Offset = 0
+) -> Page[ListedJob]:
     """List jobs, newest first."""
     jobs, total = service.store.jobs(state=state, limit=limit, offset=offset)
-    return Page(items=[service.hub.with_progress(job) for job in jobs], total=total)
+    pictures = service.pictures_of(jobs)
+    items = [
+        ListedJob(
+            **dict(service.hub.with_progress(job)),
+            picture=f"{root_of(request)}{pictures[job.id]}" if job.id in pictures else None,
+        )
+        for job in jobs
+    ]
+    return Page(items=items, total=total)
 
 
 @router.get("/jobs/{job_id}", responses=NOT_FOUND)
@@ -180,7 +194,7 @@ def make_link(request: Request, service: TheService, job_id: JobIdInPath) -> Res
     """Create a link to the job's result page."""
     _done(service, job_id)
     key, expires_at = service.links.key(job_id)
-    return ResultLink(href=f"{_root(request)}/results/{key}/", expires_at=expires_at)
+    return ResultLink(href=f"{root_of(request)}/results/{key}/", expires_at=expires_at)
 
 
 @router.get("/events")
@@ -194,7 +208,25 @@ def find_events(service: TheService, query: Annotated[EventQuery, Query()]) -> P
 def find_live_events(service: TheService, query: Annotated[LiveEventQuery, Query()]) -> Page[StoredLiveEvent]:
     """Search the events of cameras, which `avadclip watch` stores in the same database, newest first."""
     found, total = service.store.live_events(query)
-    return Page(items=found, total=total)
+    return Page(items=service.camera_media.with_media(found), total=total)
+
+
+@router.get(
+    "/live-events/{event_id}/picture",
+    response_class=Response,
+    responses={HTTPStatus.OK: {"content": {"image/jpeg": {"schema": _FILE}}}, **NOT_FOUND},
+)
+def show_event_picture(service: TheService, event_id: LiveEventIdInPath) -> Response:
+    """Get the picture of a camera's event: its highest-scored moment so far, JPEG."""
+    return picture_response(service, event_id)
+
+
+def picture_response(service: Service, event_id: str) -> Response:
+    """The picture of a camera's event; RefusedError (404) where there is none."""
+    jpeg = service.camera_media.event_picture(event_id)
+    if jpeg is None:
+        raise RefusedError(HTTPStatus.NOT_FOUND, "the event has no picture in a folder of the service")
+    return Response(jpeg, media_type="image/jpeg", headers=PRIVATE)
 
 
 @router.get("/labels")
@@ -205,7 +237,7 @@ def list_labels(service: TheService) -> list[str]:
 
 @router.get("/cameras")
 def list_cameras(service: TheService) -> list[str]:
-    """List the cameras with stored events."""
+    """List the names of cameras with stored events, or with a state."""
     return service.store.cameras()
 
 
@@ -224,6 +256,7 @@ def show_version(service: TheService) -> Version:
     return Version(
         version=__version__,
         model=service.model,
+        is_demonstration=service.model in DEMONSTRATION_MODELS,
         has_folders=bool(settings.folders),
         fetch_hosts=sorted(settings.fetch_hosts),
         max_upload_bytes=settings.max_upload_bytes,
@@ -257,11 +290,11 @@ def show_metrics(service: TheService) -> Response:
 
 def _made(request: Request, response: Response, job: Job) -> Job:
     request.state.job_id = job.id  # for the audit
-    response.headers["Location"] = f"{_root(request)}/api/jobs/{job.id}"
+    response.headers["Location"] = f"{root_of(request)}/api/jobs/{job.id}"
     return job
 
 
-def _root(request: Request) -> str:
+def root_of(request: Request) -> str:
     """What links begin with: the prefix of a proxy, "" without one."""
     prefix: str = request.scope["root_path"]
     return prefix

@@ -67,6 +67,13 @@ class Job(_Model):
     """Share of the video that is scored, 0 to 1; only while it runs."""
 
 
+class ListedJob(Job):
+    """A job as lists have it."""
+
+    picture: str | None = None
+    """Address of the picture of its highest-scored event, for some hours; needs no token."""
+
+
 class StoredEvent(_Model, BaseEvent):
     """One anomalous stretch of a job's video, half open [start, end), seconds from the video's start."""
 
@@ -90,6 +97,12 @@ class StoredLiveEvent(_Model, BaseEvent):
     """Whether it continues, as of the latest message."""
     note: str | None
     """Why it ended, where not because it grew quiet."""
+    picture: str | None = Field(None, exclude=True)
+    """Path of its JPEG, as the watch wrote it; see `GET /api/live-events/EVENT/picture`."""
+    has_picture: bool = False
+    """Whether the service has a picture of it; see `POST /api/camera-link`."""
+    has_recording: bool = False
+    """Whether the service can play its recording."""
 
 
 class AuditEntry(_Model):
@@ -140,6 +153,8 @@ class Version(_Model):
 
     version: str
     model: str
+    is_demonstration: bool
+    """Whether the model only shows how avadclip works."""
     has_folders: bool
     """Whether jobs may name files of folders on the server."""
     fetch_hosts: list[str]

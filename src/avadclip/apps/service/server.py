@@ -1,6 +1,9 @@
 """Server process of the service."""
 
 import os
+import socket
+import sys
+from collections.abc import Callable
 from functools import partial
 
 import uvicorn
@@ -37,8 +40,9 @@ def serve(
     encoders: str | None,
     device: str,
     network: str | None,
+    log_json: bool = False,
 ) -> None:
-    """Serve until SIGINT or SIGTERM.
+    """Serve until SIGINT or SIGTERM; one line on stderr has the address.
 
     Raises:
         AvadclipError: tokens are missing, weights cannot be downloaded, the data folder is in use, the database cannot
@@ -48,7 +52,7 @@ def serve(
     if not is_offline():
         obtain_by_name(model, encoders)
     os.umask(PRIVATE_UMASK)  # of the workers, too
-    log_to_stderr()
+    log_to_stderr(as_json=log_json)
 
     def stop_server() -> None:
         server.should_exit = True
@@ -56,12 +60,30 @@ def serve(
     load = partial(load_by_name, model, encoders, device, network)
     service = Service(settings, model=model, load=load, on_fatal=stop_server)
     server = make_server(create_app(service), host=host, port=port, root_path=settings.root_path)
+    server.on_start = partial(_print_address, host, port)
     server.run()
     if service.runner.problem is not None:
         raise ConfigError(service.runner.problem)
 
 
-def make_server(app: FastAPI, *, root_path: str, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Server:
+class PageServer(uvicorn.Server):
+    """Server that says when it accepts connections."""
+
+    on_start: Callable[[], None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start listening."""
+        await super().startup(sockets)
+        if self.started and self.on_start is not None:
+            self.on_start()
+
+
+def _print_address(host: str, port: int) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    print(f"avadclip is at http://{shown}:{port} (Ctrl-C stops it)", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def make_server(app: FastAPI, *, root_path: str, host: str = "127.0.0.1", port: int = 0) -> PageServer:
     """The server of an application, with limits for its clients."""
     limit = raise_file_limit()
     config = uvicorn.Config(
@@ -78,4 +100,4 @@ def make_server(app: FastAPI, *, root_path: str, host: str = "127.0.0.1", port: 
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     config.app = BehindProxy(app, root_path=root_path, trusted_hosts=config.forwarded_allow_ips)
-    return uvicorn.Server(config)
+    return PageServer(config)

@@ -1,22 +1,24 @@
 """The service: its parts, created in order of dependency; one service per data folder."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from avadclip.apps.service.audit_log import AuditLog
+from avadclip.apps.service.cameras.media import CameraMedia
 from avadclip.apps.service.jobs.intake import Intake
 from avadclip.apps.service.jobs.janitor import Janitor
-from avadclip.apps.service.jobs.media_folder import MediaFolder
+from avadclip.apps.service.jobs.media_folder import MediaFolder, is_file
 from avadclip.apps.service.jobs.progress import ProgressHub
 from avadclip.apps.service.jobs.queue import JobRunner
 from avadclip.apps.service.jobs.reserve import Reserve
 from avadclip.apps.service.links import LinkSigner
 from avadclip.apps.service.metrics import Metrics, Reading
 from avadclip.apps.service.ownership import lock_folders, open_own_store
+from avadclip.apps.service.schemas import Job
 from avadclip.apps.service.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class Service:
         reserve.fill()
         self.audit = AuditLog(self.store)
         self.media = MediaFolder(settings, kept_bytes=self.store.kept_bytes())
+        self.camera_media = CameraMedia(settings, self.store)
         self.hub = ProgressHub()
         self.links = LinkSigner()
         self.metrics = Metrics(self._read)
@@ -67,7 +70,15 @@ class Service:
             timeout_seconds=settings.max_video_seconds,
             on_fatal=on_fatal,
         )
-        self.janitor = Janitor(settings, self.store, self.media, self.runner, self.hub, reserve=reserve)
+        self.janitor = Janitor(
+            settings,
+            self.store,
+            self.media,
+            self.runner,
+            self.hub,
+            camera_media=self.camera_media,
+            reserve=reserve,
+        )
         self.intake = Intake(settings, self.store, self.media, self.runner, self.hub)
 
     def start(self) -> None:
@@ -84,6 +95,15 @@ class Service:
         self.intake.close()
         self.audit.stop()
         self._cleanup.close()
+
+    def pictures_of(self, jobs: Sequence[Job]) -> dict[str, str]:
+        """Addresses of the pictures of the highest-scored events, by job; without the prefix of a proxy."""
+        found = {}
+        for job_id, event_id in self.store.best_events([job.id for job in jobs]).items():
+            name = f"pictures/{event_id.rpartition('-')[2]}.jpg"  # by the number of the event
+            if is_file(self.media.result_folder(job_id) / name):
+                found[job_id] = f"/results/{self.links.key(job_id)[0]}/{name}"
+        return found
 
     def why_not_ready(self) -> str | None:
         """None if jobs can be accepted and run, else the reason."""

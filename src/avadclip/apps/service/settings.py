@@ -54,6 +54,11 @@ class ServiceSettings(BaseModel):
         return self.data / "results"
 
     @property
+    def cameras(self) -> Path:
+        """Folder of the last pictures of cameras, and of recordings as browsers play them."""
+        return self.data / "cameras"
+
+    @property
     def store_url(self) -> str:
         """SQLAlchemy URL of the store."""
         return self.database_url or f"sqlite:///{self.data / 'avadclip.sqlite'}"

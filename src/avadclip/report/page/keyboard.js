@@ -18,6 +18,12 @@
       return key.startsWith("Arrow") && target.closest("input") !== null;
     }
 
+    // A button that was clicked gives its focus up: the space bar plays, and does not press it again.
+    document.addEventListener("click", ({ detail }) => {
+      const isPointer = detail > 0; // a key's click has no count
+      if (isPointer && document.activeElement?.matches("button, input[type=range]")) document.activeElement.blur();
+    });
+
     // Before the video's own controls, which would play and seek a second time.
     document.addEventListener(
       "keydown",

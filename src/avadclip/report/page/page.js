@@ -52,6 +52,7 @@
     byId("events-count").textContent = events.length
       ? `${counted(events.length, "event")}, ${counted(alerts, "alert")}${bySound}`
       : `No events: the highest score is ${result.peak_score.toFixed(3)}`;
+    byId("highest").hidden = events.length > 0;
     for (const id of ["previous", "next"]) byId(id).disabled = events.length === 0;
     list.show(events);
     showTime(player.time());
@@ -77,6 +78,11 @@
     if (event) player.seek(event.start);
   }
 
+  function highest() {
+    const { anomaly } = result.scores;
+    player.seek(edges[anomaly.indexOf(Math.max(...anomaly))]);
+  }
+
   function previous() {
     const event = events.findLast(({ start }) => start < player.time() - BEFORE_SECONDS);
     if (event) player.seek(event.start);
@@ -86,6 +92,7 @@
   avadclip.theme.onChange(chart.draw);
   avadclip.keyboard.connectKeyboard(player, { next, previous });
   byId("next").addEventListener("click", next);
+  byId("highest").addEventListener("click", highest);
   byId("previous").addEventListener("click", previous);
   byId("threshold").addEventListener("input", (event) => setThreshold(Number(event.target.value)));
   byId("threshold-reset").addEventListener("click", () => setThreshold(result.thresholds.detection));

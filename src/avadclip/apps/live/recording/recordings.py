@@ -1,9 +1,10 @@
-"""Recordings of events: their start, end, files and deletion."""
+"""Recordings of events: their start, end, files and deletion; pictures of events are deleted with them."""
 
 import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 from avadclip.apps.live.camera_child import BeginRecording, Command, EndRecording
@@ -13,6 +14,7 @@ from avadclip.apps.retention import RetentionClock
 from avadclip.files import make_private, write_atomically
 
 DAY_SECONDS = 86400.0
+FILES = ("*.mkv", "*.jpg")
 TIME_NAME = ".seen-until"  # holds what the RetentionClock of the next start goes on from
 REPORT_DELAY_SECONDS = 5.0  # buffered beyond `pre_seconds`, since an event is reported some seconds after it began
 
@@ -23,7 +25,7 @@ class Recordings:
     def __init__(self, config: RecordingConfig) -> None:
         self._config = config
         with suppress(OSError):  # a disk that is read-only; an event will say so
-            make_private(config.folder, "*.mkv")
+            make_private(config.folder, *FILES)
         self._time_file = config.folder / TIME_NAME
         self._clock = RetentionClock(self._read_time())
 
@@ -40,7 +42,7 @@ class Recordings:
         return EndRecording(path, self._config.post_seconds) if message.type == "end" else None
 
     def make_room(self) -> None:
-        """Delete expired recordings, and the oldest ones beyond the size limit."""
+        """Delete expired recordings and pictures, and the oldest ones beyond the size limit."""
         days = self._config.retention_days
         begin = self._clock.now() - days * DAY_SECONDS if days else 0.0
         with suppress(OSError):  # a disk that is full or read-only costs the time since the last writing
@@ -59,6 +61,6 @@ class Recordings:
             return time.time()
 
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
-        for path in self._config.folder.glob("*.mkv"):
+        for path in chain.from_iterable(map(self._config.folder.glob, FILES)):
             with suppress(OSError):  # a recording that ends now is being renamed
                 yield path, path.stat()

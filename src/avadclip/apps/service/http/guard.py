@@ -26,12 +26,14 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 METHODS = (*SAFE_METHODS, "POST", "PUT", "PATCH", "DELETE")
 JOB_ID = re.compile("[0-9a-f]{32}")
 
-# These reveal nothing about videos; `/results/` needs a signed key instead of a token.
-PUBLIC = ("", "/", "/healthz", "/readiness", "/docs", "/openapi.json")
-PUBLIC_FOLDERS = ("/static/", "/static-offline-docs/", "/results/")
+# These reveal nothing about videos; KEYED folders need a signed key instead of a token.
+KEYED = ("/results/", "/camera-media/")
+PUBLIC = ("", "/", "/cameras", "/healthz", "/readiness", "/docs", "/openapi.json")
+PUBLIC_FOLDERS = ("/static/", "/static-offline-docs/", *KEYED)
 
 # Requested by the page all the time, and about no job in particular.
-NOT_AUDITED = {("GET", f"/api/{what}") for what in ("version", "progress", "jobs", "labels", "live-events", "cameras")}
+POLLED = ("version", "progress", "jobs", "labels", "live-events", "cameras", "camera-status", "camera-scores")
+NOT_AUDITED = {("GET", f"/api/{what}") for what in POLLED}
 
 CLIENT_CLOSED = 499  # in log and metrics: the client left before the response, as proxies write it
 
@@ -157,8 +159,8 @@ class Guard:
         route = getattr(scope.get("route"), "path_format", "") or "other"
         known_method = method if method in METHODS else "other"  # arbitrary client values would fill the memory
         self._metrics.count_request(known_method, route, status, seconds)
-        # A result's path contains its key and is not logged.
-        shown = route if path.startswith("/results/") else path[:200]
+        # Such a path contains its key and is not logged.
+        shown = route if path.startswith(KEYED) else path[:200]
         about = {"method": method, "path": shown, "status": status, "who": who, "address": _address(scope)}
         log.info("request", extra={**about, "milliseconds": round(seconds * 1000, 1)})
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+PRIVATE = {"Cache-Control": "private, no-cache"}
+"""Of pictures and videos: kept by the viewer's browser alone, and asked for again."""
 RawHeaders = list[tuple[bytes, bytes]]
 
 SANDBOX_POLICY = (

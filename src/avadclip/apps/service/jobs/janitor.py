@@ -7,6 +7,7 @@ from contextlib import suppress
 from sqlalchemy.exc import SQLAlchemyError
 
 from avadclip.apps.retention import RetentionClock
+from avadclip.apps.service.cameras.media import CameraMedia
 from avadclip.apps.service.jobs.media_folder import MediaFolder, ids_of_files
 from avadclip.apps.service.jobs.progress import ProgressHub
 from avadclip.apps.service.jobs.queue import JobRunner
@@ -34,10 +35,11 @@ class Janitor:
         runner: JobRunner,
         hub: ProgressHub,
         *,
+        camera_media: CameraMedia,
         reserve: Reserve,
     ) -> None:
         self._settings, self._store, self._media, self._runner, self._hub = settings, store, media, runner, hub
-        self._reserve = reserve
+        self._camera_media, self._reserve = camera_media, reserve
         self._clock = RetentionClock(store.identity().seen_until)
         self._deleting = threading.Lock()
         self._stopping = threading.Event()
@@ -97,11 +99,14 @@ class Janitor:
         """Complete deletions; delete the jobs, camera events and audit entries whose retention is over."""
         self._complete_deletions()
         now = self._note_time()
+        gone: list[str] = []
         if self._settings.retention_days is not None:
             oldest = now - self._settings.retention_days * DAY_SECONDS
             for job_id in self._store.ended_before(oldest):
                 self.delete(job_id)
             self._reserve.use(lambda: self._store.forget_live_events(oldest))
+            gone = self._reserve.use(lambda: self._store.camera_store.forget(oldest))
+        self._camera_media.forget(gone)
         self._reserve.use(lambda: self._store.forget_audit(now - AUDIT_DAYS * DAY_SECONDS))
         self._reserve.fill()
 

@@ -24,3 +24,11 @@ export function soundsCell({ sounds }) {
     title: sounds.map(({ name }) => name).join("\n"),
   });
 }
+
+/** makeSvg("rect", { width: 5 }, child) */
+export function makeSvg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}

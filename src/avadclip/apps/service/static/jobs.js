@@ -2,6 +2,7 @@
 
 import { request } from "./api.js";
 import { byId, make } from "./dom.js";
+import { progressBar, progressWords } from "./job_progress.js";
 
 const PAGE = 50;
 const { clock, counted } = globalThis.avadclip.words;
@@ -30,16 +31,19 @@ export function createJobList({ onProblem, onChange }) {
       if (known) forget(job.id);
       return;
     }
-    const element = draw(job);
+    const isNew = job.state === "done" && known?.job.state !== "done";
+    const element = draw({ picture: known?.job.picture, ...job });
     if (known) {
       known.element.replaceWith(element);
     } else {
       byId("jobs").prepend(element);
       total += 1;
     }
-    jobs.set(job.id, { job, element });
+    jobs.set(job.id, { job: { picture: known?.job.picture, ...job }, element });
     count();
-    if (job.state === "done" && known?.job.state !== "done") onChange();
+    if (!isNew) return;
+    onChange();
+    load().catch(({ message }) => onProblem(message)); // its picture is in the list alone
   }
 
   function forget(id) {
@@ -58,15 +62,16 @@ export function createJobList({ onProblem, onChange }) {
 
   function draw(job) {
     const isDone = job.state === "done";
-    const name = isDone
-      ? make("a", { className: "job-name", href: `?job=${job.id}`, textContent: job.name })
-      : make("span", { className: "job-name", textContent: job.name });
+    const name = job.state === "failed"
+      ? make("span", { className: "job-name", textContent: job.name })
+      : make("a", { className: "job-name", href: `?job=${job.id}`, textContent: job.name });
     const remove = make("button", { type: "button", className: "quiet", textContent: "Delete" });
     remove.setAttribute("aria-label", `Delete ${job.name}`);
     remove.addEventListener("click", () => deleteJob(job));
     const element = make(
       "li",
       { className: "job" },
+      job.picture ? make("img", { className: "job-picture", src: job.picture, alt: "", loading: "lazy" }) : make("span", { className: "job-picture" }),
       make("span", {}, name, make("span", { className: "faint", textContent: ` ${whenMade(job)}` })),
       result(job),
       make("span", { className: "job-length faint", textContent: isDone ? clock(job.duration_seconds) : "" }),
@@ -94,7 +99,7 @@ export function createJobList({ onProblem, onChange }) {
 function result(job) {
   const line = make("span", { className: "job-result" });
   if (job.state === "queued") line.append("queued");
-  if (job.state === "running") line.append(make("progress", { max: 1, value: job.progress ?? 0, ariaLabel: `Scoring ${job.name}` }));
+  if (job.state === "running") line.append(progressBar(job), make("span", { className: "faint job-left", textContent: progressWords(job) }));
   if (job.state === "failed") line.append(make("span", { className: "job-error", textContent: "failed" }));
   if (job.state === "done") {
     line.append(

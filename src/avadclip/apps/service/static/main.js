@@ -3,6 +3,7 @@
 import { followJobs, request } from "./api.js";
 import { byId } from "./dom.js";
 import { createEventSearch } from "./events.js";
+import { waitForResult } from "./job_progress.js";
 import { createJobList } from "./jobs.js";
 import { createLiveEvents } from "./live_events.js";
 import { addFiles } from "./uploads.js";
@@ -71,6 +72,8 @@ function showVersion(version) {
   const [unit, name] = version.max_upload_bytes < 1e9 ? [1e6, "MB"] : [1e9, "GB"];
   const size = (version.max_upload_bytes / unit).toLocaleString([], { maximumSignificantDigits: 3 });
   byId("limits").textContent = `up to ${size} ${name} each; videos and results ${retention(version.retention_days)}`;
+  byId("demonstration").hidden = !version.is_demonstration;
+  byId("demonstration-model").textContent = version.model;
   byId("about").textContent = `avadclip ${version.version}, model ${version.model}`;
 }
 
@@ -78,7 +81,10 @@ async function start() {
   const wanted = new URLSearchParams(location.search).get("job");
   if (wanted !== null) {
     try {
-      await goToResult(wanted);
+      const { state } = await request("GET", `api/jobs/${encodeURIComponent(wanted)}`);
+      showStatus("ready", "connected");
+      const isDone = state === "done" || (await waitForResult(wanted, showProblem));
+      if (isDone) await goToResult(wanted);
       return;
     } catch (problem) {
       showProblem(problem.message);

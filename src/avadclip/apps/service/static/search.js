@@ -6,7 +6,13 @@ import { byId, make } from "./dom.js";
 const PAGE = 50;
 const MOST = 1000; // largest page of the API
 const SETTLE_MS = 150; // a moving slider sends one request
+const TIMES = new Set(["since", "until"]);
 const { counted } = globalThis.avadclip.words;
+
+/** A date, or a date and a time of day, of this browser's time zone. */
+function unixSeconds(text) {
+  return new Date(text.includes("T") ? text : `${text}T00:00`).getTime() / 1000;
+}
 
 /**
  * name: name of the list in the API and of its elements here; draw(item): makes a row;
@@ -17,19 +23,21 @@ export function createSearch({ name, draw, choices, onProblem }) {
   let shown = 0;
   let latest = 0; // a response overtaken by a later request is dropped
   let timer = null;
+  let drawn = ""; // the first page as it is shown: drawing it again would make its pictures flicker
 
   async function load({ limit = PAGE, offset = 0 } = {}) {
     const mine = (latest += 1);
     const query = new URLSearchParams({ limit, offset });
     for (const [field, value] of new FormData(form)) {
-      if (value !== "") query.set(field, field === "since" ? new Date(`${value}T00:00`).getTime() / 1000 : value);
+      if (value !== "") query.set(field, TIMES.has(field) ? unixSeconds(value) : value);
     }
     try {
       const page = await request("GET", `api/${name}?${query}`);
       if (mine !== latest) return;
-      const rows = page.items.map(draw);
-      if (offset > 0) byId(name).append(...rows);
-      else byId(name).replaceChildren(...rows);
+      const answer = JSON.stringify(page);
+      if (offset > 0) byId(name).append(...page.items.map(draw));
+      else if (answer !== drawn) byId(name).replaceChildren(...page.items.map(draw));
+      drawn = offset > 0 ? "" : answer;
       shown = byId(name).childElementCount;
       byId(`${name}-count`).textContent = page.total === 0 ? "none found" : counted(page.total, "event");
       byId(`${name}-more`).hidden = shown >= page.total;

@@ -22,9 +22,10 @@ from avadclip.apps.service.schemas import (
     StoredEvent,
     StoredLiveEvent,
 )
+from avadclip.apps.service.store.camera_store import CameraStore
 from avadclip.apps.service.store.conditions import event_conditions, live_conditions
 from avadclip.apps.service.store.database import Database
-from avadclip.apps.service.store.tables import audit, events, jobs, live_events, store
+from avadclip.apps.service.store.tables import LIVE_MEDIA, audit, camera_status, events, jobs, live_events, store
 
 
 class StoreIdentity(NamedTuple):
@@ -42,6 +43,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.database = Database(url)
+        self.camera_store = CameraStore(self.database)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -198,6 +200,17 @@ class Store:
         rows, total = self._part(part, sa.select(sa.func.count()).select_from(joined).where(*conditions))
         return [StoredEvent.model_validate(row) for row in rows], total
 
+    def best_events(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """The id of the highest-scored event of each of these jobs that has any, by job."""
+        order = sa.func.row_number().over(
+            partition_by=events.c.job_id, order_by=(events.c.score.desc(), events.c.start, events.c.id)
+        )
+        ranked = sa.select(events.c.job_id, events.c.id, order.label("place")).where(events.c.job_id.in_(job_ids))
+        best = ranked.subquery()
+        with self.database.reading() as connection:
+            rows = connection.execute(sa.select(best.c.job_id, best.c.id).where(best.c.place == 1)).mappings()
+            return {row["job_id"]: row["id"] for row in rows}
+
     def labels(self) -> list[str]:
         """Classes that events have, those of cameras too."""
         labels = sa.union(sa.select(events.c.label), sa.select(live_events.c.label)).subquery()
@@ -208,7 +221,7 @@ class Store:
 
     def keep_live_event(self, event: StoredLiveEvent) -> None:
         """Keep what is known of an event by now. The same again changes nothing, and no older message a newer one."""
-        values = dict(event)  # with the fields that the API leaves out
+        values = {name: value for name, value in event if name not in LIVE_MEDIA}  # some the API leaves out
         insert = sqlite.insert if self.database.dialect == "sqlite" else postgresql.insert
         keep = (
             insert(live_events)
@@ -233,11 +246,18 @@ class Store:
         rows, total = self._part(part, sa.select(sa.func.count()).select_from(live_events).where(*conditions))
         return [StoredLiveEvent.model_validate(row) for row in rows], total
 
-    def cameras(self) -> list[str]:
-        """Cameras that events came from."""
-        query = sa.select(live_events.c.source).distinct().order_by(live_events.c.source)
+    def live_event(self, event_id: str) -> StoredLiveEvent | None:
+        """The event of a camera; None for an unknown one."""
+        query = sa.select(live_events).where(live_events.c.id == event_id)
         with self.database.reading() as connection:
-            return list(connection.execute(query).scalars())
+            row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else StoredLiveEvent.model_validate(dict(row))
+
+    def cameras(self) -> list[str]:
+        """Cameras that events came from, or that a watch watches."""
+        names = sa.union(sa.select(live_events.c.source), sa.select(camera_status.c.name)).subquery()
+        with self.database.reading() as connection:
+            return list(connection.execute(sa.select(names.c[0]).order_by(names.c[0])).scalars())
 
     def forget_live_events(self, before: float) -> None:
         """Delete those that were over before this time, or began before it and have no end."""

@@ -15,6 +15,7 @@ from avadclip.apps.service.schemas import StoredEvent, StoredLiveEvent
 from avadclip.events import NamedSound
 
 metadata = sa.MetaData()
+LIVE_MEDIA = ("has_picture", "has_recording")  # of a live event: read from the disk when it is asked for
 
 
 class SoundsColumn(sa.types.TypeDecorator[tuple[NamedSound, ...]]):
@@ -90,9 +91,31 @@ live_events = sa.Table(
     metadata,
     sa.Column("id", sa.String(200), primary_key=True),
     sa.Column("source", sa.String(64), nullable=False),
-    *_columns(StoredLiveEvent, leave_out=("id", "source")),
+    *_columns(StoredLiveEvent, leave_out=("id", "source", *LIVE_MEDIA)),
     sa.Index("live_events_by_time", "start"),
     sa.Index("live_events_by_camera", "source", "start"),
+)
+
+camera_status = sa.Table(
+    "camera_status",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("written_at", sa.Double, nullable=False),
+    sa.Column("state", _WORD, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("network", sa.Text),
+    sa.Column("dropped_seconds", sa.Double, nullable=False),
+    sa.Column("picture_at", sa.Double),
+    sa.Column("recordings", sa.Text),
+    sa.Column("sounds", SoundsColumn, nullable=False),
+)
+
+camera_scores = sa.Table(
+    "camera_scores",
+    metadata,
+    sa.Column("camera", sa.String(64), primary_key=True),
+    sa.Column("start", sa.Double, primary_key=True),
+    sa.Column("score", sa.Double, nullable=False),
 )
 
 audit = sa.Table(

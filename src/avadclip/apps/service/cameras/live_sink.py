@@ -68,7 +68,7 @@ class StoreSink:
 def stored_event(message: EventMessage) -> StoredLiveEvent:
     """The event as the message leaves it."""
     return StoredLiveEvent(
-        **message.after.model_dump(exclude={"snapshot"}),
+        **message.after.model_dump(exclude={"picture_link"}),
         number=message.number,
         is_open=message.type != "end",
         note=message.note,

@@ -1,11 +1,12 @@
 """MQTT sink of events, states and statistics, with optional Home Assistant discovery."""
 
-import json
 import logging
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -13,10 +14,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from avadclip.apps.live.config import MqttConfig
 from avadclip.apps.live.ledger import Waiting
-from avadclip.apps.live.messages import EventMessage, Message, StatsMessage, StatusMessage
+from avadclip.apps.live.messages import EventMessage, Message, ScoreMessage, StatsMessage, StatusMessage
+from avadclip.apps.live.sinks.home_assistant import discovery_messages
 
 POLL_SECONDS = 0.25  # how soon a stop is noticed
 RECONNECT_SECONDS = (1, 30)
+SCORE_SECONDS = 10.0  # between two scores of a camera: the highest since the one before
 WARN_SECONDS = 60.0  # without the broker's confirmation; then a line so often
 
 log = logging.getLogger(__name__)
@@ -26,7 +29,8 @@ class MqttSink:
     """Connection to the broker, maintained by paho in its own thread.
 
     Topics below the prefix: `available` (retained, `offline` as last will), `events`, `<camera>/status` (retained),
-    `stats`; with Home Assistant also `<camera>/anomaly` (retained, ON while an event is open).
+    `stats`, `<camera>/picture` (retained, JPEG of the last event); with Home Assistant also `<camera>/anomaly`
+    (retained, ON while an event is open) and `<camera>/score`.
 
     Events are sent with QoS 1 and stay in the ledger until the broker has acknowledged them. If the broker disconnects
     in between, the packet is sent again, marked as a duplicate; receivers can drop duplicates by the message's id.
@@ -38,10 +42,12 @@ class MqttSink:
         self._config = config
         self._cameras = tuple(cameras)
         anomalies = [self._topic(camera, "anomaly") for camera in self._cameras if config.home_assistant]
-        self._retained = dict.fromkeys(
+        self._retained: dict[str, str | bytes] = dict.fromkeys(
             anomalies, "OFF"
         )  # published at every connection, since a broker may lose retained messages
         self._open_events: defaultdict[str, set[str]] = defaultdict(set)  # by camera
+        self._scores: dict[str, float] = {}  # by camera, the highest since the last published one
+        self._next_score: dict[str, float] = {}  # monotonic time
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=config.prefix.replace("/", "-"))
         if config.username is not None:
             password = None if config.password is None else config.password.get_secret_value()
@@ -91,8 +97,25 @@ class MqttSink:
             self._retain(self._topic(message.camera, "status"), message.to_json())
         elif isinstance(message, StatsMessage):
             self._client.publish(self._topic("stats"), message.to_json(), qos=0)
-        elif isinstance(message, EventMessage) and self._config.home_assistant:
-            self._show_anomaly(message)
+        elif isinstance(message, EventMessage):
+            self._show_picture(message)
+            if self._config.home_assistant:
+                self._show_anomaly(message)
+        elif self._config.home_assistant:
+            self._show_score(message)
+
+    def _show_picture(self, message: EventMessage) -> None:
+        if message.after.picture is not None:
+            with suppress(OSError):  # it was deleted to make room
+                self._retain(self._topic(message.after.source, "picture"), Path(message.after.picture).read_bytes())
+
+    def _show_score(self, message: ScoreMessage) -> None:
+        camera, now = message.camera, time.monotonic()
+        highest = self._scores[camera] = max(message.score, self._scores.get(camera, 0.0))
+        if now >= self._next_score.get(camera, 0.0) and self._client.is_connected():
+            self._next_score[camera] = now + SCORE_SECONDS
+            self._client.publish(self._topic(camera, "score"), f"{highest:.4f}", qos=0)
+            del self._scores[camera]
 
     def _show_anomaly(self, message: EventMessage) -> None:
         camera, event = message.after.source, message.after.id
@@ -106,7 +129,7 @@ class MqttSink:
     def _topic(self, *parts: str) -> str:
         return "/".join((self._config.prefix, *parts))
 
-    def _retain(self, topic: str, payload: str) -> None:
+    def _retain(self, topic: str, payload: str | bytes) -> None:
         self._retained[topic] = payload
         if self._client.is_connected():
             self._client.publish(topic, payload, qos=1, retain=True)
@@ -121,33 +144,9 @@ class MqttSink:
         if code.is_failure:
             self._refusal = str(code)
             return
-        announced = self._announcements() if self._config.home_assistant else {}
-        hello = {self._topic("available"): "online", **announced, **self._retained}
+        announced = (
+            discovery_messages(self._config.prefix, self._cameras, self._topic) if self._config.home_assistant else {}
+        )
+        hello: dict[str, str | bytes] = {self._topic("available"): "online", **announced, **self._retained}
         for topic, payload in hello.items():
             client.publish(topic, payload, qos=1, retain=True)
-
-    def _announcements(self) -> dict[str, str]:
-        """Home Assistant discovery messages: per camera, whether an event is open and whether it is connected."""
-        announced = {}
-        for camera in self._cameras:
-            node = f"{self._config.prefix.replace('/', '-')}-{camera}"
-            shared = {
-                "availability_topic": self._topic("available"),
-                "device": {"identifiers": [node], "name": camera, "manufacturer": "avadclip"},
-            }
-            anomaly = {
-                "name": "Anomaly",
-                "unique_id": f"{node}-anomaly",
-                "state_topic": self._topic(camera, "anomaly"),
-                "device_class": "safety",
-            }
-            status = {
-                "name": "Camera",
-                "unique_id": f"{node}-camera",
-                "state_topic": self._topic(camera, "status"),
-                "value_template": "{{ 'ON' if value_json.state == 'online' else 'OFF' }}",
-                "device_class": "connectivity",
-            }
-            for kind, entity in {"anomaly": anomaly, "camera": status}.items():
-                announced[f"homeassistant/binary_sensor/{node}/{kind}/config"] = json.dumps(entity | shared)
-        return announced

@@ -1,14 +1,13 @@
 """Webhook sink of events, by the Standard Webhooks specification (standardwebhooks.com, version 1)."""
 
-import base64
-import hashlib
-import hmac
 import http.client
 import threading
-import time
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 from typing import Any
+
+from standardwebhooks import Webhook as Signer
 
 from avadclip import __version__
 from avadclip.apps.live.config import WebhookConfig
@@ -25,6 +24,7 @@ class Webhook:
 
     def __init__(self, config: WebhookConfig) -> None:
         self._config = config
+        self._signer = Signer(config.secret.get_secret_value())
         self._opener = urllib.request.build_opener(_NoRedirects)
 
     def deliver(self, message: Waiting, stopping: threading.Event) -> bool:  # noqa: ARG002  it never blocks for long
@@ -36,7 +36,7 @@ class Webhook:
             headers={
                 "Content-Type": "application/json",
                 "User-Agent": f"avadclip/{__version__}",
-                **_signed_headers(self._config.key, message.id, round(time.time()), body),
+                **self._signed_headers(message),
             },
         )
         try:
@@ -49,12 +49,15 @@ class Webhook:
             raise DeliveryError(f"the receiver cannot be reached ({error})") from error
         return True
 
-
-def _signed_headers(key: bytes, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Headers with the signature of id, attempt time and body; `webhook-id` is the same in every attempt."""
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    signature = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
-    return {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": f"v1,{signature}"}
+    def _signed_headers(self, message: Waiting) -> dict[str, str]:
+        """Headers with the signature of id, attempt time and body; `webhook-id` is the same in every attempt."""
+        now = datetime.now(UTC)
+        signature = self._signer.sign(message.id, now, message.body)
+        return {
+            "webhook-id": message.id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": signature,
+        }
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
