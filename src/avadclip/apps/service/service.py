@@ -18,6 +18,7 @@ from avadclip.apps.service.links import LinkSigner
 from avadclip.apps.service.metrics import Metrics, Reading
 from avadclip.apps.service.ownership import lock_folders, open_own_store
 from avadclip.apps.service.settings import ServiceSettings
+from avadclip.apps.service.store.verdicts import VerdictStore
 
 if TYPE_CHECKING:
     from avadclip.inference.detector import Detector
@@ -54,6 +55,7 @@ class Service:
             self.store = open_own_store(settings, cleanup)
             self._cleanup = cleanup.pop_all()
         reserve.fill()
+        self.verdicts = VerdictStore(self.store.database)
         self.audit = AuditLog(self.store)
         self.media = MediaFolder(settings, kept_bytes=self.store.kept_bytes())
         self.hub = ProgressHub()
