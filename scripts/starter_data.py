@@ -55,8 +55,8 @@ class Material(NamedTuple):
         held_out = [held for _, held in splitter.split(sessions, strata, sessions)]
         return {sessions[index]: fold for fold, held in enumerate(held_out) for index in held}
 
-    def sequences(self, seed: int, split: Split, fold: int) -> list[Bag]:
-        """Sequences of one fold's recordings; those for training hold no share-alike ones."""
+    def sequences(self, seed: int, split: Split, fold: int, *, timed: bool = False) -> list[Bag]:
+        """Sequences of one fold's recordings; those for training hold no share-alike ones, times if `timed`."""
         of = self.folds(seed)
         own = [each for each in self.recordings if of[each.session] == fold]
         usable = [each for each in own if split == "test" or not each.share_alike]
@@ -64,7 +64,7 @@ class Material(NamedTuple):
         made = SequenceFeatures(by_hash, self.encoders, self.features)
         bags = []
         for plan in plan_sequences(SIZE, split, usable, seed=NUM_FOLDS * 2 * seed + fold):
-            bag = made.bag(plan, CLASSES, is_weak=split == "train")
+            bag = made.bag(plan, CLASSES, is_weak=split == "train" and not timed)
             bags.append(replace(bag, group=by_hash[_main(plan)].session, stored=bag.load(), clear=None))
         return bags
 

@@ -185,3 +185,18 @@ def test_a_quick_copy_of_what_browsers_cannot_play_is_refused(make_video: MakeVi
     with pytest.raises(MediaError, match=r"has mpeg4 pictures, yuv420p, that browsers cannot play; transcode it"):
         write_quick_copy(source, tmp_path / "copy.mp4")
     assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
+
+
+def test_a_span_is_cut_out_with_its_sound(
+    make_video: MakeVideo, number_of: NumberOf, sound_track: Any, click_at: Any, tmp_path: Path
+) -> None:
+    track = sound_track(click_at(3.0, 5.0, 48_000), start_seconds=0.0, rate_hz=48_000)
+    source = make_video(tmp_path / "a.mkv", num_frames=120, sound=track)
+    write_copy(source, tmp_path / "copy.mp4", span=(2.0, 4.0))
+    times = [(number + 0.5) / 24 for number in range(48)]
+    assert numbers_at(tmp_path / "copy.mp4", times, number_of) == list(range(48, 96))
+    assert probe(tmp_path / "copy.mp4").duration_seconds == pytest.approx(2.0, abs=0.05)
+    assert loudest_second(tmp_path / "copy.mp4", 2.0) == pytest.approx(1.0, abs=0.05)
+    with pytest.raises(MediaError, match=r"ends before 9 s"):
+        write_copy(source, tmp_path / "late.mp4", span=(9.0, 10.0))
+    assert not (tmp_path / "late.mp4").exists()

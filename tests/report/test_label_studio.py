@@ -18,7 +18,7 @@ def test_times_are_frames_counted_from_one_by_hand(made_up: MakeDetection) -> No
     media = dataclasses.replace(made.media, frame_rate_hz=10.0)
     task = label_studio_task(dataclasses.replace(made, media=media, events=(event,)), "yard.mp4")
     assert task == {
-        "data": {"video": "yard.mp4"},
+        "data": {"video": "yard.mp4", "source": made.source},
         "predictions": [
             {
                 "model_version": "starter",

@@ -22,13 +22,12 @@ from typing import NamedTuple
 from avadclip.data.bags import Interval
 from avadclip.data.splits import group_of
 from avadclip.errors import DataError
-from avadclip.labels import NORMAL
+from avadclip.labels import CLASS_SEPARATOR, NORMAL
 
 NEEDED_COLUMNS = ("video", "label")
 OPTIONAL_COLUMNS = ("start", "end", "split", "group")
 READ_AS_WORDS = ("label", "start", "end", "split")
 SPLITS = ("train", "validation", "test")
-CLASS_SEPARATOR = "|"
 JOINERS = "\u200c\u200d"  # invisible, but part of words in Persian and other languages
 
 

@@ -1,10 +1,11 @@
 """Copies of videos that every browser plays: H.264 and AAC in mp4, upright, on the video's clock."""
 
 import heapq
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ MAX_SIDE = 1280  # pixels; a copy is for looking at events, and a page of many s
 MAX_RATE_HZ = 30.0
 SOUND_RATE_HZ = 48_000
 SOUND_GAP_SAMPLES = 960  # 0.02 s; timestamps off by less are continuous sound
+WHOLE = (0.0, math.inf)  # a span
 SECONDS_PER_KEY_PICTURE = 2  # a player seeks to key pictures
 
 Alter = Callable[[NDArray[np.uint8], float], NDArray[np.uint8]]
@@ -41,7 +43,12 @@ Progress = Callable[[float], None]
 
 
 def write_copy(
-    source: str | Path | MediaFile, target: Path, *, alter: Alter | None = None, on_progress: Progress | None = None
+    source: str | Path | MediaFile,
+    target: Path,
+    *,
+    span: tuple[float, float] = WHOLE,
+    alter: Alter | None = None,
+    on_progress: Progress | None = None,
 ) -> None:
     """Transcode a video with its audio track (see MediaFile.sound_index), whole or not at all.
 
@@ -51,20 +58,21 @@ def write_copy(
     Args:
         source: any video this package reads.
         target: of suffix .mp4.
+        span: the stretch to copy, half open, in seconds of the video; its start is zero in the copy.
         alter: changes each frame.
         on_progress: see Progress.
 
     Raises:
-        MediaError: the source cannot be read.
+        MediaError: the source cannot be read, or ends before the span.
         OSError: the target cannot be written.
     """
     media = MediaFile.open(source)
     with atomic_path(target) as temporary, _written(temporary, target) as output:
         picture = _picture_track(output, media.info)
-        tracks = [_encode_pictures(media, picture, alter, on_progress)]
+        tracks = [_encode_pictures(media, picture, span, alter, on_progress)]
         if media.has_sound:
             sound = output.add_stream("aac", rate=SOUND_RATE_HZ, layout="stereo")
-            tracks.append(_encode_sound(media, sound))
+            tracks.append(_encode_sound(media, sound, span))
         for packet in heapq.merge(*tracks, key=_decoding_seconds):
             output.mux(packet)
 
@@ -149,12 +157,19 @@ def _picture_track(output: OutputContainer, media: MediaInfo) -> VideoStream:
 
 
 def _encode_pictures(
-    media: MediaFile, stream: VideoStream, alter: Alter | None, on_progress: Progress | None
+    media: MediaFile,
+    stream: VideoStream,
+    span: tuple[float, float],
+    alter: Alter | None,
+    on_progress: Progress | None,
 ) -> "Iterator[Packet[Any]]":
     rate = stream.average_rate or stream.codec_context.framerate
-    reader = VideoReader(media, frame_size=(stream.height, stream.width))
-    for index, picture in enumerate(reader.frames_at(float(number / rate) for number in count())):
-        seconds = float(index / rate)
+    begin, end = span
+    reader = VideoReader(media, frame_size=(stream.height, stream.width), skip_to_seconds=begin)
+    times = takewhile(lambda seconds: seconds < end, (begin + float(number / rate) for number in count()))
+    index = -1
+    for index, picture in enumerate(reader.frames_at(times)):
+        seconds = begin + float(index / rate)
         altered = picture if alter is None else alter(picture, seconds)
         frame = av.VideoFrame.from_ndarray(altered, format="rgb24").reformat(
             format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
@@ -163,12 +178,14 @@ def _encode_pictures(
         yield from stream.encode(frame)
         if on_progress is not None:
             on_progress(seconds)
+    if index < 0:
+        raise MediaError(f"{media.path} ends before {begin:g} s; give a stretch inside it")
     yield from stream.encode(None)
 
 
-def _encode_sound(media: MediaFile, stream: AudioStream) -> "Iterator[Packet[Any]]":
+def _encode_sound(media: MediaFile, stream: AudioStream, span: tuple[float, float]) -> "Iterator[Packet[Any]]":
     position = 0
-    for samples in _continuous(_resampled(media)):
+    for samples in _continuous(_within(span, _resampled(media))):
         frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
         frame.sample_rate, frame.time_base, frame.pts = SOUND_RATE_HZ, Fraction(1, SOUND_RATE_HZ), position
         position += samples.shape[1]
@@ -189,6 +206,17 @@ def _continuous(blocks: Iterable[tuple[int, NDArray[np.float32]]]) -> Iterator[N
         if kept.shape[1]:
             yield np.ascontiguousarray(kept)
             end += kept.shape[1]
+
+
+def _within(
+    span: tuple[float, float], blocks: Iterable[tuple[int, NDArray[np.float32]]]
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """The blocks that begin before a stretch ends, their places counted from its start, cut at its end."""
+    begin, end = (seconds * SOUND_RATE_HZ for seconds in span)
+    for start, samples in blocks:
+        if start >= end:
+            return
+        yield start - round(begin), samples if start + samples.shape[1] <= end else samples[:, : round(end) - start]
 
 
 def _resampled(media: MediaFile) -> Iterator[tuple[int, NDArray[np.float32]]]:

@@ -27,9 +27,12 @@ class FeatureProjection(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, T, feature_dim] to [B, T, D]."""
-        standard = ((features - self.mean) / self.deviation).clamp(-STANDARD_LIMIT, STANDARD_LIMIT)
-        projected: Tensor = self.linear(self.dropout(standard))
+        projected: Tensor = self.linear(self.dropout(self.standardised(features)))
         return projected
+
+    def standardised(self, features: Tensor) -> Tensor:
+        """Features [.., feature_dim] as the layer sees them."""
+        return ((features - self.mean) / self.deviation).clamp(-STANDARD_LIMIT, STANDARD_LIMIT)
 
 
 def build_projection(feature_dim: int, embed_dim: int, *, dropout: float = 0.0) -> nn.Module:

@@ -22,7 +22,9 @@ SCRIPTS = (
     "events.js",
     "player.js",
     "chart.js",
+    "verdicts.js",
     "marks.js",
+    "service_marks.js",
     "event_list.js",
     "keyboard.js",
     "page.js",
@@ -87,6 +89,14 @@ class PagePlaces:
     """The index page of all videos."""
     downloads: Mapping[str, str] = field(default_factory=dict)
     """Link texts and URLs of the result in other formats."""
+    service: Mapping[str, str] | None = None
+    """Of a page that a service serves: `api`, the URL of its API, and `job`, the id of the page's job. Verdicts are
+    then kept by the service, else by the browser."""
+
+    @property
+    def policy(self) -> str:
+        """Content security policy of the page."""
+        return POLICY if self.service is None else f"{POLICY}; connect-src 'self'"
 
 
 class IndexEntry(NamedTuple):
@@ -110,7 +120,7 @@ def render_page(document: Mapping[str, Any], media: PageMedia, places: PagePlace
         media=media,
         places=places,
         is_demonstration=document["model"] in DEMONSTRATION_MODELS,
-        policy=POLICY,
+        policy=places.policy,
         scripts=SCRIPTS,
         styles=STYLES,
     )

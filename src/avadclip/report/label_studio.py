@@ -14,6 +14,8 @@ from avadclip.report.exports import clean_text, dump_json
 
 CONTROL, VIDEO = "event", "video"
 """Names shared by the labelling interface and the predictions."""
+SOURCE = "source"
+"""Names the result, whatever the video's URL is; see corrections.py."""
 
 
 def write_label_studio(detection: Detection, media_url: str | None, path: Path) -> None:
@@ -32,9 +34,9 @@ def write_label_studio(detection: Detection, media_url: str | None, path: Path) 
 
 def label_studio_task(detection: Detection, url: str) -> dict[str, Any]:
     """Build the task: the video and one prediction with a region per event."""
-    rate_hz = _rate(detection)
+    rate_hz = frame_rate(detection)
     return {
-        "data": {VIDEO: url},
+        "data": {VIDEO: url, SOURCE: clean_text(detection.source)},
         "predictions": [
             {
                 "model_version": detection.model,
@@ -51,7 +53,7 @@ def label_studio_interface(detection: Detection) -> str:
     labels = SubElement(view, "TimelineLabels", name=CONTROL, toName=VIDEO)
     for name in dict.fromkeys([*detection.track.classes[1:], *(event.label for event in detection.events)]):
         SubElement(labels, "Label", value=name)
-    SubElement(view, "Video", name=VIDEO, value=f"${VIDEO}", frameRate=f"{_rate(detection):g}")
+    SubElement(view, "Video", name=VIDEO, value=f"${VIDEO}", frameRate=f"{frame_rate(detection):g}")
     ElementTree.indent(view)
     return ElementTree.tostring(view, encoding="unicode") + "\n"
 
@@ -72,5 +74,6 @@ def _region(number: int, event: Event, rate_hz: float) -> dict[str, Any]:
     }
 
 
-def _rate(detection: Detection) -> float:
+def frame_rate(detection: Detection) -> float:
+    """Frames per second, by which Label Studio counts frames."""
     return detection.media.frame_rate_hz or NOMINAL_RATE_HZ

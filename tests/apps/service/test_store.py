@@ -18,6 +18,7 @@ from alembic.config import Config
 from made_up_events import make_live_event
 
 from avadclip.apps.service.schemas import (
+    REVIEW,
     AuditEntry,
     EventQuery,
     Job,
@@ -222,7 +223,7 @@ def test_events_from_before_named_sounds_are_of_the_model(url: str) -> None:
         command.downgrade(config, "0002")
         columns = {column["name"] for column in sa.inspect(connection).get_columns("live_events")}
         assert not {"kind", "sounds"} & columns
-        values = make_live_event().model_dump(exclude={"kind", "sounds", *LIVE_MEDIA}) | {"number": 0}
+        values = make_live_event().model_dump(exclude={"kind", "sounds", *LIVE_MEDIA, *REVIEW}) | {"number": 0}
         old = sa.table("live_events", *map(sa.column, values))
         connection.execute(sa.insert(old).values(values))
     engine.dispose()

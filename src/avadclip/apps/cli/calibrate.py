@@ -10,6 +10,7 @@ import typer
 from avadclip.apps.cli.options import Device, Offline, set_offline
 from avadclip.apps.cli.terminal.console import report_success
 from avadclip.apps.cli.terminal.progress import show_work
+from avadclip.apps.cli.verdicts.adapt import KEEP_RECALL, calibrate_on_verdicts
 from avadclip.report.words import network_words, printable
 
 if TYPE_CHECKING:
@@ -48,6 +49,15 @@ def calibrate(  # noqa: PLR0917  Typer's way to declare options
             "and needs no times.",
         ),
     ] = None,
+    verdicts: Annotated[
+        Path | None, typer.Option(file_okay=False, help="A folder that `avadclip verdicts` wrote.")
+    ] = None,
+    keep_recall: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01, max=1, help="For --verdicts: share of the judged events still to find.", show_default="0.9"
+        ),
+    ] = None,
     features: Annotated[
         Path | None,
         typer.Option(file_okay=False, help="Folder of feature files for a CSV file; without it videos are read."),
@@ -60,19 +70,27 @@ def calibrate(  # noqa: PLR0917  Typer's way to declare options
     With --normal, the lowest thresholds that keep the false-alarm rates;
     give --labelled too, and what they find of known events is counted. With
     --labelled alone, the detection threshold with the best F1, and an alert
-    threshold with nine of ten alerts correct. The output states how much
-    the amount of footage can support.
+    threshold with nine of ten alerts correct. With --verdicts, the highest
+    detection threshold that keeps most judged events. The output states how
+    much the amount of footage can support.
     """
     set_offline(offline)
-    if normal is None and labelled is None:
-        raise typer.BadParameter("give --normal, --labelled or both")
+    if (verdicts is None) == (normal is None and labelled is None):
+        raise typer.BadParameter("give --normal, --labelled or both; or --verdicts")
+    if keep_recall is not None and verdicts is None:
+        raise typer.BadParameter("--keep-recall needs --verdicts")
+    if features is not None and verdicts is not None:
+        raise typer.BadParameter("--features goes with a CSV file; --verdicts reads its own clips")
     if normal is not None and false_alarms_per_hour is None:
         raise typer.BadParameter("--normal needs --false-alarms-per-hour, the highest accepted rate")
     if normal is None and (false_alarms_per_hour is not None or alerts_per_hour is not None):
-        raise typer.BadParameter("false-alarm rates need --normal; --labelled alone fits the events")
+        raise typer.BadParameter("false-alarm rates need --normal; the others fit events")
     if out.exists():
         raise typer.BadParameter(f"{out} exists already; give the new checkpoint another name")
 
+    if verdicts is not None:
+        calibrate_on_verdicts(checkpoint, verdicts, out, keep_recall=keep_recall or KEEP_RECALL, device=device)
+        return
     from avadclip.data.footage import find_labelled_footage, find_normal_footage
     from avadclip.evaluation.calibrate import calibrate as choose
     from avadclip.evaluation.calibration import Wanted, describe

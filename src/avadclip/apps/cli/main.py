@@ -13,14 +13,15 @@ from typer.core import TyperGroup
 
 from avadclip import __version__
 from avadclip.apps.cli.benchmark import benchmark
-from avadclip.apps.cli.cache import cache_app
 from avadclip.apps.cli.calibrate import calibrate
 from avadclip.apps.cli.data import data_app
 from avadclip.apps.cli.detect import detect
-from avadclip.apps.cli.doctor import doctor
 from avadclip.apps.cli.evaluate import evaluate
 from avadclip.apps.cli.features.compare import compare_features
 from avadclip.apps.cli.features.extract import extract
+from avadclip.apps.cli.installation.cache import cache_app
+from avadclip.apps.cli.installation.doctor import doctor
+from avadclip.apps.cli.installation.weights import weights_app
 from avadclip.apps.cli.report import report
 from avadclip.apps.cli.reproduce import reproduce
 from avadclip.apps.cli.robustness import robustness
@@ -29,8 +30,8 @@ from avadclip.apps.cli.terminal.console import error, set_quiet
 from avadclip.apps.cli.terminal.failures import check_memory_limit, memory_shortage
 from avadclip.apps.cli.terminal.progress import show_download, show_steps
 from avadclip.apps.cli.train import distill, train
+from avadclip.apps.cli.verdicts.pull import verdicts_app
 from avadclip.apps.cli.watch import watch
-from avadclip.apps.cli.weights import weights_app
 from avadclip.data import progress as data_progress
 from avadclip.encoders.downloads import notice
 from avadclip.errors import AvadclipError
@@ -104,6 +105,7 @@ app.command(epilog="Example: avadclip report result.json --out pages --also elan
 app.command(epilog="Example: avadclip benchmark --height 1080 --format json")(benchmark)
 app.command(epilog="Example: avadclip serve --folder recordings/")(serve)
 app.command(epilog="Example: avadclip watch rtsp://camera.local/stream1")(watch)
+app.add_typer(verdicts_app, name="verdicts")
 app.add_typer(data_app, name="data")
 app.add_typer(weights_app, name="weights")
 app.add_typer(cache_app, name="cache")

@@ -9,6 +9,7 @@ import typer
 from avadclip.apps.cli.options import Offline, set_offline
 from avadclip.apps.cli.terminal.console import is_quiet, note, report_success, resumable
 from avadclip.apps.cli.terminal.progress import bars_hidden, is_main_process, show_steps
+from avadclip.apps.cli.verdicts.adapt import KEEP_RECALL, adapt_to_verdicts
 from avadclip.errors import AvadclipError
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from avadclip.data.footage_checks.warning import FootageWarning
 
 ConfigFile = Annotated[Path, typer.Argument(help="Training recipe (TOML); see configs/ for examples.")]
+OptionalConfig = Annotated[
+    Path | None, typer.Argument(help="Training recipe (TOML); see configs/ for examples.", show_default=False)
+]
 OutFolder = Annotated[
     Path, typer.Option(file_okay=False, help="Run folder; repeating the command resumes an interrupted run.")
 ]
@@ -31,15 +35,33 @@ MainAddress = Annotated[
 
 
 def train(  # noqa: PLR0917  Typer's way to declare options
-    config: ConfigFile,
-    out: OutFolder,
+    out: Annotated[Path, typer.Option(help="Run folder, to resume by the same command; for --verdicts the new file.")],
+    config: OptionalConfig = None,
+    verdicts: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Refit --model to a folder that `avadclip verdicts` wrote.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="For --verdicts: a checkpoint file, or `starter`.")] = "starter",
     devices: Devices = 1,
     nodes: Nodes = 1,
     main_address: MainAddress = None,
     offline: Offline = False,
 ) -> None:
-    """Train a teacher, a student without distillation, or a comparison system from a recipe."""
+    """Train a teacher, a student without distillation, or a comparison system from a recipe.
+
+    With --verdicts instead of a recipe, refit the students of a checkpoint
+    of the variant `extended` to judged footage, and set their thresholds.
+    """
     set_offline(offline)
+    if (config is None) == (verdicts is None):
+        raise typer.BadParameter("give either a recipe or --verdicts")
+    if verdicts is not None:
+        if out.exists():
+            raise typer.BadParameter(f"{out} exists already; give the new checkpoint another name")
+        adapt_to_verdicts(model, verdicts, out, keep_recall=KEEP_RECALL, device="auto")
+        return
+    assert config is not None, "one of both was given"
+    if out.is_file():
+        raise typer.BadParameter(f"{out} is a file, needed a run folder")
     _start(config, out, None, force=False, devices=devices, nodes=nodes, main_address=main_address)
 
 

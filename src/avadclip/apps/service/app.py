@@ -20,6 +20,7 @@ from avadclip.apps.service.http.headers import DOCS_POLICY, PAGE_POLICY
 from avadclip.apps.service.problems import add_problem_handlers, describe_problems, documented
 from avadclip.apps.service.routes import INTAKE, UPLOAD_BODY, health, router, upload
 from avadclip.apps.service.service import Service
+from avadclip.apps.service.verdicts import routes as verdict_routes
 
 STATIC = Path(__file__).parent / "static"
 EVERYWHERE = documented(
@@ -57,6 +58,7 @@ def create_app(service: Service) -> FastAPI:
     describe_problems(app)
     app.include_router(health)
     app.include_router(router)
+    app.include_router(verdict_routes.router)
     app.add_api_route(
         UPLOADS,
         upload,

@@ -17,7 +17,7 @@ from avadclip.apps.service.routes import TheService
 from avadclip.apps.service.schemas import Job
 from avadclip.apps.service.service import Service
 from avadclip.errors import MediaError
-from avadclip.report.html import POLICY, PagePlaces, asset_files, render_page
+from avadclip.report.html import PagePlaces, asset_files, render_page
 
 DOWNLOADS = {"JSON": "detection.json", "CSV": "events.csv", "WebVTT": "events.vtt", "PNG": "scores.png"}
 FILE_TYPES = {
@@ -53,8 +53,10 @@ def show_page(service: TheService, key: str) -> Response:
     job_id = job_named_by(key)
     if service.links.opens(key) is None and job_id is not None:
         return RedirectResponse(f"../../?job={job_id}", HTTPStatus.SEE_OTHER)
-    headers = {"Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'", **PRIVATE}
-    return HTMLResponse(_page(service, _job_of_key(service, key)), headers=headers)
+    job = _job_of_key(service, key)
+    places = _places(job)
+    headers = {"Content-Security-Policy": f"{places.policy}; frame-ancestors 'none'", **PRIVATE}
+    return HTMLResponse(_page(service, job, places), headers=headers)
 
 
 @router.api_route(f"/results/{{key}}/{VIDEO_URL}", methods=["GET", "HEAD"])
@@ -86,10 +88,14 @@ def show_asset(name: str) -> FileResponse:
     return FileResponse(path)
 
 
-def _page(service: Service, job: Job) -> str:
+def _places(job: Job) -> PagePlaces:
+    judging = {"api": "../../api/", "job": job.id}
+    return PagePlaces(assets="../../static/report/", index="../../", downloads=DOWNLOADS, service=judging)
+
+
+def _page(service: Service, job: Job, places: PagePlaces) -> str:
     path = service.media.result_file(job.id, "detection.json")
     document = json.loads(path.read_text(encoding="utf-8"))
-    places = PagePlaces(assets="../../static/report/", index="../../", downloads=DOWNLOADS)
     return render_page(document, read_media(path.parent), places)
 
 

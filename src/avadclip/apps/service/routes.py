@@ -199,7 +199,7 @@ def make_link(request: Request, service: TheService, job_id: JobIdInPath) -> Res
 
 @router.get("/events")
 def find_events(service: TheService, query: Annotated[EventQuery, Query()]) -> Page[StoredEvent]:
-    """Search the events of all jobs by class, score and time."""
+    """Search the events of all jobs by class, score, time and verdict."""
     found, total = service.store.events(query)
     return Page(items=found, total=total)
 

@@ -1,12 +1,13 @@
 """What the service keeps and answers: jobs, events, audit entries. One set of models for store, API and page."""
 
 from enum import StrEnum
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from avadclip.apps.live.config import CameraName
 from avadclip.events import BaseEvent, EventKind, Severity
+from avadclip.labels import VerdictWord
 
 ItemT = TypeVar("ItemT")
 
@@ -74,7 +75,19 @@ class ListedJob(Job):
     """Address of the picture of its highest-scored event, for some hours; needs no token."""
 
 
-class StoredEvent(_Model, BaseEvent):
+class _Review(_Model):
+    """Kept apart from the events: not a column of theirs."""
+
+    verdict: VerdictWord | None = None
+    """The verdict of a person; None: not reviewed."""
+    correct_label: str | None = None
+    """The right class of `wrong class`."""
+
+
+REVIEW = tuple(_Review.model_fields)
+
+
+class StoredEvent(_Review, BaseEvent):
     """One anomalous stretch of a job's video, half open [start, end), seconds from the video's start."""
 
     job_id: str
@@ -84,7 +97,7 @@ class StoredEvent(_Model, BaseEvent):
     picture_gain: float | None
 
 
-class StoredLiveEvent(_Model, BaseEvent):
+class StoredLiveEvent(_Review, BaseEvent):
     """An event of a camera, as far as it is known. Times are Unix seconds."""
 
     number: int = Field(exclude=True)
@@ -183,6 +196,8 @@ class _Search(BaseModel):
     sound: str | None = Field(None, pattern=r"^[^\x00]{1,100}$")
     """Part of the name of a sound recognised during the event; case does not matter."""
     min_score: float = Field(0.0, ge=0.0, le=1.0)
+    verdict: Literal["none", "real", "false alarm", "wrong class"] | None = None
+    """Review state; `none`: not reviewed."""
     limit: int = Field(100, ge=1, le=1000)
     offset: int = Field(0, ge=0, le=10**9)
 

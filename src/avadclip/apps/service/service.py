@@ -20,6 +20,7 @@ from avadclip.apps.service.metrics import Metrics, Reading
 from avadclip.apps.service.ownership import lock_folders, open_own_store
 from avadclip.apps.service.schemas import Job
 from avadclip.apps.service.settings import ServiceSettings
+from avadclip.apps.service.store.verdicts import VerdictStore
 
 if TYPE_CHECKING:
     from avadclip.inference.detector import Detector
@@ -56,6 +57,7 @@ class Service:
             self.store = open_own_store(settings, cleanup)
             self._cleanup = cleanup.pop_all()
         reserve.fill()
+        self.verdicts = VerdictStore(self.store.database)
         self.audit = AuditLog(self.store)
         self.media = MediaFolder(settings, kept_bytes=self.store.kept_bytes())
         self.camera_media = CameraMedia(settings, self.store)

@@ -3,7 +3,6 @@
 
 (function (avadclip) {
   const { clock } = avadclip.words;
-  const { REAL, FALSE_ALARM } = avadclip.marks;
   const { shortName } = avadclip.sounds;
 
   function element(tag, className, text) {
@@ -66,28 +65,15 @@
     }
 
     function verdicts(event, number) {
-      const group = element("div", "verdicts");
-      group.setAttribute("role", "group");
-      group.setAttribute("aria-label", `Your verdict on event ${number}`);
-      for (const verdict of [REAL, FALSE_ALARM]) {
-        const button = element("button", "verdict", verdict === REAL ? "Real" : "False alarm");
-        button.type = "button";
-        button.dataset.verdict = verdict;
-        button.addEventListener("click", () => {
-          marks.set(event.key, verdict);
-          showVerdict(group, event);
+      return avadclip.verdicts.createVerdicts({
+        name: `event ${number}`,
+        classes: marks.classes?.filter((name) => name !== event.label) ?? null,
+        current: () => marks.get(event),
+        give: async (verdict, correctLabel) => {
+          await marks.set(event, verdict, correctLabel);
           onMark();
-        });
-        group.append(button);
-      }
-      showVerdict(group, event);
-      return group;
-    }
-
-    function showVerdict(group, event) {
-      for (const button of group.children) {
-        button.setAttribute("aria-pressed", String(marks.get(event.key) === button.dataset.verdict));
-      }
+        },
+      });
     }
 
     function show(events) {

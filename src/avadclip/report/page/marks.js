@@ -1,9 +1,8 @@
-// The viewer's verdicts on events, and their export as a label CSV for `avadclip train`.
+// The viewer's verdicts on the events of a page from disk, and their export as a label CSV for `avadclip train`.
 "use strict";
 
 (function (avadclip) {
-  const REAL = "real";
-  const FALSE_ALARM = "false alarm";
+  const { REAL } = avadclip.verdicts;
 
   /** Verdicts by the `key` of an event, which does not change with the threshold. */
   function createMarks(result) {
@@ -18,8 +17,10 @@
       }
     }
 
-    function set(key, verdict) {
-      if (verdicts[key] === verdict) delete verdicts[key]; // a second press removes it
+    const get = ({ key }) => (key in verdicts ? { verdict: verdicts[key], correctLabel: null } : null);
+
+    function set({ key }, verdict) {
+      if (verdict === null) delete verdicts[key];
       else verdicts[key] = verdict;
       try {
         localStorage.setItem(place, JSON.stringify(verdicts));
@@ -28,7 +29,7 @@
       }
     }
 
-    return { get: (key) => verdicts[key] ?? null, set };
+    return { get, set, classes: null };
   }
 
   /**
@@ -38,7 +39,7 @@
    * false alarm. Times are given only if every event has a verdict, since only then they are complete.
    */
   function labelRows(result, events, marks) {
-    const verdicts = events.map((event) => marks.get(event.key));
+    const verdicts = events.map((event) => marks.get(event)?.verdict ?? null);
     const open = verdicts.filter((verdict) => verdict === null).length;
     const real = events.filter((_, index) => verdicts[index] === REAL);
     if (real.length > 0) {
@@ -71,5 +72,5 @@
     URL.revokeObjectURL(link.href);
   }
 
-  avadclip.marks = { REAL, FALSE_ALARM, createMarks, labelRows, saveLabels };
+  avadclip.marks = { createMarks, labelRows, saveLabels };
 })((globalThis.avadclip ??= {}));

@@ -6,10 +6,13 @@
   const BEFORE_SECONDS = 1; // `previous` within this of an event's start means the event before
 
   const byId = (id) => document.getElementById(id);
-  const { document: result, offset_seconds: offsetSeconds, files } = JSON.parse(byId("page-data").textContent);
+  const page = JSON.parse(byId("page-data").textContent);
+  const { document: result, offset_seconds: offsetSeconds, files, service } = page;
   const edges = avadclip.events.boundaries(result.scores);
   const player = avadclip.player.createPlayer(byId("video"), { offsetSeconds, endSeconds: edges.at(-1) });
-  const marks = avadclip.marks.createMarks(result);
+  const marks = service
+    ? avadclip.serviceMarks.createServiceMarks(result, service, { onChange: () => list.show(events) })
+    : avadclip.marks.createMarks(result);
   const chart = avadclip.chart.createChart(byId("chart"), byId("cursor"), result, player.seek);
   const list = avadclip.eventList.createEventList(byId("event-list"), {
     files,
@@ -27,7 +30,8 @@
     return cut.map((event) => {
       const inside = ofModel.filter((one) => edges[one.peak] >= event.start && edges[one.peak] < event.end);
       const best = inside.find((one) => one.peak === event.peak) ?? inside[0];
-      return { ...event, snapshot: best?.snapshot ?? null };
+      const isSame = best?.peak === event.peak; // the service knows it by its id
+      return { ...event, snapshot: best?.snapshot ?? null, id: isSame ? best.id : null };
     });
   }
 
@@ -68,6 +72,7 @@
   }
 
   function showLabels() {
+    if (service) return;
     const { rows, why } = avadclip.marks.labelRows(result, events, marks);
     byId("save-labels").disabled = rows.length === 0;
     byId("labels-why").textContent = why;
@@ -96,10 +101,14 @@
   byId("previous").addEventListener("click", previous);
   byId("threshold").addEventListener("input", (event) => setThreshold(Number(event.target.value)));
   byId("threshold-reset").addEventListener("click", () => setThreshold(result.thresholds.detection));
-  byId("save-labels").addEventListener("click", () => {
+  byId("save-labels")?.addEventListener("click", () => {
     avadclip.marks.saveLabels(result, avadclip.marks.labelRows(result, events, marks).rows);
   });
   setThreshold(result.thresholds.detection);
+  if (service) {
+    marks.connectMissed(player);
+    marks.load();
+  }
   avadclip.player.offerChoice(byId("video"), player);
   avadclip.player.linkAddress(byId("video"), player);
 })((globalThis.avadclip ??= {}));

@@ -2,14 +2,16 @@
 
 import { eventBadge, make, soundsCell } from "./dom.js";
 import { createSearch } from "./search.js";
+import { verdictCell } from "./verdicts.js";
 
 const { clock } = globalThis.avadclip.words;
 
 export function createEventSearch({ onProblem }) {
+  const draw = (event) => drawEvent(event, onProblem);
   return createSearch({ name: "events", draw, choices: { label: "api/labels" }, onProblem });
 }
 
-function draw(event) {
+function drawEvent(event, onProblem) {
   const link = make("a", { href: `?job=${event.job_id}#t=${event.start.toFixed(1)}`, textContent: event.source });
   const number = (text) => make("td", { className: "number", textContent: text });
   return make(
@@ -22,5 +24,6 @@ function draw(event) {
     number(clock(event.start, 1)),
     number(clock(event.end, 1)),
     number(event.score.toFixed(2)),
+    verdictCell(event, "events", onProblem),
   );
 }

@@ -3,12 +3,14 @@
 import { request } from "./api.js";
 import { byId, eventBadge, make, soundsCell } from "./dom.js";
 import { createSearch } from "./search.js";
+import { verdictCell } from "./verdicts.js";
 
 const POLL_MS = 5000; // another program writes them, so this page polls
 const { clock } = globalThis.avadclip.words;
 
 export function createLiveEvents({ onProblem }) {
   const choices = { camera: "api/cameras", label: "api/labels" };
+  const draw = (event) => drawEvent(event, onProblem);
   const search = createSearch({ name: "live-events", draw, choices, onProblem });
 
   async function follow() {
@@ -31,7 +33,7 @@ export function createLiveEvents({ onProblem }) {
   return { follow };
 }
 
-function draw(event) {
+function drawEvent(event, onProblem) {
   const began = new Date(event.start * 1000);
   const number = (text) => make("td", { className: "number", textContent: text });
   return make(
@@ -44,6 +46,7 @@ function draw(event) {
     number(began.toLocaleString([], { dateStyle: "medium", timeStyle: "medium" })),
     number(duration(event)),
     number(event.score.toFixed(2)),
+    verdictCell(event, "live-events", onProblem),
   );
 }
 

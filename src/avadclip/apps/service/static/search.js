@@ -57,8 +57,9 @@ export function createSearch({ name, draw, choices, onProblem }) {
     select.value = values.includes(chosen) ? chosen : "";
   }
 
-  /** Load again as many rows as are shown. */
+  /** Load again as many rows as are shown, unless somebody is at work in them. */
   async function reload() {
+    if (byId(name).contains(document.activeElement)) return;
     await Promise.all(Object.entries(choices).map(([field, path]) => loadChoices(field, path)));
     await load({ limit: Math.min(Math.max(PAGE, shown), MOST) });
   }

@@ -6,13 +6,13 @@ import re
 import sqlalchemy as sa
 
 from avadclip.apps.service.schemas import EventQuery, JobState, LiveEventQuery
-from avadclip.apps.service.store.tables import events, jobs, live_events
+from avadclip.apps.service.store.tables import events, jobs, live_events, verdicts
 
 
 def _shared_conditions(
     table: sa.Table, time: sa.ColumnElement[float], query: EventQuery | LiveEventQuery
 ) -> list[sa.ColumnElement[bool]]:
-    """`time`: what `since` and `until` are about."""
+    """`time`: what `since` and `until` are about. The table is joined with `verdicts`."""
     conditions: list[sa.ColumnElement[bool]] = [table.c.score >= query.min_score]
     if query.label is not None:
         conditions.append(table.c.label == query.label)
@@ -25,6 +25,9 @@ def _shared_conditions(
         # An inner quote of a name is escaped, so only a key can stand before `":"`.
         inside_name = rf'(?i)"name":"([^"\\]|\\.)*{wanted}'
         conditions.append(sa.type_coerce(table.c.sounds, sa.Text).regexp_match(inside_name))
+    if query.verdict is not None:
+        is_judged = verdicts.c.verdict == query.verdict
+        conditions.append(verdicts.c.id.is_(None) if query.verdict == "none" else is_judged)
     if query.since is not None:
         conditions.append(time >= query.since)
     if query.until is not None:

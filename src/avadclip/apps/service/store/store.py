@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from avadclip.apps.service.schemas import (
     ENDED,
+    REVIEW,
     AuditEntry,
     EventQuery,
     Job,
@@ -25,7 +26,16 @@ from avadclip.apps.service.schemas import (
 from avadclip.apps.service.store.camera_store import CameraStore
 from avadclip.apps.service.store.conditions import event_conditions, live_conditions
 from avadclip.apps.service.store.database import Database
-from avadclip.apps.service.store.tables import LIVE_MEDIA, audit, camera_status, events, jobs, live_events, store
+from avadclip.apps.service.store.tables import (
+    LIVE_MEDIA,
+    audit,
+    camera_status,
+    events,
+    jobs,
+    live_events,
+    store,
+    verdicts,
+)
 
 
 class StoreIdentity(NamedTuple):
@@ -109,7 +119,9 @@ class Store:
             if not self._end(connection, job, values):
                 return False
             if found:
-                connection.execute(sa.insert(events), [event.model_dump(exclude={"source"}) for event in found])
+                connection.execute(
+                    sa.insert(events), [event.model_dump(exclude={"source", *REVIEW}) for event in found]
+                )
         return True
 
     def fail(self, job: Job, error: str) -> bool:
@@ -188,9 +200,9 @@ class Store:
     def events(self, query: EventQuery) -> tuple[list[StoredEvent], int]:
         """Events that fit, those of the newest job first, in the order of the video, and how many there are."""
         conditions = event_conditions(query)
-        joined = events.join(jobs)
+        joined = events.join(jobs).outerjoin(verdicts, verdicts.c.event_id == events.c.id)
         part = (
-            sa.select(events, jobs.c.name.label("source"))
+            sa.select(events, jobs.c.name.label("source"), *(verdicts.c[name] for name in REVIEW))
             .select_from(joined)
             .where(*conditions)
             .order_by(jobs.c.created_at.desc(), jobs.c.id, events.c.start, events.c.id)
@@ -221,7 +233,8 @@ class Store:
 
     def keep_live_event(self, event: StoredLiveEvent) -> None:
         """Keep what is known of an event by now. The same again changes nothing, and no older message a newer one."""
-        values = {name: value for name, value in event if name not in LIVE_MEDIA}  # some the API leaves out
+        # With the fields that the API leaves out.
+        values = {name: value for name, value in event if name not in (*LIVE_MEDIA, *REVIEW)}
         insert = sqlite.insert if self.database.dialect == "sqlite" else postgresql.insert
         keep = (
             insert(live_events)
@@ -236,14 +249,16 @@ class Store:
     def live_events(self, query: LiveEventQuery) -> tuple[list[StoredLiveEvent], int]:
         """Events of cameras that fit, newest first, and how many there are."""
         conditions = live_conditions(query)
+        joined = live_events.outerjoin(verdicts)
         part = (
-            sa.select(live_events)
+            sa.select(live_events, *(verdicts.c[name] for name in REVIEW))
+            .select_from(joined)
             .where(*conditions)
             .order_by(live_events.c.start.desc(), live_events.c.id)
             .limit(query.limit)
             .offset(query.offset)
         )
-        rows, total = self._part(part, sa.select(sa.func.count()).select_from(live_events).where(*conditions))
+        rows, total = self._part(part, sa.select(sa.func.count()).select_from(joined).where(*conditions))
         return [StoredLiveEvent.model_validate(row) for row in rows], total
 
     def live_event(self, event_id: str) -> StoredLiveEvent | None:
@@ -260,10 +275,11 @@ class Store:
             return list(connection.execute(sa.select(names.c[0]).order_by(names.c[0])).scalars())
 
     def forget_live_events(self, before: float) -> None:
-        """Delete those that were over before this time, or began before it and have no end."""
+        """Delete those that were over before this time, or began before it and have no end; and missed stretches."""
         over = sa.func.coalesce(live_events.c.end, live_events.c.start) < before
         with self.database.writing() as connection:
             num_forgotten = connection.execute(sa.delete(live_events).where(over)).rowcount
+            connection.execute(sa.delete(verdicts).where(verdicts.c.camera.is_not(None), verdicts.c.end < before))
         if num_forgotten:
             self.database.empty_log()
 

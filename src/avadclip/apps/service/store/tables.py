@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
-from avadclip.apps.service.schemas import StoredEvent, StoredLiveEvent
+from avadclip.apps.service.schemas import REVIEW, StoredEvent, StoredLiveEvent
 from avadclip.events import NamedSound
 
 metadata = sa.MetaData()
@@ -81,7 +81,7 @@ events = sa.Table(
     metadata,
     sa.Column("id", sa.String(64), primary_key=True),
     sa.Column("job_id", sa.String(32), sa.ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
-    *_columns(StoredEvent, leave_out=("id", "job_id", "source")),  # the source is the job's name
+    *_columns(StoredEvent, leave_out=("id", "job_id", "source", *REVIEW)),  # the source is the job's name
     sa.Index("events_by_job", "job_id", "start"),
     sa.Index("events_by_label", "label", "score"),
 )
@@ -91,7 +91,7 @@ live_events = sa.Table(
     metadata,
     sa.Column("id", sa.String(200), primary_key=True),
     sa.Column("source", sa.String(64), nullable=False),
-    *_columns(StoredLiveEvent, leave_out=("id", "source", *LIVE_MEDIA)),
+    *_columns(StoredLiveEvent, leave_out=("id", "source", *LIVE_MEDIA, *REVIEW)),
     sa.Index("live_events_by_time", "start"),
     sa.Index("live_events_by_camera", "source", "start"),
 )
@@ -116,6 +116,23 @@ camera_scores = sa.Table(
     sa.Column("camera", sa.String(64), primary_key=True),
     sa.Column("start", sa.Double, primary_key=True),
     sa.Column("score", sa.Double, nullable=False),
+)
+
+verdicts = sa.Table(
+    "verdicts",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("job_id", sa.String(32), sa.ForeignKey("jobs.id", ondelete="CASCADE")),
+    sa.Column("event_id", sa.String(64), sa.ForeignKey("events.id", ondelete="CASCADE"), unique=True),
+    sa.Column("live_event_id", sa.String(200), sa.ForeignKey("live_events.id", ondelete="CASCADE"), unique=True),
+    sa.Column("camera", sa.String(64)),  # with start and end: of a missed stretch
+    sa.Column("verdict", _WORD, nullable=False),
+    sa.Column("correct_label", sa.Text),
+    sa.Column("start", sa.Double),
+    sa.Column("end", sa.Double),
+    sa.Column("judged_by", sa.Text, nullable=False),
+    sa.Column("judged_at", sa.Double, nullable=False),
+    sa.Index("verdicts_by_job", "job_id"),
 )
 
 audit = sa.Table(

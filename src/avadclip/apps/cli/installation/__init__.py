@@ -1,0 +1,1 @@
+"""Commands about what is installed: `doctor`, `cache` and `weights`."""

@@ -1,0 +1,1 @@
+"""`avadclip verdicts`, and what other commands do with a folder of verdicts."""

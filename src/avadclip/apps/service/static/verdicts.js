@@ -1,0 +1,33 @@
+// Verdicts in the lists of events: a cell with buttons, kept by the service.
+
+import { request } from "./api.js";
+import { byId, make } from "./dom.js";
+
+/** list: `events` or `live-events`, as the API and the elements here name it. */
+export function verdictCell(event, list, onProblem) {
+  let given = event.verdict === null ? null : { verdict: event.verdict, correctLabel: event.correct_label };
+  const path = `api/${list}/${encodeURIComponent(event.id)}/verdict`;
+  const known = [...byId(`${list}-search`).elements.label.options].map((option) => option.value);
+
+  async function give(verdict, correctLabel) {
+    try {
+      if (verdict === null) await request("DELETE", path);
+      else await request("PUT", path, { verdict, correct_label: correctLabel });
+      given = verdict === null ? null : { verdict, correctLabel };
+      onProblem("");
+    } catch (problem) {
+      onProblem(problem.message);
+    }
+  }
+
+  return make(
+    "td",
+    {},
+    globalThis.avadclip.verdicts.createVerdicts({
+      name: `${event.label} of ${event.source}`,
+      classes: known.filter((name) => name !== "" && name !== event.label),
+      current: () => given,
+      give,
+    }),
+  );
+}
