@@ -13,11 +13,9 @@ from typer.core import TyperGroup
 
 from avadclip import __version__
 from avadclip.apps.cli.benchmark import benchmark
-from avadclip.apps.cli.cache import cache_app
 from avadclip.apps.cli.calibrate import calibrate
 from avadclip.apps.cli.data import data_app
 from avadclip.apps.cli.detect import detect
-from avadclip.apps.cli.doctor import doctor
 from avadclip.apps.cli.evaluate import evaluate
 from avadclip.apps.cli.features.compare import compare_features
 from avadclip.apps.cli.features.extract import extract
@@ -25,6 +23,9 @@ from avadclip.apps.cli.report import report
 from avadclip.apps.cli.reproduce import reproduce
 from avadclip.apps.cli.robustness import robustness
 from avadclip.apps.cli.serve import serve
+from avadclip.apps.cli.setup.cache import cache_app
+from avadclip.apps.cli.setup.doctor import doctor
+from avadclip.apps.cli.setup.init import init
 from avadclip.apps.cli.terminal.console import error, set_quiet
 from avadclip.apps.cli.terminal.failures import check_memory_limit, memory_shortage
 from avadclip.apps.cli.terminal.progress import show_download, show_steps
@@ -87,7 +88,7 @@ app.command(
     epilog="Example: avadclip extract videos/ --out features --encoders clip --crops published-5",
 )(extract)
 app.command(epilog="Example: avadclip compare-features features /data/xd --videos videos")(compare_features)
-app.command(epilog="Example: avadclip train configs/synthetic/teacher.toml --out runs/teacher")(train)
+app.command(epilog="Example: avadclip train videos/ --out runs/mine")(train)
 app.command(
     epilog="Example: avadclip distill configs/synthetic/visual_student.toml --teacher runs/teacher/best.safetensors "
     "--out runs/student",
@@ -104,6 +105,7 @@ app.command(epilog="Example: avadclip report result.json --out pages --also elan
 app.command(epilog="Example: avadclip benchmark --height 1080 --format json")(benchmark)
 app.command(epilog="Example: avadclip serve --folder recordings/")(serve)
 app.command(epilog="Example: avadclip watch rtsp://camera.local/stream1")(watch)
+app.command(epilog="Example: avadclip init labels labels.csv")(init)
 app.add_typer(data_app, name="data")
 app.add_typer(weights_app, name="weights")
 app.add_typer(cache_app, name="cache")

@@ -30,16 +30,61 @@ MainAddress = Annotated[
 
 
 def train(  # noqa: PLR0917  Typer's way to declare options
-    config: ConfigFile,
     out: OutFolder,
+    footage: Annotated[
+        Path | None,
+        typer.Argument(help="Your videos in sub-folders named by class (normal/, fighting/), or a CSV file of labels."),
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Train by this recipe (TOML) instead, on what it names.")
+    ] = None,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Begin with random weights, not with those of starter.")
+    ] = False,
     devices: Devices = 1,
     nodes: Nodes = 1,
     main_address: MainAddress = None,
     offline: Offline = False,
 ) -> None:
-    """Train a teacher, a student without distillation, or a comparison system from a recipe."""
+    """Train a detector on your own videos, or a network by a recipe.
+
+    Of videos it extracts features, cross-validates by recording, trains on
+    everything and writes model.safetensors, card.md and report.html with a plain
+    verdict. By a recipe (also given in the place of the videos, as FILE.toml) it
+    trains a teacher, a student without distillation, or a comparison system.
+    """
     set_offline(offline)
-    _start(config, out, None, force=False, devices=devices, nodes=nodes, main_address=main_address)
+    if footage is not None and footage.suffix.lower() == ".toml":
+        if recipe is not None:
+            raise typer.BadParameter("two recipes; give one")
+        footage, recipe = None, footage
+    if (footage is None) == (recipe is None):
+        raise typer.BadParameter("needed one of a folder or CSV file of videos and --recipe FILE")
+    if recipe is not None:
+        if from_scratch:
+            raise typer.BadParameter("--from-scratch is for videos; a recipe always begins with random weights")
+        _start(recipe, out, None, force=False, devices=devices, nodes=nodes, main_address=main_address)
+    elif footage is not None:
+        if (devices, nodes, main_address) != (1, 1, None):
+            raise typer.BadParameter("--devices, --nodes and --main-address are for recipes")
+        _train_on_footage(footage, out, from_scratch=from_scratch)
+
+
+def _train_on_footage(footage: Path, out: Path, *, from_scratch: bool) -> None:
+    with resumable("resumes where it stopped"):
+        from avadclip.apps.own_footage.collect import read_labelled
+        from avadclip.apps.own_footage.run import train_on_footage
+
+        videos = read_labelled(footage)
+        done = train_on_footage(videos, out, name=footage.resolve().stem, from_scratch=from_scratch)
+    for line in done.warnings:
+        note(line)
+    for line in (*done.decisions, *done.others, done.verdict.headline, done.verdict.operating_point):
+        if line:
+            report_success(line)
+    if not done.verdict.is_shown:
+        note("better than chance is not shown: trust this model as little as its verdict says")
+    report_success(f"{done.model}, {done.page}")
 
 
 def distill(  # noqa: PLR0917  Typer's way to declare options
@@ -72,9 +117,13 @@ def _start(
             return
         from avadclip.training.launch import Processes, launch
 
-        command = ["train"] if teacher is None else ["distill", "--teacher", str(teacher)]
         switches = [name for name, is_on in (("--quiet", is_quiet()), ("--force", force)) if is_on]
-        launch([*command, *switches, "--out", str(out), "--", str(recipe)], Processes(devices, nodes, main_address))
+        common = [*switches, "--out", str(out)]
+        if teacher is None:
+            command = ["train", *common, f"--recipe={recipe}"]
+        else:
+            command = ["distill", *common, f"--teacher={teacher}", "--", str(recipe)]
+        launch(command, Processes(devices, nodes, main_address))
 
 
 def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None, force: bool) -> None:
