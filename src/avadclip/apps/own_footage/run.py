@@ -33,6 +33,7 @@ from avadclip.report.words import counted
 
 RUN, FEATURES, TRAININGS = "run.json", "features", "trainings"
 FINAL = f"{TRAININGS}/final.safetensors"
+FAMILIAR_SNIPPETS = 32  # of a video, for the statistics of what the footage looks like
 MODEL, CARD, PAGE = "model.safetensors", "card.md", "report.html"
 
 
@@ -192,6 +193,6 @@ def _checkpoint(footage: OwnFootage, measured: dict[str, Measured], default: str
     familiarity = None
     if len(set(footage.groups)) > 1:
         # Evenly spaced snippets: hours of video need no more memory.
-        short = [bin_bag(bag, how="sample").load() for bag in footage.bags]
+        short = [bin_bag(bag, FAMILIAR_SNIPPETS, how="sample").load() for bag in footage.bags]
         familiarity = Familiarity.fit(short, footage.groups)
     return dataclasses.replace(kept, header=header, networks=networks, familiarity=familiarity)
