@@ -18,7 +18,7 @@ from avadclip.apps.own_footage.run import train_on_footage
 from avadclip.errors import ConfigError, DataError
 from avadclip.inference.checkpoint import load_checkpoint
 
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 600  # the machine may be busy
 
 
 def write_video(path: Path, *, flickers: bool, seed: int) -> None:

@@ -33,6 +33,11 @@ class Mistake(NamedTuple):
     num_others: int
     is_anomalous: bool
 
+    @property
+    def name(self) -> str:
+        """The file with its folder."""
+        return "/".join(Path(self.video).parts[-2:])
+
 
 def worst_mistakes(measured: Measured, classes: Sequence[str]) -> list[Mistake]:
     """At most ten, those first that the most videos of the other kind are on the wrong side of."""
