@@ -1,4 +1,4 @@
-"""`avadclip train FOLDER` on real small silent videos: killed once, and begun again."""
+"""`avadclip train` on real small silent videos: killed once, and begun again."""
 
 import os
 import signal
@@ -52,12 +52,16 @@ def start(footage: Path, out: Path) -> subprocess.Popen[str]:
 
 @pytest.fixture(scope="module")
 def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Labels of five videos. Noise is alike, so the recordings are named."""
     folder = tmp_path_factory.mktemp("footage")
+    lines = ["video,label,group", "normal/broken.mp4,normal,broken"]
     for number in range(2):
         write_video(folder / "normal" / f"yard{number}a.mp4", flickers=False, seed=number)
         write_video(folder / "fighting" / f"yard{number}b.mp4", flickers=True, seed=10 + number)
+        lines += [f"normal/yard{number}a.mp4,normal,a{number}", f"fighting/yard{number}b.mp4,fighting,b{number}"]
     (folder / "normal" / "broken.mp4").write_text("no video")
-    return folder
+    (folder / "labels.csv").write_text("\n".join(lines))
+    return folder / "labels.csv"
 
 
 class Finished:
@@ -119,7 +123,7 @@ def test_the_model_detects(finished: Finished) -> None:
     assert checkpoint.header.classes == ("normal", "fighting")
     assert checkpoint.familiarity is not None
     detection = avadclip.load_detector(finished.out / "model.safetensors").detect(
-        finished.footage / "fighting" / "yard0b.mp4"
+        finished.footage.parent / "fighting" / "yard0b.mp4"
     )
     assert detection.network == "visual student"
 
@@ -134,7 +138,19 @@ def test_a_folder_of_other_footage_is_refused_in_one_line(finished: Finished) ->
     with pytest.raises(ConfigError, match=r"without --from-scratch"):
         train_on_footage(videos, finished.out, name="mine", from_scratch=True)
     with pytest.raises(ConfigError, match="holds no run"):
-        train_on_footage(videos, finished.footage, name="mine")
+        train_on_footage(videos, finished.footage.parent, name="mine")
+
+
+def test_sub_folders_are_labels(finished: Finished) -> None:
+    videos = read_labelled(finished.footage.parent)
+    assert [(Path(video.video).name, video.labels) for video in videos] == [
+        ("yard0b.mp4", ("fighting",)),
+        ("yard1b.mp4", ("fighting",)),
+        ("broken.mp4", ("normal",)),
+        ("yard0a.mp4", ("normal",)),
+        ("yard1a.mp4", ("normal",)),
+    ]
+    assert all(Path(video.video).is_file() and video.group == video.video for video in videos)
 
 
 def test_labels_are_refused_that_name_no_video_or_one_kind(tmp_path: Path) -> None:
