@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from avadclip.apps.own_footage.jobs import Job, do
+from avadclip.apps.own_footage.jobs import TrainingJob, do
 from avadclip.apps.own_footage.measure import Measured, divide, measure
 from avadclip.apps.own_footage.verdict import choose_default, judge
 from avadclip.data.bags import Bag
@@ -20,7 +20,7 @@ def out_of_fold(bags: list[Bag], folder: Path) -> Measured | None:
     """Trained and measured as a run does it, in this process."""
     scores: dict[str, list[float]] = {}
     for number, held_out in enumerate(divide(bags)):
-        job = Job(
+        job = TrainingJob(
             title="fold",
             learned=[bag for index, bag in enumerate(bags) if index not in held_out],
             scored=[bags[index] for index in held_out],

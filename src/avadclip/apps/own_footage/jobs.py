@@ -33,7 +33,7 @@ MOST_BYTES = 2 * 2**30  # of features in the memory of all processes
 POLL_SECONDS = 0.2
 
 
-class Job(NamedTuple):
+class TrainingJob(NamedTuple):
     """One training of all students."""
 
     title: str
@@ -79,7 +79,7 @@ class TrainedJob(BaseModel):
     """By network, then by video: the anomaly score of every snippet."""
 
 
-def run_jobs(jobs: Sequence[Job]) -> list[TrainedJob]:
+def run_jobs(jobs: Sequence[TrainingJob]) -> list[TrainedJob]:
     """Do what is not done yet, as many jobs at a time as there are cores and memory for."""
     done = {job.result: stored(job) for job in jobs}
     missing = [job for job in jobs if done[job.result] is None]
@@ -100,7 +100,7 @@ def run_jobs(jobs: Sequence[Job]) -> list[TrainedJob]:
     return [result for result in done.values() if result is not None]
 
 
-def stored(job: Job) -> TrainedJob | None:
+def stored(job: TrainingJob) -> TrainedJob | None:
     """The result of an earlier run; None where there is none, or one of other footage or another recipe."""
     try:
         found = TrainedJob.model_validate_json(job.result.read_bytes())
@@ -110,7 +110,7 @@ def stored(job: Job) -> TrainedJob | None:
     return found if is_kept and found.key == job.key else None
 
 
-def do(job: Job) -> TrainedJob:
+def do(job: TrainingJob) -> TrainedJob:
     """Train, score, and keep the result; the weights first, so that a result never stands without them."""
     # Read once: every step takes some of them.
     learned = [replace(short, stored=short.stored.load()) for short in map(bin_bag, job.learned)]
@@ -143,7 +143,7 @@ def _score(networks: Mapping[str, System], bags: Sequence[Bag]) -> dict[str, dic
     return scores
 
 
-def _unmeasured(job: Job, networks: Mapping[str, System]) -> Checkpoint:
+def _unmeasured(job: TrainingJob, networks: Mapping[str, System]) -> Checkpoint:
     """The networks of a job under a header that says all but what comes from measuring them."""
     visual_dim, audio_dim = feature_widths(job.learned)
     provenance = job.learned[0].stored.provenance
@@ -170,7 +170,7 @@ def _content(bag: Bag) -> str:
     return "" if header is None else f"{header.source_sha256} {header.provenance.model_dump_json()}"
 
 
-def _num_processes(jobs: Sequence[Job]) -> int:
+def _num_processes(jobs: Sequence[TrainingJob]) -> int:
     most = max(
         sum(
             min(len(bag.stored), WINDOW_SNIPPETS) * (bag.stored.visual_width + bag.stored.audio_width)

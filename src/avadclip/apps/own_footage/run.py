@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from avadclip.apps.own_footage.collect import OwnFootage, collect
-from avadclip.apps.own_footage.jobs import Job, TrainedJob, run_jobs
+from avadclip.apps.own_footage.jobs import TrainedJob, TrainingJob, run_jobs
 from avadclip.apps.own_footage.measure import Measured, divide, measure
 from avadclip.apps.own_footage.networks import Start, Supported, choose_start, describe_videos, supported_students
 from avadclip.apps.own_footage.pages import Findings, write_own_card, write_own_page
@@ -67,7 +67,7 @@ def train_on_footage(videos: Sequence[LabelledVideo], out: Path, *, name: str, f
     supported = supported_students(footage.bags)
     start = choose_start(supported.students, footage.bags, footage.classes, from_scratch=from_scratch)
     folds = divide(footage.bags)
-    everything = Job(
+    everything = TrainingJob(
         title=name,
         learned=footage.bags,
         scored=[],
@@ -138,7 +138,7 @@ def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
     return "in another order"
 
 
-def _jobs(final: Job, folds: Sequence[Sequence[int]]) -> list[Job]:
+def _jobs(final: TrainingJob, folds: Sequence[Sequence[int]]) -> list[TrainingJob]:
     """A training for every fold, and at last that of everything."""
     bags = final.learned
     parts = [
