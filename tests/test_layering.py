@@ -23,7 +23,7 @@ ROWS = {
     8: ("training",),
     9: ("report",),
     10: ("apps/retention", "research"),
-    11: ("apps/archive", "apps/fetch", "apps/live"),
+    11: ("apps/archive", "apps/fetch", "apps/live", "apps/own_footage"),
     12: ("apps/service",),
     13: ("apps/cli",),
     14: ("__main__", "detection"),

@@ -75,7 +75,7 @@ def load_folder(
         FeatureError: a feature file is missing, damaged, or differs in provenance.
     """
     suffixes = frozenset({FEATURE_SUFFIX}) if features is None else VIDEO_SUFFIXES
-    videos = list(_videos_by_subfolder(folder, suffixes))
+    videos = list(videos_by_subfolder(folder, suffixes))
     if not videos and features is None:
         raise DataError(
             f"{folder} has no feature files (*{FEATURE_SUFFIX}) in sub-folders named by class; "
@@ -88,8 +88,12 @@ def load_folder(
     return _build(_divide(videos, undivided), folder, features or folder, classes, seed, partial=partial)
 
 
-def _videos_by_subfolder(folder: Path, suffixes: frozenset[str]) -> Iterator[LabelledVideo]:
-    """Videos at any depth below a sub-folder have its name as their class; sub-folders named as splits come first."""
+def videos_by_subfolder(folder: Path, suffixes: frozenset[str] = VIDEO_SUFFIXES) -> Iterator[LabelledVideo]:
+    """Videos at any depth below a sub-folder have its name as their class; sub-folders named as splits come first.
+
+    Raises:
+        DataError: the folder cannot be read, or some sub-folders are splits and others are not.
+    """
     subfolders = _subfolders(folder)
     splits = [path for path in subfolders if path.name.lower() in SPLITS]
     others = [path for path in subfolders if path not in splits]
@@ -201,7 +205,7 @@ def _class_names(videos: Sequence[LabelledVideo], given: Sequence[str] | None, s
     """Class names, `normal` first; checks that every label is one of them."""
     named = {label for video in videos for label in video.labels}
     if given is None:
-        _check_both_kinds(videos, f"{source}: the videos")
+        check_both_kinds(videos, f"{source}: the videos")
         return (NORMAL, *sorted(named - {NORMAL}))
     for video in videos:
         for label in video.labels:
@@ -210,8 +214,8 @@ def _class_names(videos: Sequence[LabelledVideo], given: Sequence[str] | None, s
     return tuple(given)
 
 
-def _check_both_kinds(videos: Sequence[LabelledVideo], subject: str) -> None:
-    """Check that there are normal and anomalous videos: weak supervision needs both."""
+def check_both_kinds(videos: Sequence[LabelledVideo], subject: str) -> None:
+    """Raise DataError unless there are normal and anomalous videos: weak supervision needs both."""
     named = sorted({label for video in videos for label in video.labels})
     if NORMAL not in named:
         raise DataError(
@@ -225,7 +229,7 @@ def _check_both_kinds(videos: Sequence[LabelledVideo], subject: str) -> None:
 def _check_splits(videos: Sequence[LabelledVideo], source: Path) -> None:
     train = [video for video in videos if video.split == "train"]
     if train:
-        _check_both_kinds(train, f"{source}: the training videos")
+        check_both_kinds(train, f"{source}: the training videos")
     seen: dict[str, LabelledVideo] = {}
     for video in videos:
         first = seen.setdefault(video.group, video)

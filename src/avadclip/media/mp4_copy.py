@@ -96,7 +96,8 @@ def write_quick_copy(source: str | Path | MediaFile, target: Path) -> None:
         with atomic_path(target) as temporary, _written(temporary, target) as output:
             tracks = [_copy_pictures(container, picture, output.add_stream_from_template(picture), media.zero_seconds)]
             if media.has_sound:
-                tracks.append(_encode_sound(media, output.add_stream("aac", rate=SOUND_RATE_HZ, layout="stereo")))
+                sound = output.add_stream("aac", rate=SOUND_RATE_HZ, layout="stereo")
+                tracks.append(_encode_sound(media, sound, WHOLE))
             for packet in heapq.merge(*tracks, key=_decoding_seconds):
                 output.mux(packet)
 

@@ -22,6 +22,7 @@ from avadclip.training.build import build_for_training
 from avadclip.training.launch import meet
 from avadclip.training.optimizer import build_optimizer, learning_rate, set_learning_rate
 from avadclip.training.run_folder import RunFolder, SavedState
+from avadclip.training.start import begin_from
 from avadclip.training.teacher import TeacherFeatures
 from avadclip.training.validation import Validation
 
@@ -85,6 +86,8 @@ class Supervision:
     validation: Sequence[Bag] = field(default=())
     """Validation bags, normal and anomalous; the best epoch has the highest video-level AP on them."""
     on_test: SelectionOnTest | None = None
+    start: System | None = None
+    """A trained network of the same shape, whose weights training begins with; see training.start."""
 
 
 def make_accelerator() -> Accelerator:
@@ -157,6 +160,8 @@ class _Trainer:
         self.validation = Validation(supervision.validation, supervision.teacher)
         torch.manual_seed(config.seed)
         self.system = build_for_training(config, self.bags, classes=supervision.classes, text=supervision.text)
+        if supervision.start is not None:
+            begin_from(self.system, supervision.start)
         _check_steps(self.system, config, accelerator)
         optimizer = build_optimizer(self.system, config.optimizer)
         self.step_losses, self.optimizer = accelerator.prepare(_StepLosses(self.system), optimizer)

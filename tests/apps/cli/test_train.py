@@ -15,7 +15,9 @@ import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
+from avadclip.apps.cli.main import app
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.features.store import write_features
 from avadclip.inference.checkpoint import load_checkpoint
@@ -306,3 +308,11 @@ def test_a_batch_that_cannot_be_paired_is_one_line(tmp_path: Path, avadclip_comm
     assert "`optimizer.batch_size` is 9, deep-mil learns from pairs; needed an even number" in err
     assert len(err.strip().splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["videos", "--recipe", "a.toml"], ["a.toml", "--from-scratch"], ["videos", "--devices", "2"]]
+)
+def test_videos_and_a_recipe_exclude_each_other(arguments: list[str]) -> None:
+    result = CliRunner().invoke(app, ["train", "--out", "run", *arguments])
+    assert result.exit_code == 2, result.output

@@ -19,6 +19,7 @@ from avadclip.apps.cli.detect import detect
 from avadclip.apps.cli.evaluate import evaluate
 from avadclip.apps.cli.features.compare import compare_features
 from avadclip.apps.cli.features.extract import extract
+from avadclip.apps.cli.init import init
 from avadclip.apps.cli.installation.cache import cache_app
 from avadclip.apps.cli.installation.doctor import doctor
 from avadclip.apps.cli.installation.weights import weights_app
@@ -88,7 +89,7 @@ app.command(
     epilog="Example: avadclip extract videos/ --out features --encoders clip --crops published-5",
 )(extract)
 app.command(epilog="Example: avadclip compare-features features /data/xd --videos videos")(compare_features)
-app.command(epilog="Example: avadclip train configs/synthetic/teacher.toml --out runs/teacher")(train)
+app.command(epilog="Example: avadclip train videos/ --out runs/mine")(train)
 app.command(
     epilog="Example: avadclip distill configs/synthetic/visual_student.toml --teacher runs/teacher/best.safetensors "
     "--out runs/student",
@@ -105,6 +106,7 @@ app.command(epilog="Example: avadclip report result.json --out pages --also elan
 app.command(epilog="Example: avadclip benchmark --height 1080 --format json")(benchmark)
 app.command(epilog="Example: avadclip serve --folder recordings/")(serve)
 app.command(epilog="Example: avadclip watch rtsp://camera.local/stream1")(watch)
+app.command(epilog="Example: avadclip init labels labels.csv")(init)
 app.add_typer(verdicts_app, name="verdicts")
 app.add_typer(data_app, name="data")
 app.add_typer(weights_app, name="weights")

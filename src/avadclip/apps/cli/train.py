@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from avadclip.data.footage_checks.warning import FootageWarning
 
 ConfigFile = Annotated[Path, typer.Argument(help="Training recipe (TOML); see configs/ for examples.")]
-OptionalConfig = Annotated[
-    Path | None, typer.Argument(help="Training recipe (TOML); see configs/ for examples.", show_default=False)
-]
 OutFolder = Annotated[
     Path, typer.Option(file_okay=False, help="Run folder; repeating the command resumes an interrupted run.")
 ]
@@ -35,34 +32,82 @@ MainAddress = Annotated[
 
 
 def train(  # noqa: PLR0917  Typer's way to declare options
-    out: Annotated[Path, typer.Option(help="Run folder, to resume by the same command; for --verdicts the new file.")],
-    config: OptionalConfig = None,
-    verdicts: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Refit --model to a folder that `avadclip verdicts` wrote.")
+    out: Annotated[
+        Path, typer.Option(help="Run folder, to resume by the same command; of a refit to verdicts the new file.")
+    ],
+    footage: Annotated[
+        Path | None,
+        typer.Argument(help="Your videos in sub-folders named by class (normal/, fighting/), or a CSV file of labels."),
     ] = None,
-    model: Annotated[str, typer.Option(help="For --verdicts: a checkpoint file, or `starter`.")] = "starter",
+    recipe: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Train by this recipe (TOML) instead, on what it names.")
+    ] = None,
+    verdicts: Annotated[
+        Path | None,
+        typer.Option(
+            file_okay=False,
+            help="Folder that `avadclip verdicts` wrote: its clips are learned too; alone, --model is refitted to them.",
+        ),
+    ] = None,
+    model: Annotated[str, typer.Option(help="To refit: a checkpoint file, or `starter`.")] = "starter",
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Begin with random weights, not with those of starter.")
+    ] = False,
     devices: Devices = 1,
     nodes: Nodes = 1,
     main_address: MainAddress = None,
     offline: Offline = False,
 ) -> None:
-    """Train a teacher, a student without distillation, or a comparison system from a recipe.
+    """Train a detector on your own videos, or a network by a recipe.
 
-    With --verdicts instead of a recipe, refit the students of a checkpoint
-    of the variant `extended` to judged footage, and set their thresholds.
+    Of videos it extracts features, cross-validates by recording, trains on
+    everything and writes model.safetensors, card.md and report.html with a plain
+    verdict. By a recipe (also given in the place of the videos, as FILE.toml) it
+    trains a teacher, a student without distillation, or a comparison system.
+    With --verdicts alone it refits the students of a checkpoint of the variant
+    `extended` to judged footage, and sets their thresholds.
     """
     set_offline(offline)
-    if (config is None) == (verdicts is None):
-        raise typer.BadParameter("give either a recipe or --verdicts")
-    if verdicts is not None:
+    if footage is not None and footage.suffix.lower() == ".toml":
+        if recipe is not None:
+            raise typer.BadParameter("two recipes; give one")
+        footage, recipe = None, footage
+    if (recipe is None) == (footage is None and verdicts is None):
+        raise typer.BadParameter("needed a folder or CSV file of videos, --verdicts or both; or --recipe FILE")
+    if footage is None and from_scratch:
+        raise typer.BadParameter("--from-scratch is for videos")
+    if recipe is None and (devices, nodes, main_address) != (1, 1, None):
+        raise typer.BadParameter("--devices, --nodes and --main-address are for recipes")
+    if verdicts is not None and footage is None:
         if out.exists():
             raise typer.BadParameter(f"{out} exists already; give the new checkpoint another name")
         adapt_to_verdicts(model, verdicts, out, keep_recall=KEEP_RECALL, device="auto")
         return
-    assert config is not None, "one of both was given"
     if out.is_file():
         raise typer.BadParameter(f"{out} is a file, needed a run folder")
-    _start(config, out, None, force=False, devices=devices, nodes=nodes, main_address=main_address)
+    if recipe is not None:
+        _start(recipe, out, None, force=False, devices=devices, nodes=nodes, main_address=main_address)
+    elif footage is not None:
+        _train_on_footage(footage, verdicts, out, from_scratch=from_scratch)
+
+
+def _train_on_footage(footage: Path, verdicts: Path | None, out: Path, *, from_scratch: bool) -> None:
+    with resumable("resumes where it stopped"):
+        from avadclip.apps.own_footage.collect import read_judged, read_labelled
+        from avadclip.apps.own_footage.run import train_on_footage
+
+        videos = read_labelled(footage)
+        if verdicts is not None:
+            videos = [*videos, *read_judged(verdicts)]
+        done = train_on_footage(videos, out, name=footage.resolve().stem, from_scratch=from_scratch)
+    for line in done.warnings:
+        note(line)
+    for line in (*done.decisions, *done.others, done.verdict.headline, done.verdict.operating_point):
+        if line:
+            report_success(line)
+    if not done.verdict.is_shown:
+        note("better than chance is not shown: trust this model as little as its verdict says")
+    report_success(f"{done.model}, {done.page}")
 
 
 def distill(  # noqa: PLR0917  Typer's way to declare options
@@ -95,9 +140,13 @@ def _start(
             return
         from avadclip.training.launch import Processes, launch
 
-        command = ["train"] if teacher is None else ["distill", "--teacher", str(teacher)]
         switches = [name for name, is_on in (("--quiet", is_quiet()), ("--force", force)) if is_on]
-        launch([*command, *switches, "--out", str(out), "--", str(recipe)], Processes(devices, nodes, main_address))
+        common = [*switches, "--out", str(out)]
+        if teacher is None:
+            command = ["train", *common, f"--recipe={recipe}"]
+        else:
+            command = ["distill", *common, f"--teacher={teacher}", "--", str(recipe)]
+        launch(command, Processes(devices, nodes, main_address))
 
 
 def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None, force: bool) -> None:

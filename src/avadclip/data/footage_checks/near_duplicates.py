@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from avadclip.data.footage_checks.own_groups import collapses, near_duplicates
 from avadclip.data.footage_checks.videos import FootageVideo
 from avadclip.data.footage_checks.warning import FootageWarning
-from avadclip.data.own_groups import collapses, near_duplicates
 
 
 def check_near_duplicates(videos: Sequence[FootageVideo]) -> FootageWarning | None:

@@ -1,5 +1,6 @@
-"""Intervals by bootstrap over videos: what other videos of the same kinds might have given."""
+"""Intervals by bootstrap over videos or recordings: what others of the same kinds might have given."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +37,26 @@ def draw_videos(is_anomalous: NDArray[np.bool_], *, seed: int = 0) -> NDArray[np
         if len(own):
             times_drawn[1:, own] = random.multinomial(len(own), np.full(len(own), 1 / len(own)), size=NUM_RESAMPLES)
     return times_drawn
+
+
+def draw_groups(groups: Sequence[str], is_anomalous: NDArray[np.bool_], *, seed: int = 0) -> NDArray[np.float64]:
+    """How often each video is drawn where whole groups are, with replacement, as many as there are.
+
+    Videos of one recording are alike: drawn one by one, they would make an interval too narrow.
+
+    Args:
+        groups: of each video, [V].
+        is_anomalous: [V], by label; both kinds occur.
+        seed: of the draws.
+
+    Returns:
+        [1 + R, V]; in the first row every video is drawn once. R is 2000 less the draws without one of the kinds.
+    """
+    names, members = np.unique(np.array(groups), return_inverse=True)
+    draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=NUM_RESAMPLES)
+    times_drawn = np.vstack([np.ones(len(names)), draws])[:, members].astype(np.float64)
+    has_both = (times_drawn[:, is_anomalous] > 0).any(axis=1) & (times_drawn[:, ~is_anomalous] > 0).any(axis=1)
+    return times_drawn[has_both]
 
 
 def bound(values: NDArray[np.float64]) -> Bounded:

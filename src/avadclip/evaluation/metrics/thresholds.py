@@ -118,7 +118,9 @@ def _just_above(score: float) -> float | None:
 DETECTION_PRECISION, ALERT_PRECISION = 0.75, 0.9  # share of anomalous videos among those at or above the threshold
 
 
-def choose_thresholds(anomalous: NDArray[np.int64], scores: NDArray[np.float64]) -> Thresholds:
+def choose_thresholds(
+    anomalous: NDArray[np.int64], scores: NDArray[np.float64], *, balanced: bool = False
+) -> Thresholds:
     """The lowest scores with the wanted precisions, on videos the network was not trained on.
 
     Not the best F1: validation sets hold about as many anomalous videos as normal ones, and next to no minute of real
@@ -128,8 +130,11 @@ def choose_thresholds(anomalous: NDArray[np.int64], scores: NDArray[np.float64])
     Args:
         anomalous: [N] in {0, 1}, at least one of each.
         scores: one per video, [N], within [0, 1].
+        balanced: count as if there were as many normal videos as anomalous ones; where most are anomalous, a threshold
+            that everything reaches would be precise.
     """
-    precision, _, candidates = precision_recall_curve(anomalous, scores)
+    weights = (len(anomalous) / np.bincount(anomalous, minlength=2))[anomalous] if balanced else None
+    precision, _, candidates = precision_recall_curve(anomalous, scores, sample_weight=weights)
     precise = [candidates[precision[:-1] >= wanted] for wanted in (DETECTION_PRECISION, ALERT_PRECISION)]
     detection, alert = (float(found.min()) if len(found) else None for found in precise)
     return Thresholds(detection=float(scores.max()) if detection is None else detection, alert=alert)

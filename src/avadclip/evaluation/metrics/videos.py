@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from avadclip.evaluation.metrics.bootstrap import Bounded, bound, draw_videos
+from avadclip.evaluation.metrics.bootstrap import Bounded, bound, draw_groups, draw_videos
 from avadclip.evaluation.metrics.control import kept_share, video_means
 from avadclip.evaluation.metrics.records import Head, Subject, VideoMeasure, VideoMeasureName, percent
 
@@ -53,17 +53,27 @@ def measure_videos(
     return tuple(found)
 
 
-def video_measures(scores: NDArray[np.floating], is_anomalous: NDArray[np.bool_], *, seed: int = 0) -> VideoMeasures:
+def video_measures(
+    scores: NDArray[np.floating],
+    is_anomalous: NDArray[np.bool_],
+    *,
+    groups: Sequence[str] | None = None,
+    seed: int = 0,
+) -> VideoMeasures:
     """Measure video scores against one label per video, with bootstrap intervals.
 
     Args:
         scores: [N]; any monotonous scale.
         is_anomalous: [N], by label.
+        groups: the recording of each video, where whole recordings are to be drawn.
         seed: of the draws.
     """
     if not is_anomalous.any() or is_anomalous.all():
         return VideoMeasures(None, None)
-    times_drawn = draw_videos(is_anomalous, seed=seed)
+    if groups is None:
+        times_drawn = draw_videos(is_anomalous, seed=seed)
+    else:
+        times_drawn = draw_groups(groups, is_anomalous, seed=seed)
     return VideoMeasures(*(bound(values) for values in _rank(scores, is_anomalous, times_drawn)))
 
 

@@ -8,7 +8,7 @@ import torch
 
 import avadclip.inference.detector
 from avadclip import __version__
-from avadclip.apps.cli import doctor
+from avadclip.apps.cli.installation import doctor
 from avadclip.errors import WeightsError
 
 Command = Callable[..., tuple[int, str, str]]

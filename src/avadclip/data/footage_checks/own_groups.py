@@ -6,7 +6,7 @@ In this order: the group that the labels name; the names of the files (`cam3_par
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -62,7 +62,7 @@ def group_videos(videos: Sequence[LabelledVideo], features: Sequence[StoredFeatu
                 "numbers at the end of file names were taken as a count of videos, not as parts of one recording; "
                 "where they are parts, name the recordings in a CSV file, column `group`"
             )
-    joined = _join(groups, named, near_duplicates([each.load() for each in features]))
+    joined = _join(groups, named, near_duplicates(each.load() for each in features))
     if collapses(joined, is_anomalous) and not collapses(groups, is_anomalous):
         notes.append(
             "most videos look nearly equal, as those of one fixed camera do, so equal pictures were not taken as a "
@@ -89,14 +89,14 @@ def recording_of(video: str, *, numbers: bool = True) -> str:
     return shorter if any(letter.isalpha() for letter in shorter) else whole
 
 
-def near_duplicates(videos: Sequence[SnippetFeatures]) -> list[tuple[int, int]]:
+def near_duplicates(videos: Iterable[SnippetFeatures]) -> list[tuple[int, int]]:
     """Pairs of videos with nearly equal pictures, indices (i, j) with i < j.
 
     The similarity of two videos is the mean, over the snippets of the shorter one, of the highest cosine with a
     snippet of the other; 8 snippets of each are compared, evenly spaced, by their first crop.
 
     Args:
-        videos: all by one encoder.
+        videos: all by one encoder; read one after the other.
     """
     rows = [_unit_rows(video) for video in videos]
     if len(rows) < 2:

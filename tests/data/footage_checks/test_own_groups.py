@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from avadclip.data.footage_checks.own_groups import collapses, group_videos, near_duplicates, recording_of
 from avadclip.data.label_csv import LabelledVideo
-from avadclip.data.own_groups import collapses, group_videos, near_duplicates, recording_of
 from avadclip.features.snippets import SnippetFeatures
 
 
