@@ -144,7 +144,13 @@ def write_front(results: Sequence[Results]) -> None:
         for index, one in enumerate((EXTENDED, TEACHER))
         for other in list(FRONT)[index + 1 :]
     ]
-    lines = [f"{len(results)} seeds.", "", *_table(tables, FRONT, KINDS), "", *_differences(tables, pairs, KINDS)]
+    lines = [
+        f"{len(results)} seeds; columns and signs as above.",
+        "",
+        *_table(tables, FRONT, KINDS),
+        "",
+        *_differences(tables, pairs, KINDS),
+    ]
     _write_between(DOCS / "composed.md", lines, BEGIN_FRONT)
 
 

@@ -57,14 +57,21 @@ class Material(NamedTuple):
 
     def sequences(self, seed: int, split: Split, fold: int, *, timed: bool = False) -> list[Bag]:
         """Sequences of one fold's recordings; those for training hold no share-alike ones, times if `timed`."""
+        own = [each for each in self.of_fold(seed, fold) if split == "test" or not each.share_alike]
+        return self.compose(own, split, NUM_FOLDS * 2 * seed + fold, timed=timed or split == "test")
+
+    def of_fold(self, seed: int, fold: int) -> list[Recording]:
+        """The recordings of a fold."""
         of = self.folds(seed)
-        own = [each for each in self.recordings if of[each.session] == fold]
-        usable = [each for each in own if split == "test" or not each.share_alike]
-        by_hash = {each.sha256: each for each in own}
+        return [each for each in self.recordings if of[each.session] == fold]
+
+    def compose(self, recordings: Sequence[Recording], split: Split, seed: int, *, timed: bool) -> list[Bag]:
+        """Sequences of these recordings, with the times of their events if `timed`."""
+        by_hash = {each.sha256: each for each in recordings}
         made = SequenceFeatures(by_hash, self.encoders, self.features)
         bags = []
-        for plan in plan_sequences(SIZE, split, usable, seed=NUM_FOLDS * 2 * seed + fold):
-            bag = made.bag(plan, CLASSES, is_weak=split == "train" and not timed)
+        for plan in plan_sequences(SIZE, split, recordings, seed=seed):
+            bag = made.bag(plan, CLASSES, is_weak=not timed)
             bags.append(replace(bag, group=by_hash[_main(plan)].session, stored=bag.load(), clear=None))
         return bags
 

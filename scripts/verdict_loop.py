@@ -4,14 +4,16 @@
 
 Composed streams of five folds by session, of which none shares a recording with another. In each round the roles move
 on by one: students of the recipe of `starter` are trained on two folds; the third sets their threshold; on the fourth
-their own detections get NUM_VERDICTS verdicts by the truth; the fifth had no part in either and is what counts.
+their own detections get NUM_VERDICTS verdicts by the truth. What counts are further streams: of the same cameras later
+(backgrounds and hard negatives of the fourth fold come again, events are of the fifth), and of other cameras (the fifth
+alone).
 Features are kept in runs/starter, where scripts/train_starter.py makes the same ones.
 """
 
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +45,7 @@ from avadclip.training.adaptation import adapt
 
 REPOSITORY = Path(__file__).parents[1]
 SEED = 0
+LATER_SEED = 1000  # of the sequences of the same cameras later, plus the fold
 NUM_VERDICTS = 50
 RECALL = 0.9  # of the events of the third fold, found by the threshold before
 KEEP_RECALL = RECALL  # of the judged events: what was found before shall be found after
@@ -50,17 +53,24 @@ NUM_RESAMPLES = 1000
 WAYS = ("before", "threshold", "refit")
 
 
-class Round(NamedTuple):
-    """One round; by way."""
+class Streams(NamedTuple):
+    """What was found in further sequences, [S, 3]: false alarms, events found, events."""
 
-    held_back: dict[str, Counts]
-    """Of the verdicts that were held back."""
-    streams: dict[str, NDArray[np.intp]]
-    """Of sequences without a part, [S, 3]: false alarms, events found, events; at the way's own threshold."""
+    found: dict[str, NDArray[np.intp]]
+    """By way, at the way's own threshold."""
     same_recall: NDArray[np.intp]
-    """The same of the refit, at the threshold that finds as many events as were found before."""
+    """Of the refit, at the threshold that finds as many events as were found before."""
     sessions: list[str]
     hours: float
+
+
+class Round(NamedTuple):
+    """One round."""
+
+    held_back: dict[str, Counts]
+    """By way, of the verdicts that were held back."""
+    streams: dict[str, Streams]
+    """By cameras."""
     note: str
 
 
@@ -185,21 +195,36 @@ def play(own: Material, number: int) -> Round:
     refit, adaptation, refits = adapt(before, verdicts, keep_recall=KEEP_RECALL)
     (result,) = (each for each in results if each.network == BOTH_STUDENTS)
     (refitted,) = (each for each in refits if each.network == BOTH_STUDENTS)
-    streams = timed(own, fifth)
-    counted, scores = {}, []
-    for way, checkpoint in zip(WAYS, (before, by_threshold, refit), strict=True):
-        scores = [score_features(checkpoint.networks[BOTH_STUDENTS], bag.load()) for bag in streams]
-        counted[way] = look(scores, streams, checkpoint.header.thresholds[BOTH_STUDENTS].detection)
-    _, num_found, num_events = counted["before"].sum(axis=0)
-    same = threshold_keeping(event_peaks(scores, streams), num_found / num_events)
+    checkpoints = dict(zip(WAYS, (before, by_threshold, refit), strict=True))
+    further = {"the same cameras later": later(own, fourth, fifth), "other cameras": timed(own, fifth)}
     return Round(
         held_back=dict(zip(WAYS, (result.held_before, result.held_after, refitted.held_after), strict=True)),
-        streams=counted,
-        same_recall=look(scores, streams, same),
-        sessions=[bag.group for bag in streams],
-        hours=sum(bag.load().duration_seconds for bag in streams) / 3600,
+        streams={name: watch(checkpoints, sequences) for name, sequences in further.items()},
         note=f"pull {adaptation.pull}, AUC of the verdicts {adaptation.auc_before:.3f}, cross-validated after a refit "
         f"{adaptation.auc:.3f}",
+    )
+
+
+def later(own: Material, cameras: int, events: int) -> list[Bag]:
+    """New sequences of the cameras of one fold: its backgrounds and hard negatives, with events of another."""
+    again = [each for each in own.of_fold(SEED, cameras) if each.role != "event"]
+    new = [each for each in own.of_fold(SEED, events) if each.role == "event"]
+    return own.compose([*again, *new], "test", LATER_SEED + cameras, timed=True)
+
+
+def watch(checkpoints: Mapping[str, Checkpoint], sequences: Sequence[Bag]) -> Streams:
+    """Run every way's detector on sequences."""
+    found, scores = {}, []
+    for way, checkpoint in checkpoints.items():
+        scores = [score_features(checkpoint.networks[BOTH_STUDENTS], bag.load()) for bag in sequences]
+        found[way] = look(scores, sequences, checkpoint.header.thresholds[BOTH_STUDENTS].detection)
+    _, num_found, num_events = found["before"].sum(axis=0)
+    same = threshold_keeping(event_peaks(scores, sequences), num_found / num_events)
+    return Streams(
+        found,
+        look(scores, sequences, same),
+        [bag.group for bag in sequences],
+        sum(bag.load().duration_seconds for bag in sequences) / 3600,
     )
 
 
@@ -209,36 +234,42 @@ def show(rounds: Sequence[Round]) -> None:
     for way in WAYS:
         counts = Counts(*(sum(each) for each in zip(*(one.held_back[way] for one in rounds), strict=True)))
         print(f"held-back verdicts, {way}: {describe_counts(counts)}")
-    hours = sum(each.hours for each in rounds)
+    for cameras in rounds[0].streams:
+        show_streams(cameras, [each.streams[cameras] for each in rounds])
+
+
+def show_streams(cameras: str, parts: Sequence[Streams]) -> None:
+    """Print what was found in one kind of further streams."""
+    hours = sum(each.hours for each in parts)
     for way in WAYS:
-        num_false, num_found, num_events = sum(each.streams[way].sum(axis=0) for each in rounds)
+        num_false, num_found, num_events = sum(each.found[way].sum(axis=0) for each in parts)
         rate = num_false / hours
-        print(f"other streams ({hours:.1f} h), {way}: {rate:.0f} false alarms/h, {num_found} of {num_events} events")
+        print(f"{cameras} ({hours:.1f} h), {way}: {rate:.0f} false alarms/h, {num_found} of {num_events} events")
     for name, after in (
-        ("threshold", [each.streams["threshold"] for each in rounds]),
-        ("refit", [each.streams["refit"] for each in rounds]),
-        ("refit at the recall before", [each.same_recall for each in rounds]),
+        ("threshold", [each.found["threshold"] for each in parts]),
+        ("refit", [each.found["refit"] for each in parts]),
+        ("refit at the recall before", [each.same_recall for each in parts]),
     ):
-        print(f"other streams, {name}: false alarms gone {gone(rounds, after)}; events lost {lost(rounds, after)}")
+        print(f"{cameras}, {name}: false alarms gone {gone(parts, after)}; events lost {lost(parts, after)}")
 
 
-def gone(rounds: Sequence[Round], after: Sequence[NDArray[np.intp]]) -> str:
+def gone(parts: Sequence[Streams], after: Sequence[NDArray[np.intp]]) -> str:
     """Share of the false alarms before that are gone, with its interval."""
-    return share(rounds, after, lambda old, new: 1 - new[0] / max(old[0], 1))
+    return share(parts, after, lambda old, new: 1 - new[0] / max(old[0], 1))
 
 
-def lost(rounds: Sequence[Round], after: Sequence[NDArray[np.intp]]) -> str:
+def lost(parts: Sequence[Streams], after: Sequence[NDArray[np.intp]]) -> str:
     """Change of recall, with its interval."""
-    return share(rounds, after, lambda old, new: (old[1] - new[1]) / max(old[2], 1))
+    return share(parts, after, lambda old, new: (old[1] - new[1]) / max(old[2], 1))
 
 
 Of = Callable[[NDArray[np.intp], NDArray[np.intp]], float]
 
 
-def share(rounds: Sequence[Round], after: Sequence[NDArray[np.intp]], of: Of) -> str:
+def share(parts: Sequence[Streams], after: Sequence[NDArray[np.intp]], of: Of) -> str:
     """A share from sums over sequences, in percent, with its bootstrap interval over sessions."""
     draw, values = np.random.default_rng(0), []
-    pairs = [(each.streams["before"], new, each.sessions) for each, new in zip(rounds, after, strict=True)]
+    pairs = [(each.found["before"], new, each.sessions) for each, new in zip(parts, after, strict=True)]
     for _ in range(NUM_RESAMPLES):
         picks = [resample(sessions, draw) for _, _, sessions in pairs]
         values.append(
@@ -256,9 +287,7 @@ def main(num_rounds: int) -> None:
     rounds = []
     for number in range(num_rounds):
         rounds.append(play(own, number))
-        last = rounds[-1]
-        counts = [each.sum(axis=0).tolist() for each in (*last.streams.values(), last.same_recall)]
-        print(f"round {number + 1}: {last.note}; false alarms, found, events: {counts}", flush=True)
+        print(f"round {number + 1}: {rounds[-1].note}", flush=True)
     show(rounds)
 
 

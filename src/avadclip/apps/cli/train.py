@@ -46,7 +46,7 @@ def train(  # noqa: PLR0917  Typer's way to declare options
         Path | None,
         typer.Option(
             file_okay=False,
-            help="Folder that `avadclip verdicts` wrote: its clips are learned too; alone, --model is refitted to them.",
+            help="Folder that `avadclip verdicts` wrote: its clips are learned too; alone, --model is refitted.",
         ),
     ] = None,
     model: Annotated[str, typer.Option(help="To refit: a checkpoint file, or `starter`.")] = "starter",
