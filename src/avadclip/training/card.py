@@ -75,8 +75,13 @@ def write_card(
         version=__version__,
         warnings=_section("Warnings about the footage", [warning.text for warning in warnings]),
         licences=_section("Licences of the recordings", dataset.licences),
-        recipe=tomli_w.dumps(config.model_dump(mode="json", exclude_none=True, exclude={"data"})),
+        recipe=recipe_text(config),
     )
+
+
+def recipe_text(config: TrainingConfig) -> str:
+    """The recipe without its data, TOML."""
+    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True, exclude={"data"}))
 
 
 def _teacher_words(teacher: NamedTeacher) -> str:

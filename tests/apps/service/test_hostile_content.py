@@ -92,7 +92,14 @@ def test_a_result_whose_files_were_taken_away_is_not_found(hostile: Any, wait_un
 def addresses(service: Any) -> Iterator[tuple[str, str]]:
     """Every route of the application, with made-up parameters, and some that it does not have."""
     key, _ = service.service.links.key("0" * 32)
-    values = {"job_id": "0" * 32, "key": key, "name": "x", "event_id": "yard-1", "camera": "yard"}
+    values = {
+        "job_id": "0" * 32,
+        "key": key,
+        "name": "x",
+        "event_id": "yard-1",
+        "camera": "yard",
+        "verdict_id": "0" * 32,
+    }
     for route in iter_route_contexts(service.app.routes):
         path = re.sub(r"\{(\w+)(:path)?\}", lambda found: values[found[1]], route.path)
         if isinstance(route.original_route, Mount):

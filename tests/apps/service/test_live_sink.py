@@ -207,7 +207,7 @@ def test_what_a_store_does_not_take_is_tried_again_and_in_the_end_given_up(postg
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA without_table")
         sink = StoreSink(f"{postgres}&options=-csearch_path%3Dwithout_table")
-        connection.execute("DROP TABLE without_table.live_events")
+        connection.execute("DROP TABLE without_table.live_events CASCADE")
     ledger.record(message(0, kind="new"), [sink.name])
     waiting = ledger.next_waiting(sink.name)
     assert waiting is not None

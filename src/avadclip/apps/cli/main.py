@@ -19,9 +19,9 @@ from avadclip.apps.cli.detect import detect
 from avadclip.apps.cli.evaluate import evaluate
 from avadclip.apps.cli.features.compare import compare_features
 from avadclip.apps.cli.features.extract import extract
-from avadclip.apps.cli.init import init
 from avadclip.apps.cli.installation.cache import cache_app
 from avadclip.apps.cli.installation.doctor import doctor
+from avadclip.apps.cli.installation.init import init
 from avadclip.apps.cli.installation.weights import weights_app
 from avadclip.apps.cli.report import report
 from avadclip.apps.cli.reproduce import reproduce

@@ -5,7 +5,6 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-import tomli_w
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from avadclip import __version__
@@ -18,6 +17,7 @@ from avadclip.apps.own_footage.verdict import PlainVerdict
 from avadclip.data import progress
 from avadclip.files import write_atomically
 from avadclip.report.words import clock
+from avadclip.training.card import recipe_text
 
 _templates = Environment(
     loader=PackageLoader("avadclip.apps.own_footage", "page"),
@@ -64,10 +64,7 @@ def write_own_card(findings: Findings) -> str:
     sections = [
         f"\n## {title}\n\n" + "".join(f"- {line}\n" for line in lines) for title, lines in lists.items() if lines
     ]
-    recipes = [
-        f"```toml\n{tomli_w.dumps(own_recipe(student).model_dump(mode='json', exclude_none=True))}```\n"
-        for student in findings.students
-    ]
+    recipes = [f"```toml\n{recipe_text(own_recipe(student))}```\n" for student in findings.students]
     return CARD.format(
         name=findings.name,
         described=findings.described,

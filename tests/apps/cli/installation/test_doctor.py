@@ -31,12 +31,12 @@ def test_a_working_installation_is_described(avadclip_command: Command) -> None:
 def test_what_is_missing_is_named_with_how_to_get_it(
     avadclip_command: Command, detector: Any, empty_caches: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "paho", None)
+    monkeypatch.setitem(sys.modules, "apprise", None)
     monkeypatch.setitem(doctor.DECODERS, "av1", "no such decoder")
     monkeypatch.setattr(doctor, "LIBRARIES", ("torch", "no-such-library"))
     out = avadclip_command("doctor")[1]
     assert "wav2clip     missing: avadclip weights get wav2clip" in out
-    assert "live         missing paho: pip install 'avadclip[live]'; for MQTT" in out
+    assert "live         missing apprise: pip install 'avadclip[live]'; for a webhook, MQTT or a notice" in out
     assert "missing: av1; install PyAV's own wheel" in out
     assert "no-such-library missing: pip install no-such-library" in out
 

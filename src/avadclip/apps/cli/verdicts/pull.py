@@ -12,7 +12,11 @@ from avadclip.report.words import counted, printable
 
 OutFolder = Annotated[Path, typer.Option(file_okay=False, help="Folder of verdicts: verdicts.csv and clips/.")]
 
-verdicts_app = typer.Typer(no_args_is_help=True, help="Collect people's verdicts on events, with the judged footage.")
+verdicts_app = typer.Typer(
+    no_args_is_help=True,
+    help="Collect people's verdicts on events, with the judged footage.",
+    epilog="Example: avadclip verdicts pull --service http://127.0.0.1:8000 --out verdicts",
+)
 
 
 @verdicts_app.command(epilog="Example: avadclip verdicts pull --service http://127.0.0.1:8000 --out verdicts")

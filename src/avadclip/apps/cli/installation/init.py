@@ -39,6 +39,6 @@ def init(
     path = file or Path(FILES[template])
     if path.exists():
         raise ConfigError(f"{path} exists, and is not replaced; name another file")
-    content = resources.files("avadclip.apps.cli").joinpath("templates", FILES[template]).read_bytes()
+    content = resources.files("avadclip.apps.cli.installation").joinpath("templates", FILES[template]).read_bytes()
     write_atomically(path, content)
     report_success(str(path))
