@@ -2,7 +2,7 @@
 
 import { eventBadge, make, soundsCell } from "./dom.js";
 import { createSearch } from "./search.js";
-import { verdictCell } from "./verdicts.js";
+import { verdictButtons } from "./verdicts.js";
 
 const { clock } = globalThis.avadclip.words;
 
@@ -24,6 +24,6 @@ function drawEvent(event, onProblem) {
     number(clock(event.start, 1)),
     number(clock(event.end, 1)),
     number(event.score.toFixed(2)),
-    verdictCell(event, "events", onProblem),
+    make("td", {}, verdictButtons(event, "events", onProblem)),
   );
 }

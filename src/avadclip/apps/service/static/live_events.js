@@ -3,7 +3,7 @@
 import { request } from "./api.js";
 import { byId, eventBadge, make, soundsCell } from "./dom.js";
 import { createSearch } from "./search.js";
-import { verdictCell } from "./verdicts.js";
+import { verdictButtons } from "./verdicts.js";
 
 const POLL_MS = 5000; // another program writes them, so this page polls
 const { clock } = globalThis.avadclip.words;
@@ -46,7 +46,7 @@ function drawEvent(event, onProblem) {
     number(began.toLocaleString([], { dateStyle: "medium", timeStyle: "medium" })),
     number(duration(event)),
     number(event.score.toFixed(2)),
-    verdictCell(event, "live-events", onProblem),
+    make("td", {}, verdictButtons(event, "live-events", onProblem)),
   );
 }
 

@@ -1,10 +1,10 @@
-// Verdicts in the lists of events: a cell with buttons, kept by the service.
+// Verdicts on events: buttons in a list or beside a picture, kept by the service.
 
 import { request } from "./api.js";
 import { byId, make } from "./dom.js";
 
 /** list: `events` or `live-events`, as the API and the elements here name it. */
-export function verdictCell(event, list, onProblem) {
+export function verdictButtons(event, list, onProblem) {
   let given = event.verdict === null ? null : { verdict: event.verdict, correctLabel: event.correct_label };
   const path = `api/${list}/${encodeURIComponent(event.id)}/verdict`;
   const known = [...byId(`${list}-search`).elements.label.options].map((option) => option.value);
@@ -14,20 +14,17 @@ export function verdictCell(event, list, onProblem) {
       if (verdict === null) await request("DELETE", path);
       else await request("PUT", path, { verdict, correct_label: correctLabel });
       given = verdict === null ? null : { verdict, correctLabel };
+      Object.assign(event, { verdict, correct_label: correctLabel });
       onProblem("");
     } catch (problem) {
       onProblem(problem.message);
     }
   }
 
-  return make(
-    "td",
-    {},
-    globalThis.avadclip.verdicts.createVerdicts({
-      name: `${event.label} of ${event.source}`,
-      classes: known.filter((name) => name !== "" && name !== event.label),
-      current: () => given,
-      give,
-    }),
-  );
+  return globalThis.avadclip.verdicts.createVerdicts({
+    name: `${event.label} of ${event.source}`,
+    classes: known.filter((name) => name !== "" && name !== event.label),
+    current: () => given,
+    give,
+  });
 }

@@ -1,12 +1,13 @@
 // Events of cameras: rows of the list, and one event with its picture or recording.
 
 import { byId, eventBadge, make } from "../dom.js";
+import { verdictButtons } from "../verdicts.js";
 import { eventUrl } from "./media_link.js";
 import { duration, moment } from "./words.js";
 
 const { shortName } = globalThis.avadclip.sounds;
 
-export function drawEvent(event) {
+export function drawEvent(event, onProblem) {
   const picture = event.has_picture
     ? make("img", { src: eventUrl(event.id, "picture"), alt: "", loading: "lazy" })
     : make("span", { className: "no-picture", textContent: "no picture" });
@@ -17,7 +18,7 @@ export function drawEvent(event) {
     make(
       "span",
       { className: "event-facts" },
-      make("span", {}, make("span", { className: "event-label", textContent: event.label }), eventBadge(event)),
+      make("span", {}, make("span", { className: "event-label", textContent: event.label }), eventBadge(event), verdictWord(event)),
       make("span", { className: "faint", textContent: `${event.source}, ${moment(event.start)}, ${duration(event)}` }),
       make("span", { className: "event-sounds", textContent: sounds(event), title: event.sounds.map(({ name }) => name).join("\n") }),
     ),
@@ -28,20 +29,21 @@ export function drawEvent(event) {
       event.has_recording ? make("span", { className: "plays", textContent: "▶ play" }) : null,
     ),
   );
-  button.addEventListener("click", () => showEvent(event));
+  button.addEventListener("click", () => showEvent(event, onProblem));
   const item = make("li", { className: "camera-event" }, button);
   item.dataset.id = event.id;
   return item;
 }
 
-/** Show one event over the page: its recording, else its picture. */
-export function showEvent(event) {
+/** Show one event over the page: its recording, else its picture, and buttons for a verdict. */
+export function showEvent(event, onProblem) {
   byId("event-title").textContent = `${event.label} · ${event.source}`;
   byId("event-words").textContent = [moment(event.start), duration(event), `score ${event.score.toFixed(2)}`, sounds(event)]
     .filter(Boolean)
     .join(" · ");
   byId("event-note").textContent = event.note ?? "";
   byId("event-media").replaceChildren(...media(event));
+  byId("event-verdict").replaceChildren(verdictButtons(event, "live-events", onProblem));
   byId("event").showModal();
 }
 
@@ -58,6 +60,10 @@ function media(event) {
     );
   });
   return [video];
+}
+
+function verdictWord({ verdict, correct_label: right }) {
+  return verdict === null ? null : make("span", { className: "faint", textContent: right === null ? verdict : `${verdict}: ${right}` });
 }
 
 function sounds(event) {

@@ -24,10 +24,10 @@ function showStatus(state, text) {
 }
 
 const names = () => (wanted === null ? cameras.map(({ name }) => name) : [wanted]);
-const timeline = createTimeline({ names, onChoose: showEvent });
+const timeline = createTimeline({ names, onChoose: (event) => showEvent(event, showProblem) });
 const search = createSearch({
   name: "live-events",
-  draw: drawEvent,
+  draw: (event) => drawEvent(event, showProblem),
   choices: { camera: "api/cameras", label: "api/labels" },
   onProblem: showProblem,
 });
