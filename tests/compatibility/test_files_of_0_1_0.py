@@ -40,6 +40,7 @@ CHECKPOINTS = EXPECTED["checkpoints"]
 OLD_HEAD = "uncertainty."  # of students of the variant `paper`
 NO_SOUNDS = {"kind": "model", "sounds": []}  # what later versions add to an event
 NO_MEDIA = {"has_picture": False, "has_recording": False}
+NO_VERDICT = {"verdict": None, "correct_label": None}
 
 
 def renamed(header: dict[str, Any]) -> dict[str, Any]:
@@ -199,11 +200,11 @@ def test_the_database_of_a_service_is_read(tmp_path: Path) -> None:
     jobs = [{**job.model_dump(mode="json"), "path": job.path} for job in store.jobs(limit=100)[0]]
     assert jobs == expected["jobs"]
     assert [event.model_dump(mode="json") for event in store.events(EventQuery())[0]] == [
-        event | NO_SOUNDS for event in expected["events"]
+        event | NO_SOUNDS | NO_VERDICT for event in expected["events"]
     ]
     live = store.live_events(LiveEventQuery())[0]
     assert [{**event.model_dump(mode="json"), "number": event.number} for event in live] == [
-        event | NO_SOUNDS | NO_MEDIA for event in expected["live_events"]
+        event | NO_SOUNDS | NO_MEDIA | NO_VERDICT for event in expected["live_events"]
     ]
     assert [entry.model_dump(mode="json") for entry in store.audit(limit=100)[0]] == expected["audit"]
     store.close()
