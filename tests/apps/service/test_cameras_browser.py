@@ -194,19 +194,6 @@ def test_an_event_plays_its_recording(open_page: Callable[..., Any]) -> None:
     until(tab, "document.querySelector('#event video') === null")
 
 
-@pytest.mark.usefixtures("filled")
-def test_a_verdict_beside_the_recording_is_kept_and_found(open_page: Callable[..., Any], service: Any) -> None:
-    tab = open_page("?camera=yard")
-    tab.locator(".camera-event", has_text="play").locator("button").click()
-    tab.click("#event-verdict [data-verdict='false alarm']")
-    until(tab, "document.querySelector('#event-verdict [aria-pressed=true]') !== null")
-    tab.click("#event button")
-    tab.locator("#live-events-search [name=verdict]").select_option("false alarm")
-    until(tab, "document.querySelectorAll('#live-events > li').length === 1")
-    assert "false alarm" in tab.locator("#live-events > li").inner_text()
-    assert service.client.delete("/api/live-events/yard-0/verdict").status_code == 204
-
-
 def test_an_unknown_camera_is_said_in_one_line(service: Any, browser: Any) -> None:
     tab = browser.new_page()
     tab.goto(f"{service.url}/cameras?camera=nowhere")

@@ -14,6 +14,7 @@ from avadclip.apps.service.settings import ServiceSettings
 
 pytestmark = pytest.mark.system
 
+HOSTILE = "<img src=x onerror=document.title='broken'>"
 TOKEN = "browser-token-0123456789"
 PATIENCE_MS = 120_000
 PHONE, DESKTOP = {"width": 390, "height": 800}, {"width": 1280, "height": 900}
@@ -39,9 +40,12 @@ def service(
         body = sample_videos[1].read_bytes()
         job = served.client.post("/api/uploads", params={"name": "bikes.mp4"}, content=body).json()
         wait_until(lambda: served.client.get(f"/api/jobs/{job['id']}").json()["state"] == "done", what="the result")
+        sound = {"name": HOSTILE, "probability": 0.71, "start": 1.0, "end": 2.0}
         for number in (1, 2):
             begin = time.time() - 60 * number
-            served.service.store.keep_live_event(make_live_event(id=f"yard-{number}", start=begin, end=begin + 5))
+            changes = {} if number == 1 else {"kind": "sound", "label": "gunshot", "sounds": [sound]}
+            event = make_live_event(id=f"yard-{number}", start=begin, end=begin + 5, is_open=False, **changes)
+            served.service.store.keep_live_event(event)
         yield served
 
 
@@ -68,27 +72,40 @@ def verdicts(service: Any) -> dict[str | None, tuple[str, str | None]]:
     return {item["event_id"]: (item["verdict"], item["correct_label"]) for item in items}
 
 
-def test_a_live_event_is_judged_in_the_list_which_is_filtered_by_it(tab: Any, service: Any, tmp_path: Path) -> None:
-    rows = tab.locator("#live-events tr")
+def test_a_live_event_is_judged_beside_its_picture_and_found_by_it(tab: Any, service: Any, tmp_path: Path) -> None:
+    tab.click("text=Cameras")
+    rows = tab.locator("#live-events > li")
     until(lambda: rows.count() == 2)
-    rows.nth(0).get_by_role("button", name="False alarm").click()
+    assert HOSTILE in rows.nth(1).locator(".event-sounds").inner_text()
+    assert (tab.locator("#live-events img").count(), tab.title()) == (0, "Cameras · avadclip")
+    given = tab.locator("#event-verdict")
+    rows.nth(0).locator("button").click()
+    given.get_by_role("button", name="False alarm").click()
     until(lambda: verdicts(service) == {"yard-1": ("false alarm", None)})
-    rows.nth(1).get_by_role("button", name="Wrong class").click()
-    rows.nth(1).get_by_label("Right class of fighting of yard").fill("explosion")
-    rows.nth(1).get_by_role("button", name="Save").click()
+    tab.click("#event button")
+    rows.nth(1).locator("button").click()
+    given.get_by_role("button", name="Wrong class").click()
+    given.get_by_label("Right class of gunshot of yard").fill("explosion")
+    given.get_by_role("button", name="Save").click()
     until(lambda: verdicts(service).get("yard-2") == ("wrong class", "explosion"))
-    rows.nth(1).get_by_role("button", name="Wrong class: explosion").wait_for()
+    given.get_by_role("button", name="Wrong class: explosion").wait_for()
+    tab.click("#event button")
     choice = tab.locator("#live-events-search select[name=verdict]")
     for verdict, count in (("false alarm", 1), ("none", 0), ("wrong class", 1), ("", 2)):
         choice.select_option(verdict)
         until(lambda: rows.count() == count)  # noqa: B023
-    rows.nth(0).get_by_role("button", name="False alarm").click()  # a second press withdraws it
+    until(lambda: "wrong class: explosion" in rows.nth(1).inner_text())
+    rows.nth(0).locator("button").click()
+    tab.screenshot(path=tmp_path / "event.png")
+    given.get_by_role("button", name="False alarm").click()  # a second press withdraws it
     until(lambda: "yard-1" not in verdicts(service))
-    tab.screenshot(path=tmp_path / "list.png", full_page=True)
     tab.set_viewport_size(PHONE)
+    tab.screenshot(path=tmp_path / "event-phone.png")
+    tab.click("#event button")
     assert tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    tab.screenshot(path=tmp_path / "list-phone.png", full_page=True)
     tab.set_viewport_size(DESKTOP)
+    tab.click("#back")
+    tab.wait_for_selector("#status[data-state=ready]")
 
 
 def test_a_result_page_judges_events_and_marks_missed_ones(tab: Any, service: Any, tmp_path: Path) -> None:

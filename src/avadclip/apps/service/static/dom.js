@@ -1,6 +1,18 @@
-// Creation of elements. Text is always set as text, so that a name is never parsed as HTML.
+// What all pages have, and the creation of elements. Text is always set as text: a name is never parsed as HTML.
 
 export const byId = (id) => document.getElementById(id);
+
+/** One line over the page; "" hides it. */
+export function showProblem(problem) {
+  byId("problem").textContent = problem;
+  byId("problem").hidden = problem === "";
+}
+
+/** Whether the service answers: state is `ready` or `offline`. */
+export function showStatus(state, text) {
+  byId("status").dataset.state = state;
+  byId("status").textContent = text;
+}
 
 /** make("a", { href: "/", className: "x" }, "text", child) */
 export function make(tag, properties = {}, ...children) {

@@ -6,12 +6,11 @@ import { verdictButtons } from "./verdicts.js";
 
 const { clock } = globalThis.avadclip.words;
 
-export function createEventSearch({ onProblem }) {
-  const draw = (event) => drawEvent(event, onProblem);
-  return createSearch({ name: "events", draw, choices: { label: "api/labels" }, onProblem });
+export function createEventSearch() {
+  return createSearch({ name: "events", draw: drawEvent, choices: { label: "api/labels" } });
 }
 
-function drawEvent(event, onProblem) {
+function drawEvent(event) {
   const link = make("a", { href: `?job=${event.job_id}#t=${event.start.toFixed(1)}`, textContent: event.source });
   const number = (text) => make("td", { className: "number", textContent: text });
   return make(
@@ -24,6 +23,6 @@ function drawEvent(event, onProblem) {
     number(clock(event.start, 1)),
     number(clock(event.end, 1)),
     number(event.score.toFixed(2)),
-    make("td", {}, verdictButtons(event, "events", onProblem)),
+    make("td", {}, verdictButtons(event, "events")),
   );
 }

@@ -1,7 +1,7 @@
 // How far a running job is, and the page that waits for its result.
 
 import { followJobs, request } from "./api.js";
-import { byId, make } from "./dom.js";
+import { byId, make, showProblem } from "./dom.js";
 
 const LEAST_SECONDS = 2; // of observation, before a time left is told
 const LEAST_SHARE = 0.01;
@@ -26,7 +26,7 @@ export function progressWords({ id, attempts, progress }) {
 }
 
 /** Show the job until it is done; resolves true then, and false if it failed or was deleted. */
-export async function waitForResult(jobId, onProblem) {
+export async function waitForResult(jobId) {
   byId("waiting").hidden = false;
   document.querySelector("main").classList.add("waits");
   return new Promise((resolve) => {
@@ -37,12 +37,12 @@ export async function waitForResult(jobId, onProblem) {
       byId("waiting-words").textContent = job.state === "running" ? progressWords(job) : job.state;
       if (job.state === "done") resolve(true);
       if (job.state === "failed" || job.state === "deleting") {
-        onProblem(job.error ?? "The video was deleted.");
+        showProblem(job.error ?? "The video was deleted.");
         resolve(false);
       }
     };
     const look = () => request("GET", `api/jobs/${encodeURIComponent(jobId)}`).then(show, ({ message }) => {
-      onProblem(message);
+      showProblem(message);
       resolve(false);
     });
     followJobs({ onOpen: look, onJob: show, onDisconnect: () => { byId("waiting-words").textContent = "disconnected"; } });

@@ -1,14 +1,14 @@
 // The list of videos: queued, running, and done with their results.
 
 import { request } from "./api.js";
-import { byId, make } from "./dom.js";
+import { byId, make, showProblem } from "./dom.js";
 import { progressBar, progressWords } from "./job_progress.js";
 
 const PAGE = 50;
 const { clock, counted } = globalThis.avadclip.words;
 
-/** onProblem(text) shows a message; onChange() is called when jobs ended or were deleted. */
-export function createJobList({ onProblem, onChange }) {
+/** onChange() is called when jobs ended or were deleted. */
+export function createJobList({ onChange }) {
   const jobs = new Map(); // id -> { job, element }
   let total = 0;
 
@@ -43,7 +43,7 @@ export function createJobList({ onProblem, onChange }) {
     count();
     if (!isNew) return;
     onChange();
-    load().catch(({ message }) => onProblem(message)); // its picture is in the list alone
+    load().catch(({ message }) => showProblem(message)); // its picture is in the list alone
   }
 
   function forget(id) {
@@ -88,7 +88,7 @@ export function createJobList({ onProblem, onChange }) {
       await request("DELETE", `api/jobs/${job.id}`);
       if (jobs.has(job.id)) forget(job.id);
     } catch (problem) {
-      onProblem(problem.message);
+      showProblem(problem.message);
     }
   }
 

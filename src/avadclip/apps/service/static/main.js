@@ -1,24 +1,13 @@
 // The service's page: connects its parts. `/?job=ID#t=12.5` redirects to that moment of that result.
 
 import { followJobs, request } from "./api.js";
-import { byId } from "./dom.js";
+import { byId, showProblem, showStatus } from "./dom.js";
 import { createEventSearch } from "./events.js";
 import { waitForResult } from "./job_progress.js";
 import { createJobList } from "./jobs.js";
-import { createLiveEvents } from "./live_events.js";
 import { addFiles } from "./uploads.js";
 
 const retention = (days) => (days === null ? "are kept" : `are deleted ${days} days after completion`);
-
-function showProblem(problem) {
-  byId("problem").textContent = problem;
-  byId("problem").hidden = problem === "";
-}
-
-function showStatus(state, text) {
-  byId("status").dataset.state = state;
-  byId("status").textContent = text;
-}
 
 async function goToResult(jobId) {
   const { href } = await request("POST", `api/jobs/${encodeURIComponent(jobId)}/link`);
@@ -83,7 +72,7 @@ async function start() {
     try {
       const { state } = await request("GET", `api/jobs/${encodeURIComponent(wanted)}`);
       showStatus("ready", "connected");
-      const isDone = state === "done" || (await waitForResult(wanted, showProblem));
+      const isDone = state === "done" || (await waitForResult(wanted));
       if (isDone) await goToResult(wanted);
       return;
     } catch (problem) {
@@ -94,9 +83,8 @@ async function start() {
   showVersion(version);
   connectPoint(version);
   connectDrop(version);
-  const search = createEventSearch({ onProblem: showProblem });
-  const jobs = createJobList({ onProblem: showProblem, onChange: search.reload });
-  createLiveEvents({ onProblem: showProblem }).follow();
+  const search = createEventSearch();
+  const jobs = createJobList({ onChange: search.reload });
   followJobs({
     onOpen: () => {
       showStatus("ready", "connected");

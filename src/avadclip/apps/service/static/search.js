@@ -1,7 +1,7 @@
 // Search in a list of the API by the fields of a form, with paging.
 
 import { request } from "./api.js";
-import { byId, make } from "./dom.js";
+import { byId, make, showProblem } from "./dom.js";
 
 const PAGE = 50;
 const MOST = 1000; // largest page of the API
@@ -18,7 +18,7 @@ function unixSeconds(text) {
  * name: name of the list in the API and of its elements here; draw(item): makes a row;
  * choices: select of the form -> API path of its values.
  */
-export function createSearch({ name, draw, choices, onProblem }) {
+export function createSearch({ name, draw, choices }) {
   const form = byId(`${name}-search`);
   let shown = 0;
   let latest = 0; // a response overtaken by a later request is dropped
@@ -42,7 +42,7 @@ export function createSearch({ name, draw, choices, onProblem }) {
       byId(`${name}-count`).textContent = page.total === 0 ? "none found" : counted(page.total, "event");
       byId(`${name}-more`).hidden = shown >= page.total;
     } catch (problem) {
-      onProblem(problem.message);
+      showProblem(problem.message);
     }
   }
 

@@ -7,7 +7,7 @@ import { duration, moment } from "./words.js";
 
 const { shortName } = globalThis.avadclip.sounds;
 
-export function drawEvent(event, onProblem) {
+export function drawEvent(event) {
   const picture = event.has_picture
     ? make("img", { src: eventUrl(event.id, "picture"), alt: "", loading: "lazy" })
     : make("span", { className: "no-picture", textContent: "no picture" });
@@ -29,21 +29,21 @@ export function drawEvent(event, onProblem) {
       event.has_recording ? make("span", { className: "plays", textContent: "▶ play" }) : null,
     ),
   );
-  button.addEventListener("click", () => showEvent(event, onProblem));
+  button.addEventListener("click", () => showEvent(event));
   const item = make("li", { className: "camera-event" }, button);
   item.dataset.id = event.id;
   return item;
 }
 
 /** Show one event over the page: its recording, else its picture, and buttons for a verdict. */
-export function showEvent(event, onProblem) {
+export function showEvent(event) {
   byId("event-title").textContent = `${event.label} · ${event.source}`;
   byId("event-words").textContent = [moment(event.start), duration(event), `score ${event.score.toFixed(2)}`, sounds(event)]
     .filter(Boolean)
     .join(" · ");
   byId("event-note").textContent = event.note ?? "";
   byId("event-media").replaceChildren(...media(event));
-  byId("event-verdict").replaceChildren(verdictButtons(event, "live-events", onProblem));
+  byId("event-verdict").replaceChildren(verdictButtons(event, "live-events"));
   byId("event").showModal();
 }
 
@@ -63,7 +63,8 @@ function media(event) {
 }
 
 function verdictWord({ verdict, correct_label: right }) {
-  return verdict === null ? null : make("span", { className: "faint", textContent: right === null ? verdict : `${verdict}: ${right}` });
+  if (verdict === null) return null;
+  return make("span", { className: "faint event-verdict", textContent: right === null ? verdict : `${verdict}: ${right}` });
 }
 
 function sounds(event) {

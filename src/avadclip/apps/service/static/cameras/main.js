@@ -1,7 +1,7 @@
 // Pages of cameras: the list, and with `?camera=NAME` one camera. Another program writes them, so this page polls.
 
 import { request } from "../api.js";
-import { byId } from "../dom.js";
+import { byId, showProblem, showStatus } from "../dom.js";
 import { createSearch } from "../search.js";
 import { showList } from "./camera_list.js";
 import { showCamera } from "./camera_page.js";
@@ -13,23 +13,12 @@ const POLL_MS = 5000;
 const wanted = new URLSearchParams(location.search).get("camera");
 let cameras = [];
 
-function showProblem(problem) {
-  byId("problem").textContent = problem;
-  byId("problem").hidden = problem === "";
-}
-
-function showStatus(state, text) {
-  byId("status").dataset.state = state;
-  byId("status").textContent = text;
-}
-
 const names = () => (wanted === null ? cameras.map(({ name }) => name) : [wanted]);
-const timeline = createTimeline({ names, onChoose: (event) => showEvent(event, showProblem) });
+const timeline = createTimeline({ names, onChoose: showEvent });
 const search = createSearch({
   name: "live-events",
-  draw: (event) => drawEvent(event, showProblem),
+  draw: drawEvent,
   choices: { camera: "api/cameras", label: "api/labels" },
-  onProblem: showProblem,
 });
 
 async function showCameras() {
