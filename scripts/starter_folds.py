@@ -14,7 +14,9 @@ from starter_data import AUDIBLE, CLASSES, NUM_FOLDS, VISIBLE, Material, with_cl
 
 from avadclip.config import TrainingConfig, read_config
 from avadclip.data.bags import Bag
-from avadclip.inference.networks import AUDIO_STUDENT, TEACHER, VISUAL_STUDENT
+from avadclip.events import Thresholds
+from avadclip.inference.checkpoint import CheckpointHeader
+from avadclip.inference.networks import AUDIO_STUDENT, BOTH_STUDENTS, TEACHER, VISUAL_STUDENT
 from avadclip.inference.scoring import SnippetScores, score_features
 from avadclip.model.base import System
 from avadclip.training.loop import Supervision, train_network
@@ -100,6 +102,32 @@ def train_role(name: str, composed: Sequence[Bag], videos: Sequence[Bag], *, see
 def recipe_of(name: str) -> TrainingConfig:
     """The recipe of one of ROLES."""
     return read_config(CONFIGS / ROLES[name].config, TrainingConfig)
+
+
+def header_of(name: str, sequence: Bag, thresholds: Mapping[str, Thresholds]) -> CheckpointHeader:
+    """Of a checkpoint with both students, in the form of `starter`.
+
+    Args:
+        name: of the checkpoint.
+        sequence: any of the composed ones, for the form of its features.
+        thresholds: of all networks.
+    """
+    example = sequence.load()
+    assert example.provenance is not None
+    assert example.audio is not None
+    return CheckpointHeader(
+        name=name,
+        classes=CLASSES,
+        encoders="lite",
+        features=example.provenance,
+        visual_dim=example.visual.shape[-1],
+        audio_dim=example.audio.shape[-1],
+        network=recipe_of(VISUAL_STUDENT).network,
+        thresholds=dict(thresholds),
+        selection=dict.fromkeys(thresholds, "last"),
+        default=BOTH_STUDENTS,
+        card="",
+    )
 
 
 def _without_features(bag: Bag) -> Bag:

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import torch
 from starter_card import Measured, write_card, write_fights
-from starter_data import CLASSES, NUM_FOLDS, Material, read_material
-from starter_folds import PROBE, ROLES, OutOfFold, recipe_of, score_fold, train_role
+from starter_data import NUM_FOLDS, Material, read_material
+from starter_folds import PROBE, ROLES, OutOfFold, header_of, score_fold, train_role
 from starter_measures import Shifts, add_both, choose, shifts
 
 from avadclip.encoders.load import load_encoders
 from avadclip.errors import AvadclipError, DataError
 from avadclip.files import write_atomically
-from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
+from avadclip.inference.checkpoint import Checkpoint, save_checkpoint
 from avadclip.inference.familiarity import Familiarity
 from avadclip.inference.networks import AUDIO_STUDENT, BOTH_STUDENTS, TEACHER, VISUAL_STUDENT
 from avadclip.model.base import System
@@ -93,22 +93,8 @@ def main() -> None:
     networks = train_shipped(own, measured.shifts)
     networks[BOTH_STUDENTS] = BothStudents(networks[VISUAL_STUDENT], networks[AUDIO_STUDENT])
     videos = [*own.fights, *own.ordinary]
-    example = own.sequences(SEEDS[0], "test", 0)[0].load()
-    assert example.provenance is not None
-    assert example.audio is not None
-    header = CheckpointHeader(
-        name="starter",
-        classes=CLASSES,
-        encoders="lite",
-        features=example.provenance,
-        visual_dim=example.visual.shape[-1],
-        audio_dim=example.audio.shape[-1],
-        network=recipe_of(VISUAL_STUDENT).network,
-        thresholds=measured.thresholds,
-        selection=dict.fromkeys(NETWORKS, "last"),
-        default=measured.default,
-        card=card,
-    )
+    header = header_of("starter", own.sequences(SEEDS[0], "test", 0)[0], measured.thresholds)
+    header = header.model_copy(update={"default": measured.default, "card": card})
     familiarity = Familiarity.fit([bag.load() for bag in videos], [bag.group for bag in videos])
     checkpoint = Checkpoint(header, networks, familiarity)
     save_checkpoint(REPOSITORY / "src/avadclip/checkpoints/starter.safetensors", checkpoint)

@@ -20,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from starter_data import CLASSES, NUM_FOLDS, Material, read_material
-from starter_folds import OutOfFold, recipe_of, train_role
+from starter_data import NUM_FOLDS, Material, read_material
+from starter_folds import OutOfFold, header_of, train_role
 from starter_measures import GRID, Alarm, alarms, resample, shifts
 
 from avadclip.data.bags import Bag
@@ -37,7 +37,7 @@ from avadclip.evaluation.verdicts import (
     threshold_keeping,
 )
 from avadclip.events import Thresholds
-from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader
+from avadclip.inference.checkpoint import Checkpoint
 from avadclip.inference.networks import AUDIO_STUDENT, BOTH_STUDENTS, STUDENTS, VISUAL_STUDENT
 from avadclip.inference.scoring import SnippetScores, score_features
 from avadclip.model.either import BothStudents
@@ -112,23 +112,8 @@ def train(own: Material, folds: Sequence[int], threshold_fold: int) -> Checkpoin
     networks[BOTH_STUDENTS] = BothStudents(networks[VISUAL_STUDENT], networks[AUDIO_STUDENT])
     peaks = event_peaks([score_features(networks[BOTH_STUDENTS], bag.load()) for bag in sequences], sequences)
     threshold = threshold_keeping(peaks, RECALL)
-    example = sequences[0].load()
-    assert example.provenance is not None
-    assert example.audio is not None
-    header = CheckpointHeader(
-        name="loop",
-        classes=CLASSES,
-        encoders="lite",
-        features=example.provenance,
-        visual_dim=example.visual.shape[-1],
-        audio_dim=example.audio.shape[-1],
-        network=recipe_of(VISUAL_STUDENT).network,
-        thresholds=dict.fromkeys(networks, Thresholds(threshold, None)),
-        selection=dict.fromkeys(networks, "last"),
-        default=BOTH_STUDENTS,
-        card="",
-    )
-    return Checkpoint(header, networks)
+    thresholds = dict.fromkeys(networks, Thresholds(threshold, None))
+    return Checkpoint(header_of("loop", sequences[0], thresholds), networks)
 
 
 def event_peaks(scores: Sequence[SnippetScores], sequences: Sequence[Bag]) -> NDArray[np.float64]:

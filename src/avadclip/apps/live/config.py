@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from avadclip.apps.live.schedule import Period, parse_period
+from avadclip.apps.live.schedule import Period, Schedule, parse_schedule
 from avadclip.apps.live.sinks.notice_config import NoticeConfig
 from avadclip.config import SECRET_ERROR, FrozenConfig
 from avadclip.events import EventRules
@@ -92,7 +92,7 @@ class CameraConfig(FrozenConfig):
     """An event ends after this long below the threshold."""
     cooldown_seconds: float = Field(0.0, ge=0.0)
     """Events that begin within this time after an event are counted but not sent."""
-    schedule: tuple[str, ...] = ()
+    schedule: Schedule = ()
     """When events are sent, e.g. "mon-fri 22:00-06:00" or "sun", in the camera's time zone; empty: always."""
     time_zone: str | None = None
     """Of the schedules, such as "Europe/Berlin"; by default this machine's local time."""
@@ -107,13 +107,6 @@ class CameraConfig(FrozenConfig):
     @classmethod
     def _false_is_none(cls, sounds: Any) -> Any:
         return {} if sounds is False else sounds
-
-    @field_validator("schedule")
-    @classmethod
-    def _periods_can_be_read(cls, schedule: tuple[str, ...]) -> tuple[str, ...]:
-        for text in schedule:
-            parse_period(text)
-        return schedule
 
     @field_validator("time_zone")
     @classmethod
@@ -141,7 +134,7 @@ class CameraConfig(FrozenConfig):
     @property
     def periods(self) -> tuple[Period, ...]:
         """The parsed schedule."""
-        return tuple(parse_period(text) for text in self.schedule)
+        return parse_schedule(self.schedule)
 
 
 class WebhookConfig(FrozenConfig):

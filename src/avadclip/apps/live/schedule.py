@@ -3,7 +3,9 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from typing import Annotated
 
+from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -48,6 +50,20 @@ def parse_period(text: str) -> Period:
         ) from None
     days = frozenset((first + step) % 7 for step in range((last - first) % 7 + 1))
     return Period(days, start, end)
+
+
+def parse_schedule(texts: tuple[str, ...]) -> tuple[Period, ...]:
+    """Parse every period; raises PydanticCustomError."""
+    return tuple(parse_period(text) for text in texts)
+
+
+def _checked(texts: tuple[str, ...]) -> tuple[str, ...]:
+    parse_schedule(texts)
+    return texts
+
+
+Schedule = Annotated[tuple[str, ...], AfterValidator(_checked)]
+"""Periods as a user writes them."""
 
 
 def is_due(schedule: tuple[Period, ...], moment: datetime) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 
-from avadclip.apps.live.schedule import Period, parse_period
+from avadclip.apps.live.schedule import Period, Schedule, parse_schedule
 from avadclip.config import SECRET_ERROR, FrozenConfig
 
 
@@ -20,7 +20,7 @@ class NoticeConfig(FrozenConfig):
     """Whose events; empty: all cameras'."""
     cooldown_seconds: float = Field(60.0, ge=0.0)
     """Per camera: events that begin within this time after the last notice's are counted, and named in the next one."""
-    schedule: tuple[str, ...] = ()
+    schedule: Schedule = ()
     """As of a camera, in its time zone; events that begin outside are not noticed. Empty: always."""
 
     @field_validator("url", mode="before")
@@ -30,17 +30,10 @@ class NoticeConfig(FrozenConfig):
             raise PydanticCustomError(SECRET_ERROR, "needed one address; another one gets a table of its own")
         return url
 
-    @field_validator("schedule")
-    @classmethod
-    def _periods_can_be_read(cls, schedule: tuple[str, ...]) -> tuple[str, ...]:
-        for text in schedule:
-            parse_period(text)
-        return schedule
-
     @property
     def periods(self) -> tuple[Period, ...]:
         """The parsed schedule."""
-        return tuple(parse_period(text) for text in self.schedule)
+        return parse_schedule(self.schedule)
 
     @property
     def sink(self) -> str:
