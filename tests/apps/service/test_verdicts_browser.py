@@ -43,8 +43,8 @@ def service(
         sound = {"name": HOSTILE, "probability": 0.71, "start": 1.0, "end": 2.0}
         for number in (1, 2):
             begin = time.time() - 60 * number
-            changes = {} if number == 1 else {"kind": "sound", "label": "gunshot", "sounds": [sound]}
-            event = make_live_event(id=f"yard-{number}", start=begin, end=begin + 5, is_open=False, **changes)
+            over = {"end": begin + 5, "is_open": False, "kind": "sound", "label": "gunshot", "sounds": [sound]}
+            event = make_live_event(0, id=f"yard-{number}", start=begin, **({} if number == 1 else over))
             served.service.store.keep_live_event(event)
         yield served
 
@@ -76,6 +76,11 @@ def test_a_live_event_is_judged_beside_its_picture_and_found_by_it(tab: Any, ser
     tab.click("text=Cameras")
     rows = tab.locator("#live-events > li")
     until(lambda: rows.count() == 2)
+    begun = service.service.store.live_event("yard-1")
+    assert "ongoing" in rows.nth(0).inner_text()
+    ended = begun.model_copy(update={"number": 1, "end": begun.start + 4.5, "is_open": False})
+    service.service.store.keep_live_event(ended)
+    until(lambda: "0:04.5" in rows.nth(0).inner_text())
     assert HOSTILE in rows.nth(1).locator(".event-sounds").inner_text()
     assert (tab.locator("#live-events img").count(), tab.title()) == (0, "Cameras · avadclip")
     given = tab.locator("#event-verdict")
