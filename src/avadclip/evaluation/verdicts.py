@@ -8,13 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from avadclip.data.bags import Bag
 from avadclip.data.splits import hold_out
 from avadclip.data.verdicts import VerdictRow, read_verdicts
 from avadclip.errors import DataError, FeatureError
-from avadclip.evaluation.metrics.thresholds import CONFIDENCE
+from avadclip.evaluation.metrics.thresholds import CONFIDENCE, share_interval
 from avadclip.events import Thresholds
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.inference.checkpoint import Checkpoint, CheckpointHeader
@@ -252,7 +251,7 @@ def describe_counts(counts: Counts) -> str:
 def _share(count: int, total: int) -> str:
     if total == 0:
         return "0 of 0"
-    low, high = binomtest(count, total).proportion_ci(CONFIDENCE, method="exact")
+    low, high = share_interval(count, total)
     return f"{count} of {total} ({100 * low:.0f} to {100 * high:.0f} % at {100 * CONFIDENCE:g} % confidence)"
 
 

@@ -62,14 +62,15 @@ def choose_start(students: Sequence[str], bags: Sequence[Bag], classes: Sequence
     """A student begins with `starter`'s where that reads such features and was trained to find one of the classes."""
     if from_scratch:
         return Start(frozenset(), "started from random weights, as asked for")
-    misfit = next(filter(None, (starter().header.misfit(bag.stored) for bag in bags)), None)
+    header = starter().header
+    misfit = next(filter(None, (header.misfit(bag.stored) for bag in bags)), None)
     if misfit is not None:
         return Start(frozenset(), f"started from random weights: {STARTER} reads other features ({misfit})")
     known = frozenset(student for student in students if LEARNED_BY_STARTER[student] & set(classes))
     if not known:
         every = sorted(set().union(*(LEARNED_BY_STARTER[student] for student in students)))
         return Start(
-            known, f"started from random weights: {STARTER} learned {counted_words(every)}, none of the classes"
+            known, f"started from random weights: {STARTER} learned {listed(every)}, none of the classes"
         )
     return Start(
         known,
@@ -78,7 +79,7 @@ def choose_start(students: Sequence[str], bags: Sequence[Bag], classes: Sequence
     )
 
 
-def counted_words(words: Sequence[str]) -> str:
+def listed(words: Sequence[str]) -> str:
     """`a`, or `a, b and c`."""
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
