@@ -69,9 +69,7 @@ def choose_start(students: Sequence[str], bags: Sequence[Bag], classes: Sequence
     known = frozenset(student for student in students if LEARNED_BY_STARTER[student] & set(classes))
     if not known:
         every = sorted(set().union(*(LEARNED_BY_STARTER[student] for student in students)))
-        return Start(
-            known, f"started from random weights: {STARTER} learned {listed(every)}, none of the classes"
-        )
+        return Start(known, f"started from random weights: {STARTER} learned {listed(every)}, none of the classes")
     return Start(
         known,
         f"started from {STARTER} ({', '.join(sorted(known))}); if it was trained on these very videos, the figures are "
