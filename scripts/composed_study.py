@@ -23,7 +23,8 @@ from composed_runs import Candidate, Run, Study, Trial, candidates, distilled
 from avadclip.errors import AvadclipError
 from avadclip.inference.networks import STUDENTS, TEACHER
 
-TRIAL_SEED = 100  # of data and weights; the network's scales were developed on it and on 101, after a look at 0 and 1
+TRIAL_SEED = 100  # of data and weights; the network's scales were developed on it and on 101
+FIRST_SEED = 10  # of the tables: on 0 to 9 it was decided that the adapter replaces the features
 TRIALS: tuple[Trial, ...] = tuple(product((1e-4, 2e-4, 5e-4, 1e-3), (10, 20)))
 WEIGHTS = (0.1, 1.0, 10.0, 100.0)  # of both kinds of distillation
 KINDS = ("mse", "uncertainty")
@@ -91,17 +92,18 @@ class Finish:
 
 def score(rows: Sequence[Candidate], trials: Mapping[str, Trial], seeds: int, finish: Finish) -> list[Results]:
     """Train every row on every seed, and score its test sequences."""
+    of_tables = range(FIRST_SEED, FIRST_SEED + seeds)
     jobs = {
         (row.name, seed): Job(
             Run(row, trials[row.trials_of or row.name], seed, "test"), trials[TEACHER] if row.teacher else None
         )
-        for seed in range(seeds)
+        for seed in of_tables
         for row in rows
     }
     finish(jobs)
     return [
         Results(_study.dataset(seed).test, {row.name: _study.outcome(*jobs[row.name, seed]) for row in rows})
-        for seed in range(seeds)
+        for seed in of_tables
     ]
 
 
