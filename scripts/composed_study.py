@@ -47,6 +47,11 @@ def begin(source: str) -> None:
     _study = Study(source)
 
 
+def compose(seed: int) -> None:
+    """Make the sequences of a seed, which every process then reads."""
+    _study.dataset(seed)
+
+
 def do(job: Job) -> float:
     """Run what is not done yet; frame AP of the split."""
     outcome = _study.outcome(*job)
@@ -82,32 +87,34 @@ def choose_weights(trials: dict[str, Trial], finish: "Finish") -> list[Candidate
 class Finish:
     """Finishes jobs in several processes."""
 
-    def __init__(self, source: str, processes: int) -> None:
+    def __init__(self, source: str, seeds: Sequence[int], processes: int) -> None:
         self._pool = multiprocessing.get_context("spawn").Pool(processes, begin, (source,))
+        self._pool.map(compose, seeds, chunksize=1)
 
     def __call__(self, jobs: dict[tuple, Job]) -> dict[tuple, float]:  # type: ignore[type-arg]
         """Frame AP by the keys of the jobs."""
         return dict(zip(jobs, self._pool.imap(do, jobs.values()), strict=True))
 
 
-def score(rows: Sequence[Candidate], trials: Mapping[str, Trial], seeds: int, finish: Finish) -> list[Results]:
+def score(
+    rows: Sequence[Candidate], trials: Mapping[str, Trial], seeds: Sequence[int], finish: Finish
+) -> list[Results]:
     """Train every row on every seed, and score its test sequences."""
-    of_tables = range(FIRST_SEED, FIRST_SEED + seeds)
     jobs = {
         (row.name, seed): Job(
             Run(row, trials[row.trials_of or row.name], seed, "test"), trials[TEACHER] if row.teacher else None
         )
-        for seed in of_tables
+        for seed in seeds
         for row in rows
     }
     finish(jobs)
     return [
         Results(_study.dataset(seed).test, {row.name: _study.outcome(*jobs[row.name, seed]) for row in rows})
-        for seed in of_tables
+        for seed in seeds
     ]
 
 
-def study_all(seeds: int, finish: Finish) -> None:
+def study_all(seeds: Sequence[int], finish: Finish) -> None:
     """All rows of both pages."""
     rows: list[Candidate] = []
     trials: dict[str, Trial] = {}
@@ -118,7 +125,7 @@ def study_all(seeds: int, finish: Finish) -> None:
         write_pages(score(rows, trials, seeds, finish), rows, trials)
 
 
-def study_front(seeds: int, finish: Finish) -> None:
+def study_front(seeds: Sequence[int], finish: Finish) -> None:
     """The rows whose differences take more seeds to tell."""
     rows = [candidates()[name] for name in FRONT]
     write_front(score(rows, choose_trials(rows, finish), seeds, finish))
@@ -135,7 +142,8 @@ def main() -> None:
     options = parser.parse_args()
     source = f"composed:{options.size}:{options.folder}"
     begin(source)
-    (study_front if options.front else study_all)(options.seeds, Finish(source, options.processes))
+    seeds = range(FIRST_SEED, FIRST_SEED + options.seeds)
+    (study_front if options.front else study_all)(seeds, Finish(source, [TRIAL_SEED, *seeds], options.processes))
 
 
 if __name__ == "__main__":
