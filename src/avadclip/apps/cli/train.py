@@ -112,7 +112,7 @@ def _train_on_footage(footage: Path, verdicts: Path | None, out: Path, *, from_s
 
 def distill(  # noqa: PLR0917  Typer's way to declare options
     config: ConfigFile,
-    teacher: Annotated[Path, typer.Option(help="Checkpoint with the teacher.")],
+    teacher: Annotated[str, typer.Option(help="Checkpoint with the teacher.")],
     out: OutFolder,
     force: Annotated[
         bool, typer.Option("--force", help="Learn from the teacher also while the student is better on validation.")
@@ -128,7 +128,7 @@ def distill(  # noqa: PLR0917  Typer's way to declare options
 
 
 def _start(
-    recipe: Path, out: Path, teacher: Path | None, *, force: bool, devices: int, nodes: int, main_address: str | None
+    recipe: Path, out: Path, teacher: str | None, *, force: bool, devices: int, nodes: int, main_address: str | None
 ) -> None:
     """Train in this process, or launch several processes that each run this command."""
     with resumable("resumes after the last finished epoch"):
@@ -149,7 +149,7 @@ def _start(
         launch(command, Processes(devices, nodes, main_address))
 
 
-def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None, force: bool) -> None:
+def _run(config: "TrainingConfig", out: Path, *, teacher: str | None, force: bool) -> None:
     from avadclip.training.experiment import train as train_by
     from avadclip.training.launch import is_launched, report_to_launcher
     from avadclip.training.loop import Step
