@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from avadclip.encoders.downloads.hub_models import HubAddress, obtain_model, read_address
+from avadclip.encoders.downloads.notice import megabytes
 from avadclip.errors import AvadclipError, CheckpointError, WeightsError
 from avadclip.inference.checkpoint import load_checkpoint, locate_checkpoint
 from avadclip.inference.detector import load_detector
@@ -161,7 +162,7 @@ def hub(loopback: Any, answer: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 @pytest.fixture
 def checkpoint() -> Path:
-    return locate_checkpoint("starter")
+    return locate_checkpoint("starter-1")  # whose encoders need no download
 
 
 def refusal(ask: Callable[[], object], error: type[AvadclipError] = WeightsError) -> str:
@@ -182,11 +183,12 @@ def test_a_pushed_checkpoint_is_loaded_by_its_address(
     assert sorted(files) == [".gitattributes", "README.md", "model.safetensors"]
     assert files["model.safetensors"] == checkpoint.read_bytes()
     assert files["README.md"].startswith(b"---\nlibrary_name: avadclip\n")
-    assert load_checkpoint("starter").header.card.encode() in files["README.md"]
+    assert load_checkpoint(checkpoint).header.card.encode() in files["README.md"]
     assert hub.is_private[REPO]
-    assert load_detector(out.strip(), sounds=False).encoders.name == "lite"
-    assert capsys.readouterr().err == f"avadclip: downloading a model (1 MB) from {out}"
-    assert avadclip_command("weights", "show", f"hf://{REPO}") == avadclip_command("weights", "show", "starter")
+    assert load_detector(out.strip(), sounds=False).encoders.name == "lite-1"
+    size = megabytes(checkpoint.stat().st_size)
+    assert capsys.readouterr().err == f"avadclip: downloading a model ({size}) from {out}"
+    assert avadclip_command("weights", "show", f"hf://{REPO}") == avadclip_command("weights", "show", "starter-1")
 
 
 def test_a_commit_on_this_machine_is_not_asked_for_again(hub: Hub, checkpoint: Path) -> None:

@@ -4,6 +4,7 @@ A repository holds either one checkpoint, FILE.safetensors, or an exported folde
 .safetensors files. Nothing else of it is read, and no pickle ever.
 """
 
+import logging
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -201,10 +202,9 @@ def _client() -> "HfApi":
 def _explained(address: HubAddress) -> Iterator[None]:
     """Turn errors of the hub, of its client and of the network into a WeightsError of one line."""
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
-    from huggingface_hub.utils.logging import set_verbosity_error
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
-    set_verbosity_error()  # without its lines on every repeated attempt
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # without its lines on every repeated attempt
     if not notice.announces or not sys.stderr.isatty():
         disable_progress_bars()
     try:
