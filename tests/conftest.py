@@ -71,6 +71,8 @@ class Loopback:
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
+        self.respond: Callable[[BaseHTTPRequestHandler, bytes], Answer | None] | None = None
+        """Answers a request, with its body, that `answers` does not."""
         self.asked: list[tuple[str, str | None, int]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -92,7 +94,7 @@ class Loopback:
             def do_GET(self) -> None:
                 outer._reply(self)
 
-            do_HEAD = do_GET  # noqa: N815
+            do_HEAD = do_POST = do_PUT = do_GET  # noqa: N815
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -100,7 +102,10 @@ class Loopback:
         return Handler
 
     def _reply(self, request: BaseHTTPRequestHandler) -> None:
+        content = request.rfile.read(int(request.headers["Content-Length"] or 0))
         answer = self.answers.get(request.path)
+        if answer is None and self.respond is not None:
+            answer = self.respond(request, content)
         if answer is None:
             request.send_error(404)
             return

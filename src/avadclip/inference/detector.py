@@ -278,7 +278,8 @@ def load_detector(
     """Load a model and the encoders it needs, ready for any number of videos.
 
     Args:
-        model: `starter`, `avadclip-xd` (the authors' weights), a checkpoint file, or `zero-shot`.
+        model: `starter`, `avadclip-xd` (the authors' weights), a checkpoint file, `hf://owner/name@revision` on the
+            Hugging Face hub, or `zero-shot`.
         encoders: as load_encoders takes them; by default what the checkpoint was trained on, `clip` for zero-shot.
         classes: class words for zero-shot, `normal` first; a checkpoint has its own.
         device: where networks run, as torch names it; `auto` is the first of cuda, mps and cpu that works and that the

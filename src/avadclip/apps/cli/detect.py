@@ -52,8 +52,8 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     model: Annotated[
         str,
         typer.Option(
-            help="A checkpoint file, `starter`, `avadclip-xd` (the authors'), or `zero-shot` (untrained CLIP and "
-            "Wav2CLIP)."
+            help="A checkpoint file, `starter`, hf://OWNER/NAME, `avadclip-xd` (the authors'), or `zero-shot` "
+            "(untrained CLIP and Wav2CLIP)."
         ),
     ] = "starter",
     network: Network = None,

@@ -40,7 +40,9 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
     config: Annotated[
         Path | None, typer.Option(dir_okay=False, help="TOML file with cameras, their rules, and sinks.")
     ] = None,
-    model: Annotated[str, typer.Option(help="A checkpoint file, `starter` or `avadclip-xd`; with SOURCE.")] = "starter",
+    model: Annotated[
+        str, typer.Option(help="A checkpoint file, `starter`, `avadclip-xd` or hf://OWNER/NAME; with SOURCE.")
+    ] = "starter",
     network: Network = None,
     device: Device = "auto",
     threshold: Annotated[
