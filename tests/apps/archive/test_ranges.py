@@ -157,3 +157,16 @@ def test_parts_of_other_content_encoders_or_ranges_have_other_names() -> None:
         part_name(sha, made, span) for sha in "ab" for made in "ab" for span in (TimeRange(0, 9), TimeRange(9, None))
     }
     assert len(names) == 8
+
+
+def test_ranges_that_skip_still_footage_say_how_much_was_encoded(tmp_path: Path, long_video: Path) -> None:
+    encoders = tiny_encoders()._replace(skip_still=True)
+    spans = plan_spans(MediaFile.open(long_video), encoders.visual, GRID, range_seconds=RANGE_SECONDS)
+    parts = [encode_range(MediaFile.open(long_video), encoders, GRID, span) for span in spans]
+    write_part(tmp_path / "part", parts[0])
+    assert read_part(tmp_path / "part").num_encoded == parts[0].num_encoded == len(parts[0].visual[0])
+    joined = join_ranges(MediaFile.open(long_video), parts, encoders, GRID)
+    # Every range is calibrated anew, which is longer than these ranges.
+    assert f"100% of the frames encoded ({len(joined)} of {len(joined)} snippets)" in joined.notes[-1]
+    assert joined.provenance is not None
+    assert joined.provenance.visual["skip_still"] == 1

@@ -111,7 +111,9 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
         options = options.model_copy(
             update={"precision": settle_precision(precision, encoders, options, inputs.videos)}
         )
-        loaded = load_encoders(encoders, options)._replace(skip_still=skip_still)
+        loaded = load_encoders(encoders, options)
+        if skip_still:
+            loaded = loaded._replace(skip_still=True)
         num_of = {"done": 0, "kept": 0, "failed": len(inputs.problems)}
         for outcome in _extract_each(inputs, folder, loaded, snippet_frames, audio_track):
             num_of[outcome.status] += 1
