@@ -236,6 +236,8 @@ class WatchConfig(FrozenConfig):
     """As for `--encoders`; by default those of the model."""
     device: str = "auto"
     """As for `--device`."""
+    skip_still: bool = False
+    """As for `--skip-still`: a picture that looks like the last encoded one takes its features."""
     stats_seconds: float = Field(60.0, gt=0.0)
     """Interval of statistics messages."""
     scoring: ScoringConfig = ScoringConfig()

@@ -102,6 +102,8 @@ class CameraStats(_Message):
     unsent_events: int
     """By cooldown or schedule."""
     failed_recordings: int
+    encoded_share: float = 1.0
+    """Share of the frames that were encoded; below 1 with `skip_still`."""
 
 
 class SinkStats(_Message):

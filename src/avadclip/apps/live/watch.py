@@ -243,6 +243,7 @@ def load_live_detector(config: WatchConfig) -> Detector:
         device=config.device,
         network=config.network,
         sounds=any(camera.names_sounds for camera in config.cameras.values()),
+        skip_still=config.skip_still,
     )
     for note in detector.notes:
         log.warning("%s", note)
