@@ -12,8 +12,9 @@ from avadclip.apps.live.delivery import WARN_SECONDS, Delivery, Sink
 from avadclip.apps.live.ledger import Ledger
 from avadclip.apps.live.messages import EventMessage, Message, SinkStats
 from avadclip.apps.live.sinks.notice_plan import NoticePlan
-from avadclip.apps.live.sinks.registry import open_sink, plugin_settings
+from avadclip.apps.live.sinks.registry import OWN, open_sink, parse_settings
 from avadclip.config import FrozenConfig
+from avadclip.errors import ConfigError
 
 DRAIN_SECONDS = 5.0  # at the end, for due messages; the rest is sent after the next start
 
@@ -129,4 +130,6 @@ def _named_sinks(config: WatchConfig) -> Iterator[tuple[str, FrozenConfig]]:
     if config.mqtt is not None:
         yield "mqtt", config.mqtt
     for name, table in config.sinks.items():
-        yield name, plugin_settings(name, table)
+        if name in OWN:
+            raise ConfigError(f"sinks.{name}: {name} is a sink of avadclip itself; write the table as [{name}]")
+        yield name, parse_settings(name, table)

@@ -76,8 +76,6 @@ def open_sink(name: str, settings: FrozenConfig, cameras: Sequence[str]) -> Sink
     return sink
 
 
-def plugin_settings(name: str, table: Mapping[str, Any]) -> FrozenConfig:
-    """The settings of a plug-in by its table `[sinks.NAME]`; raises ConfigError."""
-    if name in OWN:
-        raise ConfigError(f"sinks.{name}: {name} is a sink of avadclip itself; write the table as [{name}]")
+def parse_settings(name: str, table: Mapping[str, Any]) -> FrozenConfig:
+    """The settings of a sink by its table; raises ConfigError, as open_sink for the name."""
     return parse_config(dict(table), SINKS.find(name).settings, origin=f"sinks.{name}")
