@@ -95,30 +95,18 @@ class SinkChecks:
         ]
 
     def _a_delivered_message_has_arrived(self) -> None:
-        sent = self._events("new", "end")
         with self._opened() as sink:
-            for message in sent:
-                require(self._deliver(sink, message) is True, "deliver does not return True for a delivered message")
+            for message in self._events("new", "end"):
+                self._deliver(sink, message)
                 self._wait_for([message])
 
     def _nothing_is_delivered_while_the_receiver_is_broken(self) -> None:
         (message,) = self._events("new")
-        stopping, answers = threading.Event(), list[bool]()
-        with self._opened() as sink, self._broken():
-
-            def deliver() -> None:
-                try:
-                    answers.append(self._deliver(sink, message, stopping))
-                except Exception:
-                    answers.append(False)
-
-            thread = threading.Thread(target=deliver, daemon=True)
-            thread.start()
-            thread.join(BROKEN_SECONDS)
-            stopping.set()
-            thread.join(STOP_SECONDS)
-            require(not thread.is_alive(), f"a delivery does not end within {STOP_SECONDS:g} s after the watch stops")
-            require(answers == [False], "deliver returns True though the receiver is broken: the message is lost")
+        with self._opened() as sink:
+            with self._broken():
+                answers = self._attempt(sink, message, seconds=BROKEN_SECONDS)
+            require(bool(answers), f"a delivery does not end within {STOP_SECONDS:g} s after the watch stops")
+            require(answers[0] is not True, "deliver returns True though the receiver is broken: the message is lost")
 
     def _failed_messages_arrive_later_in_order(self) -> None:
         sent = [*self._events("new", "update", "end"), *self._events("new")]
@@ -132,8 +120,8 @@ class SinkChecks:
                 delivery.start()
                 time.sleep(BROKEN_SECONDS)
                 lost = len(sent) - ledger.count_waiting(sink.name)
-                require(lost == 0, f"{lost} messages count as delivered though the receiver is broken")
             try:
+                require(lost == 0, f"{lost} messages count as delivered though the receiver is broken")
                 self._wait_for(sent)
                 end = time.monotonic() + PATIENCE_SECONDS
                 while ledger.count_waiting(sink.name) and time.monotonic() < end:
@@ -173,10 +161,31 @@ class SinkChecks:
         event = next(_event_numbers)
         return [event_message(kind, event, number) for number, kind in enumerate(types)]
 
-    def _deliver(self, sink: Sink, message: EventMessage, stopping: threading.Event | None = None) -> bool:
-        now = time.time()
+    def _deliver(self, sink: Sink, message: EventMessage) -> None:
+        """Deliver to a receiver that works."""
+        answers = self._attempt(sink, message, seconds=PATIENCE_SECONDS)
+        require(bool(answers), f"a delivery does not end within {STOP_SECONDS:g} s after the watch stops")
+        if isinstance(answers[0], Exception):
+            raise answers[0]
+        require(answers[0] is True, f"deliver returns {answers[0]}, needed True for a message that was delivered")
+
+    def _attempt(self, sink: Sink, message: EventMessage, *, seconds: float) -> list[bool | Exception]:
+        """Deliver in a thread, and stop after so long; what it returned or raised, nothing where it does not end."""
+        now, stopping, answers = time.time(), threading.Event(), list[bool | Exception]()
         waiting = Waiting(1, message.id, self._body(message), created=now, attempts=0, due=now)
-        return sink.deliver(waiting, stopping or threading.Event())
+
+        def deliver() -> None:
+            try:
+                answers.append(sink.deliver(waiting, stopping))
+            except Exception as error:
+                answers.append(error)
+
+        thread = threading.Thread(target=deliver, daemon=True)
+        thread.start()
+        thread.join(seconds)
+        stopping.set()
+        thread.join(STOP_SECONDS)
+        return answers
 
     def _wait_for(self, sent: Sequence[EventMessage]) -> None:
         """Wait until all but updates have arrived; then require the order within every event."""

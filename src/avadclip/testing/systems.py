@@ -128,7 +128,9 @@ class _ForwardChecks:
 
     def a_frozen_copy_scores_the_same(self) -> None:
         system, bags = self._untrained(), make_bags(LENGTHS, longest=35)
-        frozen = system.frozen()
+        frozen = system.train().requires_grad_(True).frozen()
+        require(system.training and frozen is not system, "frozen changes the system itself")
+        system.eval()
         require(not any(each.requires_grad for each in frozen.parameters()), "a frozen copy has trainable parameters")
         require(not any(each.training for each in frozen.modules()), "a frozen copy is in training mode")
         _check_close(_logits(frozen, bags), _logits(system, bags), "a frozen copy has other scores")

@@ -39,7 +39,7 @@ class TrainingChecks:
     def _a_resumed_training_ends_with_the_same_weights(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             try:
-                self._train(Path(folder), stop_after=1)
+                self._train(Path(folder), is_interrupted=True)
             except KeyboardInterrupt:
                 resumed = self._train(Path(folder))
         for key, tensor in self._trained.tensors().items():
@@ -88,9 +88,9 @@ class TrainingChecks:
     def _trained(self) -> System:
         return self._train(None)
 
-    def _train(self, folder: Path | None, *, stop_after: int | None = None) -> System:
-        """Train for two epochs; where it stops earlier it raises KeyboardInterrupt, as an interrupted run does."""
-        from avadclip.training.loop import Supervision, TrainingProgress, train_network
+    def _train(self, folder: Path | None, *, is_interrupted: bool = False) -> System:
+        """Train for two epochs; an interrupted run ends in the second one, by KeyboardInterrupt."""
+        from avadclip.training.loop import Step, Supervision, TrainingProgress, train_network
         from avadclip.training.run_folder import RunFolder
 
         config = TrainingConfig(
@@ -103,12 +103,16 @@ class TrainingChecks:
         def after_epoch(progress: TrainingProgress) -> None:
             last = progress.last
             snapshots.append((last, {key: tensor.clone() for key, tensor in last.tensors().items()}))
-            if len(progress.metrics) == stop_after:
+
+        def after_step(step: Step) -> None:
+            if is_interrupted and step.epoch == 2:
                 raise KeyboardInterrupt
 
         options: dict[str, Any] = {} if folder is None else {"run": RunFolder(folder, config, device="cpu")}
         supervision = Supervision(self._data.classes, validation=self._data.validation)
-        progress = train_network(self._data.train[:20], config, supervision, on_epoch=after_epoch, **options)
+        progress = train_network(
+            self._data.train[:20], config, supervision, on_step=after_step, on_epoch=after_epoch, **options
+        )
         for system, tensors in snapshots:
             changed = [key for key, tensor in system.tensors().items() if not torch.equal(tensor, tensors[key])]
             require(not changed, f"training changes {', '.join(changed)} of a frozen copy")
