@@ -15,7 +15,7 @@ from avadclip.data.footage_checks.warning import FootageWarning
 from avadclip.data.footage_checks.warnings import footage_warnings
 from avadclip.data.published.load import BENCHMARKS
 from avadclip.encoders.clip_text import ClipTextEncoder
-from avadclip.encoders.load import EncoderOptions, load_encoders
+from avadclip.encoders.load import EncoderOptions, load_encoders, visual_name
 from avadclip.errors import CheckpointError, ConfigError, DataError
 from avadclip.evaluation.metrics.thresholds import choose_thresholds
 from avadclip.events import UNVALIDATED, Thresholds
@@ -209,7 +209,7 @@ def _check_encoders(config: TrainingConfig, dataset: Dataset) -> None:
         )
     if dataset.is_synthetic or provenance is None:
         return
-    if config.encoders.partition(":")[0] != provenance.visual["name"]:
+    if visual_name(config.encoders) != provenance.visual["name"]:
         raise ConfigError(
             f'`encoders` is "{config.encoders}", but the features of {dataset.name} were made with '
             f"{provenance.visual['name']}; correct the recipe, or extract them again"

@@ -126,7 +126,7 @@ class StatsMessage(_Message):
     """Resident, of this process without the cameras' own."""
     cameras: dict[str, CameraStats]
     sinks: dict[str, SinkStats]
-    """By `webhook`, `mqtt`, `store` and `notice NAME`."""
+    """By `webhook`, `mqtt`, `store`, `notice NAME` and the names of plug-ins."""
 
 
 Message = EventMessage | StatusMessage | ScoreMessage | StatsMessage
