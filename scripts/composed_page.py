@@ -83,7 +83,7 @@ TABLE_6 = {
 FRONT = {
     EXTENDED: "AVadCLIP, variant `extended`",
     TEACHER: "AVadCLIP",
-    "adapter adds": "AVadCLIP, the adapter adds to the features",
+    "adapter replaces": "AVadCLIP, the adapter replaces the features",
     VISUAL_STUDENT: "AVadCLIP, picture only",
     AUDIO_STUDENT: "AVadCLIP, sound only",
     "hl-net": "HL-Net",
@@ -92,8 +92,9 @@ FRONT = {
 """Whose differences take more seeds to tell."""
 SCALES = {
     TEACHER: "AVadCLIP",
-    "no layer norm": "no layer norm before fusion, as in 0.1.0",
-    "adapter adds": "the adapter adds to the features",
+    "no layer norm": "no layer norm before fusion",
+    "adapter replaces": "the adapter replaces the features",
+    "as in 0.1.0": "both, as in 0.1.0",
     "no adapter": "no adapter",
 }
 

@@ -108,6 +108,7 @@ def build_network(
         enhancement_blocks=config.enhancement_blocks,
         input_dropout=config.input_dropout,
         layer_norm=config.layer_norm,
+        adapter_residual=config.adapter_residual,
         objective=objective,
     )
     built.name = name
