@@ -36,14 +36,21 @@ docs: $(INSTALLED_DEV)
 starter: $(INSTALLED_DEV)
 	@$(BIN)/python scripts/train_starter.py
 
-# Wheel and source archive in dist/, checked, and the wheel's version from a fresh environment.
+# Wheel and source archive in dist/, checked; the wheel does the demo in a fresh environment outside this folder. The
+# last line, and all of stdout, is the version.
 dist:
 	@rm -rf dist .release && $(PYTHON) -m venv .release
 	@.release/bin/python -m pip --disable-pip-version-check --quiet install build twine
 	@.release/bin/python -m build --outdir dist . > /dev/null
 	@.release/bin/python -m twine check --strict dist/* > /dev/null
 	@.release/bin/python -m pip --disable-pip-version-check --quiet install --no-deps dist/*.whl
-	@.release/bin/python scripts/check_wheel.py
+	@.release/bin/python scripts/check_wheel.py > .release/version
+	@set -e; fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; $(PYTHON) -m venv "$$fresh/venv"; \
+		install="$$fresh/venv/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt"; \
+		$$install $(TORCH) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)); \
+		$$install "$$(echo dist/*.whl)[demo]"; \
+		cd "$$fresh"; env -u PYTHONPATH venv/bin/python "$(CURDIR)/scripts/demo.py" >&2
+	@cat .release/version
 
 # Programs that tests marked `system` need.
 setup-system:

@@ -23,7 +23,6 @@ from avadclip.inference.networks import OWN, TEACHER, VISUAL_STUDENT
 from avadclip.inference.scoring import score_features
 from avadclip.model.base import System
 from avadclip.model.projection import STANDARD_LIMIT
-from avadclip.model.temporal import LocalGlobalAdapter
 from avadclip.training.loop import Supervision, train_network
 
 REPOSITORY = Path(__file__).parents[1]
@@ -50,8 +49,8 @@ class Candidate:
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
     teacher: str = ""
     """Candidate that it is distilled from."""
-    adapter: type[nn.Module] = LocalGlobalAdapter
-    """The visual temporal model."""
+    has_adapter: bool = True
+    """False: features enter as they were projected, with no visual temporal model."""
 
     def recipe(self, trial: Trial, seed: int) -> TrainingConfig:
         """AVadCLIP by its own optimizer; the compared systems all by one."""
@@ -81,16 +80,8 @@ class Outcome(NamedTuple):
     seconds: float
 
 
-class AddingAdapter(LocalGlobalAdapter):
-    """Adds to the features that enter it, where the network's own replaces them."""
-
-    def forward(self, x: Tensor, mask: Tensor, active: Tensor) -> Tensor:
-        """[B, T, D], zero where not active."""
-        return (x + super().forward(x, mask, active)) * active[..., None]
-
-
 class NoAdapter(nn.Module):
-    """Features leave as they were projected."""
+    """In the place of the visual temporal model."""
 
     def __init__(self, **_sizes: object) -> None:
         super().__init__()
@@ -110,9 +101,10 @@ def candidates() -> dict[str, Candidate]:
         Candidate("vadclip", VISUAL_STUDENT, network=changed(own, enhancement_blocks=0, **AS_PUBLISHED), focal=False),
         Candidate(EXTENDED, TEACHER, network=changed(own, variant="extended")),
         Candidate("no layer norm", TEACHER, TEACHER, changed(own, layer_norm=False)),
-        Candidate("adapter adds", TEACHER, TEACHER, adapter=AddingAdapter),
-        Candidate("no adapter", TEACHER, TEACHER, adapter=NoAdapter),
-        Candidate("visual student, no adapter", VISUAL_STUDENT, VISUAL_STUDENT, adapter=NoAdapter),
+        Candidate("adapter replaces", TEACHER, TEACHER, changed(own, adapter_residual=False)),
+        Candidate("as in 0.1.0", TEACHER, TEACHER, changed(own, layer_norm=False, adapter_residual=False)),
+        Candidate("no adapter", TEACHER, TEACHER, has_adapter=False),
+        Candidate("visual student, no adapter", VISUAL_STUDENT, VISUAL_STUDENT, has_adapter=False),
         Candidate("parts: none", TEACHER, TEACHER, changed(own, fusion="none", audio_visual_prompt=False), focal=False),
         Candidate("parts: fusion", TEACHER, TEACHER, changed(own, audio_visual_prompt=False), focal=False),
         Candidate("parts: fusion, prompt", TEACHER, TEACHER, focal=False),
@@ -172,7 +164,9 @@ class Study:
     def _train(self, run: Run, teacher: System | None) -> System:
         dataset = self.dataset(run.seed)
         recipe, supervision = run.candidate.recipe(run.trial, run.seed), Supervision(dataset.classes, teacher=teacher)
-        with patch("avadclip.model.avadclip.LocalGlobalAdapter", run.candidate.adapter):
+        if run.candidate.has_adapter:
+            return train_network(dataset.train, recipe, supervision).last
+        with patch("avadclip.model.avadclip.LocalGlobalAdapter", NoAdapter):
             return train_network(dataset.train, recipe, supervision).last
 
     def _teacher(self, seed: int, trial: Trial) -> System:

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -71,6 +72,8 @@ class Loopback:
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
+        self.respond: Callable[[BaseHTTPRequestHandler, bytes], Answer | None] | None = None
+        """Answers a request, with its body, that `answers` does not."""
         self.asked: list[tuple[str, str | None, int]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -92,7 +95,7 @@ class Loopback:
             def do_GET(self) -> None:
                 outer._reply(self)
 
-            do_HEAD = do_GET  # noqa: N815
+            do_HEAD = do_POST = do_PUT = do_GET  # noqa: N815
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -100,7 +103,10 @@ class Loopback:
         return Handler
 
     def _reply(self, request: BaseHTTPRequestHandler) -> None:
+        content = request.rfile.read(int(request.headers["Content-Length"] or 0))
         answer = self.answers.get(request.path)
+        if answer is None and self.respond is not None:
+            answer = self.respond(request, content)
         if answer is None:
             request.send_error(404)
             return
@@ -468,6 +474,30 @@ def wav2clip_tensors() -> dict[str, torch.Tensor]:
             name = f"{modality}_transform.sequential.{index}"
             tensors |= {f"{name}.weight": normal(512, 512), f"{name}.bias": normal(512, 512)[0]}
     return tensors
+
+
+@pytest.fixture
+def install_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Installs a package of one module, as pip would: its metadata and its source in a folder of sys.path."""
+
+    def install(package: str, source: str, **groups: dict[str, str]) -> None:
+        """groups: `encoders`, `systems`, `sinks`; of each, objects of the module by entry point."""
+        folder, module = tmp_path / f"site-{package}", package.replace("-", "_")
+        metadata = folder / f"{module}-1.0.dist-info"
+        metadata.mkdir(parents=True)
+        (folder / f"{module}.py").write_text(source)
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        lines = [
+            line
+            for group, objects in groups.items()
+            for line in (f"[avadclip.{group}]", *(f"{name} = {module}:{found}" for name, found in objects.items()))
+        ]
+        (metadata / "entry_points.txt").write_text("\n".join(lines))
+        monkeypatch.setitem(sys.modules, module, None)  # so that it is gone again after the test
+        del sys.modules[module]
+        monkeypatch.syspath_prepend(str(folder))
+
+    return install
 
 
 @pytest.fixture

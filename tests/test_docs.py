@@ -1,5 +1,6 @@
 import importlib
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,28 @@ def test_the_site_loads_nothing_from_elsewhere() -> None:
     assert "http" not in configuration
     for picture in DOCS.glob("images/*.svg"):
         assert re.findall(r'(?:href|src)="http|@import|url\(http', picture.read_text()) == []
+
+
+def test_the_addresses_of_the_project_stand_in_one_place() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert {"Repository", "Security"} <= project["urls"].keys()
+    own = [project["urls"][name].removeprefix("mailto:") for name in ("Repository", "Security")]
+    others = [
+        *PAGES,
+        *sorted(REPOSITORY.glob(".github/**/*.*")),
+        REPOSITORY / "CITATION.cff",
+        REPOSITORY / "mkdocs.yml",
+    ]
+    named = [(path.name, address) for path in others for address in own if address in path.read_text()]
+    assert named == []
+
+
+def test_every_action_of_the_workflows_is_pinned_by_commit() -> None:
+    uses = [
+        line.partition("uses: ")[2]
+        for path in sorted(REPOSITORY.glob(".github/workflows/*.yml"))
+        for line in path.read_text().splitlines()
+        if "uses: " in line
+    ]
+    assert uses
+    assert [use for use in uses if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}  # v[\d.]+", use)] == []

@@ -13,7 +13,7 @@ PACKAGE = REPOSITORY / "src" / "avadclip"
 # Bottom to top: a module imports only from rows below its own; files of one folder import each other freely.
 ROWS = {
     0: ("errors", "files", "labels", "timeline"),
-    1: ("config", "events", "extras", "tensor_file"),
+    1: ("config", "events", "extras", "plugins", "tensor_file"),
     2: ("media", "model"),
     3: ("encoders",),
     4: ("baselines", "features"),
@@ -24,7 +24,7 @@ ROWS = {
     9: ("report",),
     10: ("apps/retention", "research"),
     11: ("apps/archive", "apps/fetch", "apps/live", "apps/own_footage"),
-    12: ("apps/service",),
+    12: ("apps/service", "testing"),
     13: ("apps/cli",),
     14: ("__main__", "detection"),
 }

@@ -8,23 +8,41 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from avadclip.apps.live.delivery import DeliveryError, Sink
+    from avadclip.apps.live.ledger import Waiting
+    from avadclip.config import FrozenConfig
     from avadclip.data.datasets import load_dataset
+    from avadclip.encoders.base import AudioEncoder, Encoders, VisualEncoder
+    from avadclip.encoders.load import EncoderOptions
     from avadclip.evaluation.evaluate import evaluate
     from avadclip.events import Event, EventRules
     from avadclip.features.extract import extract_features
     from avadclip.inference.checkpoint import load_checkpoint
     from avadclip.inference.detector import Detection, Detector, load_detector
     from avadclip.model.avadclip import AVadCLIP
+    from avadclip.model.base import Bags, Batch, Outputs, System
     from avadclip.training.experiment import train
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AVadCLIP",
+    "AudioEncoder",
+    "Bags",
+    "Batch",
+    "DeliveryError",
     "Detection",
     "Detector",
+    "EncoderOptions",
+    "Encoders",
     "Event",
     "EventRules",
+    "FrozenConfig",
+    "Outputs",
+    "Sink",
+    "System",
+    "VisualEncoder",
+    "Waiting",
     "__version__",
     "evaluate",
     "extract_features",
@@ -36,10 +54,22 @@ __all__ = [
 
 _MODULES = {
     "AVadCLIP": "model.avadclip",
+    "AudioEncoder": "encoders.base",
+    "Bags": "model.base",
+    "Batch": "model.base",
+    "DeliveryError": "apps.live.delivery",
     "Detection": "inference.detector",
     "Detector": "inference.detector",
+    "EncoderOptions": "encoders.load",
+    "Encoders": "encoders.base",
     "Event": "events",
     "EventRules": "events",
+    "FrozenConfig": "config",
+    "Outputs": "model.base",
+    "Sink": "apps.live.delivery",
+    "System": "model.base",
+    "VisualEncoder": "encoders.base",
+    "Waiting": "apps.live.ledger",
     "evaluate": "evaluation.evaluate",
     "extract_features": "features.extract",
     "load_checkpoint": "inference.checkpoint",

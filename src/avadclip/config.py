@@ -39,8 +39,8 @@ class TemporalConfig(FrozenConfig):
     """Snippets that attend to each other; the paper's teacher has 4, its students 64."""
 
 
-AS_PUBLISHED: dict[str, Any] = {"layer_norm": False}
-"""Of the variant `released`, and of every checkpoint of 0.1.0, whose header does not name it."""
+AS_PUBLISHED: dict[str, Any] = {"layer_norm": False, "adapter_residual": False}
+"""Of the variant `released`, and of every checkpoint of 0.1.0, whose header does not name them."""
 
 
 class NetworkConfig(FrozenConfig):
@@ -62,6 +62,8 @@ class NetworkConfig(FrozenConfig):
     """Share of projected input channels dropped in training; only where features are projected."""
     layer_norm: bool = True
     """Of picture and sound before they are fused, so that neither drowns the other; not in `released`."""
+    adapter_residual: bool = True
+    """Whether the visual temporal model adds to the features that enter it, or replaces them, as in `released`."""
 
     @model_validator(mode="before")
     @classmethod

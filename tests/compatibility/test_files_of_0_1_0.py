@@ -46,7 +46,7 @@ NO_VERDICT = {"verdict": None, "correct_label": None}
 def renamed(header: dict[str, Any]) -> dict[str, Any]:
     """As it is read today: the encoders that 0.1.0 called `lite` are `lite-1`, features kept their scales,
     and no default is named."""
-    network = {**header["network"], "layer_norm": False}
+    network = {**header["network"], "layer_norm": False, "adapter_residual": False}
     encoders = "lite-1" if header["encoders"] == "lite" else header["encoders"]
     return {**header, "encoders": encoders, "network": network, "default": None}
 
@@ -232,7 +232,7 @@ def test_an_interrupted_run_is_refused_in_one_line(tmp_path: Path) -> None:
     config = read_config(tmp_path / "run" / "config.toml", TrainingConfig)
     expected = EXPECTED["run"]["config"]
     distillation = {**expected["distillation"], "damaged_share": 0.0}
-    network = {**expected["network"], "layer_norm": True}
+    network = {**expected["network"], "layer_norm": True, "adapter_residual": True}
     bags = {**expected["bags"], "long": "pool"}
     optimizer = {**expected["optimizer"], "cosine_epochs": None}
     changed = {"network": network, "distillation": distillation, "bags": bags, "optimizer": optimizer}

@@ -529,3 +529,14 @@ def test_without_the_tagger_the_notes_say_why_no_sound_is_named(monkeypatch: pyt
     assert detector.notes == ("sounds are not named: no network",)
     assert detector.encoders.audio.name == "log-mel"
     assert load_detector("starter-1", sounds=False).notes == ()
+
+
+def test_still_footage_is_skipped_where_asked_for_and_every_result_says_so(short_clip: Path) -> None:
+    full, skipping = load_detector("starter", sounds=False), load_detector("starter", sounds=False, skip_still=True)
+    found = skipping.detect(short_clip)
+    notes = " ".join(found.notes)  # the video is shorter than the calibration
+    assert "still footage skipped: 100% of the frames encoded" in notes
+    assert found.encoders["visual"] == {**full.encoders.visual.identity(), "skip_still": 1}
+    assert found.track.scores == pytest.approx(full.detect(short_clip).track.scores)
+    misfit = load_checkpoint("starter").header.misfit(extract_features(short_clip, skipping.encoders))
+    assert misfit == "visual encoder: skip_still is 1, needed None"

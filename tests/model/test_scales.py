@@ -96,4 +96,5 @@ def test_the_extended_score_has_a_linear_path_of_each_modality(tiny_network, ran
 
 def test_the_release_keeps_the_scales_of_its_features() -> None:
     paper, released = NetworkConfig(), NetworkConfig(variant="released")
-    assert (paper.layer_norm, released.layer_norm) == (True, False)
+    assert (paper.layer_norm, paper.adapter_residual) == (True, True)
+    assert (released.layer_norm, released.adapter_residual) == (False, False)

@@ -17,7 +17,9 @@ from avadclip.baselines.rtfm import Rtfm
 from avadclip.baselines.ur_dmu import UrDmu
 from avadclip.model.base import System
 from avadclip.model.class_text import PromptEncoder
+from avadclip.plugins import Registry
 
+ARGUMENTS = ("visual_dim", "audio_dim", "classes", "text")
 SYSTEMS: dict[str, type[System]] = {
     "deep-mil": DeepMil,
     "hl-net": HlNet,
@@ -35,19 +37,41 @@ SYSTEMS: dict[str, type[System]] = {
 """Each is built from those of build_system's arguments that its constructor names."""
 
 
+def _problem_of(part: object) -> str | None:
+    if not (isinstance(part, type) and issubclass(part, System)):
+        kind = f"the class {part.__name__}" if isinstance(part, type) else f"a {type(part).__name__}"
+        return f"it is {kind}, needed a subclass of avadclip.System"
+    missing = sorted(part.__abstractmethods__)
+    if not isinstance(getattr(part, "uses_audio", None), bool):
+        missing.append("uses_audio")
+    if missing:
+        return f"{part.__name__} lacks {', '.join(missing)}"
+    unknown = [name for name in inspect.signature(part).parameters if name not in ARGUMENTS]
+    if unknown:
+        return f"the constructor of {part.__name__} takes {unknown[0]}, needed names out of {', '.join(ARGUMENTS)}"
+    return None
+
+
+COMPARED = Registry("system", "avadclip.systems", SYSTEMS, SYSTEMS.__getitem__, _problem_of)
+"""The compared systems, and those of plug-ins."""
+
+
 def build_system(
     name: str, *, visual_dim: int, audio_dim: int, classes: Sequence[str], text: PromptEncoder | None = None
 ) -> System:
     """Build an untrained system.
 
     Args:
-        name: a key of SYSTEMS.
+        name: a name in COMPARED.
         visual_dim, audio_dim: widths of the features.
         classes: C names, `normal` first.
         text: CLIP's text encoder, for training a system that reads class words.
+
+    Raises:
+        ConfigError: an unknown name, or a plug-in that cannot be used.
     """
-    offered = {"visual_dim": visual_dim, "audio_dim": audio_dim, "classes": classes, "text": text}
-    system = SYSTEMS[name]
+    offered = dict(zip(ARGUMENTS, (visual_dim, audio_dim, classes, text), strict=True))
+    system = COMPARED.find(name)
     built = system(**{argument: offered[argument] for argument in inspect.signature(system).parameters})
     built.name, built.classes = name, tuple(classes)
     return built

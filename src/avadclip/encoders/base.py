@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ Prepared = NDArray[np.uint8]
 
 Windows = NDArray[np.float32]
 """Batch of audio windows, [N, samples], mono at media.track.SAMPLE_RATE_HZ, nominally within [-1, 1]."""
+
+STILL_RULE = 1  # number of the rule in features.skip_still; another one gives other features
 
 Identity = dict[str, str | int | float | bool | list[int] | None]
 """Everything about an encoder that affects its output; stored in feature files and checkpoints, and compared.
@@ -51,6 +53,15 @@ class VisualEncoder(Protocol):
 
     def identity(self) -> Identity:
         """See Identity."""
+        ...
+
+
+@runtime_checkable
+class MotionEncoder(Protocol):
+    """What a VisualEncoder has besides where part of its rows is computed from differences of a snippet's frames."""
+
+    def renew_motion(self, rows: NDArray[np.float32], frames: list[Prepared]) -> NDArray[np.float32]:
+        """A copy of rows [.., dim] whose motion part is that of one snippet's frames, as `encode` computes it."""
         ...
 
 
@@ -183,3 +194,9 @@ class Encoders(NamedTuple):
     text: TextEncoder | None
     tagger: SoundTagger | None = None
     """May be the same object as `audio`; each window is then processed once."""
+    skip_still: bool = False
+    """Whether pictures that look like the last encoded one take its features (features.skip_still)."""
+
+    def visual_identity(self) -> Identity:
+        """Identity of the visual features, which those of `skip_still` never share with fully encoded ones."""
+        return self.visual.identity() | ({"skip_still": STILL_RULE} if self.skip_still else {})

@@ -29,7 +29,7 @@ class ExtractionOutcome:
     status: Literal["done", "kept", "failed"]
     """`kept`: an up-to-date file of the same content and encoders existed."""
     message: str = ""
-    """Why it failed, one line."""
+    """Why it failed, one line; of a video with still footage skipped, the share of frames that were encoded."""
 
 
 def extract_to_folder(
@@ -72,7 +72,7 @@ def extract_to_folder(
         except (AvadclipError, OSError) as error:
             yield ExtractionOutcome(path, target, "failed", str(error))
         else:
-            yield ExtractionOutcome(path, target, "done")
+            yield ExtractionOutcome(path, target, "done", features.notes[-1] if encoders.skip_still else "")
 
 
 def _report(on_progress: BatchProgress, path: Path, media: MediaFile, seconds: float) -> None:

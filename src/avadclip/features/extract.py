@@ -3,14 +3,15 @@
 import itertools
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avadclip.encoders.base import AudioEncoder, Encoders, Prepared, SoundTags, VisualEncoder, Windows
+from avadclip.encoders.base import AudioEncoder, Encoders, Frame, SoundTags, VisualEncoder, Windows
 from avadclip.encoders.rows import Rows
 from avadclip.errors import MediaError
+from avadclip.features.skip_still import SkipStill, still_note
 from avadclip.features.snippets import Provenance, SnippetFeatures
 from avadclip.features.streams import WINDOWS_PER_BATCH, AudioStreamEncoder, StillsOnce, ahead
 from avadclip.media.audio import SoundReader, SoundReport
@@ -54,7 +55,8 @@ def extract_features(
     stream = audio_stream(encoders, grid)
     listener = None if stream is None else stream.listener
     frames = VideoReader(media, frame_size=encoders.visual.frame_size, listener=listener)
-    visual = encode_picture(frames, media.path, encoders.visual, grid, on_progress=on_progress)
+    stills = skipper(encoders, grid)
+    visual = encode_picture(frames, media.path, encoders.visual, grid, stills=stills, on_progress=on_progress)
     sound = read_sound(media, encoders, grid, visual.shape[1], stream)
     picture = frames.report
     return SnippetFeatures(
@@ -65,8 +67,17 @@ def extract_features(
         provenance=provenance_of(encoders, grid),
         sound_is_silent=sound.report is not None and sound.report.silent,
         audio_track=media.audio_track,
-        notes=(*picture.notes, *_sound_notes(sound.report, picture.duration_seconds, media.info.notes)),
+        notes=(
+            *picture.notes,
+            *_sound_notes(sound.report, picture.duration_seconds, media.info.notes),
+            *([] if stills is None else [still_note(stills.num_encoded, stills.num_snippets)]),
+        ),
     )
+
+
+def skipper(encoders: Encoders, grid: SnippetGrid) -> SkipStill | None:
+    """What encodes one video's or camera's picture where these encoders skip still footage; else None."""
+    return SkipStill(encoders.visual, grid.snippet_seconds) if encoders.skip_still else None
 
 
 def _sound_notes(sound: SoundReport | None, picture_seconds: float, by_header: Collection[str]) -> Iterator[str]:
@@ -128,7 +139,7 @@ def provenance_of(encoders: Encoders, grid: SnippetGrid) -> Provenance:
     """Provenance of features made with these encoders on this grid."""
     return Provenance(
         grid=grid,
-        visual=encoders.visual.identity(),
+        visual=encoders.visual_identity(),
         audio=None if encoders.audio is None else encoders.audio.identity(),
     )
 
@@ -139,20 +150,29 @@ def encode_picture(
     encoder: VisualEncoder,
     grid: SnippetGrid,
     *,
+    stills: SkipStill | None = None,
     on_progress: Progress | None = None,
 ) -> NDArray[np.float32]:
     """Encode a video's frames, damaged or not, to visual features [K, T, Dv].
 
     Reading and preprocessing have a thread each; the encoder's network runs in the caller's thread.
+
+    Args:
+        reader: gives the frames.
+        path: of the video, for messages.
+        encoder: the encoder.
+        grid: how to cut snippets.
+        stills: a new one of this encoder, to skip still footage.
+        on_progress: see Progress.
     """
     per_snippet = len(encoder.frame_offsets)
-    once = StillsOnce(encoder)
+    once: StillsOnce | SkipStill = stills or StillsOnce(encoder)
     per_batch = encoder.snippets_per_batch * per_snippet
     crops = [Rows(encoder.dim) for _ in range(encoder.num_crops)]
-    leftover: list[Prepared] = []
+    leftover: list[Any] = []  # frames as `once` prepares them
     with (
         ahead(reader.frames_at(grid.frame_times(encoder.frame_offsets)), FRAMES_WAITING) as frames,
-        ahead(map(once.prepare, frames), per_batch) as prepared,
+        ahead(_prepared(once, frames), per_batch) as prepared,
     ):
         while batch := list(itertools.islice(prepared, per_batch)):
             whole = len(batch) // per_snippet * per_snippet
@@ -173,6 +193,10 @@ def encode_picture(
         leftover += leftover[-1:] * (per_snippet - len(leftover))
         _append(crops, once.encode(leftover))
     return _stack(crops, num_snippets)
+
+
+def _prepared(once: StillsOnce | SkipStill, frames: Iterator[Frame]) -> Iterator[Any]:
+    return (once.prepare(frame) for frame in frames)
 
 
 def _append(crops: list[Rows], features: NDArray[np.float32]) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from avadclip.config import AS_PUBLISHED, NetworkConfig, Selection
 from avadclip.data.bags import StoredFeatures
+from avadclip.encoders.downloads.hub_models import is_hub_address, obtain_model, read_address
 from avadclip.encoders.load import EncoderOptions
 from avadclip.errors import CheckpointError, ConfigError
 from avadclip.events import Thresholds
@@ -168,7 +169,8 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     """Read a checkpoint, ready to score.
 
     Args:
-        name_or_path: a file, or a name: `starter` and `starter-1`, which ship with the package, or `avadclip-xd`.
+        name_or_path: a file; `starter` or `starter-1`, which ship with the package; `avadclip-xd`; or
+            `hf://owner/name@revision`, a checkpoint on the Hugging Face hub.
 
     Raises:
         CheckpointError: missing, damaged, not a checkpoint, not matching its header, or with a weight
@@ -196,17 +198,21 @@ def read_card(name_or_path: str | Path) -> str:
 
 
 def locate_checkpoint(name_or_path: str | Path) -> Path:
-    """The file behind a name or path, downloaded for `avadclip-xd`; raises CheckpointError or WeightsError."""
+    """The file behind a name, path or address; `avadclip-xd` and hf://.. are downloaded where they are not here.
+
+    Raises:
+        CheckpointError, WeightsError: there is none.
+    """
     if str(name_or_path) in SHIPPED:
         return Path(str(resources.files("avadclip"))) / "checkpoints" / f"{name_or_path}.safetensors"
     if str(name_or_path) == RELEASE:
         from avadclip.inference.published_weights.download import obtain_release  # which imports this module
 
         return obtain_release()
-    path = Path(name_or_path)
+    path = obtain_model(read_address(str(name_or_path))) if is_hub_address(name_or_path) else Path(name_or_path)
     if not path.is_file():
         raise CheckpointError(
-            f"there is no checkpoint {name_or_path}; give a .safetensors file of avadclip, "
+            f"there is no checkpoint {name_or_path}; give a .safetensors file of avadclip, hf://owner/name@revision, "
             f"or one of: {', '.join((*SHIPPED, RELEASE))}"
         )
     return path

@@ -192,7 +192,7 @@ class Detector:
         )
 
     def _identities(self) -> dict[str, Identity]:
-        identities = {"visual": self.encoders.visual.identity()}
+        identities = {"visual": self.encoders.visual_identity()}
         if self.encoders.audio is not None:
             identities["audio"] = self.encoders.audio.identity()
         if self.encoders.tagger is not None:
@@ -274,11 +274,13 @@ def load_detector(
     precision: Precision | None = None,
     sounds: bool = True,
     network: str | None = None,
+    skip_still: bool = False,
 ) -> Detector:
     """Load a model and the encoders it needs, ready for any number of videos.
 
     Args:
-        model: `starter`, `avadclip-xd` (the authors' weights), a checkpoint file, or `zero-shot`.
+        model: `starter`, `avadclip-xd` (the authors' weights), a checkpoint file, `hf://owner/name@revision` on the
+            Hugging Face hub, or `zero-shot`.
         encoders: as load_encoders takes them; by default what the checkpoint was trained on, `clip` for zero-shot.
         classes: class words for zero-shot, `normal` first; a checkpoint has its own.
         device: where networks run, as torch names it; `auto` is the first of cuda, mps and cpu that works and that the
@@ -289,6 +291,9 @@ def load_detector(
             detector goes on without them, and the notes of every result say so.
         network: the network of the checkpoint that scores, such as `teacher`; by default the one that the checkpoint
             names for the video. Where it needs sound and the video has none, the visual student scores.
+        skip_still: whether a picture that looks like the last encoded one takes its features, see features.skip_still;
+            always for a checkpoint that was trained on such features. The notes of every result say what share of the
+            frames was encoded.
 
     Raises:
         CheckpointError: no such checkpoint or network, or the encoders are not those it was trained on.
@@ -314,17 +319,22 @@ def load_detector(
     loaded, problems = _load_encoders(spec, options, sounds=sounds)
     notes += problems
     if model == ZERO_SHOT:
+        loaded = loaded._replace(skip_still=skip_still)
         return Detector(ZeroShotScorer(words, loaded), loaded, grid=SnippetGrid(), notes=notes)
     checkpoint = load_checkpoint(model)
     if options.precision != usual:
-        checkpoint = _for_precision(checkpoint, options.precision)
+        checkpoint = _accepting(checkpoint, {"precision": options.precision})
     header = checkpoint.header
+    loaded = loaded._replace(skip_still=header.features.visual.get("skip_still") is not None)
     difference = provenance_of(loaded, header.features.grid).difference(header.features)
     if difference is not None:
         raise CheckpointError(
             f"{header.name} was trained on other encoders than `{loaded.name}` ({difference}); "
             f"use --encoders {header.encoders}"
         )
+    if skip_still and not loaded.skip_still:
+        loaded = loaded._replace(skip_still=True)
+        checkpoint = _accepting(checkpoint, {"skip_still": loaded.visual_identity()["skip_still"]})
     scorer = TrainedScorer(checkpoint, device=torch.device(device), network=network)
     return Detector(scorer, loaded, grid=header.features.grid, notes=notes, familiarity=checkpoint.familiarity)
 
@@ -381,8 +391,8 @@ def obtain_weights(model: str | Path, *, encoders: str | None = None, sounds: bo
         obtain_encoders(spec, sound=False)  # the detector goes on by picture, and its notes say why
 
 
-def _for_precision(checkpoint: Checkpoint, precision: Precision) -> Checkpoint:
-    """The checkpoint, accepting visual features of this precision; the caller adds a note."""
+def _accepting(checkpoint: Checkpoint, change: Identity) -> Checkpoint:
+    """The checkpoint, accepting visual features that differ in this from those of its training; a note says so."""
     features = checkpoint.header.features
-    accepted = features.model_copy(update={"visual": {**features.visual, "precision": precision}})
+    accepted = features.model_copy(update={"visual": {**features.visual, **change}})
     return replace(checkpoint, header=checkpoint.header.model_copy(update={"features": accepted}))

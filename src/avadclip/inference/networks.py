@@ -8,7 +8,7 @@ import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from avadclip.baselines.build import SYSTEMS, build_system
+from avadclip.baselines.build import COMPARED, build_system
 from avadclip.config import LossConfig, NetworkConfig, TrainingConfig, Variant, read_config
 from avadclip.errors import ConfigError
 from avadclip.events import Modality
@@ -37,11 +37,12 @@ def check_name(name: str) -> str:
     """The name of a network with weights; raises ConfigError, with the nearest known one, for any other."""
     if name == BOTH_STUDENTS:
         raise ConfigError(f"`{BOTH_STUDENTS}` has no weights of its own; train {' and '.join(STUDENTS)}")
-    known = [*OWN, *SYSTEMS]
-    if name in known:
+    if name in OWN or name in COMPARED:
         return name
+    known = [*OWN, *COMPARED.names()]
     close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean `{close[0]}`?" if close else f"needed one of {', '.join(known)}"
+    needed = f"needed one of {', '.join(known)}; a plug-in's is there once its package is installed"
+    hint = f"did you mean `{close[0]}`?" if close else needed
     raise ConfigError(f"there is no network {reprlib.repr(name)}; {hint}")
 
 
@@ -59,12 +60,12 @@ def modality_of(name: str) -> Modality:
     """What the network of this name reads; raises ConfigError for an unknown name."""
     if check_name(name) in OWN:
         return OWN[name]
-    return "audio-visual" if SYSTEMS[name].uses_audio else "visual"
+    return "audio-visual" if COMPARED.find(name).uses_audio else "visual"
 
 
 def reads_class_words(name: str) -> bool:
     """Whether a network learns prompts around the words of its classes where there is a text encoder."""
-    return check_name(name) in OWN or issubclass(SYSTEMS[name], TextSystem)
+    return check_name(name) in OWN or issubclass(COMPARED.find(name), TextSystem)
 
 
 def build_network(
@@ -107,6 +108,7 @@ def build_network(
         enhancement_blocks=config.enhancement_blocks,
         input_dropout=config.input_dropout,
         layer_norm=config.layer_norm,
+        adapter_residual=config.adapter_residual,
         objective=objective,
     )
     built.name = name

@@ -62,6 +62,7 @@ class AVadCLIP(TextSystem):
         enhancement_blocks: of a student; printed 1, released 3.
         input_dropout: share of projected input channels dropped in training.
         layer_norm: of picture and sound before they are fused, and of a student's features before its enhancement.
+        adapter_residual: see LocalGlobalAdapter.
         objective: by default the one of the paper, without distillation.
     """
 
@@ -87,6 +88,7 @@ class AVadCLIP(TextSystem):
         enhancement_blocks: int = 3,
         input_dropout: float = 0.0,
         layer_norm: bool = True,
+        adapter_residual: bool = True,
         objective: Objective | None = None,
     ) -> None:
         super().__init__()
@@ -100,7 +102,12 @@ class AVadCLIP(TextSystem):
             return build_projection(feature_dim, embed_dim, dropout=input_dropout)
 
         def adapter() -> LocalGlobalAdapter:
-            return LocalGlobalAdapter(embed_dim=embed_dim, num_blocks=num_blocks, attention_window=attention_window)
+            return LocalGlobalAdapter(
+                embed_dim=embed_dim,
+                num_blocks=num_blocks,
+                attention_window=attention_window,
+                residual=adapter_residual,
+            )
 
         self.encoder: AudioVisualEncoder | SingleModalityEncoder
         if visual_dim is not None and audio_dim is not None:

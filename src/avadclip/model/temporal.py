@@ -23,10 +23,12 @@ class LocalGlobalAdapter(nn.Module):
         embed_dim: D
         num_blocks: transformer blocks.
         attention_window: snippets that attend to each other.
+        residual: add the result to what came in; False, as released: it replaces it.
     """
 
-    def __init__(self, *, embed_dim: int, num_blocks: int, attention_window: int) -> None:
+    def __init__(self, *, embed_dim: int, num_blocks: int, attention_window: int, residual: bool) -> None:
         super().__init__()
+        self.residual = residual
         self.position_embedding = nn.Parameter(torch.randn(WINDOW_SNIPPETS, embed_dim) * 0.01)
         self.blocks = nn.ModuleList(
             LocalAttentionBlock(embed_dim=embed_dim, attention_window=attention_window) for _ in range(num_blocks)
@@ -47,6 +49,7 @@ class LocalGlobalAdapter(nn.Module):
         Returns:
             [B, T, D], zero where not active.
         """
+        entered = x
         x = x + self.position_embedding[: x.shape[1]]
         for block in self.blocks:
             x = block(x, active)
@@ -54,6 +57,8 @@ class LocalGlobalAdapter(nn.Module):
         distance = distance_adjacency(x.shape[1], device=x.device, dtype=x.dtype)
         by_distance = self.distance_stream(x, distance, active)
         joined: Tensor = self.join(torch.cat([by_similarity, by_distance], dim=-1))
+        if self.residual:
+            joined = entered + joined
         return joined * active[..., None]
 
 

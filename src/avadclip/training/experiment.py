@@ -15,7 +15,7 @@ from avadclip.data.footage_checks.warning import FootageWarning
 from avadclip.data.footage_checks.warnings import footage_warnings
 from avadclip.data.published.load import BENCHMARKS
 from avadclip.encoders.clip_text import ClipTextEncoder
-from avadclip.encoders.load import EncoderOptions, load_encoders
+from avadclip.encoders.load import EncoderOptions, load_encoders, visual_name
 from avadclip.errors import CheckpointError, ConfigError, DataError
 from avadclip.evaluation.metrics.thresholds import choose_thresholds
 from avadclip.events import UNVALIDATED, Thresholds
@@ -29,6 +29,7 @@ from avadclip.inference.networks import STUDENTS, TEACHER, VISUAL_STUDENT, read_
 from avadclip.training.card import NamedTeacher, write_card
 from avadclip.training.loop import SelectionOnTest, Step, Supervision, TrainingProgress, make_accelerator, train_network
 from avadclip.training.run_folder import BEST, LAST, RunFolder
+from avadclip.training.trackers import TrackerName
 from avadclip.training.trained import trained_checkpoint
 
 
@@ -39,6 +40,7 @@ def train(
     out: str | Path,
     teacher: str | Path | None = None,
     force: bool = False,
+    track: TrackerName = "tensorboard",
     on_step: Callable[[Step], None] | None = None,
     on_warning: Callable[[FootageWarning], None] | None = None,
 ) -> TrainingProgress:
@@ -50,6 +52,7 @@ def train(
         out: the run folder: new, or of the same recipe.
         teacher: checkpoint that holds a teacher; a student's checkpoint then holds both.
         force: a student learns from its teacher also in epochs at whose start it is better than it on validation.
+        track: where the metrics go besides the run folder: `tensorboard` (into it), `wandb` or `mlflow`.
         on_step: called after every step.
         on_warning: called before the first step with every flaw found in the footage; the card has them too.
 
@@ -57,12 +60,14 @@ def train(
         Networks of the last and of the best epoch, each ready to score, and the metrics of every epoch.
 
     Raises:
-        ConfigError: the recipe or the folder does not fit.
+        ConfigError: the recipe or the folder does not fit, or the tracker is not installed or refuses.
         CheckpointError: the teacher does not fit the student's recipe.
         DataError, FeatureError: the data cannot be used.
     """
     config = recipe if isinstance(recipe, TrainingConfig) else read_recipe(Path(recipe))
-    return follow_recipe(config, data, Path(out), teacher=teacher, force=force, on_step=on_step, on_warning=on_warning)
+    return follow_recipe(
+        config, data, Path(out), teacher=teacher, force=force, track=track, on_step=on_step, on_warning=on_warning
+    )
 
 
 def follow_recipe(
@@ -72,6 +77,7 @@ def follow_recipe(
     *,
     teacher: str | Path | None = None,
     force: bool = False,
+    track: TrackerName = "tensorboard",
     on_step: Callable[[Step], None] | None = None,
     on_warning: Callable[[FootageWarning], None] | None = None,
     on_test: SelectionOnTest | None = None,
@@ -90,7 +96,7 @@ def follow_recipe(
     if teacher is not None and teacher_checkpoint is not None:
         _check_teacher(teacher_checkpoint, config, data, str(teacher))
         named_teacher = _named_teacher(teacher, teacher_checkpoint)
-    run = RunFolder(folder, config, device=str(accelerator.device))
+    run = RunFolder(folder, config, device=str(accelerator.device), track=track)
     warnings = _warnings(data)
     if on_warning is not None:
         for warning in warnings:
@@ -203,7 +209,7 @@ def _check_encoders(config: TrainingConfig, dataset: Dataset) -> None:
         )
     if dataset.is_synthetic or provenance is None:
         return
-    if config.encoders.partition(":")[0] != provenance.visual["name"]:
+    if visual_name(config.encoders) != provenance.visual["name"]:
         raise ConfigError(
             f'`encoders` is "{config.encoders}", but the features of {dataset.name} were made with '
             f"{provenance.visual['name']}; correct the recipe, or extract them again"

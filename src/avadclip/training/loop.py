@@ -1,6 +1,7 @@
 """Train one network on bags with weak labels, alone or after a teacher."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -128,16 +129,17 @@ def train_network(
     """
     trainer = _Trainer(bags, config, supervision, accelerator or make_accelerator())
     if run is not None:
-        if trainer.accelerator.is_main_process:
-            run.begin()
         trainer.resume(run)
-    while trainer.num_epochs_done < config.optimizer.epochs:
-        trainer.train_epoch(on_step)
-        # Before the state is saved: a run killed in between does the epoch again, and every epoch is reported.
-        if on_epoch is not None:
-            on_epoch(trainer.progress())
-        if run is not None and trainer.accelerator.is_main_process:
-            trainer.save(run)
+    is_done = trainer.num_epochs_done >= config.optimizer.epochs
+    kept = run if trainer.accelerator.is_main_process and not is_done else None
+    with nullcontext() if kept is None else kept.followed():
+        while trainer.num_epochs_done < config.optimizer.epochs:
+            trainer.train_epoch(on_step)
+            # Before the state is saved: a run killed in between does the epoch again, and every epoch is reported.
+            if on_epoch is not None:
+                on_epoch(trainer.progress())
+            if kept is not None:
+                trainer.save(kept)
     return trainer.progress()
 
 

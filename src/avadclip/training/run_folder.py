@@ -6,12 +6,13 @@ metrics.jsonl        one line per epoch
 state.safetensors    everything the next epoch needs; written whole after every epoch
 last.safetensors     checkpoint of the last epoch
 best.safetensors     checkpoint of the epoch that validation chose
-tensorboard/         the metrics as curves
+tensorboard/         the metrics as curves, where no other tracker is chosen
 """
 
 import json
 import platform
-from functools import cached_property
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,16 +21,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
 from avadclip import __version__
 from avadclip.config import TrainingConfig, read_config
 from avadclip.errors import ConfigError
 from avadclip.files import write_atomically
+from avadclip.training.trackers import RunTracker, TrackerName
 
 CONFIG, ENVIRONMENT, METRICS, STATE = "config.toml", "environment.json", "metrics.jsonl", "state.safetensors"
 LAST, BEST = "last.safetensors", "best.safetensors"
-TENSORBOARD = "tensorboard"
 
 
 class SavedState(NamedTuple):
@@ -46,12 +46,13 @@ class SavedState(NamedTuple):
 class RunFolder:
     """Files of one run. Only the main process may write."""
 
-    def __init__(self, path: Path, config: TrainingConfig, *, device: str) -> None:
+    def __init__(self, path: Path, config: TrainingConfig, *, device: str, track: TrackerName = "tensorboard") -> None:
         """Name a folder that is new, or holds an interrupted run of the same recipe; nothing is written yet.
 
         Raises:
-            ConfigError: the folder holds another run, or files of something else.
+            ConfigError: the folder holds another run, or files of something else; or the tracker is not installed.
         """
+        self._tracker = RunTracker(track, path)
         self.path = path
         self._config = config
         self._device = device
@@ -64,10 +65,24 @@ class RunFolder:
         elif path.exists() and any(path.iterdir()):
             raise ConfigError(f"{path} is not empty and holds no run; choose another --out")
 
-    def begin(self) -> None:
-        """Write what a run is, once it is known that it can be; an interrupted run keeps what it has."""
-        if (self.path / CONFIG).is_file():
-            return
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """Write what a run is, once it is known that it can be, and track it until the end of the block.
+
+        An interrupted run keeps what it has.
+
+        Raises:
+            ConfigError: the tracker refuses the run.
+        """
+        if not (self.path / CONFIG).is_file():
+            self._write_recipe()
+        try:
+            self._tracker.start(_flat(self._config.model_dump(mode="json")))
+            yield
+        finally:
+            self._tracker.finish()
+
+    def _write_recipe(self) -> None:
         environment = {
             "avadclip": __version__,
             "torch": torch.__version__,
@@ -80,17 +95,8 @@ class RunFolder:
         write_atomically(self.path / CONFIG, tomli_w.dumps(values))
         write_atomically(self.path / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
 
-    @cached_property
-    def _curves(self) -> SummaryWriter:
-        return SummaryWriter(str(self.path / TENSORBOARD))
-
     def save_state(self, state: SavedState) -> None:
         """Write everything the next epoch needs, and the metrics so far."""
-        line = state.metrics[-1]
-        for name, value in line.items():
-            if name != "epoch" and value is not None:
-                self._curves.add_scalar(name, value, line["epoch"])
-        self._curves.flush()  # a killed run keeps its curves
         tensors = {f"current/{name}": tensor for name, tensor in state.current.items()}
         tensors.update({f"best/{name}": tensor for name, tensor in state.best.items()})
         for index, moments in state.optimizer.items():
@@ -99,6 +105,8 @@ class RunFolder:
         # One file: weights, optimizer and metrics cannot disagree, wherever the process is killed.
         write_atomically(self.path / STATE, save(own, metadata={"metrics": json.dumps(state.metrics)}))
         write_atomically(self.path / METRICS, "".join(json.dumps(line) + "\n" for line in state.metrics))
+        last = dict(state.metrics[-1])
+        self._tracker.log(last, epoch=last.pop("epoch"))
 
     def load_state(self) -> SavedState | None:
         """What save_state wrote last; None in a new folder. Raises ConfigError where it is damaged."""

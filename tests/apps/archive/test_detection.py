@@ -2,7 +2,10 @@ import dataclasses
 from typing import Any
 
 from avadclip.apps.archive.detection import DetectionJob, DetectionWork
+from avadclip.apps.archive.extraction import ExtractionJob
+from avadclip.encoders.load import EncoderOptions
 from avadclip.events import EventRules, SoundRule
+from avadclip.timeline import SnippetGrid
 
 
 def make_work(*, sounds: bool = True, **rules: Any) -> DetectionWork:
@@ -32,3 +35,12 @@ def test_other_sounds_make_another_result() -> None:
     assert DetectionWork(DetectionJob("starter-1", None, None, "cpu", None, EventRules(sounds=(rule,)))).identity()[
         "sounds"
     ] == (dataclasses.asdict(rule),)
+
+
+def test_still_footage_skipped_makes_another_result() -> None:
+    job = DetectionJob("starter", None, None, "cpu", None, EventRules(), sounds=False)
+    full, skipped = job.load().identity(), dataclasses.replace(job, skip_still=True).load().identity()
+    assert skipped["features"]["visual"] == {**full["features"]["visual"], "skip_still": 1}
+    extraction = ExtractionJob("lite", EncoderOptions(sound=False), SnippetGrid())
+    visual = dataclasses.replace(extraction, skip_still=True).load().identity()["visual"]
+    assert visual == {**extraction.load().identity()["visual"], "skip_still": 1}

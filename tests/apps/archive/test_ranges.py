@@ -35,7 +35,7 @@ def divided(path: Path, *, by_batch: bool = False):
     encoders = tiny_encoders(by_batch=by_batch)
     spans = plan_spans(MediaFile.open(path), encoders.visual, GRID, range_seconds=RANGE_SECONDS)
     assert len(spans) == 5
-    parts = [encode_range(MediaFile.open(path), encoders.visual, GRID, span) for span in spans]
+    parts = [encode_range(MediaFile.open(path), encoders, GRID, span) for span in spans]
     return encoders, parts
 
 
@@ -63,7 +63,7 @@ def test_ranges_joined_are_the_undivided_features_byte_for_byte(
 def test_ranges_joined_are_the_undivided_features_of_real_encoders_too(long_video: Path) -> None:
     encoders = load_encoders("lite")
     spans = plan_spans(MediaFile.open(long_video), encoders.visual, GRID, range_seconds=RANGE_SECONDS)
-    parts = [encode_range(MediaFile.open(long_video), encoders.visual, GRID, span) for span in spans]
+    parts = [encode_range(MediaFile.open(long_video), encoders, GRID, span) for span in spans]
     joined = join_ranges(MediaFile.open(long_video), parts, encoders, GRID)
     whole = extract_features(long_video, encoders, grid=GRID)
     assert len(parts) > 2
@@ -82,7 +82,7 @@ def test_a_range_does_not_read_the_video_from_its_start(long_video: Path, monkey
         return readers[-1]
 
     monkeypatch.setattr(ranges, "VideoReader", reader)
-    encode_range(MediaFile.open(long_video), tiny_encoders().visual, GRID, TimeRange(18, 24))  # 12 to 16 s
+    encode_range(MediaFile.open(long_video), tiny_encoders(), GRID, TimeRange(18, 24))  # 12 to 16 s
     # Four seconds, and from the key picture at most 2 s and a second ahead of it; not the twelve before.
     assert readers[0].report.num_frames <= (4 + 3) * 12 + 2
 
@@ -134,10 +134,10 @@ def test_neighbours_that_saw_another_first_picture_are_not_joined(long_video: Pa
 
 
 def test_a_video_shorter_than_its_header_states_is_not_divided(long_video: Path) -> None:
-    encoder = tiny_encoders().visual
+    encoders = tiny_encoders()
     for span in (TimeRange(30, 36), TimeRange(36, None), TimeRange(90, None)):
         with pytest.raises(IndivisibleError):
-            encode_range(MediaFile.open(long_video), encoder, GRID, span)
+            encode_range(MediaFile.open(long_video), encoders, GRID, span)
 
 
 def test_a_part_comes_back_as_it_was_written(tmp_path: Path, long_video: Path) -> None:
@@ -157,3 +157,16 @@ def test_parts_of_other_content_encoders_or_ranges_have_other_names() -> None:
         part_name(sha, made, span) for sha in "ab" for made in "ab" for span in (TimeRange(0, 9), TimeRange(9, None))
     }
     assert len(names) == 8
+
+
+def test_ranges_that_skip_still_footage_say_how_much_was_encoded(tmp_path: Path, long_video: Path) -> None:
+    encoders = tiny_encoders()._replace(skip_still=True)
+    spans = plan_spans(MediaFile.open(long_video), encoders.visual, GRID, range_seconds=RANGE_SECONDS)
+    parts = [encode_range(MediaFile.open(long_video), encoders, GRID, span) for span in spans]
+    write_part(tmp_path / "part", parts[0])
+    assert read_part(tmp_path / "part").num_encoded == parts[0].num_encoded == len(parts[0].visual[0])
+    joined = join_ranges(MediaFile.open(long_video), parts, encoders, GRID)
+    # Every range is calibrated anew, which is longer than these ranges.
+    assert f"100% of the frames encoded ({len(joined)} of {len(joined)} snippets)" in joined.notes[-1]
+    assert joined.provenance is not None
+    assert joined.provenance.visual["skip_still"] == 1

@@ -7,6 +7,7 @@ import pytest
 import avadclip.encoders.load
 import avadclip.features.auto_precision
 import avadclip.features.batch
+from avadclip.encoders.base import Encoders
 from avadclip.encoders.load import EncoderOptions
 from avadclip.features.auto_precision import PrecisionChoice
 from avadclip.features.batch import ExtractionOutcome
@@ -108,6 +109,16 @@ def test_bad_usage_exits_with_2(
 ) -> None:
     assert avadclip_command("extract", "yard", *wrong)[0] == 2
     assert calls == {}
+
+
+def test_still_footage_is_skipped_only_where_asked_for(
+    calls: dict[str, Any], videos: Path, avadclip_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = Encoders("lite", None, None, None)
+    monkeypatch.setattr(avadclip.encoders.load, "load_encoders", lambda *_: loaded)
+    for options, expected in [((), False), (("--skip-still",), True)]:
+        avadclip_command("extract", "yard/a.mp4", "--out", "features", *options)
+        assert calls["encoders"].skip_still == expected
 
 
 def test_a_precision_reaches_the_encoders(calls: dict[str, Any], videos: Path, avadclip_command: Command) -> None:

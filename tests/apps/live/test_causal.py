@@ -100,3 +100,15 @@ def test_one_network_that_encodes_and_names_runs_once(bright_or_beeping, tagger,
     both = Detector(bright_or_beeping.scorer, encoders, grid=bright_or_beeping.grid)
     judged, _ = run(both, [make_snippet(0, sound=0.5)])
     assert judged[0].snippet.sounds[0].probability == 0.5
+
+
+def test_still_footage_is_skipped_and_a_change_is_encoded_at_once(bright_is_bad, make_snippet) -> None:
+    skipping = Detector(bright_is_bad.scorer, bright_is_bad.encoders._replace(skip_still=True), grid=bright_is_bad.grid)
+    scorer = CausalScorer(skipping, ScoringConfig())
+    for index in range(24):
+        scorer.push(make_snippet(index, 0.2))
+    assert scorer.encoded_share == 16 / 24  # the calibration
+    (changed,) = scorer.push(make_snippet(24, 0.9))
+    assert changed.snippet.score == pytest.approx(0.9, abs=0.01)
+    assert scorer.encoded_share == 17 / 25
+    assert CausalScorer(bright_is_bad, ScoringConfig()).encoded_share == 1.0

@@ -119,7 +119,7 @@ def make_sink(broker):
 
     yield make
     for sink in sinks:
-        sink.stop()
+        sink.close()
 
 
 def message(number, kind="update", event="yard-1"):

@@ -25,6 +25,7 @@ from avadclip.apps.live.watch import Watch, load_live_detector
 from avadclip.config import parse_config
 from avadclip.errors import ConfigError, MediaError
 from avadclip.events import EventRules, ScoreTrack, find_spans
+from avadclip.inference.detector import Detector
 
 PATIENCE = 60.0
 SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
@@ -307,3 +308,16 @@ def test_a_killed_watch_ends_its_open_event_at_the_next_start_and_repeats_nothin
     assert first_end[3].startswith("avadclip was restarted")
     assert lines[-1]["type"] == "end"
     assert lines[-1]["note"] == "camera disconnected: avadclip was stopped"
+
+
+def test_a_watch_skips_still_footage_where_its_config_wants_it(bright_is_bad, write_yard, tmp_path) -> None:
+    content = {"cameras": {"yard": {"source": str(write_yard(tmp_path / "yard.mkv", [0.1] * 20, with_sound=False))}}}
+    config = parse_config({**content, "skip_still": True}, WatchConfig, origin="test")
+    assert load_live_detector(config).encoders.skip_still
+    assert not load_live_detector(parse_config(content, WatchConfig, origin="test")).encoders.skip_still
+    skipping = Detector(bright_is_bad.scorer, bright_is_bad.encoders._replace(skip_still=True), grid=bright_is_bad.grid)
+    content["cameras"]["yard"]["speed"] = 20.0
+    watch = Watch(parse_config(content, WatchConfig, origin="test"), skipping, [].append)
+    watch.run()
+    counts = watch.camera_stats()["yard"]
+    assert counts.encoded_share == round(16 / counts.snippets, 3) < 1

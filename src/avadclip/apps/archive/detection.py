@@ -36,6 +36,7 @@ class DetectionJob:
     sounds: bool = True
     audio_track: int | None = None
     network: str | None = None
+    skip_still: bool = False
 
     def load(self) -> "DetectionWork":
         """See job.ArchiveJob.load."""
@@ -63,6 +64,7 @@ class DetectionWork:
             precision=job.precision,
             sounds=job.sounds,
             network=job.network,
+            skip_still=job.skip_still,
         )
         self.encoders = self._detector.encoders
         self.grid = self._detector.grid

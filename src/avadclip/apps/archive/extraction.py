@@ -26,6 +26,7 @@ class ExtractionJob:
     options: "EncoderOptions"
     grid: SnippetGrid
     audio_track: int | None = None
+    skip_still: bool = False
 
     @property
     def device(self) -> str:
@@ -36,7 +37,8 @@ class ExtractionJob:
         """See job.ArchiveJob.load."""
         from avadclip.encoders.load import load_encoders  # PyTorch, which only workers need
 
-        return ExtractionWork(load_encoders(self.encoders, self.options), self.grid, self.audio_track)
+        encoders = load_encoders(self.encoders, self.options)._replace(skip_still=self.skip_still)
+        return ExtractionWork(encoders, self.grid, self.audio_track)
 
     def output_name(self, place: str) -> str:
         """Path of the feature file."""

@@ -28,6 +28,7 @@ class PartHeader(BaseModel):
     first_picture: str
     next_picture: str | None
     duration_seconds: float | None
+    num_encoded: int | None = None
 
 
 PART_FILE = TensorFile(
@@ -56,6 +57,7 @@ def write_part(path: Path, part: RangeFeatures) -> None:
         first_picture=part.first_picture,
         next_picture=part.next_picture,
         duration_seconds=part.duration_seconds,
+        num_encoded=part.num_encoded,
     )
     tensors = {"visual": np.ascontiguousarray(part.visual)}
     write_atomically(path, save(tensors, metadata={HEADER_KEY: header.model_dump_json()}))
@@ -65,5 +67,9 @@ def read_part(path: Path) -> RangeFeatures:
     """Read what write_part wrote; raises FeatureError."""
     with PART_FILE.open(path) as (header, file):
         return RangeFeatures(
-            file.get_tensor("visual"), header.first_picture, header.next_picture, header.duration_seconds
+            file.get_tensor("visual"),
+            header.first_picture,
+            header.next_picture,
+            header.duration_seconds,
+            header.num_encoded,
         )

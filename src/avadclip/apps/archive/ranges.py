@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from avadclip.encoders.base import Encoders, Frame, VisualEncoder
 from avadclip.errors import MediaError
-from avadclip.features.extract import audio_stream, encode_picture, provenance_of, read_sound
+from avadclip.features.extract import audio_stream, encode_picture, provenance_of, read_sound, skipper
+from avadclip.features.skip_still import still_note
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.media.container import header_seconds, open_media, picture_stream
 from avadclip.media.probe import MediaFile
@@ -49,6 +50,8 @@ class RangeFeatures(NamedTuple):
     """Time and hash of the next range's first frame, as decoded in this range; None in the last range."""
     duration_seconds: float | None
     """Length of the whole video; known in the last range."""
+    num_encoded: int | None = None
+    """Encoded snippets, where still footage is skipped; each range is calibrated anew."""
 
 
 def plan_spans(
@@ -69,15 +72,16 @@ def plan_spans(
     return tuple(TimeRange(start, stop) for start, stop in zip(starts, [*starts[1:], None], strict=True))
 
 
-def encode_range(media: MediaFile, encoder: VisualEncoder, grid: SnippetGrid, span: TimeRange) -> RangeFeatures:
+def encode_range(media: MediaFile, encoders: Encoders, grid: SnippetGrid, span: TimeRange) -> RangeFeatures:
     """Encode the picture of one range.
 
     Raises:
         IndivisibleError: the video is irregular, or ends before the range does.
     """
-    pictures = _RangePictures(media, encoder, grid, span)
+    pictures = _RangePictures(media, encoders.visual, grid, span)
+    stills = skipper(encoders, grid)
     try:
-        visual = encode_picture(pictures, media.path, encoder, grid)
+        visual = encode_picture(pictures, media.path, encoders.visual, grid, stills=stills)
     except MediaError as error:  # from the middle; from the start it may well be readable
         raise IndivisibleError(str(error)) from error
     report = pictures.whole_report
@@ -89,6 +93,7 @@ def encode_range(media: MediaFile, encoder: VisualEncoder, grid: SnippetGrid, sp
         first_picture=f"{first!r} {pictures.first_sha256}",
         next_picture=None if span.stop is None else f"{last!r} {pictures.next_sha256}",
         duration_seconds=report.duration_seconds if span.stop is None else None,
+        num_encoded=None if stills is None else stills.num_encoded,
     )
 
 
@@ -110,6 +115,7 @@ def join_ranges(
         raise IndivisibleError(
             f"{media.path}: the ranges have {visual.shape[1]} snippets in total, the whole video a different number"
         )
+    num_encoded = [each.num_encoded for each in ranges if each.num_encoded is not None]
     sound = read_sound(media, encoders, grid, visual.shape[1], audio_stream(encoders, grid))
     return SnippetFeatures(
         visual=visual,
@@ -119,7 +125,10 @@ def join_ranges(
         provenance=provenance_of(encoders, grid),
         sound_is_silent=sound.report is not None and sound.report.silent,
         audio_track=media.audio_track,
-        notes=() if sound.report is None else sound.report.notes,
+        notes=(
+            *(() if sound.report is None else sound.report.notes),
+            *([still_note(sum(num_encoded), visual.shape[1])] if num_encoded else []),
+        ),
     )
 
 

@@ -163,7 +163,7 @@ class ArchiveWorker:
     def _do_range(self, unit: VideoRange, path: Path, scratch: Path) -> PartDone:
         name = self._part_name(unit.source_sha256, unit.span)
         if self._storage.size(name) == 0:
-            part = encode_range(self._open(path), self._work.encoders.visual, self._work.grid, unit.span)
+            part = encode_range(self._open(path), self._work.encoders, self._work.grid, unit.span)
             file = scratch / "part.safetensors"
             write_part(file, part)
             self._storage.publish(file, name)

@@ -22,7 +22,7 @@ ALERT_SHARE = 0.1  # default share of the false alarms that may be alerts
 
 
 def calibrate(  # noqa: PLR0917  Typer's way to declare options
-    checkpoint: Annotated[str, typer.Argument(help="A checkpoint file, or `starter`.")],
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint file, `starter` or hf://OWNER/NAME.")],
     out: Annotated[Path, typer.Option(dir_okay=False, help="The new checkpoint file.")],
     normal: Annotated[
         Path | None,

@@ -17,6 +17,7 @@ from avadclip.apps.cli.options import (
     NumWorkers,
     Offline,
     RayAddress,
+    SkipStill,
     TimeLimit,
     local_folder,
     run_spread,
@@ -52,8 +53,8 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
     model: Annotated[
         str,
         typer.Option(
-            help="A checkpoint file, `starter`, `avadclip-xd` (the authors'), or `zero-shot` (untrained CLIP and "
-            "Wav2CLIP)."
+            help="A checkpoint file, `starter`, hf://OWNER/NAME, `avadclip-xd` (the authors'), or `zero-shot` "
+            "(untrained CLIP and Wav2CLIP)."
         ),
     ] = "starter",
     network: Network = None,
@@ -67,6 +68,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
         ChosenPrecision | None, typer.Option(help=PRECISION_HELP, show_default="as in the model's training")
     ] = None,
     device: Device = "auto",
+    skip_still: SkipStill = False,
     threshold: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Score threshold of events.", show_default="the model's own"),
@@ -140,6 +142,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
             sounds=not no_sounds,
             audio_track=audio_track,
             network=network,
+            skip_still=skip_still,
         )
         obtain_weights(job.model, encoders=job.encoders, sounds=job.sounds)
         raise typer.Exit(run_spread(job, paths, out, spread))
@@ -169,6 +172,7 @@ def detect(  # noqa: PLR0917  Typer's way to declare options
             precision=settled,
             sounds=not no_sounds,
             network=network,
+            skip_still=skip_still,
         )
         num_failed = len(inputs.problems)
         output = OUTPUTS[output_format](include_scores=scores)

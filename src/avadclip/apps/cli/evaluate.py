@@ -59,7 +59,10 @@ def evaluate(  # noqa: PLR0917  Typer's way to declare options
         ),
     ],
     checkpoint: Annotated[
-        str | None, typer.Argument(help="A checkpoint file, or `starter`; omitted with --scores.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="A checkpoint file, `starter` or hf://OWNER/NAME; omitted with --scores.", show_default=False
+        ),
     ] = None,
     network: Network = None,
     scores: Annotated[

@@ -101,6 +101,12 @@ AudioTrack = Annotated[
     int | None,
     typer.Option(min=1, help="Audio track to use, counted from 1.", show_default="the first that is not silent"),
 ]
+SkipStill = Annotated[
+    bool,
+    typer.Option(
+        "--skip-still", help="Encode only what changes: a picture like the last encoded one takes its features."
+    ),
+]
 RayAddress = Annotated[
     str | None,
     typer.Option(

@@ -60,6 +60,16 @@ def reproduce(  # noqa: PLR0917  Typer's way to declare options
             exists=True, file_okay=False, help="Folder of training recipes.", show_default="the paper's, by dataset"
         ),
     ] = None,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RECIPE",
+            exists=True,
+            dir_okay=False,
+            help="For tables 1 to 3: a further row, a system trained by this recipe (TOML), such as a plug-in's; "
+            "repeatable.",
+        ),
+    ] = None,
     best_on_test: Annotated[
         bool,
         typer.Option(
@@ -77,11 +87,17 @@ def reproduce(  # noqa: PLR0917  Typer's way to declare options
     A row that cannot run gives its reason and the others continue (exit code 3).
     """
     set_offline(offline)
-    from avadclip.research.reproduce.plans import TABLES
+    from avadclip.inference.networks import read_recipe
+    from avadclip.research.reproduce.plans import COMPARISONS, TABLES, with_recipes
     from avadclip.research.reproduce.sources import make_sources
 
+    if also and table.value not in (*COMPARISONS, TableName.ALL.value):
+        raise typer.BadParameter(f"--also is for the tables {', '.join(COMPARISONS)} and all")
+    for recipe in also or ():
+        read_recipe(recipe)
+
     sources = make_sources(data, features=features, second=second_data, recipes=recipes)
-    plans = [plan for key, plan in TABLES.items() if table.value in (key, TableName.ALL.value)]
+    plans = [with_recipes(plan, also or ()) for plan in TABLES.values() if table.value in (plan.key, TableName.ALL)]
     if "second" not in sources:
         plans = _of_one_dataset(plans)
     num_failed, num_jobs = _make_tables(plans, sources, out, seeds, best_on_test=best_on_test) if plans else (0, 0)

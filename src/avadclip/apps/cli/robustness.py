@@ -28,7 +28,7 @@ class RobustnessFormat(StrEnum):
 
 
 def robustness(  # noqa: PLR0917  Typer's way to declare options
-    checkpoint: Annotated[str, typer.Argument(help="A checkpoint file, or `starter`.")],
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint file, `starter` or hf://OWNER/NAME.")],
     data: Annotated[str, typer.Option(help="Annotated videos, as for `avadclip evaluate --data`.")],
     out: Annotated[
         Path, typer.Option(file_okay=False, help="Output folder: tables, figures, and features of damaged videos.")

@@ -45,7 +45,9 @@ def serve(  # noqa: PLR0917  Typer's way to declare options
     root_path: Annotated[
         str, typer.Option(help="Path at which a proxy shows the service, for example /avadclip.", show_default="none")
     ] = "",
-    model: Annotated[str, typer.Option(help="A checkpoint file, `starter` or `avadclip-xd`.")] = "starter",
+    model: Annotated[
+        str, typer.Option(help="A checkpoint file, `starter`, `avadclip-xd` or hf://OWNER/NAME.")
+    ] = "starter",
     network: Network = None,
     encoders: Annotated[
         str | None, typer.Option(help="lite, lite-1, clip, clip:FOLDER or onnx:FOLDER.", show_default="the model's own")

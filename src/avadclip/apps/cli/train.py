@@ -1,6 +1,7 @@
 """`avadclip train` and `avadclip distill`."""
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
     from avadclip.config import TrainingConfig
     from avadclip.data.footage_checks.warning import FootageWarning
 
+
+class Tracker(StrEnum):
+    """Where the metrics of a run go besides its folder."""
+
+    TENSORBOARD = "tensorboard"
+    WANDB = "wandb"
+    MLFLOW = "mlflow"
+
+
 ConfigFile = Annotated[Path, typer.Argument(help="Training recipe (TOML); see configs/ for examples.")]
 OutFolder = Annotated[
     Path, typer.Option(file_okay=False, help="Run folder; repeating the command resumes an interrupted run.")
@@ -28,6 +38,9 @@ Nodes = Annotated[
 ]
 MainAddress = Annotated[
     str | None, typer.Option(metavar="HOST:PORT", help="With --nodes: address of one machine and a free port on it.")
+]
+Track = Annotated[
+    Tracker, typer.Option(help="Where the metrics go besides metrics.jsonl: into the run folder, or to W&B or MLflow.")
 ]
 
 
@@ -56,6 +69,7 @@ def train(  # noqa: PLR0917  Typer's way to declare options
     devices: Devices = 1,
     nodes: Nodes = 1,
     main_address: MainAddress = None,
+    track: Track = Tracker.TENSORBOARD,
     offline: Offline = False,
 ) -> None:
     """Train a detector on your own videos, or a network by a recipe.
@@ -76,8 +90,8 @@ def train(  # noqa: PLR0917  Typer's way to declare options
         raise typer.BadParameter("needed a folder or CSV file of videos, --verdicts or both; or --recipe FILE")
     if footage is None and from_scratch:
         raise typer.BadParameter("--from-scratch is for videos")
-    if recipe is None and (devices, nodes, main_address) != (1, 1, None):
-        raise typer.BadParameter("--devices, --nodes and --main-address are for recipes")
+    if recipe is None and (devices, nodes, main_address, track) != (1, 1, None, Tracker.TENSORBOARD):
+        raise typer.BadParameter("--devices, --nodes, --main-address and --track are for recipes")
     if verdicts is not None and footage is None:
         if out.exists():
             raise typer.BadParameter(f"{out} exists already; give the new checkpoint another name")
@@ -86,7 +100,8 @@ def train(  # noqa: PLR0917  Typer's way to declare options
     if out.is_file():
         raise typer.BadParameter(f"{out} is a file, needed a run folder")
     if recipe is not None:
-        _start(recipe, out, None, force=False, devices=devices, nodes=nodes, main_address=main_address)
+        processes = (devices, nodes, main_address)
+        _start(recipe, out, None, force=False, track=track, processes=processes)
     elif footage is not None:
         _train_on_footage(footage, verdicts, out, from_scratch=from_scratch)
 
@@ -112,7 +127,7 @@ def _train_on_footage(footage: Path, verdicts: Path | None, out: Path, *, from_s
 
 def distill(  # noqa: PLR0917  Typer's way to declare options
     config: ConfigFile,
-    teacher: Annotated[Path, typer.Option(help="Checkpoint with the teacher.")],
+    teacher: Annotated[str, typer.Option(help="Checkpoint with the teacher.")],
     out: OutFolder,
     force: Annotated[
         bool, typer.Option("--force", help="Learn from the teacher also while the student is better on validation.")
@@ -120,36 +135,37 @@ def distill(  # noqa: PLR0917  Typer's way to declare options
     devices: Devices = 1,
     nodes: Nodes = 1,
     main_address: MainAddress = None,
+    track: Track = Tracker.TENSORBOARD,
     offline: Offline = False,
 ) -> None:
     """Distil a teacher into a student that uses only picture or only sound."""
     set_offline(offline)
-    _start(config, out, teacher, force=force, devices=devices, nodes=nodes, main_address=main_address)
+    _start(config, out, teacher, force=force, track=track, processes=(devices, nodes, main_address))
 
 
 def _start(
-    recipe: Path, out: Path, teacher: Path | None, *, force: bool, devices: int, nodes: int, main_address: str | None
+    recipe: Path, out: Path, teacher: str | None, *, force: bool, track: Tracker, processes: tuple[int, int, str | None]
 ) -> None:
-    """Train in this process, or launch several processes that each run this command."""
+    """Train in this process, or launch several processes (on so many devices, nodes) that each run this command."""
     with resumable("resumes after the last finished epoch"):
         from avadclip.inference.networks import read_recipe
 
         config = read_recipe(recipe)
-        if devices == nodes == 1:
-            _run(config, out, teacher=teacher, force=force)
+        if processes[:2] == (1, 1):
+            _run(config, out, teacher=teacher, force=force, track=track)
             return
         from avadclip.training.launch import Processes, launch
 
         switches = [name for name, is_on in (("--quiet", is_quiet()), ("--force", force)) if is_on]
-        common = [*switches, "--out", str(out)]
+        common = [*switches, "--out", str(out), "--track", track]
         if teacher is None:
             command = ["train", *common, f"--recipe={recipe}"]
         else:
             command = ["distill", *common, f"--teacher={teacher}", "--", str(recipe)]
-        launch(command, Processes(devices, nodes, main_address))
+        launch(command, Processes(*processes))
 
 
-def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None, force: bool) -> None:
+def _run(config: "TrainingConfig", out: Path, *, teacher: str | None, force: bool, track: Tracker) -> None:
     from avadclip.training.experiment import train as train_by
     from avadclip.training.launch import is_launched, report_to_launcher
     from avadclip.training.loop import Step
@@ -171,7 +187,9 @@ def _run(config: "TrainingConfig", out: Path, *, teacher: Path | None, force: bo
 
         progress = None
         try:
-            progress = train_by(config, out=out, teacher=teacher, force=force, on_step=show, on_warning=warn)
+            progress = train_by(
+                config, out=out, teacher=teacher, force=force, track=track.value, on_step=show, on_warning=warn
+            )
         except (AvadclipError, KeyboardInterrupt) as stop:
             if not is_launched():
                 raise

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avadclip.apps.cli.options import Device, Network, Offline, set_offline
+from avadclip.apps.cli.options import Device, Network, Offline, SkipStill, set_offline
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -40,9 +40,12 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
     config: Annotated[
         Path | None, typer.Option(dir_okay=False, help="TOML file with cameras, their rules, and sinks.")
     ] = None,
-    model: Annotated[str, typer.Option(help="A checkpoint file, `starter` or `avadclip-xd`; with SOURCE.")] = "starter",
+    model: Annotated[
+        str, typer.Option(help="A checkpoint file, `starter`, `avadclip-xd` or hf://OWNER/NAME; with SOURCE.")
+    ] = "starter",
     network: Network = None,
     device: Device = "auto",
+    skip_still: SkipStill = False,
     threshold: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Score threshold of events; with SOURCE.", show_default="the model's own"),
@@ -90,6 +93,8 @@ def watch(  # noqa: PLR0917  Typer's way to declare options
         camera = {"source": source, "threshold": threshold, "speed": speed, "sounds": sounds}
         content = {"model": model, "network": network, "device": device, "cameras": {SOURCE_NAME: camera}}
         wanted = parse_config(content, WatchConfig, origin="watch")
+    if skip_still:
+        wanted = wanted.model_copy(update={"skip_still": True})
     is_text = _is_terminal() if output_format is None else output_format is WatchFormat.TEXT
     _run(wanted, _text_printer() if is_text else _print_json, show_scores=scores)
 

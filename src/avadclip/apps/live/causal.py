@@ -12,7 +12,7 @@ from avadclip.apps.live.live_snippet import LiveSnippet
 from avadclip.apps.live.spans import ScoredSnippet
 from avadclip.encoders.base import SoundTags
 from avadclip.events import Modality, ScoreTrack, Thresholds
-from avadclip.features.extract import provenance_of
+from avadclip.features.extract import provenance_of, skipper
 from avadclip.features.snippets import SnippetFeatures
 from avadclip.features.streams import HeardWindows, WindowEncoder
 from avadclip.inference.detector import Detector
@@ -66,6 +66,7 @@ class CausalScorer:
         self._latency = config.latency_snippets
         self._rows: deque[_Row] = deque(maxlen=config.window_snippets)
         self._provenance = provenance_of(detector.encoders, detector.grid)
+        self._stills = skipper(detector.encoders, detector.grid)
         self._windows = WindowEncoder(detector.encoders.audio, detector.encoders.tagger)
 
     def push(self, snippet: LiveSnippet) -> list[Judgement]:
@@ -78,6 +79,11 @@ class CausalScorer:
             judged += self._judge([-1 - self._latency])
         return judged
 
+    @property
+    def encoded_share(self) -> float:
+        """Share of the frames that were encoded, so far."""
+        return 1.0 if self._stills is None else self._stills.encoded_share
+
     def finish(self) -> list[Judgement]:
         """Score the snippets that waited for their future, and clear the window; for a disconnected camera."""
         waiting = min(self._latency, len(self._rows))
@@ -86,14 +92,19 @@ class CausalScorer:
         return judged
 
     def _encode(self, snippet: LiveSnippet) -> _Row:
-        encoder = self._detector.encoders.visual
-        visual = encoder.encode([encoder.prepare(frame) for frame in snippet.frames])
+        visual = self._encode_picture(snippet)
         heard, peak = HeardWindows(None, None), 0.0
         if snippet.sound is not None:
             heard, peak = self._windows.encode(snippet.sound[None]), float(np.abs(snippet.sound).max())
         return _Row(
             snippet.start, snippet.end, snippet.due, visual, heard.features, heard.tags, peak, snippet.key_frame
         )
+
+    def _encode_picture(self, snippet: LiveSnippet) -> NDArray[np.float32]:
+        if self._stills is not None:
+            return self._stills.encode([self._stills.prepare(frame) for frame in snippet.frames], [snippet.start])
+        encoder = self._detector.encoders.visual
+        return encoder.encode([encoder.prepare(frame) for frame in snippet.frames])
 
     def _judge(self, positions: list[int]) -> list[Judgement]:
         rows = self._audible_rows() or list(self._rows)

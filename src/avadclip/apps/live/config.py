@@ -236,6 +236,8 @@ class WatchConfig(FrozenConfig):
     """As for `--encoders`; by default those of the model."""
     device: str = "auto"
     """As for `--device`."""
+    skip_still: bool = False
+    """As for `--skip-still`: a picture that looks like the last encoded one takes its features."""
     stats_seconds: float = Field(60.0, gt=0.0)
     """Interval of statistics messages."""
     scoring: ScoringConfig = ScoringConfig()
@@ -248,8 +250,10 @@ class WatchConfig(FrozenConfig):
     service: ServiceConfig | None = None
     notice: tuple[NoticeConfig, ...] = ()
     """One table per address, `[[notice]]`."""
+    sinks: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Settings of sinks that plug-ins bring, one table per sink, `[sinks.<name>]`."""
     state: Path | None = Field(None, validate_default=True)
-    """Folder for open events and undelivered messages; needed with a webhook, MQTT, notices or a store."""
+    """Folder for open events and undelivered messages; needed with any sink."""
 
     @field_validator("notice", mode="before")
     @classmethod
@@ -257,6 +261,13 @@ class WatchConfig(FrozenConfig):
         if not isinstance(notice, list | tuple) or not all(isinstance(each, dict | NoticeConfig) for each in notice):
             raise PydanticCustomError(SECRET_ERROR, "needed tables `[[notice]]`, each with one `url`")
         return notice
+
+    @field_validator("sinks", mode="before")
+    @classmethod
+    def _have_tables(cls, sinks: Any) -> Any:
+        if not isinstance(sinks, dict) or not all(isinstance(each, dict) for each in sinks.values()):
+            raise PydanticCustomError(SECRET_ERROR, "needed a table `[sinks.<name>]` for each sink")
+        return sinks
 
     @field_validator("notice")
     @classmethod
@@ -273,7 +284,7 @@ class WatchConfig(FrozenConfig):
     @field_validator("state")
     @classmethod
     def _deliveries_are_remembered(cls, state: Path | None, others: ValidationInfo) -> Path | None:
-        if state is None and any(others.data.get(sink) for sink in ("webhook", "mqtt", "notice", "store")):
+        if state is None and any(others.data.get(sink) for sink in ("webhook", "mqtt", "notice", "store", "sinks")):
             raise PydanticCustomError(
                 "state", "needed `state = FOLDER`, which stores messages until they are delivered"
             )

@@ -4,10 +4,14 @@ import logging
 import math
 import threading
 import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, ClassVar, Self
 
 from avadclip.apps.live.ledger import Ledger, Waiting
+from avadclip.apps.live.messages import Message
+from avadclip.config import FrozenConfig
 from avadclip.errors import AvadclipError
 
 RETRY_SECONDS = (5, 30, 120, 300, 900, 1800, 3600)  # after the first failure, the second, ..; the last repeats
@@ -21,14 +25,49 @@ class DeliveryError(Exception):
     """Failed delivery that may succeed later."""
 
 
-class Deliverer(Protocol):
-    """Interface of a sink."""
+class Sink(ABC):
+    """Where the events of a watch go. Messages wait in the state folder until they are delivered."""
 
-    name: str
+    name: str = ""
+    """In logs and statistics; what waits for delivery waits under this name. A plug-in's is that of its entry point."""
+    settings: ClassVar[type[FrozenConfig]] = FrozenConfig
+    """What its table in the configuration holds; none by default."""
 
+    @classmethod
+    def open(cls, settings: Any, cameras: Sequence[str]) -> Self:
+        """Open the sink before anything is delivered.
+
+        Args:
+            settings: an instance of `cls.settings`; the default passes it to the constructor.
+            cameras: names of the watched cameras.
+
+        Raises:
+            AvadclipError: it can never be used with these settings. A receiver that is away is no error.
+        """
+        del cameras
+        return cls(settings)
+
+    def __init__(self, settings: Any) -> None:
+        del settings
+
+    @abstractmethod
     def deliver(self, message: Waiting, stopping: threading.Event) -> bool:
-        """Deliver one message; False if stopped before delivery is confirmed. Any exception is a failed delivery."""
-        ...
+        """Deliver one message about an event, in the sink's own thread, one after the other.
+
+        Args:
+            message: its `body` is one line of JSON, an EventMessage; its `id` is the same in every attempt.
+            stopping: set when the watch ends; a sink that waits for its receiver gives up within a second.
+
+        Returns:
+            True once the receiver has it; False if stopped before that is certain. Any exception is a failed delivery:
+            the message is delivered again later.
+        """
+
+    def send(self, message: Message) -> None:  # noqa: B027  most sinks take events alone
+        """Take note of any message as it arises, in the watch's thread; only for what may be lost. Must not block."""
+
+    def close(self) -> None:  # noqa: B027  most sinks have nothing to close
+        """Give everything back; called once, after the last delivery."""
 
 
 class Delivery(threading.Thread):
@@ -42,7 +81,7 @@ class Delivery(threading.Thread):
     """
 
     def __init__(
-        self, sink: Deliverer, ledger: Ledger, undelivered: Path, *, retry_seconds: tuple[float, ...] = RETRY_SECONDS
+        self, sink: Sink, ledger: Ledger, undelivered: Path, *, retry_seconds: tuple[float, ...] = RETRY_SECONDS
     ) -> None:
         super().__init__(name=f"delivery {sink.name}", daemon=True)
         self._sink = sink

@@ -102,6 +102,8 @@ class CameraStats(_Message):
     unsent_events: int
     """By cooldown or schedule."""
     failed_recordings: int
+    encoded_share: float = 1.0
+    """Share of the frames that were encoded; below 1 with `skip_still`."""
 
 
 class SinkStats(_Message):
@@ -124,7 +126,7 @@ class StatsMessage(_Message):
     """Resident, of this process without the cameras' own."""
     cameras: dict[str, CameraStats]
     sinks: dict[str, SinkStats]
-    """By `webhook`, `mqtt`, `store` and `notice NAME`."""
+    """By `webhook`, `mqtt`, `store`, `notice NAME` and the names of plug-ins."""
 
 
 Message = EventMessage | StatusMessage | ScoreMessage | StatsMessage

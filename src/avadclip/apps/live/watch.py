@@ -15,7 +15,7 @@ from avadclip.apps.live.camera import Opened, check_source
 from avadclip.apps.live.camera_child import BeginRecording, RecordingFailed
 from avadclip.apps.live.causal import Judgement
 from avadclip.apps.live.config import CameraConfig, WatchConfig
-from avadclip.apps.live.delivery import Deliverer
+from avadclip.apps.live.delivery import Sink
 from avadclip.apps.live.inbox import CameraFinished, Connecting, Inbox, Lost, News
 from avadclip.apps.live.key_frame import EventPictures
 from avadclip.apps.live.live_snippet import LiveSnippet
@@ -59,7 +59,7 @@ class Watch:
     """
 
     def __init__(
-        self, config: WatchConfig, detector: Detector, publish: Publish, *, deliverers: Sequence[Deliverer] = ()
+        self, config: WatchConfig, detector: Detector, publish: Publish, *, deliverers: Sequence[Sink] = ()
     ) -> None:
         self._config = config
         self._kept = None if config.kept is None else Recordings(config.kept)
@@ -243,6 +243,7 @@ def load_live_detector(config: WatchConfig) -> Detector:
         device=config.device,
         network=config.network,
         sounds=any(camera.names_sounds for camera in config.cameras.values()),
+        skip_still=config.skip_still,
     )
     for note in detector.notes:
         log.warning("%s", note)

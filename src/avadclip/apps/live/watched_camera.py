@@ -51,6 +51,7 @@ class WatchedCamera:
             events=self.events.num_events,
             unsent_events=self.events.num_unsent,
             failed_recordings=self.num_failed_recordings,
+            encoded_share=round(self.scorer.encoded_share, 3),
         )
 
     def messages_about(self, judgement: Judgement) -> list[Message]:

@@ -30,7 +30,7 @@ class ClipFiles(NamedTuple):
 def fetch_archive(source: HubSource, folder: Path, *, max_bytes: int) -> Path:
     """Download an archive from the hub into a folder; raises WeightsError."""
     target = folder / Path(source.path).name
-    fetch(f"{_endpoint()}/{source.repo}/resolve/{source.revision}/{source.path}", target, max_bytes=max_bytes)
+    fetch(f"{hub_endpoint()}/{source.repo}/resolve/{source.revision}/{source.path}", target, max_bytes=max_bytes)
     return target
 
 
@@ -93,11 +93,11 @@ def _download(*names: str, is_announced: bool) -> Path:
     for name in names:
         try:
             # Checked first, since it fails at once without a network, while the download retries for half a minute.
-            url = hf_hub_url(CLIP_REPO, name, revision=CLIP_REVISION, endpoint=_endpoint())
+            url = hf_hub_url(CLIP_REPO, name, revision=CLIP_REVISION, endpoint=hub_endpoint())
             etag = get_hf_file_metadata(url).etag
             if not is_announced:
                 announce(*_WHAT.get(name, ("CLIP ViT-B/16", CLIP_BYTES)), f"Hugging Face, {CLIP_REPO}")
-            path = Path(hf_hub_download(CLIP_REPO, name, revision=CLIP_REVISION, endpoint=_endpoint()))
+            path = Path(hf_hub_download(CLIP_REPO, name, revision=CLIP_REVISION, endpoint=hub_endpoint()))
         except Exception as error:  # the HTTP library of the hub's client has its own exceptions
             if not isinstance(error, EntryNotFoundError) or isinstance(error, LocalEntryNotFoundError):
                 raise WeightsError((str(error).splitlines() or [type(error).__name__])[0]) from error
@@ -119,5 +119,6 @@ def _check(path: Path, etag: str | None, url: str) -> None:
         raise
 
 
-def _endpoint() -> str:
+def hub_endpoint() -> str:
+    """The address of the hub, or of a mirror that HF_ENDPOINT names."""
     return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")

@@ -1,10 +1,12 @@
 """The paper's tables as data: their columns, their rows, and the training run behind each row."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from avadclip.config import AS_PUBLISHED
+from avadclip.errors import ConfigError
 from avadclip.evaluation.metrics.records import Head, MeasureName, Part, Protocol
 
 Side = Literal["first", "second"]
@@ -22,7 +24,7 @@ class Run:
     name: str
     """Unique name, also of its folder."""
     recipe: str | None
-    """File below the dataset's recipes, or `baselines/SYSTEM`, without suffix; None: scores drawn at random."""
+    """File below the dataset's recipes, `baselines/SYSTEM` or a full path, without suffix; None: random scores."""
     changes: tuple[Change, ...] = ()
     """Of the recipe."""
     teacher: "Run | None" = None
@@ -282,6 +284,25 @@ TABLE_CROSS = TablePlan(
 TABLES: Mapping[str, TablePlan] = {
     table.key: table for table in (TABLE_1, TABLE_2, TABLE_3, TABLE_4, TABLE_5, TABLE_6, TABLE_CROSS)
 }
+
+COMPARISONS = ("1", "2", "3")
+"""Keys of the tables that compare systems."""
+
+
+def with_recipes(plan: TablePlan, recipes: Sequence[Path]) -> TablePlan:
+    """A comparison with further rows, each a system trained by a recipe (`.toml`); other tables stay as they are.
+
+    Raises:
+        ConfigError: a row is named like the file already.
+    """
+    rows = list(plan.rows)
+    for recipe in recipes if plan.key in COMPARISONS else ():
+        if recipe.stem in {name for row in rows for name in (row.label, row.job.run.name)}:
+            raise ConfigError(f"{recipe}: {plan.title} has a row {recipe.stem} already; rename the file")
+        run = Run(recipe.stem, str(recipe.resolve().with_suffix("")))
+        rows.append(PlanRow(recipe.stem, TableJob(run), NOT_PRINTED))
+    return replace(plan, rows=tuple(rows))
+
 
 FIGURE_4 = (TEACHER, VADCLIP)
 """The curve and the class map; the second curve."""

@@ -40,7 +40,7 @@ def recipe_of_run(run: Run, folder: Path, **given: object) -> TrainingConfig:
         ConfigError: the recipe is missing, or holds something unusable.
     """
     assert run.recipe is not None
-    is_system = run.recipe.startswith(SYSTEMS)
+    is_system = run.recipe.startswith(SYSTEMS) or Path(run.recipe).is_absolute()
     file = (shipped_recipes() if is_system else folder) / f"{run.recipe}.toml"
     values = read_toml(file)
     if is_system and (folder / f"{COMPARISON}.toml").is_file():

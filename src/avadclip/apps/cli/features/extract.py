@@ -16,6 +16,7 @@ from avadclip.apps.cli.options import (
     NumWorkers,
     Offline,
     RayAddress,
+    SkipStill,
     TimeLimit,
     local_folder,
     run_spread,
@@ -64,6 +65,7 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
     audio_track: AudioTrack = None,
     precision: Annotated[ChosenPrecision, typer.Option(help=PRECISION_HELP)] = ChosenPrecision.FP32,
     device: Device = "auto",
+    skip_still: SkipStill = False,
     ray: RayAddress = None,
     workers: NumWorkers = None,
     time_limit: TimeLimit = None,
@@ -94,7 +96,8 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
         looks |= {"precision": chosen, "device": narrow_device(device, encoders, chosen)}
         options = _options(crops, looks)
         obtain_encoders(encoders, sound=sound)
-        raise typer.Exit(run_spread(_make_job(encoders, options, audio_track), paths, out, spread))
+        job = _make_job(encoders, options, audio_track, skip_still=skip_still)
+        raise typer.Exit(run_spread(job, paths, out, spread))
     folder = local_folder(out)
     with local_inputs(paths) as inputs:
         for problem in inputs.problems:
@@ -109,6 +112,8 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
             update={"precision": settle_precision(precision, encoders, options, inputs.videos)}
         )
         loaded = load_encoders(encoders, options)
+        if skip_still:
+            loaded = loaded._replace(skip_still=True)
         num_of = {"done": 0, "kept": 0, "failed": len(inputs.problems)}
         for outcome in _extract_each(inputs, folder, loaded, snippet_frames, audio_track):
             num_of[outcome.status] += 1
@@ -116,6 +121,8 @@ def extract(  # noqa: PLR0917  Typer's way to declare options
                 complain_about(inputs.name_of(outcome.path), inputs.describe(outcome.path, outcome.message))
             else:
                 report_success(f"{outcome.status}  {printable(str(outcome.feature_file))}")
+                if outcome.message:
+                    report_success(f"avadclip: note: {printable(outcome.message)}", err=True)
         report_success(
             f"{counted(num_of['done'], 'video')} extracted, {num_of['kept']} up to date, {num_of['failed']} failed",
             err=True,
@@ -130,12 +137,14 @@ def _options(crops: Crops, looks: dict[str, Any]) -> "EncoderOptions":
     return EncoderOptions.model_validate({**looks, "framing": framing, "num_crops": int(num_crops or 1)})
 
 
-def _make_job(encoders: str, options: "EncoderOptions", audio_track: int | None) -> "ExtractionJob":
+def _make_job(
+    encoders: str, options: "EncoderOptions", audio_track: int | None, *, skip_still: bool
+) -> "ExtractionJob":
     from avadclip.apps.archive.extraction import ExtractionJob
     from avadclip.timeline import SnippetGrid
 
     grid = SnippetGrid(snippet_frames=options.snippet_frames)
-    return ExtractionJob(with_absolute_folder(encoders), options, grid, audio_track)
+    return ExtractionJob(with_absolute_folder(encoders), options, grid, audio_track, skip_still)
 
 
 def _extract_each(

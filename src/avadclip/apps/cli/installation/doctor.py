@@ -15,7 +15,7 @@ DECODERS = {"h264": "h264", "hevc": "hevc", "av1": "libdav1d", "vp9": "vp9", "aa
 
 
 def doctor() -> None:
-    """Check this installation: versions, devices, decoders, weights, cache, extras; and whether `detect` works.
+    """Check this installation: versions, devices, decoders, weights, cache, extras, plug-ins; does `detect` work?
 
     What is missing is named with how to get it. Nothing is downloaded.
     Exit code 0 if `detect` works with its defaults, else 1.
@@ -105,6 +105,19 @@ def _extras() -> Iterator[str]:
         yield f"{extra:<12} {state}; for {part.title}"
 
 
+def _plugins() -> Iterator[str]:
+    from avadclip.apps.live.sinks.registry import SINKS
+    from avadclip.baselines.build import COMPARED
+    from avadclip.encoders.load import ENCODERS
+
+    entries = [entry for registry in (ENCODERS, COMPARED, SINKS) for entry in registry.entries()]
+    for entry in entries:
+        state = entry.origin if entry.problem is None else f"cannot be used: {entry.problem}"
+        yield f"{entry.kind:<12} {entry.name}: {state}"
+    if not entries:
+        yield "none installed"
+
+
 def _detect() -> Iterator[str]:
     from avadclip.inference.detector import load_detector
 
@@ -121,4 +134,5 @@ SECTIONS = {
     "weights": _weights,
     "cache": _cache,
     "extras": _extras,
+    "plug-ins": _plugins,
 }

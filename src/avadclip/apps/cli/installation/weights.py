@@ -27,7 +27,8 @@ def weights() -> None:
 @weights_app.command(epilog="Example: avadclip weights show starter")
 def show(
     model: Annotated[
-        str, typer.Argument(help="A checkpoint file, `starter` or `avadclip-xd`; or `yamnet` for its sounds.")
+        str,
+        typer.Argument(help="A checkpoint file, `starter`, `avadclip-xd` or hf://OWNER/NAME; or `yamnet`: its sounds."),
     ] = "starter",
 ) -> None:
     """Print a checkpoint's model card: description, training data, evaluation; or the sounds that YAMNet names."""
@@ -71,14 +72,20 @@ def list_weights(
 
 
 @weights_app.command(epilog="Example: avadclip weights get yamnet")
-def get(names: Annotated[list[str], typer.Argument(help=f"{', '.join(GETTABLE)}, or `all`.")]) -> None:
+def get(
+    names: Annotated[list[str], typer.Argument(help=f"{', '.join(GETTABLE)}, hf://OWNER/NAME[@REVISION], or `all`.")],
+) -> None:
     """Download weights, unless they are on this machine, and print where they are.
 
     Commands download what they need on first use; this does it beforehand.
     """
-    unknown = [name for name in names if name not in (*GETTABLE, "all")]
+    from avadclip.encoders.downloads.hub_models import SCHEME, is_hub_address
+
+    unknown = [name for name in names if name not in (*GETTABLE, "all") and not is_hub_address(name)]
     if unknown:
-        raise typer.BadParameter(f"{unknown[0]} is unknown, needed {', '.join(GETTABLE)}, or all", param_hint="NAMES")
+        raise typer.BadParameter(
+            f"{unknown[0]} is unknown, needed {', '.join(GETTABLE)}, {SCHEME}OWNER/NAME, or all", param_hint="NAMES"
+        )
     wanted = GETTABLE if "all" in names else tuple(dict.fromkeys(names))
     num_failed = 0
     for name in wanted:
@@ -91,6 +98,10 @@ def get(names: Annotated[list[str], typer.Argument(help=f"{', '.join(GETTABLE)},
 
 
 def _obtain(name: str) -> Path:
+    from avadclip.encoders.downloads.hub_models import is_hub_address, obtain_model, read_address
+
+    if is_hub_address(name):
+        return obtain_model(read_address(name))
     if name == RELEASED_NAME:
         from avadclip.inference.published_weights.download import obtain_release
 
@@ -98,6 +109,22 @@ def _obtain(name: str) -> Path:
     from avadclip.encoders.downloads.get import obtain  # without PyTorch
 
     return obtain(name)
+
+
+@weights_app.command(epilog="Example: avadclip weights push runs/mine/model.safetensors hf://owner/name")
+def push(
+    source: Annotated[Path, typer.Argument(exists=True, help="A checkpoint file, or an exported folder.")],
+    address: Annotated[str, typer.Argument(help="hf://OWNER/NAME, with @BRANCH for another branch than main.")],
+) -> None:
+    """Share a model on the Hugging Face hub, and print the address of the commit.
+
+    A new repository is private. Its model is replaced; its page, README.md,
+    is made from the checkpoint's card where there is none. Log in beforehand by
+    `hf auth login`, or set HF_TOKEN.
+    """
+    from avadclip.inference.sharing import push_model
+
+    report_success(str(push_model(source, address)))
 
 
 @weights_app.command(

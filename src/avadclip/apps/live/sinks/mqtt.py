@@ -4,15 +4,17 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from avadclip.apps.live.config import MqttConfig
+from avadclip.apps.live.delivery import Sink
 from avadclip.apps.live.ledger import Waiting
 from avadclip.apps.live.messages import EventMessage, Message, ScoreMessage, StatsMessage, StatusMessage
 from avadclip.apps.live.sinks.home_assistant import discovery_messages
@@ -25,7 +27,7 @@ WARN_SECONDS = 60.0  # without the broker's confirmation; then a line so often
 log = logging.getLogger(__name__)
 
 
-class MqttSink:
+class MqttSink(Sink):
     """Connection to the broker, maintained by paho in its own thread.
 
     Topics below the prefix: `available` (retained, `offline` as last will), `events`, `<camera>/status` (retained),
@@ -37,6 +39,14 @@ class MqttSink:
     """
 
     name = "mqtt"
+    settings = MqttConfig
+
+    @classmethod
+    def open(cls, settings: MqttConfig, cameras: Sequence[str]) -> Self:
+        """See Sink.open; starts to connect."""
+        sink = cls(settings, cameras)
+        sink.start()
+        return sink
 
     def __init__(self, config: MqttConfig, cameras: Iterable[str]) -> None:
         self._config = config
@@ -67,7 +77,7 @@ class MqttSink:
         self._client.connect_async(self._config.host, self._config.port, keepalive=30)
         self._client.loop_start()
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Publish `offline` and disconnect: the broker sends the last will only if a client vanishes."""
         if self._client.is_connected():
             self._client.publish(self._topic("available"), "offline", qos=1, retain=True).wait_for_publish(2.0)
@@ -75,7 +85,7 @@ class MqttSink:
         self._client.loop_stop()
 
     def deliver(self, message: Waiting, stopping: threading.Event) -> bool:
-        """See delivery.Deliverer; waits without limit while the broker is unreachable."""
+        """See Sink.deliver; waits without limit while the broker is unreachable."""
         self._acknowledged.clear()
         # Without a connection paho queues the packet; publishing again would duplicate it.
         packet = self._client.publish(self._topic("events"), message.body, qos=1).mid

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from apprise import Apprise, AppriseAsset
 
-from avadclip.apps.live.delivery import DeliveryError
+from avadclip.apps.live.delivery import DeliveryError, Sink
 from avadclip.apps.live.ledger import Waiting
 from avadclip.apps.live.sinks.notice_config import NoticeConfig
 from avadclip.apps.live.sinks.notice_plan import Notice
@@ -18,14 +18,16 @@ _STATUS = re.compile(r"\berror=(\d{3})\b")  # in Apprise's own lines about a res
 _own_log = logging.getLogger("apprise")
 
 
-class NoticeSink:
-    """Notice sink, see delivery.Deliverer.
+class NoticeSink(Sink):
+    """Notice sink: its messages are notices, not events.
 
     Apprise's own log lines may repeat parts of the URL, and so a password: only a status is taken from them.
 
     Raises:
         ConfigError: Apprise knows no such URL; the message does not repeat it.
     """
+
+    settings = NoticeConfig
 
     def __init__(self, config: NoticeConfig) -> None:
         self.name = config.sink

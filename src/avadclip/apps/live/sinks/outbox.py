@@ -1,20 +1,24 @@
 """Messages about events on their way to the sinks: stored in the state folder, delivered by one thread per sink."""
 
-from collections.abc import Callable, Sequence
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from avadclip.apps.live.config import WatchConfig
-from avadclip.apps.live.delivery import Deliverer, Delivery
+from avadclip.apps.live.delivery import WARN_SECONDS, Delivery, Sink
 from avadclip.apps.live.ledger import Ledger
 from avadclip.apps.live.messages import EventMessage, Message, SinkStats
-from avadclip.extras import require_extra
-
-if TYPE_CHECKING:
-    from avadclip.apps.live.sinks.notice_plan import NoticePlan
+from avadclip.apps.live.sinks.notice_plan import NoticePlan
+from avadclip.apps.live.sinks.registry import OWN, open_sink, parse_settings
+from avadclip.config import FrozenConfig
+from avadclip.errors import ConfigError
 
 DRAIN_SECONDS = 5.0  # at the end, for due messages; the rest is sent after the next start
+
+log = logging.getLogger(__name__)
 
 
 class Outbox:
@@ -24,7 +28,7 @@ class Outbox:
         folder: of the state.
         config: names the sinks.
         deliverers: further sinks of events.
-        cleanup: delivers what is due, then closes everything.
+        cleanup: delivers what is due, then closes everything; used up where this raises.
         drained: called in between, while the counts can still be read.
 
     Raises:
@@ -35,21 +39,27 @@ class Outbox:
         self,
         folder: Path,
         config: WatchConfig,
-        deliverers: Sequence[Deliverer],
+        deliverers: Sequence[Sink],
         cleanup: ExitStack,
         drained: Callable[[], None],
     ) -> None:
         self.subscribers: list[Callable[[Message], None]] = []
         """They get every message of the watch at once, and none again."""
-        self._notice_plans: list[NoticePlan] = []
+        self._notice_plans = [NoticePlan(notice, config.cameras) for notice in config.notice]
         self._ledger = Ledger(folder)
         cleanup.callback(self._ledger.close)
-        cleanup.callback(drained)
         self._event_sinks = [*deliverers]
-        notices: list[Deliverer] = []
-        if config.webhook or config.mqtt or config.notice:
-            require_extra("live")
-            notices = self._open_sinks(config, cleanup)
+        notices: list[Sink] = []
+        try:
+            for name, settings in _named_sinks(config):
+                sink = open_sink(name, settings, tuple(config.cameras))
+                cleanup.callback(_close, sink)
+                self.subscribers.append(_Subscriber(sink))
+                (notices if name == "notice" else self._event_sinks).append(sink)
+        except BaseException:
+            cleanup.close()
+            raise
+        cleanup.callback(drained)
         self._deliveries = {
             sink.name: Delivery(sink, self._ledger, folder / "undelivered.jsonl")
             for sink in (*self._event_sinks, *notices)
@@ -87,25 +97,39 @@ class Outbox:
             for name, each in self._deliveries.items()
         }
 
-    def _open_sinks(self, config: WatchConfig, cleanup: ExitStack) -> list[Deliverer]:
-        """Open the sinks that need the extra; return those of notices."""
-        notices: list[Deliverer] = []
-        if config.notice:
-            from avadclip.apps.live.sinks.notice import NoticeSink
-            from avadclip.apps.live.sinks.notice_plan import NoticePlan
 
-            notices += [NoticeSink(notice) for notice in config.notice]
-            self._notice_plans += [NoticePlan(notice, config.cameras) for notice in config.notice]
-        if config.webhook is not None:
-            from avadclip.apps.live.sinks.webhook import Webhook
+class _Subscriber:
+    """A sink's `send`, whose exceptions are logged and end nothing."""
 
-            self._event_sinks.append(Webhook(config.webhook))
-        if config.mqtt is not None:
-            from avadclip.apps.live.sinks.mqtt import MqttSink
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._next_warning = -math.inf
 
-            sink = MqttSink(config.mqtt, config.cameras)
-            sink.start()
-            cleanup.callback(sink.stop)
-            self.subscribers.append(sink.send)
-            self._event_sinks.append(sink)
-        return notices
+    def __call__(self, message: Message) -> None:
+        try:
+            self._sink.send(message)
+        except Exception as error:  # a plug-in may raise anything
+            if time.monotonic() >= self._next_warning:
+                self._next_warning = time.monotonic() + WARN_SECONDS
+                log.warning("%s: %s: %s", self._sink.name, type(error).__name__, error)
+
+
+def _close(sink: Sink) -> None:
+    try:
+        sink.close()
+    except Exception as error:  # the ledger and the other sinks are closed all the same
+        log.warning("%s: cannot be closed (%s: %s)", sink.name, type(error).__name__, error)
+
+
+def _named_sinks(config: WatchConfig) -> Iterator[tuple[str, FrozenConfig]]:
+    """Names and settings of the sinks that a configuration names; the store is among the deliverers."""
+    for notice in config.notice:
+        yield "notice", notice
+    if config.webhook is not None:
+        yield "webhook", config.webhook
+    if config.mqtt is not None:
+        yield "mqtt", config.mqtt
+    for name, table in config.sinks.items():
+        if name in OWN:
+            raise ConfigError(f"sinks.{name}: {name} is a sink of avadclip itself; write the table as [{name}]")
+        yield name, parse_settings(name, table)

@@ -11,16 +11,17 @@ from standardwebhooks import Webhook as Signer
 
 from avadclip import __version__
 from avadclip.apps.live.config import WebhookConfig
-from avadclip.apps.live.delivery import DeliveryError
+from avadclip.apps.live.delivery import DeliveryError, Sink
 from avadclip.apps.live.ledger import Waiting
 
 TIMEOUT_SECONDS = 15.0  # the specification recommends 15 to 30
 
 
-class Webhook:
-    """Webhook sink, see delivery.Deliverer. Any status but 2xx is a failure; redirects are not followed."""
+class Webhook(Sink):
+    """Webhook sink. Any status but 2xx is a failure; redirects are not followed."""
 
     name = "webhook"
+    settings = WebhookConfig
 
     def __init__(self, config: WebhookConfig) -> None:
         self._config = config

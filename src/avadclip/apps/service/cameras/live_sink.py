@@ -5,7 +5,7 @@ import threading
 
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
-from avadclip.apps.live.delivery import DeliveryError
+from avadclip.apps.live.delivery import DeliveryError, Sink
 from avadclip.apps.live.ledger import Waiting
 from avadclip.apps.live.messages import EventMessage
 from avadclip.apps.service.schemas import StoredLiveEvent
@@ -18,8 +18,8 @@ RETRY_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
-class StoreSink:
-    """See live.delivery.Deliverer. A database that is away, now or at the start, is waited for however long that takes.
+class StoreSink(Sink):
+    """Sink into the store. A database that is away, now or at the start, is waited for however long that takes.
 
     Args:
         url: the store, as `Store` takes it.
