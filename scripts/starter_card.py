@@ -75,6 +75,7 @@ def write_card(measured: Measured) -> str:
     """docs/starter.md."""
     own = measured.material
     minutes = sum(bag.load().duration_seconds for bag in own.ordinary) / 60
+    hours = with_sounds.plain_hours + minutes / 60 * len(measured.runs)
     threshold = measured.thresholds[measured.default].detection
     tagger = own.encoders.tagger
     with_sounds = count(measured.seeds, measured.default, threshold, tagger)
@@ -128,8 +129,8 @@ def write_card(measured: Measured) -> str:
 
     ## Thresholds
 
-    At or above `detection`, footage without events (the ordinary videos, and composed sequences of plain backgrounds;
-    {hours:.2f} hours, all seeds) raised {rate:g} alarms an hour; at or above `alert` half as many.
+    At or above the thresholds, footage without events (the ordinary videos, and composed sequences of plain backgrounds;
+    {hours:.2f} hours, all seeds) raised {rate:g} alarms an hour or less: {allowed} in all.
 
     | | detection | alert |
     |---|---|---|
@@ -167,8 +168,9 @@ def write_card(measured: Measured) -> str:
         minutes=minutes,
         ordinary=", ".join(map(str, on_ordinary)),
         bound=rate_bound(0, minutes / 60),
-        hours=with_sounds.plain_hours + minutes / 60 * len(measured.runs),
-        rate=ALARMS_PER_HOUR[measured.default],
+        hours=hours,
+        rate=ALARMS_PER_HOUR,
+        allowed=int(ALARMS_PER_HOUR * hours),
         threshold_rows=_threshold_rows(measured.thresholds),
     )
 
