@@ -75,11 +75,11 @@ def write_card(measured: Measured) -> str:
     """docs/starter.md."""
     own = measured.material
     minutes = sum(bag.load().duration_seconds for bag in own.ordinary) / 60
-    hours = with_sounds.plain_hours + minutes / 60 * len(measured.runs)
     threshold = measured.thresholds[measured.default].detection
     tagger = own.encoders.tagger
     with_sounds = count(measured.seeds, measured.default, threshold, tagger)
     alone = count(measured.seeds, measured.default, threshold, None)
+    hours = with_sounds.plain_hours + minutes / 60 * len(measured.runs)
     on_ordinary = [len(ordinary_alarms(run, own, measured.default, threshold)) for run in measured.seeds]
     return dedent("""\
     # Model card: `starter`
