@@ -1,5 +1,6 @@
 """The notebooks run from top to bottom, in a folder of their own, and are stored without outputs."""
 
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -15,6 +16,7 @@ PRINTED = {
     "2_own_footage": "Better than chance: not shown",
     "3_network": "torch.Size([4, 60]) torch.Size([4, 60, 3])",
     "4_compare_systems": "linear probe     frame AP",
+    "5_plug_in": "attention-mil: frame AP",
 }
 """What each prints among other things."""
 
@@ -25,11 +27,14 @@ def test_every_notebook_is_run() -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "repository" / "notebooks"  # what they read lies beside it, and pip builds there
+    folder.mkdir(parents=True)
+    shutil.copytree(REPOSITORY / "examples", folder.parent / "examples")
     monkeypatch.setenv("MPLBACKEND", "agg")
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # where notebooks write
     notebook = nbformat.read(path, as_version=4)
     assert [cell.outputs for cell in notebook.cells if cell.cell_type == "code" and cell.outputs] == []
-    NotebookClient(notebook, timeout=CELL_SECONDS, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(notebook, timeout=CELL_SECONDS, resources={"metadata": {"path": str(folder)}}).execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert PRINTED[path.stem] in "".join(output.text for output in outputs if output.output_type == "stream")
 
