@@ -32,14 +32,17 @@ class Role(NamedTuple):
     config: str
     classes: Sequence[str]
     """The others are normal to it."""
+    sequence_step: int = 1
+    """Every n-th composed sequence is learned. Their picture is a clip set into an ordinary video: where the clips
+    themselves are learned too, all of them would outweigh those many times."""
     learns_videos: bool = True
-    """Whether clips and ordinary videos are learned beside the composed sequences: not where both picture and sound are
-    read, since the sound of the clips tells who uploaded them. To a student that only hears, all of them are normal."""
+    """Whether it learns from clips and ordinary videos: not where both picture and sound are read, since the sound of
+    the clips tells who uploaded them. To a student that only hears, all of them are normal."""
 
 
 ROLES = {
     TEACHER: Role("teacher.toml", CLASSES[1:], learns_videos=False),
-    VISUAL_STUDENT: Role("visual_student.toml", VISIBLE),
+    VISUAL_STUDENT: Role("visual_student.toml", VISIBLE, sequence_step=4),
     AUDIO_STUDENT: Role("audio_student.toml", AUDIBLE),
     PROBE: Role("linear_probe.toml", CLASSES[1:], learns_videos=False),
 }
@@ -90,12 +93,12 @@ def score_fold(material: Material, seed: int, fold: int) -> OutOfFold:
 
 
 def train_role(name: str, composed: Sequence[Bag], videos: Sequence[Bag], *, seed: int) -> System:
-    """Train one network of ROLES on composed sequences, and on videos where it learns from them."""
+    """Train one network of ROLES on those of the composed sequences and videos that it learns from."""
     role = ROLES[name]
     recipe = recipe_of(name).model_copy(update={"seed": seed})
     needs_sound = name == AUDIO_STUDENT
     learned = [bag for bag in videos if bag.load().has_usable_sound or not needs_sound] if role.learns_videos else []
-    bags = [with_classes(bag, role.classes) for bag in (*composed, *learned)]
+    bags = [with_classes(bag, role.classes) for bag in (*composed[:: role.sequence_step], *learned)]
     return train_network(bags, recipe, Supervision(CLASSES)).last
 
 

@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 from avadclip.apps.live.config import WatchConfig
 from avadclip.apps.live.sinks.outbox import Outbox
 from avadclip.config import parse_config
+from avadclip.encoders.onnx.manifest import read_manifest
 from avadclip.features.store import read_features
 from avadclip.inference.checkpoint import load_checkpoint
 from avadclip.testing.media import write_video
@@ -46,6 +48,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(str(site))
     return site
+
+
+def test_the_manifest_in_the_documentation_is_one(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "plugins.md").read_text()
+    (text,) = (
+        block for block in re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL) if "[pixels]" in block
+    )
+    (tmp_path / "visual.toml").write_text(text)
+    assert read_manifest(tmp_path / "visual.toml", "visual").graph.features == "features"
 
 
 def test_examples_are_short() -> None:

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from avadclip.apps.live.delivery import DeliveryError, Sink
+    from avadclip.apps.live.delivery import Sink
     from avadclip.apps.live.ledger import Waiting
     from avadclip.config import FrozenConfig
     from avadclip.data.datasets import load_dataset
@@ -30,7 +30,6 @@ __all__ = [
     "AudioEncoder",
     "Bags",
     "Batch",
-    "DeliveryError",
     "Detection",
     "Detector",
     "EncoderOptions",
@@ -57,7 +56,6 @@ _MODULES = {
     "AudioEncoder": "encoders.base",
     "Bags": "model.base",
     "Batch": "model.base",
-    "DeliveryError": "apps.live.delivery",
     "Detection": "inference.detector",
     "Detector": "inference.detector",
     "EncoderOptions": "encoders.load",

@@ -14,7 +14,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from avadclip.apps.archive.job import made_by
-from avadclip.apps.archive.manifest import Manifest
+from avadclip.apps.archive.manifest import MANIFEST, open_manifest
+from avadclip.apps.archive.old_manifest import OLD_MANIFEST
 from avadclip.apps.archive.storage import Storage
 from avadclip.apps.live.ledger import Ledger
 from avadclip.apps.service.schemas import EventQuery, LiveEventQuery
@@ -186,11 +187,15 @@ def test_results_are_read_and_written_the_same_again(name: str) -> None:
     assert [{key: row[key] for key in before} for row in rows] == list(csv.DictReader(table.splitlines()))
 
 
-def test_the_manifest_of_an_archive_is_read() -> None:
-    manifest = Manifest(Storage(str(FILES / "archive")))
-    for expected in EXPECTED["manifest"]:
-        row = vars(manifest.get(expected["source"]))
-        assert {**row, "finished_at": row["finished_at"] and row["finished_at"].isoformat()} == expected
+def test_the_manifest_of_an_archive_is_converted(tmp_path: Path) -> None:
+    shutil.copy(FILES / "archive" / OLD_MANIFEST, tmp_path)
+    notes: list[str] = []
+    for _ in range(2):  # the second time it is in the new format
+        with open_manifest(Storage(str(tmp_path)), notes.append) as manifest:
+            rows = [vars(manifest.get(expected["source"])) for expected in EXPECTED["manifest"]]
+        assert rows == EXPECTED["manifest"]
+    assert notes == [f"{tmp_path / OLD_MANIFEST} was converted to {MANIFEST} (5 videos)"]
+    assert [path.name for path in tmp_path.iterdir()] == [MANIFEST]
 
 
 def test_the_database_of_a_service_is_read(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from avadclip.features.streams import ahead
+from avadclip.media.ahead import ahead
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,8 @@ from avadclip.encoders.rows import Rows
 from avadclip.errors import MediaError
 from avadclip.features.skip_still import SkipStill, still_note
 from avadclip.features.snippets import Provenance, SnippetFeatures
-from avadclip.features.streams import WINDOWS_PER_BATCH, AudioStreamEncoder, StillsOnce, ahead
+from avadclip.features.streams import WINDOWS_PER_BATCH, AudioStreamEncoder, StillsOnce
+from avadclip.media.ahead import ahead
 from avadclip.media.audio import SoundReader, SoundReport
 from avadclip.media.damage import PictureSource, SoundSource
 from avadclip.media.probe import MediaFile

@@ -1,4 +1,7 @@
-"""Video frames at requested times, decoded in one pass over the file."""
+"""Video frames at requested times, decoded in one pass over the file.
+
+Decoding has a thread of its own; frames are converted to RGB in the caller's.
+"""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -13,6 +16,7 @@ from av.stream import Stream
 from numpy.typing import NDArray
 
 from avadclip.errors import MediaError
+from avadclip.media.ahead import ahead
 from avadclip.media.audio import MAX_REST_SECONDS
 from avadclip.media.codec_change import ChangingDecoder
 from avadclip.media.container import (
@@ -36,6 +40,7 @@ from avadclip.media.times.display_order import DisplayOrder
 from avadclip.media.times.frame_rate import NOMINAL_RATE_HZ
 from avadclip.media.times.holes import Holes
 
+DECODED_WAITING = 4  # frames; 12 MB each in 4K
 MAX_UNDECODABLE_SHARE = 0.5  # of the packets; above it the picture is more guess than video
 MAX_DISORDERED = 2  # frames no later than the one before, as rounding and edit lists make them
 SEEK_MARGIN_SECONDS = 2.0  # an index may count in decoding order, some pictures ahead of the order of showing
@@ -120,12 +125,22 @@ class VideoReader:
         self._report = None
         path = self.media.path
         with open_media(path) as container:
-            run = _Pass(container, self.media, RgbConverter(self.frame_size), self._listener)
+            run, converter = _Pass(container, self.media, self._listener), RgbConverter(self.frame_size)
             with readable_or_refused(path):
                 if self.skip_to_seconds > SEEK_MARGIN_SECONDS:
                     run.skip_to(self.media.zero_seconds + self.skip_to_seconds - SEEK_MARGIN_SECONDS)
-                yield from run.sample(times)
-            self._report = run.report()
+                with ahead(run.sample(times), DECODED_WAITING) as pictures:
+                    yield from _converted(pictures, converter)
+            self._report = run.report(converter.notes())
+
+
+def _converted(pictures: Iterable[av.VideoFrame], converter: RgbConverter) -> Iterator[NDArray[np.uint8]]:
+    """A repeated picture gives the same array object."""
+    last: av.VideoFrame | None = None
+    for picture in pictures:
+        if picture is not last:
+            last, rgb = picture, converter.convert(picture)
+        yield rgb
 
 
 class _Pass:
@@ -135,7 +150,6 @@ class _Pass:
         self,
         container: InputContainer,
         media: MediaFile,
-        converter: RgbConverter,
         listener: SoundListener | None,
     ) -> None:
         stream, zero, rate_hz = picture_stream(container), media.zero_seconds, media.info.frame_rate_hz
@@ -144,7 +158,6 @@ class _Pass:
         self._delay = round(media.delay_seconds / (stream.time_base or 1))
         self._container = container
         self._stream = stream
-        self._converter = converter
         self._clock = Clock(stream, zero, longest_pause=longest_pause(container, stream))
         self._streams: list[Stream] = [stream]
         self._sound: SoundPass | None = None
@@ -181,22 +194,20 @@ class _Pass:
         self._order = DisplayOrder(is_reordered=self._is_reordered, begins_at=None)
         self._from_start = False
 
-    def sample(self, times: Iterable[float]) -> Iterator[NDArray[np.uint8]]:
+    def sample(self, times: Iterable[float]) -> Iterator[av.VideoFrame]:
+        """The picture displayed at each time."""
         # Timestamps are rounded to ticks (1 ms in mkv): a picture may claim to begin up to half a tick late.
         tolerance = min(self._tick / 2, 0.0005) + 1e-6
         times, copy = itertools.tee(times)
         pictures = self._pictures(RequestedTimes(time + tolerance for time in copy))
         current, following = next(pictures, None), next(pictures, None)
-        rgb: NDArray[np.uint8] | None = None
         for time in times:
             while following is not None and following.start <= time + tolerance:
-                current, following, rgb = following, next(pictures, None), None
+                current, following = following, next(pictures, None)
             if current is None or (following is None and time >= current.end - tolerance):
                 break
-            if rgb is None:
-                rgb = self._converter.convert(current.picture)
-                self._given = (self._given or (current.start,))[0], current.start
-            yield rgb
+            self._given = (self._given or (current.start,))[0], current.start
+            yield current.picture
 
     def _pictures(self, requested: RequestedTimes) -> Iterator[_Shown]:
         context = self._stream.codec_context
@@ -272,15 +283,15 @@ class _Pass:
     def _tolerance(self) -> float:
         return max(MISSING_SECONDS, 1.5 / self._rate_hz)
 
-    def report(self) -> VideoReport:
+    def report(self, of_conversion: Iterable[str]) -> VideoReport:
+        """Findings; `of_conversion`: notes of the converter."""
         share = self._count.failed_share
         if self._num_frames == 0 or share > MAX_UNDECODABLE_SHARE:
             raise MediaError(
                 f"{self._name} is unreadable: {self._count.num_failed} of {self._count.num_packets} video "
                 f"packets failed, {self._num_frames} frames were decoded; copy or download it again"
             )
-        notes = (*self._notes(), *self._converter.notes())
-        return VideoReport(self._end, self._num_frames, share, self._given, notes)
+        return VideoReport(self._end, self._num_frames, share, self._given, notes=(*self._notes(), *of_conversion))
 
     def _notes(self) -> Iterator[str]:
         yield from self._notes_on_the_ends()

@@ -1,9 +1,9 @@
 """What a run over an archive told, noted and left."""
 
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
-
-import pyarrow.parquet
 
 from avadclip.apps.archive.manifest import MANIFEST
 from avadclip.apps.archive.run import ArchiveOutcome
@@ -14,7 +14,10 @@ def statuses(outcomes: list[ArchiveOutcome]) -> dict[str, str]:
 
 
 def rows(out: Path) -> dict[str, dict]:
-    return {Path(row["source"]).stem: row for row in pyarrow.parquet.read_table(out / MANIFEST).to_pylist()}
+    """The manifest as any program reads it, by the names of the videos."""
+    with closing(sqlite3.connect(out / MANIFEST)) as database:
+        database.row_factory = sqlite3.Row
+        return {Path(row["source"]).stem: dict(row) for row in database.execute("SELECT * FROM videos")}
 
 
 def made(log: Path) -> Counter[str]:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-import pyarrow.parquet
 import pytest
 import torch
 
@@ -17,6 +16,8 @@ from avadclip.events import EventRules
 from avadclip.features.store import read_features
 from avadclip.inference.detector import load_detector
 from avadclip.report.folder import write_report
+
+from .left_behind import rows
 
 
 def avadclip(*arguments: str | Path, cwd: Path, temporary: Path) -> subprocess.CompletedProcess[str]:
@@ -70,7 +71,7 @@ def test_extract_joins_a_cluster_by_its_address(
     assert (done.returncode, done.stderr) == (0, "1 video done, 0 up to date, 0 failed\n")
     features = read_features(tmp_path / "features" / "cam1" / "a.safetensors")
     assert (len(features), features.audio) == (3, None)
-    (row,) = pyarrow.parquet.read_table(tmp_path / "features" / MANIFEST).to_pylist()
+    row = rows(tmp_path / "features")["a"]
     assert (row["status"], row["source"]) == ("done", str(tmp_path / "yard" / "cam1" / "a.mp4"))
 
 

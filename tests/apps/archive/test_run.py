@@ -1,16 +1,20 @@
 """What a run does and notes; in this process. test_ray.py has the same on Ray, and what happens to processes."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from avadclip.apps.archive.job import made_by
-from avadclip.apps.archive.manifest import MANIFEST
+from avadclip.apps.archive.manifest import MANIFEST, ManifestRow, open_manifest
 from avadclip.apps.archive.run import ArchiveOutcome, run_archive
 from avadclip.apps.archive.sources import VideoSource, local_source
+from avadclip.apps.archive.storage import Storage
 from avadclip.errors import DataError
 from avadclip.features.batch import extract_to_folder
 from avadclip.files import write_atomically
@@ -53,7 +57,7 @@ def test_the_manifest_records_the_outcome_of_every_video(
     assert done["output_bytes"] == (out / "a.safetensors").stat().st_size
     assert done["made_by"] == made_by(TinyJob(str(tmp_path / "log")).load().identity())
     assert done["seconds"] > 0
-    assert done["finished_at"].utcoffset().total_seconds() == 0
+    assert datetime.fromisoformat(done["finished_at"]).utcoffset() == timedelta(0)
     assert (broken["status"], broken["error"], broken["attempts"]) == ("failed", failed.message, 1)
     assert "is not a video" in failed.message
     assert broken["source_sha256"] is None
@@ -119,6 +123,42 @@ def test_videos_that_would_share_a_result_are_reported_and_the_first_is_done(
 
 
 def test_a_damaged_manifest_is_one_error(tmp_path: Path, archive_of: Archive) -> None:
-    write_atomically(tmp_path / "out" / MANIFEST, "no parquet")
+    write_atomically(tmp_path / "out" / MANIFEST, "no database" * 100)
     with pytest.raises(DataError, match="remove it"):
         list(run_archive(TinyJob(str(tmp_path / "log")), archive_of("a"), str(tmp_path / "out")))
+
+
+def test_a_folder_without_rows_gets_no_manifest(tmp_path: Path) -> None:
+    with open_manifest(Storage(str(tmp_path / "out")), pytest.fail) as manifest:
+        assert manifest.get("/videos/a.mp4") is None
+    assert names(tmp_path) == []
+
+
+def test_a_killed_run_leaves_its_saved_rows(tmp_path: Path) -> None:
+    """Rows after the last save are gone; the file is whole."""
+    script = f"""
+import os
+from avadclip.apps.archive.manifest import ManifestRow, open_manifest
+from avadclip.apps.archive.storage import Storage
+with open_manifest(Storage({str(tmp_path)!r}), print) as manifest:
+    manifest.put(ManifestRow("/saved.mp4", "done"))
+    manifest.save()
+    manifest._next_write = float("inf")
+    manifest.put(ManifestRow("/saved.mp4", "failed"))
+    manifest.put(ManifestRow("/lost.mp4", "done"))
+    os.kill(os.getpid(), 9)
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
+    with open_manifest(Storage(str(tmp_path)), pytest.fail) as manifest:
+        assert (manifest.get("/saved.mp4").status, manifest.get("/lost.mp4")) == ("done", None)
+        manifest.put(ManifestRow("/lost.mp4", "done"))
+    assert {row["status"] for row in rows(tmp_path).values()} == {"done"}
+
+
+def test_a_manifest_at_a_url_is_found_again(s3_url: str) -> None:
+    storage = Storage(f"{s3_url}/manifests")
+    with open_manifest(storage, pytest.fail) as manifest:
+        manifest.put(ManifestRow("/a.mp4", "done", source_bytes=5))
+    assert set(storage.sizes()) == {MANIFEST}
+    with open_manifest(storage, pytest.fail) as manifest:
+        assert manifest.get("/a.mp4") == ManifestRow("/a.mp4", "done", source_bytes=5)

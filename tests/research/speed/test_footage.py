@@ -19,8 +19,10 @@ def test_footage_moves_and_is_not_a_plain_colour(footage: Path) -> None:
     assert np.abs(first.astype(int) - last).mean() > 5
 
 
-def test_footage_is_reproducible(tmp_path: Path, footage: Path) -> None:
-    again = tmp_path / "again.mp4"
-    write_footage(again, height=90, seconds=3.0)
-    ours, theirs = (list(VideoReader(path).frames_at([0.0, 1.0, 2.0])) for path in (footage, again))
-    np.testing.assert_array_equal(ours, theirs)
+def test_footage_is_reproducible(tmp_path: Path) -> None:
+    made = tmp_path / "made.mp4"
+    contents = set()
+    for _ in range(12):  # a fault of x264's that depends on the content of its memory shows in some makings
+        write_footage(made, height=90, seconds=3.0)
+        contents.add(made.read_bytes())
+    assert len(contents) == 1

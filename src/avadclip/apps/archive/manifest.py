@@ -1,29 +1,40 @@
-"""Manifest of an archive run: one Parquet row per video, so that the next run skips finished videos.
+"""Manifest of an archive run: one row per video in an SQLite file, so that the next run skips finished videos.
 
-The file is rewritten after every video while that is cheap; with very many videos, writing takes at most a tenth of
-the time. A result written after the last manifest is not lost: it states its own provenance, and the next run
-recognises it by its content.
+Rows are read and written in the file, never held in memory. In a folder, the file is the one in the folder. At a URL,
+which cannot be appended to, it is a copy on this machine that is uploaded whole. A row is saved at once while that is
+cheap; saving takes at most a tenth of the time. A result written after the last save is not lost: it states its own
+provenance, and the next run recognises it by its content.
 """
 
-import io
+import sqlite3
 import time
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
-from typing import Any, Literal
+from pathlib import Path
+from typing import Literal
 
-import pyarrow
-from pyarrow import parquet
-
+from avadclip.apps.archive.old_manifest import OLD_MANIFEST, read_old_manifest
+from avadclip.apps.archive.scratch import scratch_folder
 from avadclip.apps.archive.storage import Storage
 from avadclip.errors import DataError
 
-MANIFEST = "manifest.parquet"
+MANIFEST = "manifest.sqlite"
 MAX_WRITING_SHARE = 0.1  # of the time
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS videos (
+    source TEXT PRIMARY KEY, status TEXT NOT NULL, error TEXT, seconds REAL, attempts INTEGER, source_bytes INTEGER,
+    source_version TEXT, source_sha256 TEXT, output TEXT, output_bytes INTEGER, made_by TEXT, finished_at TEXT
+) WITHOUT ROWID
+"""
+_PUT = "INSERT OR REPLACE INTO videos VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True)
 class ManifestRow:
-    """State of one video."""
+    """State of one video; the fields are the columns of the table."""
 
     source: str
     """Absolute path or URL."""
@@ -45,77 +56,126 @@ class ManifestRow:
     """Size of all the result's files."""
     made_by: str | None = None
     """Hash of everything else that determines the result: encoders, model, options."""
-    finished_at: datetime | None = None
-    """UTC."""
+    finished_at: str | None = None
+    """UTC, as in 2026-12-01T10:00:00+00:00."""
 
 
 class Manifest:
-    """Rows by source, stored in a file.
+    """Rows by source; see open_manifest."""
 
-    Raises:
-        DataError: an existing manifest cannot be read.
-    """
-
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, local: Path) -> None:
         self._storage = storage
-        self._rows = self._read()
+        self._local = local
+        self._database: sqlite3.Connection | None = None
         self._changed = False
         self._next_write = 0.0
-        self._has_written = False
+        if local.exists():
+            self._database = self._connect()
 
     def get(self, source: str) -> ManifestRow | None:
         """The row of a video, if any."""
-        return self._rows.get(source)
+        if self._database is None:
+            return None
+        with self._readable():
+            found = self._database.execute("SELECT * FROM videos WHERE source = ?", (source,)).fetchone()
+        return None if found is None else ManifestRow(*found)
 
     def put(self, row: ManifestRow) -> None:
         """Set a row, and save the file if it is due."""
-        self._rows[row.source] = row
+        if self._database is None:  # only now: a run that fails before its first row leaves no file behind
+            self._local.parent.mkdir(parents=True, exist_ok=True)
+            self._database = self._connect()
+        with self._readable():
+            self._database.execute(_PUT, astuple(row))
         self._changed = True
         if time.monotonic() >= self._next_write:
             self.save()
 
     def save(self) -> None:
         """Save the file if there are changes."""
-        if not self._changed:
+        if not self._changed or self._database is None:
             return
         started = time.monotonic()
-        file = io.BytesIO()
-        parquet.write_table(self._table(), file)
-        self._storage.write(MANIFEST, file.getvalue())
+        with self._readable():
+            self._database.commit()
+        if not self._storage.is_local:
+            self._storage.publish(self._local, MANIFEST)
         self._changed = False
         now = time.monotonic()
-        if self._has_written:  # the first time includes loading pyarrow's writer
-            self._next_write = now + (now - started) * (1 / MAX_WRITING_SHARE - 1)
-        self._has_written = True
+        self._next_write = now + (now - started) * (1 / MAX_WRITING_SHARE - 1)
 
-    def _table(self) -> Any:
-        types = {
-            "seconds": pyarrow.float64(),
-            "attempts": pyarrow.int32(),
-            "source_bytes": pyarrow.int64(),
-            "output_bytes": pyarrow.int64(),
-            "finished_at": pyarrow.timestamp("ms", tz="UTC"),
-        }
-        columns_of_row = fields(ManifestRow)
-        schema = pyarrow.schema([(field.name, types.get(field.name, pyarrow.string())) for field in columns_of_row])
-        columns = {name: [getattr(row, name) for row in self._rows.values()] for name in schema.names}
-        return pyarrow.table(columns, schema=schema)
+    def close(self) -> None:
+        """Save the file and close it."""
+        self.save()
+        if self._database is not None:
+            self._database.close()
 
-    def _read(self) -> dict[str, ManifestRow]:
-        content = self._storage.read(MANIFEST)
-        if content is None:
-            return {}
+    def _connect(self) -> sqlite3.Connection:
+        with self._readable():
+            database = sqlite3.connect(self._local)
+            database.execute(_TABLE)
+            (columns,) = database.execute("SELECT count(*) FROM pragma_table_info('videos')").fetchone()
+            if columns != _PUT.count("?"):
+                raise sqlite3.DatabaseError(f"a table of {columns} columns")
+        return database
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Convert SQLite's errors to DataError."""
         try:
-            rows = parquet.read_table(io.BytesIO(content)).to_pylist()
-            return {row["source"]: ManifestRow(**row) for row in rows}
-        except Exception as error:  # pyarrow raises many types, and a foreign table has other columns
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            yield
+        except sqlite3.OperationalError as error:
             raise DataError(
-                f"{self._storage.address_of(MANIFEST)} cannot be read as a manifest ({reason}); remove it: "
+                f"{self._storage.address_of(MANIFEST)} cannot be used ({error}); check that no other run uses the "
+                "folder, its permissions, and the free space"
+            ) from error
+        except sqlite3.Error as error:
+            raise DataError(
+                f"{self._storage.address_of(MANIFEST)} cannot be read as a manifest ({error}); remove it: "
                 "existing results are then recognised by their content"
             ) from error
 
 
-def now() -> datetime:
+@contextmanager
+def open_manifest(storage: Storage, on_note: Callable[[str], None]) -> Iterator[Manifest]:
+    """Open the manifest of a results' folder; leaving the block saves it.
+
+    Args:
+        storage: the folder.
+        on_note: called with one line if a manifest in the format of 0.1.0 was converted.
+
+    Raises:
+        DataError: an existing manifest cannot be read or written.
+    """
+    with scratch_folder() as scratch:
+        if storage.size(OLD_MANIFEST):
+            if not storage.size(MANIFEST):  # otherwise a conversion was interrupted before its last step
+                on_note(_convert(storage, scratch))
+            storage.remove(OLD_MANIFEST)
+        local = storage.local_path(MANIFEST) or scratch / MANIFEST
+        if not storage.is_local:
+            storage.fetch(MANIFEST, scratch)
+        manifest = Manifest(storage, local)
+        try:
+            yield manifest
+        finally:
+            manifest.close()
+
+
+def _convert(storage: Storage, scratch: Path) -> str:
+    """Write the rows of an old manifest to a new one; return what was done, in one line."""
+    new = scratch / f"converted-{MANIFEST}"
+    columns = [field.name for field in fields(ManifestRow)]
+    database = sqlite3.connect(new)
+    database.execute(_TABLE)
+    database.executemany(_PUT, read_old_manifest(storage, scratch, columns))
+    database.commit()
+    (num_rows,) = database.execute("SELECT count(*) FROM videos").fetchone()
+    database.close()
+    storage.publish(new, MANIFEST)
+    return f"{storage.address_of(OLD_MANIFEST)} was converted to {MANIFEST} ({num_rows} videos)"
+
+
+def now() -> str:
     """The current time in the rows' format."""
-    return datetime.now(UTC).replace(microsecond=0)
+    return datetime.now(UTC).replace(microsecond=0).isoformat()

@@ -1,14 +1,14 @@
 """A run over an archive: planning, results and retries."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Literal
 
 from avadclip.apps.archive.cluster import LOCAL, connect
 from avadclip.apps.archive.job import ArchiveJob, made_by
-from avadclip.apps.archive.manifest import Manifest, ManifestRow, now
+from avadclip.apps.archive.manifest import Manifest, ManifestRow, now, open_manifest
 from avadclip.apps.archive.parts import PARTS_FOLDER
 from avadclip.apps.archive.pool import PartFinished, Pool
 from avadclip.apps.archive.ranges import RANGE_SECONDS
@@ -53,6 +53,7 @@ def run_archive(
     time_limit_seconds: float = TIME_LIMIT_SECONDS,
     max_attempts: int = MAX_ATTEMPTS,
     range_seconds: float = RANGE_SECONDS,
+    on_note: Callable[[str], None] = lambda _: None,
 ) -> Iterator[ArchiveOutcome]:
     """Run a job on every video in parallel and maintain a manifest; the next run resumes from it.
 
@@ -65,25 +66,23 @@ def run_archive(
         time_limit_seconds: for one video, or one range of a long one.
         max_attempts: per video; errors of the video itself are not retried.
         range_seconds: length of the ranges that long videos are divided into.
+        on_note: called with one line if the manifest was converted from an older format.
 
     Yields:
         The outcome of every video, in order of completion.
 
     Raises:
         ConfigError: Ray is unreachable, or the workers cannot run the job.
-        DataError: the manifest cannot be read.
+        DataError: the manifest cannot be read or written.
     """
     storage = Storage(out)
-    manifest = Manifest(storage)
     with (
+        open_manifest(storage, on_note) as manifest,
         connect(ray_address) as cluster,
         closing(Pool(cluster, job, out, num_workers=num_workers, time_limit_seconds=time_limit_seconds)) as pool,
     ):
         run = _Run(job, pool, storage, manifest, max_attempts=max_attempts, range_seconds=range_seconds)
-        try:
-            yield from run.go(sources)
-        finally:
-            manifest.save()
+        yield from run.go(sources)
 
 
 @dataclass

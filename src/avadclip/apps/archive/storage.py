@@ -7,9 +7,10 @@ from typing import Any
 import fsspec
 
 from avadclip.errors import ConfigError
-from avadclip.files import atomic_path, write_atomically
+from avadclip.files import atomic_path
 
 LOCAL_SCHEMES = ("file", "local")
+COPIED_BYTES = 1 << 20  # at a time
 
 
 class Storage:
@@ -25,11 +26,16 @@ class Storage:
     def __init__(self, address: str) -> None:
         self._files, root = open_file_system(address)
         self._root = root.rstrip("/")
-        self._is_local = is_local(self._files)
+        self.is_local = is_local(self._files)
+        """Whether it is a folder of this machine, mounts included."""
 
     def address_of(self, name: str) -> str:
         """Full path or URL of a file."""
-        return self._path(name) if self._is_local else str(self._files.unstrip_protocol(self._path(name)))
+        return self._path(name) if self.is_local else str(self._files.unstrip_protocol(self._path(name)))
+
+    def local_path(self, name: str) -> Path | None:
+        """Path of a file in a folder of this machine; None at a URL."""
+        return Path(self._path(name)) if self.is_local else None
 
     def sizes(self) -> dict[str, int]:
         """Names and sizes in bytes of all files."""
@@ -46,37 +52,31 @@ class Storage:
             return 0
 
     def read(self, name: str) -> bytes | None:
-        """A file's content; None if it does not exist."""
+        """A small file's content; None if it does not exist."""
         try:
             content: bytes = self._files.cat_file(self._path(name))
         except FileNotFoundError:
             return None
         return content
 
-    def write(self, name: str, content: bytes) -> None:
-        """Write a file."""
-        if self._is_local:
-            write_atomically(Path(self._path(name)), content)
-            return
-        # Object stores show an object only once it is complete; other file systems get a temporary name and a rename.
-        with self._files.transaction, self._files.open(self._path(name), "wb") as file:
-            file.write(content)
-
     def publish(self, file: Path, name: str) -> None:
-        """Copy a finished local file into the storage."""
-        if self._is_local:
+        """Copy a finished local file into the storage, whole or not at all."""
+        if self.is_local:
             with atomic_path(Path(self._path(name))) as temporary:
                 shutil.copyfile(file, temporary)
-        else:
-            self.write(name, file.read_bytes())
+            return
+        # Object stores show an object only once it is complete; other file systems get a temporary name and a rename.
+        with self._files.transaction, self._files.open(self._path(name), "wb") as target, file.open("rb") as content:
+            shutil.copyfileobj(content, target, COPIED_BYTES)
 
     def fetch(self, name: str, folder: Path) -> Path | None:
         """Copy a file into a local folder; None if it does not exist."""
-        content = self.read(name)
-        if content is None:
-            return None
         target = folder / Path(name).name
-        target.write_bytes(content)
+        try:
+            with self._files.open(self._path(name), "rb") as content, target.open("wb") as copy:
+                shutil.copyfileobj(content, copy, COPIED_BYTES)
+        except FileNotFoundError:
+            return None
         return target
 
     def remove(self, name: str) -> None:
@@ -87,7 +87,7 @@ class Storage:
     def remove_empty(self, name: str) -> None:
         """Remove an empty folder; object stores have no folders."""
         folder = Path(self._path(name))
-        if self._is_local and folder.is_dir() and not any(folder.iterdir()):
+        if self.is_local and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 
     def _path(self, name: str) -> str:

@@ -18,6 +18,7 @@ from avadclip.apps.cli.terminal.console import (
     error,
     exit_code,
     is_quiet,
+    note,
     report_success,
     resumable,
 )
@@ -185,6 +186,7 @@ def run_spread(job: "ArchiveJob", names: list[str], out: str, spread: SpreadOpti
             ray_address=spread.ray,
             num_workers=spread.workers,
             time_limit_seconds=spread.time_limit or TIME_LIMIT_SECONDS,
+            on_note=note,
         )
         with _only_data_on_stdout() as data, show_work(len(sources)) as work, resumable("skips finished videos"):
             for number, outcome in enumerate(outcomes):
