@@ -48,10 +48,21 @@ def page_of(detection: Detection, media: PageMedia | None = None) -> str:
 
 def test_the_page_holds_the_document_and_where_everything_is(made_up: MakeDetection) -> None:
     detection = made_up(60)
-    tags = Tags(page_of(detection, PageMedia("/videos/7", offset_seconds=1.5, note="a copy")))
+    tags = Tags(
+        page_of(
+            detection, PageMedia("/videos/7", 1.5, "a copy", ("pictures/film-01.jpg", None), "pictures/waveform.png")
+        )
+    )
     (script,) = tags.scripts
     document = to_document(detection, include_scores=True)
-    assert json.loads(script) == {"document": document, "offset_seconds": 1.5, "files": "/results/7/", "service": None}
+    assert json.loads(script) == {
+        "document": document,
+        "offset_seconds": 1.5,
+        "film": ["pictures/film-01.jpg", None],
+        "waveform": "pictures/waveform.png",
+        "files": "/results/7/",
+        "service": None,
+    }
     assert [attributes["src"] for tag, attributes in tags.tags if tag == "video"] == ["/videos/7"]
     sources = {attributes["src"] for tag, attributes in tags.tags if tag == "script" and "src" in attributes}
     styles = {attributes["href"] for tag, attributes in tags.tags if attributes.get("rel") == "stylesheet"}

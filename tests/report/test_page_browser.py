@@ -652,6 +652,20 @@ def meadow(
     return write_page(detection, root / "pages" / "meadow", video=video)
 
 
+def test_film_and_waveform_lie_on_the_time_axis_and_a_click_on_them_seeks(
+    yard_page: Path, yard: Detection, open_page: Callable[..., Opened]
+) -> None:
+    opened, end = open_page(yard_page), yard.media.duration_seconds
+    images = opened.tab.locator("#chart .layer-above image, #chart .layer-below image, #chart image")
+    pictures = [box for box in (image.bounding_box() for image in images.all()) if box is not None]
+    plot = opened.tab.locator("#chart .nsewdrag").first.bounding_box()
+    waveform = max(pictures, key=lambda box: box["width"])
+    assert waveform["x"] == pytest.approx(plot["x"], abs=2)
+    assert waveform["width"] == pytest.approx(plot["width"], abs=3)
+    opened.click_at(30, end, row=1 + 30 / plot["height"])  # 30 pixels under the curve: on the film
+    assert opened.settle() == pytest.approx(30, abs=end / 200)
+
+
 def test_the_page_is_drawn(meadow: Path, open_page: Callable[..., Opened], tmp_path: Path) -> None:
     """With AVADCLIP_PICTURES=1 the pictures of the documentation are made anew."""
     folder = REPOSITORY / "docs" / "images" if os.environ.get("AVADCLIP_PICTURES") == "1" else tmp_path

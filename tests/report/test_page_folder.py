@@ -55,7 +55,8 @@ def test_a_second_page_replaces_the_first_and_leaves_other_files(
     (folder / "my notes.txt").write_text("seen by A.")
     write_page(detection_of(clock_video, events=detection.events[:1]), folder, video=clock_video)
     assert names(folder) == sorted([*FILES, "my notes.txt"])
-    assert names(folder / "pictures") == ["0001.jpg"]
+    film = [f"film-{number:02d}.jpg" for number in range(1, 13)]
+    assert names(folder / "pictures") == ["0001.jpg", *film, "waveform.png"]
 
 
 @pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])

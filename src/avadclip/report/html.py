@@ -75,6 +75,10 @@ class PageMedia:
     """Time of the first frame on the player's clock; the result's times start at the first frame."""
     note: str | None = None
     """Note for the viewer, for example that the video is a copy."""
+    film: Sequence[str | None] = ()
+    """Names of the pictures of equal parts of the video, in the folder of the snapshots."""
+    waveform: str | None = None
+    """Name of the picture of its sound, there too."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ class PagePlaces:
     assets: str = "../assets/"
     """Folder of the scripts and styles, see `asset_files`."""
     files: str = ""
-    """Folder of the events' snapshots."""
+    """Folder of the pictures."""
     index: str | None = None
     """The index page of all videos."""
     downloads: Mapping[str, str] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from avadclip.report.folder import staged, write_files
 from avadclip.report.html import IndexEntry, PageMedia, PagePlaces, render_index, render_page, write_assets
 from avadclip.report.label_studio import write_label_studio
 from avadclip.report.pictures import write_pictures
+from avadclip.report.strips import write_strips
 from avadclip.report.timeline_file import write_timeline
 
 ASSETS = "assets"
@@ -50,7 +52,7 @@ def write_page(
     also: Collection[Extra] = (),
     on_progress: Progress | None = None,
 ) -> Path:
-    """Write the files of `write_report`, a picture of every event, and index.html; scripts go to a sibling folder.
+    """Write the files of `write_report`, pictures, and index.html; scripts go to a sibling folder.
 
     The page refers to the video at its own path; one that browsers cannot play gets a copy in the folder. In an
     existing folder, files of these names are replaced and nothing else is changed.
@@ -80,6 +82,9 @@ def write_page(
         if media_file is not None:
             detection = write_pictures(detection, media_file, stage / "pictures")
         media = _prepare_media(media_file, stage, folder, on_progress)
+        if media_file is not None:
+            film, waveform = write_strips(media_file, detection.media.duration_seconds, stage / "pictures")
+            media = replace(media, film=film, waveform=waveform)
         media_url = None if video is None else address(video, folder)
         downloads = DOWNLOADS | _write_exports(detection, media_url, stage, also)
         if media_file is not None and Extra.ANNOTATED_VIDEO in also:

@@ -6,6 +6,8 @@
   const CURVE_PIXELS = 210;
   const CLASS_PIXELS = 20;
   const SOUND_PIXELS = 18;
+  const FILM_PIXELS = 36;
+  const WAVE_PIXELS = 28;
   const GAP_PIXELS = 14;
   const MARGIN = { t: 26, r: 64, b: 30 };
   const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
@@ -117,15 +119,39 @@
     return { shapes, annotations };
   }
 
-  /** Draws into `chart`; `onSeek` gets the time of a click. */
-  function createChart(chart, cursor, result, onSeek) {
+  /** Strips of pictures under the curve, with their names; `film` and `waveform` are URLs. */
+  function strips({ film, waveform }, end, inner, colour) {
+    const part = end / film.length;
+    const rows = [
+      film.length && { name: "film", pixels: FILM_PIXELS, images: film.map((source, index) =>
+        source && { source, x: index * part, sizex: part, sizing: "fill" }).filter(Boolean) },
+      waveform && { name: "sound", pixels: WAVE_PIXELS,
+        images: [{ source: waveform, x: 0, sizex: end, sizing: "stretch" }] },
+    ].filter(Boolean);
+    let used = CURVE_PIXELS;
+    const images = [];
+    const annotations = [];
+    for (const row of rows) {
+      const place = { yref: "paper", y: 1 - (used + GAP_PIXELS) / inner };
+      images.push(...row.images.map((image) => ({ ...place, ...image, xref: "x", yanchor: "top",
+        sizey: row.pixels / inner, layer: "below" })));
+      annotations.push({ ...place, y: place.y - row.pixels / 2 / inner, text: row.name, xref: "paper", x: 0,
+        xanchor: "right", xshift: -8, yanchor: "middle", showarrow: false, font: { color: colour.ink, size: 12 } });
+      used += GAP_PIXELS + row.pixels;
+    }
+    return { images, annotations };
+  }
+
+  /** Draws into `chart`; `film` and `waveform` as in `strips`, `onSeek` gets the time of a click. */
+  function createChart(chart, cursor, result, { film, waveform, onSeek }) {
     const edges = avadclip.events.boundaries(result.scores);
     const end = edges.at(-1);
     const sounds = result.sounds ?? [];
     const soundNames = avadclip.sounds.rowNames(sounds);
     const mapPixels = CLASS_PIXELS * result.classes.length;
     const lanePixels = soundNames.length ? SOUND_PIXELS * soundNames.length + GAP_PIXELS : 0;
-    const height = MARGIN.t + CURVE_PIXELS + lanePixels + GAP_PIXELS + mapPixels + MARGIN.b;
+    const stripPixels = (film.length ? FILM_PIXELS + GAP_PIXELS : 0) + (waveform ? WAVE_PIXELS + GAP_PIXELS : 0);
+    const height = MARGIN.t + CURVE_PIXELS + stripPixels + lanePixels + GAP_PIXELS + mapPixels + MARGIN.b;
     const inner = height - MARGIN.t - MARGIN.b;
     let shown = { events: [], thresholds: result.thresholds };
     let moment = 0;
@@ -151,6 +177,13 @@
       };
     }
 
+    /** All that is drawn beside the traces. */
+    function marks(colour) {
+      const { shapes, annotations } = bands(shown.events, shown.thresholds, colour);
+      const { images, annotations: names } = strips({ film, waveform }, end, inner, colour);
+      return { shapes, images, annotations: [...annotations, ...names] };
+    }
+
     function draw() {
       const colour = colours();
       const longest = Math.max(...[...result.classes.map(shorten), ...rowLabels].map((name) => name.length));
@@ -165,7 +198,7 @@
         dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
         showlegend: false,
         ...axes(colour),
-        ...bands(shown.events, shown.thresholds, colour),
+        ...marks(colour),
       };
       const traces = [...curves(result, edges, colour), classMap(result, edges, colour)];
       if (lanePixels) {
@@ -184,7 +217,7 @@
       chart.setAttribute("aria-label", `Anomaly score over ${clock(end)}, highest ${peak}, threshold ${level}, `
         + `${counted(events.length, "event")}. Their times are in the list.`
         + (result.sound_summary ? ` Sounds: ${result.sound_summary}.` : ""));
-      if (isReady) Plotly.relayout(chart, bands(events, thresholds, colours()));
+      if (isReady) Plotly.relayout(chart, marks(colours()));
       else draw();
     }
 

@@ -7,13 +7,17 @@
 
   const byId = (id) => document.getElementById(id);
   const page = JSON.parse(byId("page-data").textContent);
-  const { document: result, offset_seconds: offsetSeconds, files, service } = page;
+  const { document: result, offset_seconds: offsetSeconds, film, waveform, files, service } = page;
   const edges = avadclip.events.boundaries(result.scores);
   const player = avadclip.player.createPlayer(byId("video"), { offsetSeconds, endSeconds: edges.at(-1) });
   const marks = service
     ? avadclip.serviceMarks.createServiceMarks(result, service, { onChange: () => list.show(events) })
     : avadclip.marks.createMarks(result);
-  const chart = avadclip.chart.createChart(byId("chart"), byId("cursor"), result, player.seek);
+  const chart = avadclip.chart.createChart(byId("chart"), byId("cursor"), result, {
+    film: film.map((name) => name && files + name),
+    waveform: waveform && files + waveform,
+    onSeek: player.seek,
+  });
   const list = avadclip.eventList.createEventList(byId("event-list"), {
     files,
     marks,

@@ -1,4 +1,4 @@
-"""Result folder of a finished job: result files, event pictures, and the video of its page."""
+"""Result folder of a finished job: result files, pictures, and the video of its page."""
 
 import dataclasses
 import json
@@ -37,11 +37,13 @@ def write_result(detection: "Detection", video: Path, folder: Path, *, on_progre
     # These import PyTorch, which the process that only reads folders does not need.
     from avadclip.report.folder import staged, write_files
     from avadclip.report.pictures import write_pictures
+    from avadclip.report.strips import write_strips
 
     media = MediaFile.open(video)
     with staged(folder) as stage:
         write_files(write_pictures(detection, media, stage / "pictures"), stage)
-        page_media = _prepare_media(media, stage, on_progress)
+        film, waveform = write_strips(media, detection.media.duration_seconds, stage / "pictures")
+        page_media = dataclasses.replace(_prepare_media(media, stage, on_progress), film=film, waveform=waveform)
         kept = dataclasses.asdict(page_media) | {TYPE_KEY: media_type(video)}
         write_atomically(stage / MEDIA_NAME, json.dumps(kept))
 
