@@ -11,9 +11,8 @@ from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
 from avadclip.errors import MediaError
-from avadclip.media.codec_change import ChangingDecoder
 from avadclip.media.container import keep_only, open_media, picture_stream, readable_or_refused, shown, sound_stream
-from avadclip.media.decode import DecodeCount, readable
+from avadclip.media.decode import ChangingDecoder, DecodeCount, readable
 from avadclip.media.mono import SILENCE_DBFS
 from avadclip.media.probe import MediaFile
 from avadclip.media.times.clock import Clock, longest_pause, sound_packets

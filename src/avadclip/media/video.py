@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from avadclip.errors import MediaError
 from avadclip.media.ahead import ahead
 from avadclip.media.audio import MAX_REST_SECONDS
-from avadclip.media.codec_change import ChangingDecoder
 from avadclip.media.container import (
     header_seconds,
     keep_only,
@@ -30,7 +29,7 @@ from avadclip.media.container import (
     sound_stream,
     what_is_unread,
 )
-from avadclip.media.decode import DecodeCount, readable
+from avadclip.media.decode import ChangingDecoder, DecodeCount, readable
 from avadclip.media.listener import SoundListener, SoundPass
 from avadclip.media.pixels import RgbConverter
 from avadclip.media.probe import MediaFile
