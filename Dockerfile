@@ -5,6 +5,7 @@ RUN python -m venv /opt/avadclip
 # The CPU build of PyTorch; the index of PyPI would draw gigabytes of CUDA.
 RUN /opt/avadclip/bin/pip install --no-cache-dir torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu
 COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./
+COPY configs configs
 COPY src src
 # `live` is for `avadclip watch`, which compose.yaml starts from the same image.
 RUN /opt/avadclip/bin/pip install --no-cache-dir --constraint constraints.txt ".[serve,live]"
