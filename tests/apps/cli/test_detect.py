@@ -171,7 +171,7 @@ def test_options_reach_the_detector(detector: Any, videos: Path, avadclip_comman
         *("detect", "yard/a.mp4", "--model", "zero-shot", "--encoders", "clip:/models", "--device", "cuda:1"),
         *("--classes", " normal, car accident,", "--threshold", "0.25", "--min-seconds", "2", "--merge-gap", "0"),
         *("--sound", "Gunshot, gunfire=0.4", "--sound", "theremin", "--audio-track", "2"),
-        *("--network", "both students"),
+        *("--network", "both students", "--skip-still"),
     )
     assert detector.loaded == {
         "model": "zero-shot",
@@ -181,6 +181,7 @@ def test_options_reach_the_detector(detector: Any, videos: Path, avadclip_comman
         "precision": None,
         "sounds": True,
         "network": "both students",
+        "skip_still": True,
     }
     (call,) = detector.calls
     call.pop("on_progress")
