@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 
 from avadclip.media.probe import MediaFile
+from avadclip.media.video import SEEK_MARGIN_SECONDS
+from avadclip.report import strips
 from avadclip.report.strips import COLUMNS, HALF_HEIGHT, NUM_PICTURES, sound_peaks, write_strips
 
 from ..media.made_videos import Sound, write_video
@@ -29,6 +32,22 @@ def test_parts_after_the_last_picture_have_none(clock_video: Path, tmp_path: Pat
     film, _ = write_strips(MediaFile.open(clock_video), 2 * SECONDS, tmp_path / "pictures")
     assert None not in film[: NUM_PICTURES // 2]
     assert set(film[NUM_PICTURES // 2 :]) == {None}
+
+
+def test_a_long_video_shows_pictures_that_are_sought(
+    clock_video: Path, clock_grey: Callable[[float], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is the last key picture before its time, less the margin of a seek: nothing is decoded up to the time."""
+    with av.open(str(clock_video)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.is_keyframe and packet.pts is not None]
+        keys = [float(packet.pts * packet.time_base) for packet in packets]
+    assert len(keys) >= 3
+    monkeypatch.setattr(strips, "ONE_PASS_SECONDS", 0.0)
+    film, _ = write_strips(MediaFile.open(clock_video), SECONDS, tmp_path / "pictures")
+    for number, name in enumerate(film):
+        entered = max(SECONDS * (number + 0.5) / NUM_PICTURES - SEEK_MARGIN_SECONDS, 0.0)
+        shown = np.asarray(Image.open(tmp_path / name)).mean()
+        assert shown == pytest.approx(clock_grey(max(key for key in keys if key <= entered)), abs=3)
 
 
 def test_the_waveform_is_the_sound_over_its_loudest_moment(tmp_path: Path) -> None:

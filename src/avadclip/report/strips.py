@@ -13,6 +13,7 @@ from avadclip.media.probe import MediaFile
 from avadclip.media.video import VideoReader
 
 NUM_PICTURES = 12
+ONE_PASS_SECONDS = 300.0  # up to here the pictures of a film come from one pass over the video
 PICTURE_HEIGHT = 72  # pixels; shown at half of that, and sharp on dense screens
 JPEG_QUALITY = 75
 COLUMNS, HALF_HEIGHT = 1600, 32  # of the waveform, pixels
@@ -32,7 +33,7 @@ class Strips(NamedTuple):
 def write_strips(video: MediaFile, seconds: float, folder: Path) -> Strips:
     """Write both into a folder.
 
-    The pictures are sought one by one, so that a long video is not decoded once more.
+    A long video is not decoded once more: see _film.
 
     Args:
         video: the scored file.
@@ -40,13 +41,11 @@ def write_strips(video: MediaFile, seconds: float, folder: Path) -> Strips:
         folder: created if missing; files are named FOLDER/film-NUMBER.jpg and FOLDER/waveform.png.
     """
     folder.mkdir(exist_ok=True)
-    height_width = PICTURE_HEIGHT, max(1, round(PICTURE_HEIGHT * video.info.width / video.info.height))
-    film = []
-    for number in range(NUM_PICTURES):
-        picture = _picture_at(video, seconds * (number + 0.5) / NUM_PICTURES, height_width)
+    film: list[str | None] = []
+    for number, picture in enumerate(_film(video, seconds), start=1):
         if picture is not None:
-            Image.fromarray(picture).save(folder / f"film-{number + 1:02d}.jpg", quality=JPEG_QUALITY)
-        film.append(None if picture is None else f"{folder.name}/film-{number + 1:02d}.jpg")
+            Image.fromarray(picture).save(folder / f"film-{number:02d}.jpg", quality=JPEG_QUALITY)
+        film.append(None if picture is None else f"{folder.name}/film-{number:02d}.jpg")
     peaks = sound_peaks(video, seconds)
     if peaks is not None:
         _draw_waveform(peaks).save(folder / "waveform.png", optimize=True)
@@ -67,11 +66,20 @@ def sound_peaks(video: MediaFile, seconds: float) -> NDArray[np.float32] | None:
     return None if peaks.max() < QUIETEST else peaks / peaks.max()
 
 
-def _picture_at(video: MediaFile, seconds: float, height_width: tuple[int, int]) -> NDArray[np.uint8] | None:
-    reader = VideoReader(video, frame_size=height_width, skip_to_seconds=seconds)
+def _film(video: MediaFile, seconds: float) -> list[NDArray[np.uint8] | None]:
+    """A picture for the middle of each part, [H, W, 3]; in a long video the last key picture that can be sought."""
+    size = PICTURE_HEIGHT, max(1, round(PICTURE_HEIGHT * video.info.width / video.info.height))
+    times = [seconds * (number + 0.5) / NUM_PICTURES for number in range(NUM_PICTURES)]
+    if seconds <= ONE_PASS_SECONDS:
+        found = list(VideoReader(video, frame_size=size).frames_at(times))
+        return [*found, *[None] * (NUM_PICTURES - len(found))]
+    return [_key_picture(VideoReader(video, frame_size=size, skip_to_seconds=time)) for time in times]
+
+
+def _key_picture(reader: VideoReader) -> NDArray[np.uint8] | None:
     try:
-        return next(iter(list(reader.frames_at([seconds]))), None)
-    except MediaError:
+        return next(reader.frames_at([0.0]), None)  # the first one read: those up to the very time are not decoded
+    except MediaError:  # nothing can be read from there on
         return None
 
 

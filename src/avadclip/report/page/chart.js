@@ -216,6 +216,7 @@
       const level = thresholds.detection.toFixed(3);
       chart.setAttribute("aria-label", `Anomaly score over ${clock(end)}, highest ${peak}, threshold ${level}, `
         + `${counted(events.length, "event")}. Their times are in the list.`
+        + (film.length ? " Pictures of the video are below." : "") + (waveform ? " So is its sound's waveform." : "")
         + (result.sound_summary ? ` Sounds: ${result.sound_summary}.` : ""));
       if (isReady) Plotly.relayout(chart, marks(colours()));
       else draw();
