@@ -85,8 +85,7 @@ def track_of(scores: SnippetScores, bag: Bag) -> ScoreTrack:
 def choose(runs: Sequence[OutOfFold], material: Material, name: str) -> Thresholds:
     """Thresholds of a network at ALARMS_PER_HOUR on footage without events, out of fold, all seeds together."""
     watched = [each for run in runs for each in scores_without(run, material, name)]
-    rate = ALARMS_PER_HOUR
-    chosen = thresholds_for_rate(join_videos(watched), per_hour=rate, alerts_per_hour=rate)
+    chosen = thresholds_for_rate(join_videos(watched), per_hour=ALARMS_PER_HOUR, alerts_per_hour=ALARMS_PER_HOUR)
     assert chosen is not None, "no network gives ordinary footage the highest score there is"
     return chosen
 

@@ -656,12 +656,20 @@ def test_film_and_waveform_lie_on_the_time_axis_and_a_click_on_them_seeks(
     yard_page: Path, yard: Detection, open_page: Callable[..., Opened]
 ) -> None:
     opened, end = open_page(yard_page), yard.media.duration_seconds
-    images = opened.tab.locator("#chart .layer-above image, #chart .layer-below image, #chart image")
-    pictures = [box for box in (image.bounding_box() for image in images.all()) if box is not None]
+    images = opened.tab.locator("#chart .imagelayer image")
+    until(lambda: images.count() == 13)
     plot = opened.tab.locator("#chart .nsewdrag").first.bounding_box()
-    waveform = max(pictures, key=lambda box: box["width"])
-    assert waveform["x"] == pytest.approx(plot["x"], abs=2)
-    assert waveform["width"] == pytest.approx(plot["width"], abs=3)
+    drawing = opened.tab.locator("#chart .main-svg").first.bounding_box()
+    drawn = "image => [image.x, image.y, image.width, image.height].map(value => value.baseVal.value)"
+    x, y, width, height = np.array([image.evaluate(drawn) for image in images.all()]).T
+    x, y = x + drawing["x"] - plot["x"], y + drawing["y"] - plot["y"]  # from the corner of the curve
+    part = plot["width"] / 12
+    np.testing.assert_allclose(x, [*(part * np.arange(12)), 0], atol=2)
+    np.testing.assert_allclose(width, [*[part] * 12, plot["width"]], atol=2)
+    assert (y[:12] > plot["height"]).all()
+    assert y[12] > (y + height)[:12].max()  # the waveform lies below the film
+    opened.tab.locator("#threshold").fill("0.3")
+    assert images.count() == 13
     opened.click_at(30, end, row=1 + 30 / plot["height"])  # 30 pixels under the curve: on the film
     assert opened.settle() == pytest.approx(30, abs=end / 200)
 

@@ -83,7 +83,8 @@ class VideoReader:
         path: a video file, or what MediaFile.open returned for it.
         frame_size: (height, width) that one reused, fast scaler delivers; None for the file's own size.
         skip_to_seconds: no earlier time will be requested; reading begins at a key picture ahead of it, if the file
-            can be entered there. Whether the pictures are those of a pass from the start is for the caller to check.
+            can be entered there. Time 0 gives that key picture. Whether the pictures are those of a pass from the start
+            is for the caller to check.
         listener: receives the file's sound in the same pass, which then needs to be one from the start.
     """
 

@@ -33,7 +33,7 @@ class Strips(NamedTuple):
 def write_strips(video: MediaFile, seconds: float, folder: Path) -> Strips:
     """Write both into a folder.
 
-    A long video is not decoded once more: see _film.
+    A video of more than ONE_PASS_SECONDS is not decoded once more: its film has the last key pictures before the times.
 
     Args:
         video: the scored file.
@@ -67,7 +67,7 @@ def sound_peaks(video: MediaFile, seconds: float) -> NDArray[np.float32] | None:
 
 
 def _film(video: MediaFile, seconds: float) -> list[NDArray[np.uint8] | None]:
-    """A picture for the middle of each part, [H, W, 3]; in a long video the last key picture that can be sought."""
+    """A picture for each part, [H, W, 3]; see write_strips."""
     size = PICTURE_HEIGHT, max(1, round(PICTURE_HEIGHT * video.info.width / video.info.height))
     times = [seconds * (number + 0.5) / NUM_PICTURES for number in range(NUM_PICTURES)]
     if seconds <= ONE_PASS_SECONDS:
@@ -78,7 +78,7 @@ def _film(video: MediaFile, seconds: float) -> list[NDArray[np.uint8] | None]:
 
 def _key_picture(reader: VideoReader) -> NDArray[np.uint8] | None:
     try:
-        return next(reader.frames_at([0.0]), None)  # the first one read: those up to the very time are not decoded
+        return next(reader.frames_at([0.0]), None)  # where reading begins: nothing is decoded up to the time itself
     except MediaError:  # nothing can be read from there on
         return None
 

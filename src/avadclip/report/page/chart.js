@@ -119,30 +119,24 @@
     return { shapes, annotations };
   }
 
-  /** Strips of pictures under the curve, with their names; `film` and `waveform` are URLs. */
-  function strips({ film, waveform }, end, inner, colour) {
+  /** Strips of pictures under the curve, from the top; `film` and `waveform` are URLs. */
+  function stripRows({ film, waveform }, end) {
     const part = end / film.length;
+    const pictures = film.map((source, index) => source && { source, x: index * part, sizex: part, sizing: "fill" });
+    const sound = { source: waveform, x: 0, sizex: end, sizing: "stretch" };
     const rows = [
-      film.length && { name: "film", pixels: FILM_PIXELS, images: film.map((source, index) =>
-        source && { source, x: index * part, sizex: part, sizing: "fill" }).filter(Boolean) },
-      waveform && { name: "sound", pixels: WAVE_PIXELS,
-        images: [{ source: waveform, x: 0, sizex: end, sizing: "stretch" }] },
+      film.length && { name: "film", pixels: FILM_PIXELS, images: pictures.filter(Boolean) },
+      waveform && { name: "sound", pixels: WAVE_PIXELS, images: [sound] },
     ].filter(Boolean);
-    let used = CURVE_PIXELS;
-    const images = [];
-    const annotations = [];
-    for (const row of rows) {
-      const place = { yref: "paper", y: 1 - (used + GAP_PIXELS) / inner };
-      images.push(...row.images.map((image) => ({ ...place, ...image, xref: "x", yanchor: "top",
-        sizey: row.pixels / inner, layer: "below" })));
-      annotations.push({ ...place, y: place.y - row.pixels / 2 / inner, text: row.name, xref: "paper", x: 0,
-        xanchor: "right", xshift: -8, yanchor: "middle", showarrow: false, font: { color: colour.ink, size: 12 } });
-      used += GAP_PIXELS + row.pixels;
-    }
-    return { images, annotations };
+    let below = CURVE_PIXELS; // the top of the chart
+    return rows.map((row) => {
+      const top = below + GAP_PIXELS;
+      below = top + row.pixels;
+      return { ...row, top };
+    });
   }
 
-  /** Draws into `chart`; `film` and `waveform` as in `strips`, `onSeek` gets the time of a click. */
+  /** Draws into `chart`; `film` and `waveform` as in `stripRows`, `onSeek` gets the time of a click. */
   function createChart(chart, cursor, result, { film, waveform, onSeek }) {
     const edges = avadclip.events.boundaries(result.scores);
     const end = edges.at(-1);
@@ -150,7 +144,8 @@
     const soundNames = avadclip.sounds.rowNames(sounds);
     const mapPixels = CLASS_PIXELS * result.classes.length;
     const lanePixels = soundNames.length ? SOUND_PIXELS * soundNames.length + GAP_PIXELS : 0;
-    const stripPixels = (film.length ? FILM_PIXELS + GAP_PIXELS : 0) + (waveform ? WAVE_PIXELS + GAP_PIXELS : 0);
+    const strips = stripRows({ film, waveform }, end);
+    const stripPixels = strips.reduce((sum, { pixels }) => sum + GAP_PIXELS + pixels, 0);
     const height = MARGIN.t + CURVE_PIXELS + stripPixels + lanePixels + GAP_PIXELS + mapPixels + MARGIN.b;
     const inner = height - MARGIN.t - MARGIN.b;
     let shown = { events: [], thresholds: result.thresholds };
@@ -177,11 +172,18 @@
       };
     }
 
-    /** All that is drawn beside the traces. */
-    function marks(colour) {
+    function images() {
+      return strips.flatMap((strip) => strip.images.map((image) => ({ ...image, xref: "x", yref: "paper", yanchor: "top",
+        y: 1 - strip.top / inner, sizey: strip.pixels / inner, layer: "below" })));
+    }
+
+    /** Bands and thresholds, and the names of the strips: Plotly has one list of texts. */
+    function overlays(colour) {
       const { shapes, annotations } = bands(shown.events, shown.thresholds, colour);
-      const { images, annotations: names } = strips({ film, waveform }, end, inner, colour);
-      return { shapes, images, annotations: [...annotations, ...names] };
+      const names = strips.map(({ name, top, pixels }) => ({ text: name, xref: "paper", x: 0, xanchor: "right", xshift: -8,
+        yref: "paper", y: 1 - (top + pixels / 2) / inner, yanchor: "middle", showarrow: false,
+        font: { color: colour.ink, size: 12 } }));
+      return { shapes, annotations: [...annotations, ...names] };
     }
 
     function draw() {
@@ -198,7 +200,8 @@
         dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
         showlegend: false,
         ...axes(colour),
-        ...marks(colour),
+        images: images(),
+        ...overlays(colour),
       };
       const traces = [...curves(result, edges, colour), classMap(result, edges, colour)];
       if (lanePixels) {
@@ -218,7 +221,7 @@
         + `${counted(events.length, "event")}. Their times are in the list.`
         + (film.length ? " Pictures of the video are below." : "") + (waveform ? " So is its sound's waveform." : "")
         + (result.sound_summary ? ` Sounds: ${result.sound_summary}.` : ""));
-      if (isReady) Plotly.relayout(chart, marks(colours()));
+      if (isReady) Plotly.relayout(chart, overlays(colours()));
       else draw();
     }
 
